@@ -1,0 +1,27 @@
+"""Semi-supervised deep generative models for Keras 3 on TensorFlow."""
+
+import sys
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+
+def _runs_a_command() -> bool:
+    """Is this process `ssdgm-...` or `python -m ssdgm_tf.trainers...`?"""
+    named = bool(sys.argv) and Path(sys.argv[0]).name.startswith("ssdgm-")
+    return named or any(word.startswith("ssdgm_tf.trainers") for word in sys.orig_argv[:3])
+
+
+# Importing the package registers its classes with Keras, so that `keras.models.load_model` finds them. The commands parse
+# their flags before they pay for TensorFlow, and import what they need after that.
+if not _runs_a_command():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"ssdgm_tf needs Keras on the tensorflow backend. Received: backend={keras.backend.backend()!r}"
+        )
+
+    from ssdgm_tf import data, layers, models, objectives
+
+    __all__ = ["data", "layers", "models", "objectives"]

@@ -1,0 +1,21 @@
+"""M2 on scikit-learn's 8x8 digits with 30 labels: the demo.
+
+ssdgm-train --config=m2_digits:labels=30,seed=0 --workdir=runs/m2_digits
+"""
+
+from ssdgm_tf.configs.common import m2_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` (a multiple of 10) and `seed` (of the split, the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=30, seed=0)
+    return m2_config(
+        **args,
+        data="digits",
+        latent_dim=10,
+        hidden_units=(200,),
+        likelihood="normal",
+        likelihood_scale=0.2,
+        learning_rate=1e-3,
+        epochs=200,
+    )

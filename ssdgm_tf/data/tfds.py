@@ -1,0 +1,85 @@
+"""Any image-classification set of TensorFlow Datasets, by name."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.splits import draw_labels, hide_labels
+
+
+def load_tfds(
+    name: str,
+    num_labels: int,
+    seed: int,
+    num_validation: int = 0,
+    data_dir: str | None = None,
+    download: bool = False,
+) -> SemiSupervisedData:
+    """A TFDS data set with the features "image" and "label" and the splits "train" and "test".
+
+    Args:
+        name: TFDS name, such as "mnist" or "svhn_cropped".
+        num_labels: labels shown, a multiple of the number of classes.
+        seed: of the label draw.
+        num_validation: the last so many training examples, in the stored order, are held out of training.
+        data_dir: folder of prepared sets; None for the default of TFDS.
+        download: download and prepare the set where it is not prepared. Without it nothing touches the network.
+
+    Raises:
+        FileNotFoundError: the set is not prepared and `download` is False.
+        ValueError: an unknown name, or a set without images, labels or the two splits.
+    """
+    builder = _builder(name, data_dir, download)
+    features, splits = builder.info.features, builder.info.splits
+    if not {"image", "label"} <= set(features) or not {"train", "test"} <= set(splits):
+        raise ValueError(
+            "A data set must have the features 'image' and 'label' and the splits 'train' and 'test'. "
+            f"Received: {name} with {sorted(features)} and {sorted(splits)}"
+        )
+    num_classes = features["label"].num_classes
+    x, y = _arrays(builder, "train")
+    x_test, y_test = _arrays(builder, "test")
+    if not 0 <= num_validation < len(y):
+        raise ValueError(f"num_validation must lie in 0..{len(y) - 1}. Received: num_validation={num_validation}")
+    num_train = len(y) - num_validation
+    return SemiSupervisedData(
+        x_train=x[:num_train],
+        y_train=hide_labels(y[:num_train], draw_labels(y[:num_train], num_labels, num_classes, seed)),
+        x_test=x_test,
+        y_test=y_test,
+        x_validation=x[num_train:],
+        y_validation=y[num_train:],
+        num_classes=num_classes,
+    )
+
+
+def _builder(name, data_dir, download):
+    """The builder of a prepared set. A prepared folder is read as it is: TFDS's own look-up may ask the network."""
+    import tensorflow_datasets as tfds
+
+    folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    versions = [info.parent for info in (folder / name).glob("**/dataset_info.json")]
+    if versions:
+        newest = max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
+        return tfds.builder_from_directory(newest)
+    if not download:
+        raise FileNotFoundError(
+            f"The data set {name!r} must be prepared under {folder / name}, or be downloaded with --download "
+            "(load_tfds: download=True); --data_dir names another folder. Received: no prepared set there."
+        )
+    try:
+        builder = tfds.builder(name, data_dir=folder)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise ValueError(f"The data set must be one of TFDS. Received: {name!r}") from error
+    builder.download_and_prepare()
+    return builder
+
+
+def _arrays(builder, split):
+    """A split whole: images float32 in [0, 1] and labels int32, in the stored order."""
+    import tensorflow_datasets as tfds
+
+    images, labels = builder.as_dataset(split=split, batch_size=-1, as_supervised=True, shuffle_files=False)
+    images, labels = tfds.as_numpy((images, labels))
+    return images.astype(np.float32) / 255.0, labels.astype(np.int32)

@@ -1,0 +1,86 @@
+"""Dense networks whose inputs are added, never concatenated."""
+
+from collections.abc import Sequence
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class MLP(keras.layers.Layer):
+    """Hidden dense layers over one or several parents.
+
+        h_1 = activation(sum_i W_i parent_i + b),   h_{l+1} = activation(W h_l + b)
+
+    A sum of linear maps equals one linear map of the concatenation, but each W_i parent_i is computed at the shape of
+    its own parent: with images [1, 1, B, D] and enumerated labels [K, 1, 1, K], the images are multiplied once and not
+    K times.
+
+    Args:
+        hidden_units: width of each hidden layer, at least one.
+        activation: anything that `keras.activations.get` takes.
+
+    Call arguments:
+        inputs: a tensor [..., features], or a list of such tensors with leading axes that broadcast.
+
+    Returns:
+        A tensor [..., hidden_units[-1]], in the compute dtype.
+    """
+
+    def __init__(self, hidden_units: Sequence[int], activation="relu", **kwargs):
+        super().__init__(**kwargs)
+        if not hidden_units or any(int(units) < 1 for units in hidden_units):
+            raise ValueError(
+                f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}"
+            )
+        self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        parents = _as_shapes(input_shape)
+        first, *rest = self.hidden_units
+        self.input_layers = [
+            keras.layers.Dense(first, use_bias=i == 0, dtype=self.dtype_policy, name=f"input_{i}")
+            for i in range(len(parents))
+        ]
+        for layer, shape in zip(self.input_layers, parents, strict=True):
+            layer.build(shape)
+        self.hidden_layers = [
+            keras.layers.Dense(units, self.activation, dtype=self.dtype_policy, name=f"hidden_{i}")
+            for i, units in enumerate(rest, start=1)
+        ]
+        for layer, width in zip(self.hidden_layers, self.hidden_units, strict=False):
+            layer.build((None, width))
+
+    def call(self, inputs):
+        parents = inputs if isinstance(inputs, list | tuple) else [inputs]
+        h = sum(layer(parent) for layer, parent in zip(self.input_layers, parents, strict=True))
+        h = self.activation(h)
+        for layer in self.hidden_layers:
+            h = layer(h)
+        return h
+
+    def compute_output_shape(self, input_shape):
+        leading = ()
+        for shape in _as_shapes(input_shape):
+            leading = _broadcast(leading, tuple(shape[:-1]))
+        return (*leading, self.hidden_units[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+def _as_shapes(input_shape) -> list[tuple]:
+    """One shape, or several: a list of shapes either way."""
+    nested = len(input_shape) > 0 and isinstance(input_shape[0], list | tuple)
+    return [tuple(shape) for shape in input_shape] if nested else [tuple(input_shape)]
+
+
+def _broadcast(a: tuple, b: tuple) -> tuple:
+    """NumPy's broadcasting of shapes in which None is an unknown size."""
+    width = max(len(a), len(b))
+    a, b = (1,) * (width - len(a)) + a, (1,) * (width - len(b)) + b
+    return tuple(n if m == 1 else m for m, n in zip(a, b, strict=True))

@@ -1,0 +1,143 @@
+"""What every stochastic node shares: a projection, a distribution, a draw, and a KL term where a prior is named."""
+
+import abc
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+class StochasticNode(keras.layers.Layer, abc.ABC):
+    """A random variable given its inputs: a dense projection to the parameters of a TFP distribution.
+
+    `node(inputs)` is one draw, a tensor, in training and in inference alike; so a node works in Sequential and
+    functional models, under `fit`, XLA and mixed precision. `node.distribution(inputs)` is the TFP object, for
+    densities, means and many draws; it takes values, not `keras.Input`, for Keras passes tensors only between layers.
+
+    Densities are float32 under every mixed-precision policy (float64 under "float64"); a draw has the compute dtype.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        prior: None, or the name in `priors` of a fixed prior p. With a prior, every call adds KL(q||p), the mean over
+            the leading axes in nats per example, to the model's loss.
+        seed: integer seed of the node's own random stream, whose state is saved with the model.
+
+    Call arguments:
+        inputs: a tensor [..., features].
+
+    Returns:
+        A draw [..., *event_shape].
+    """
+
+    #: The names that `prior` takes in this class.
+    priors: tuple[str, ...] = ()
+
+    def __init__(self, event_shape: int | Sequence[int], prior: str | None = None, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.event_shape = _event_shape(event_shape)
+        if prior is not None and prior not in self.priors:
+            raise ValueError(
+                f"{type(self).__name__} takes a prior of None or one of {self.priors}. Received: prior={prior!r}"
+            )
+        self.prior = prior
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    @property
+    @abc.abstractmethod
+    def num_parameters(self) -> int:
+        """Width of the projection: how many numbers parameterise one event."""
+
+    @abc.abstractmethod
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
+        """The distribution of the parameters [..., num_parameters], with this node's event shape."""
+
+    @abc.abstractmethod
+    def make_prior(self) -> tfd.Distribution:
+        """The distribution that `prior` names, without batch axes."""
+
+    def build(self, input_shape):
+        self.projection = keras.layers.Dense(self.num_parameters, dtype=self.dtype_policy, name="parameters")
+        self.projection.build(input_shape)
+
+    def distribution(self, inputs) -> tfd.Distribution:
+        """The TFP distribution given `inputs`; builds the node at its first use.
+
+        Args:
+            inputs: a tensor or array [..., features].
+
+        Raises:
+            ValueError: `inputs` is symbolic (a `keras.Input` or what was made from one).
+        """
+        if isinstance(inputs, keras.KerasTensor):
+            raise ValueError(
+                "distribution() needs values, for Keras passes only tensors between layers: call the node for a draw, or "
+                f"call distribution() inside a train_step or on arrays. Received: inputs={inputs}"
+            )
+        inputs = tf.cast(inputs, self.compute_dtype)
+        if not self.built:
+            self.build(inputs.shape)
+        return self.make_distribution(tf.cast(self.projection(inputs), self._density_dtype))
+
+    def log_prob(self, inputs, value) -> tf.Tensor:
+        """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
+
+        Args:
+            inputs: a tensor [..., features].
+            value: a tensor [..., *event_shape] whose leading axes broadcast with those of `inputs`.
+        """
+        return self.distribution(inputs).log_prob(tf.cast(value, self._density_dtype))
+
+    def call(self, inputs):
+        distribution = self.distribution(inputs)
+        if self.prior is None:
+            return tf.cast(self.draw(distribution), self.compute_dtype)
+        draw, kl = self.draw_and_kl(distribution)
+        self.add_loss(tf.reduce_mean(kl))
+        return tf.cast(draw, self.compute_dtype)
+
+    def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """One draw, differentiable where a gradient (exact or straight-through) exists."""
+        return distribution.sample(seed=self.next_seed())
+
+    def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
+        """One draw, and KL(distribution || prior) in nats: analytic unless the subclass says otherwise."""
+        return self.draw(distribution), tfd.kl_divergence(distribution, self.make_prior())
+
+    def next_seed(self) -> tf.Tensor:
+        """The next seed of the node's random stream; int32, as TFP wants it."""
+        return tf.cast(self.seed_generator.next(), tf.int32)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], *self.event_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "event_shape": self.event_shape, "prior": self.prior, "seed": self.seed}
+
+    @property
+    def _density_dtype(self) -> str:
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+    @property
+    def _event_size(self) -> int:
+        return math.prod(self.event_shape)
+
+    def _reshape_to_event(self, flat: tf.Tensor) -> tf.Tensor:
+        """[..., event_size] -> [..., *event_shape], keeping what is known of the static shape."""
+        if len(self.event_shape) == 1:
+            return flat
+        shaped = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], self.event_shape], axis=0))
+        return tf.ensure_shape(shaped, [*flat.shape[:-1], *self.event_shape])
+
+
+def _event_shape(event_shape) -> tuple[int, ...]:
+    shape = (event_shape,) if isinstance(event_shape, int) else tuple(int(size) for size in event_shape)
+    if not shape or min(shape) < 1:
+        raise ValueError(
+            f"event_shape must be a positive integer or a tuple of them. Received: event_shape={event_shape!r}"
+        )
+    return shape

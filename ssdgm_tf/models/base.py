@@ -1,0 +1,351 @@
+"""The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
+
+import abc
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ssdgm_tf import objectives
+from ssdgm_tf.models import checks, streams
+from ssdgm_tf.models.metrics import ExpectedCalibrationError
+
+_KINGMA_ALPHA = 0.1
+# Terms that only a labelled example has.
+_LABELLED_TERMS = ("bound_labelled", "classification_loss", "error")
+
+
+class ObjectiveScale(NamedTuple):
+    """The objective's weights once the data set is known.
+
+    Attributes:
+        num_unlabelled: N.
+        num_labelled: M.
+        gamma: weight of the labelled examples.
+        classification_weight: a, nats per labelled example.
+    """
+
+    num_unlabelled: float
+    num_labelled: float
+    gamma: float
+    classification_weight: float
+
+    def __str__(self):
+        if not self.num_unlabelled:
+            return (
+                f"{self.num_labelled:g} labelled examples, none unlabelled; "
+                f"maximises mean (L + {self.classification_weight:g} log q(y|x))"
+            )
+        rate = self.gamma * self.num_labelled / self.num_unlabelled
+        rho = objectives.supervision_rate(self.gamma, self.num_unlabelled, self.num_labelled)
+        return (
+            f"N = {self.num_unlabelled:g} unlabelled, M = {self.num_labelled:g} labelled, gamma = {self.gamma:g}, "
+            f"classification_weight = {self.classification_weight:g} nats per labelled example; "
+            f"maximises mean U + {rate:.3g} mean (L + {self.classification_weight:g} log q(y|x)), "
+            f"supervision rate rho = {rho:.3g}"
+        )
+
+
+class SemiSupervisedModel(keras.Model, abc.ABC):
+    """A `keras.Model` whose training data are labelled for some examples only.
+
+    A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what the class probabilities are
+    (`call`); this class turns them into the objective and its metrics:
+
+        loss = - [ mean_n U(x_n) + gamma (M / N) mean_m ( L(x_m, y_m) + a log q(y_m|x_m) ) ]
+
+    Every metric is a mean over examples. In `fit`, terms with the label held are over the labelled stream and the rest
+    over the unlabelled one; in `evaluate` every example plays both parts, the first where y >= 0.
+
+    Args:
+        num_classes: number of classes K, at least 2.
+        unit_interval: must pixels lie in [0, 1]?
+    """
+
+    def __init__(self, num_classes: int, unit_interval: bool, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(f"num_classes must be an integer of at least 2. Received: num_classes={num_classes!r}")
+        self.num_classes = num_classes
+        self.unit_interval = unit_interval
+        self.image_shape = None
+        self.objective_scale = None
+        #: Training steps taken; saved with the model, for a resumed run and for schedules.
+        self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.means = [keras.metrics.Mean(name=name) for name in self.term_names]
+        self.ece = ExpectedCalibrationError()
+
+    #: Names of the metrics that are means of one term each.
+    term_names = (*_LABELLED_TERMS, "bound_unlabelled", "log_px", "kl_z", "kl_y")
+
+    @abc.abstractmethod
+    def unlabelled_terms(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`bound_unlabelled` and the terms that it is made of, each [B], nats."""
+
+    @abc.abstractmethod
+    def labelled_terms(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`bound_labelled` and the terms that it is made of, each [B], nats, and `log_qy` [B, K], for labels y [B]."""
+
+    @abc.abstractmethod
+    def call(self, x, training=None):
+        """Class probabilities q(y|x), float32 [B, K]."""
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker, *self.means, self.ece]
+
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        gamma: float = 1.0,
+        classification_weight: float | None = None,
+        num_samples: int = 1,
+        num_unlabelled: int | None = None,
+        num_labelled: int | None = None,
+        **kwargs,
+    ):
+        """Chooses the optimizer and the objective's weights.
+
+        Args:
+            optimizer: a Keras optimizer or its name.
+            gamma: weight of the labelled examples against the unlabelled ones.
+            classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None
+                for Kingma's 0.1 (N + M) / M, from the data. `ssdgm_tf.objectives` converts other conventions.
+            num_samples: Monte-Carlo samples S of z.
+            num_unlabelled: N; `fit` counts it in arrays. For a tf.data.Dataset without it, the batch sizes stand in.
+            num_labelled: M, likewise.
+            **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
+        """
+        for name, value in (("gamma", gamma), ("classification_weight", classification_weight or 0)):
+            if value < 0:
+                raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
+        if {"loss", "metrics", "loss_weights", "weighted_metrics"} & set(kwargs):
+            raise ValueError(
+                f"The objective and its metrics belong to the model; compile takes none. Received: {sorted(kwargs)}"
+            )
+        super().compile(optimizer=optimizer, **kwargs)
+        self.gamma = float(gamma)
+        self.classification_weight = classification_weight
+        self.num_samples = num_samples
+        self.objective_scale = None
+        if num_labelled is not None:
+            self._set_objective_scale(num_unlabelled or 0, num_labelled)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if config is None:
+            return None
+        scale = self.objective_scale
+        own = {
+            "gamma": self.gamma,
+            "classification_weight": self.classification_weight,
+            "num_samples": self.num_samples,
+        }
+        if scale is not None:
+            own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
+        refused = ("loss", "metrics", "loss_weights", "weighted_metrics")
+        return {name: value for name, value in config.items() if name not in refused} | own
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose="auto",
+        callbacks=None,
+        *,
+        labelled_batch_size: int | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+        **kwargs,
+    ):
+        """Trains on labelled and unlabelled examples together.
+
+        Args:
+            x: images [N + M, ...]; or a `tf.data.Dataset` of {"labelled": (x, y), "unlabelled": x}, whose batches are
+                taken as they come.
+            y: labels [N + M]: 0..K-1, or -1 for "no label".
+            batch_size: unlabelled examples a step, 100 if None. Each is seen once an epoch.
+            epochs: passes over the unlabelled examples.
+            verbose: as in `keras.Model.fit`; unless 0, the effective weights are printed first.
+            callbacks: as in `keras.Model.fit`.
+            labelled_batch_size: labelled examples a step, re-drawn in whole permutations; None for as many as
+                `batch_size`, at most all of them.
+            shuffle: shuffle both streams each epoch.
+            seed: of the order of the examples; None to draw it from NumPy's global state.
+            initial_epoch: the epoch to start at; its order does not depend on the epochs before.
+            **kwargs: `validation_data` (x, y), `steps_per_epoch`, ... of `keras.Model.fit`.
+
+        Returns:
+            The Keras `History`.
+
+        Raises:
+            ValueError: bad labels, pixels, shapes or weights; no labelled example.
+
+        Warns:
+            UserWarning: a class without labels, or no unlabelled example.
+        """
+        self._require_compiled("fit")
+        if isinstance(x, tf.data.Dataset):
+            if y is not None:
+                raise ValueError(f"y must be None where x is a tf.data.Dataset. Received: y={type(y).__name__}")
+            data = streams.check_streams(x, self.image_shape, self.num_classes, self.unit_interval)
+            first = next(iter(data.take(1)))
+            self._build_for(first["labelled"][0].shape)
+            if self.objective_scale is None:
+                self._set_objective_scale(len(first.get("unlabelled", ())), len(first["labelled"][1]))
+        else:
+            x = checks.images(x, self.image_shape, self.unit_interval)
+            y = checks.labels(y, self.num_classes, len(x))
+            checks.supervision(y, self.num_classes)
+            self._build_for(x.shape)
+            seed = int(np.random.randint(2**31)) if seed is None else seed
+            data, steps = streams.two_streams(
+                x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
+            )
+            kwargs.setdefault("steps_per_epoch", steps)
+            num_labelled = int(np.sum(y != checks.UNLABELLED))
+            self._set_objective_scale(len(y) - num_labelled, num_labelled)
+        if kwargs.get("validation_data") is not None:
+            kwargs["validation_data"] = self._checked_pair(*kwargs["validation_data"])
+        if verbose:
+            print(f"{type(self).__name__}: {self.objective_scale}")
+        return super().fit(
+            data,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
+            initial_epoch=initial_epoch,
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size: int | None = None, verbose="auto", **kwargs):
+        """The objective and its terms on examples of which any may be labelled.
+
+        Args:
+            x: images [N, ...].
+            y: labels [N], -1 for "no label"; None for no label at all.
+            batch_size: examples a step, 100 if None.
+            verbose: as in `keras.Model.evaluate`.
+            **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
+        """
+        self._require_compiled("evaluate")
+        if "_use_cached_eval_dataset" not in kwargs:  # from `fit`, which has checked its validation data
+            x, y = self._checked_pair(x, y)
+            self._build_for(x.shape)
+            if self.objective_scale is None:  # never fitted: every example counts once
+                self._set_objective_scale(1, 1)
+        return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+
+    def predict(self, x, batch_size: int | None = None, verbose="auto", **kwargs) -> np.ndarray:
+        """Class probabilities q(y|x), float32 [N, K].
+
+        Args:
+            x: images [N, ...].
+            batch_size: examples a step, 100 if None.
+            verbose: as in `keras.Model.predict`.
+            **kwargs: of `keras.Model.predict`.
+        """
+        x = checks.images(x, self.image_shape, self.unit_interval)
+        return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+
+    def train_step(self, data):
+        x, y = data["labelled"]
+        with tf.GradientTape() as tape:
+            labelled, unlabelled = self._labelled_terms(x, y), None
+            if "unlabelled" in data:
+                unlabelled = self.unlabelled_terms(data["unlabelled"])
+            loss = self._loss(labelled, unlabelled)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.step.assign_add(1)
+        self.loss_tracker.update_state(loss)
+        return self._log(labelled, unlabelled)
+
+    def test_step(self, data):
+        x, y = data
+        mask = tf.cast(y >= 0, tf.float32)
+        y = tf.maximum(y, 0)
+        labelled, unlabelled = self._labelled_terms(x, y), self.unlabelled_terms(x)
+        self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=tf.shape(x)[0])
+        self.ece.update_state(y, tf.exp(labelled["log_qy"]), sample_weight=mask)
+        return self._log(labelled, unlabelled, mask) | {"ece": self.ece.result()}
+
+    def _labelled_terms(self, x, y) -> dict[str, tf.Tensor]:
+        """`labelled_terms` and what follows from the classifier: the objective Lsup, its loss and its errors, each [B]."""
+        terms = self.labelled_terms(x, y)
+        log_qy = tf.gather(terms["log_qy"], y, batch_dims=1)
+        wrong = tf.argmax(terms["log_qy"], axis=-1, output_type=y.dtype) != y
+        return terms | {
+            "objective": objectives.labelled_objective(
+                terms["bound_labelled"], log_qy, self.objective_scale.classification_weight
+            ),
+            "classification_loss": -log_qy,
+            "error": tf.cast(wrong, log_qy.dtype),
+        }
+
+    def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:
+        """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
+        scale = self.objective_scale
+        mask = tf.ones_like(labelled["objective"]) if mask is None else mask
+        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * labelled["objective"]), tf.reduce_sum(mask))
+        if unlabelled is None or not scale.num_unlabelled:
+            return -supervised
+        return -objectives.total_objective(
+            unlabelled["bound_unlabelled"], supervised, scale.gamma, scale.num_unlabelled, scale.num_labelled
+        )
+
+    def _log(self, labelled, unlabelled, mask=None) -> dict[str, tf.Tensor]:
+        """Adds this batch's terms to their means; those of both streams are taken from the unlabelled one."""
+        terms = labelled | (unlabelled or {})
+        logs = {"loss": self.loss_tracker.result()}
+        for mean in self.means:
+            if mean.name in terms:
+                mean.update_state(terms[mean.name], sample_weight=mask if mean.name in _LABELLED_TERMS else None)
+                logs[mean.name] = mean.result()
+        return logs
+
+    def _set_objective_scale(self, num_unlabelled, num_labelled) -> None:
+        """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
+        weight = self.classification_weight
+        if weight is None:
+            weight = objectives.kingma_weights(
+                _KINGMA_ALPHA, num_unlabelled + num_labelled, num_labelled
+            ).classification_weight
+        scale = ObjectiveScale(num_unlabelled, num_labelled, self.gamma, weight)
+        if scale != self.objective_scale:
+            self.objective_scale = scale
+            self.train_function = self.test_function = None
+
+    def _build_for(self, shape) -> None:
+        if not self.built:
+            self.build((None, *shape[1:]))
+
+    def _require_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
+
+    def _checked_pair(self, x, y=None) -> tuple[np.ndarray, np.ndarray]:
+        x = checks.images(x, self.image_shape, self.unit_interval)
+        return x, checks.labels(np.full(len(x), checks.UNLABELLED) if y is None else y, self.num_classes, len(x))
+
+    def _require_built(self) -> None:
+        if not self.built:
+            raise ValueError(
+                f"{type(self).__name__} takes the shape of its images from fit() or build(): call one first. "
+                "Received: a model without weights."
+            )

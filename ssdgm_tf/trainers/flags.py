@@ -1,0 +1,100 @@
+"""The flags of the commands, and how `--config=NAME:ARGS` finds its file. Imports no TensorFlow."""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+# What ml_collections raises on an unknown field, a wrong type, or a config file that fails.
+_CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+class UserError(Exception):
+    """A mistake of the user's: the message says the rule and what was received."""
+
+
+def define_workdir() -> None:
+    """--workdir, --data_dir and --download."""
+    flags.DEFINE_string("workdir", None, "Folder of the run: its config, checkpoints, metrics and report.")
+    flags.DEFINE_string("data_dir", None, "Folder of prepared TensorFlow Datasets; the default is that of TFDS.")
+    flags.DEFINE_bool("download", False, "Download and prepare the data set where it is not prepared.")
+
+
+def define_training() -> None:
+    """The flags of `ssdgm-train`."""
+    define_workdir()
+    config_flags.DEFINE_config_file(
+        "config",
+        str(CONFIGS / "m2_digits.py"),
+        f"Experiment: one of {', '.join(presets())}, with arguments as NAME:labels=100,seed=0; your own FILE.py; or the "
+        "config.json of a run. --config.FIELD=VALUE overrides a field.",
+    )
+    flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
+    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "Compute type; weights stay float32.")
+
+
+def quiet_tensorflow() -> None:
+    """Keeps TensorFlow's C++ start-up messages off the terminal; call before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def presets() -> list[str]:
+    """Names of the configs that the package ships."""
+    return sorted(path.stem for path in CONFIGS.glob("*_*.py") if path.stem not in ("__init__", "from_json"))
+
+
+def resolve_config(argv: list[str]) -> list[str]:
+    """`argv` with the value of --config made a path that `config_flags` understands."""
+    resolved = list(argv)
+    for i, word in enumerate(argv):
+        if word in ("--config", "-config") and i + 1 < len(argv):
+            resolved[i + 1] = _config_path(argv[i + 1])
+        elif word.startswith(("--config=", "-config=")):
+            resolved[i] = f"--config={_config_path(word.partition('=')[2])}"
+    return resolved
+
+
+def _config_path(value: str) -> str:
+    name, colon, arguments = value.partition(":")
+    if name in presets():
+        return f"{CONFIGS / name}.py{colon}{arguments}"
+    if name.endswith(".json") and Path(name).is_file():
+        return f"{CONFIGS / 'from_json.py'}:{name}"
+    if name.endswith(".py") and Path(name).is_file():
+        return value
+    raise UserError(
+        f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}"
+    )
+
+
+def run(main, description: str) -> None:
+    """Parses the flags and calls `main()`; a mistake of the user's ends in one message, without a traceback.
+
+    `main` imports what it needs after that, so that --help does not wait for TensorFlow.
+
+    Args:
+        main: a function without arguments.
+        description: what --help prints above the flags.
+    """
+    command = Path(sys.argv[0]).name
+    if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
+        print(f"{description.strip()}\n{flags.FLAGS.module_help(__name__)}")
+        return
+    try:
+        rest = flags.FLAGS(resolve_config(sys.argv))[1:]
+        if rest:
+            raise UserError(f"{command} takes flags only. Received: {rest}")
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. What the run has saved is whole; the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
+    except UserError as error:
+        sys.exit(f"{command}: {error}")
+    except (flags.Error, *_CONFIG_ERRORS) as error:
+        if flags.FLAGS.is_parsed():
+            raise
+        sys.exit(f"{command}: {str(error).strip()}")

@@ -1,0 +1,93 @@
+"""The report of a run: figures as PNG files, and one HTML page that holds them all."""
+
+import base64
+import html
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from ssdgm_tf import plots
+from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.models import M2
+from ssdgm_tf.trainers.workdir import Workdir
+
+_CAPTIONS = {
+    "learning_curves": "Learning curves. Left: the bound U(x) per example. Middle: the share of wrong labels; on the few "
+    "labelled examples it soon reaches 0. Right: what the latent variables cost, on unlabelled examples.",
+    "reconstructions": "Test images and the mean of p(x|y,z) at their likeliest label and mean style.",
+    "samples": "Images drawn from the model, a class per row: the label held, the style drawn from its prior.",
+    "analogies": "Analogies. Each row: a test image, then every label in its style. The style should stay along a row, the "
+    "label along a column.",
+    "latent_space": "Styles z of test images. Colours are labels: the more they mix, the better label and style are separated.",
+}
+_PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
+
+
+def figures(model: M2, dataset: SemiSupervisedData, rows: list[dict], seed: int) -> dict:
+    """Every figure of a finished run, {name: matplotlib figure}."""
+    generator = np.random.default_rng(seed)
+    shown = generator.permutation(len(dataset.x_test))
+    few = dataset.x_test[shown[:10]]
+    some, labels = dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]]
+    num_classes = dataset.num_classes
+    drawn = model.generate({"y": np.repeat(np.arange(num_classes), 10)}, seed=seed)
+    return {
+        "learning_curves": plots.learning_curves(rows, dataset.monitored[-1]),
+        "reconstructions": plots.reconstructions(few, model.reconstruct(few)),
+        "samples": plots.samples(drawn.reshape((num_classes, 10, *drawn.shape[1:]))),
+        "analogies": plots.analogies(few, model.analogies(few)),
+        "latent_space": plots.latent_space(model.encode(some)["z"], labels),
+    }
+
+
+def write(model: M2, dataset: SemiSupervisedData, settings: dict, results: dict, folder: Workdir) -> None:
+    """Writes figures/*.png and report.html into the run's folder."""
+    folder.figures.mkdir(exist_ok=True)
+    blocks = []
+    for name, figure in figures(model, dataset, folder.load_metrics(), settings["config"]["seed"]).items():
+        path = folder.figures / f"{name}.png"
+        figure.savefig(path, dpi=130)
+        encoded = base64.b64encode(path.read_bytes()).decode()
+        caption = html.escape(_CAPTIONS[name])
+        blocks.append(
+            f'<figure><img alt="{name}" src="data:image/png;base64,{encoded}"><figcaption>{caption}</figcaption></figure>'
+        )
+    config = settings["config"]
+    page = _PAGE.substitute(
+        title=html.escape(f"M2 on {config['data']}, {config['labels']} labels"),
+        results=_table(_result_rows(results)),
+        figures="\n".join(blocks),
+        settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
+    )
+    folder.report.write_text(page)
+
+
+def _result_rows(results: dict) -> list[tuple[str, str]]:
+    def percent(key):
+        return f"{100 * results[key]:.2f} %"
+
+    return [
+        ("Test error, M2", percent("error")),
+        ("Test error, the same network on the labels alone", percent("labels_only_error")),
+        ("Test error, nearest labelled neighbour", percent("nearest_neighbour_error")),
+        ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
+        (
+            f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "
+            f"{results['log_likelihood_images']} images",
+            f"{results['log_likelihood']:.2f} nats",
+        ),
+        ("Expected calibration error of q(y|x)", f"{results['ece']:.3f}"),
+        ("Negative log q(y|x) of the test labels", f"{results['classification_loss']:.3f} nats"),
+        ("Test images", str(results["test_images"])),
+        ("Training time", f"{results['training_seconds']:.0f} s"),
+    ]
+
+
+def _table(rows, leave_out=()) -> str:
+    cells = (
+        f"<tr><td>{html.escape(str(name))}</td><td>{html.escape(str(value))}</td></tr>"
+        for name, value in rows
+        if name not in leave_out
+    )
+    return f"<table>{''.join(cells)}</table>"

@@ -1,0 +1,37 @@
+"""Trains a model and writes its report.
+
+    ssdgm-train --config=m2_digits --workdir=runs/m2_digits
+    ssdgm-train --config=m2_mnist:labels=100,seed=0 --config.latent_dim=64 --workdir=runs/m2_mnist
+
+The same command again goes on where the run stopped.
+"""
+
+from absl import flags
+
+from ssdgm_tf.trainers import flags as command
+
+command.define_training()
+
+
+def main() -> None:
+    """`ssdgm-train`, after its flags are parsed."""
+    values = flags.FLAGS
+    config = values.config.to_dict()
+    workdir = values.workdir or f"runs/{config['model']}_{config['data']}_{config['labels']}_{config['seed']}"
+    settings = {"config": config, "precision": values.precision, "jit_compile": values.jit_compile}
+
+    command.quiet_tensorflow()
+    from ssdgm_tf.trainers import run
+
+    results = run.train(settings, workdir, data_dir=values.data_dir, download=values.download)
+    print(run.summary(results, config))
+    print(f"Results in {workdir}: open {workdir}/report.html")
+
+
+def cli() -> None:
+    """The console script."""
+    command.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    cli()

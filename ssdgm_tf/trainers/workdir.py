@@ -1,0 +1,102 @@
+"""The folder of a run: what is in it, and whether it belongs to this config. Imports no TensorFlow.
+
+config.json      everything needed to run it again
+model.keras      the last checkpoint: weights, optimizer, random state
+metrics.jsonl    one line an epoch
+tensorboard/     the same as TensorBoard events
+results.json     the final figures; its presence says that the run is finished
+report.html      the same with figures, self-contained; the figures also as figures/*.png
+"""
+
+import json
+import os
+from pathlib import Path
+
+from ssdgm_tf.trainers.flags import UserError
+
+
+class Workdir:
+    """Paths of a run's files, and the reading and writing of the JSON ones.
+
+    Args:
+        path: the folder; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.model = self.path / "model.keras"
+        self.metrics = self.path / "metrics.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
+
+    def claim(self, settings: dict) -> None:
+        """Writes config.json, or checks that the one there says the same.
+
+        Args:
+            settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
+
+        Raises:
+            UserError: the folder holds the run of another config, or a config.json that cannot be read.
+        """
+        settings = json.loads(json.dumps(settings))
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config, settings)
+            return
+        found = _flat(self.load_config())
+        wanted = _flat(settings)
+        differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
+        if differing:
+            name = differing[0]
+            more = f" (and {', '.join(differing[1:])})" if differing[1:] else ""
+            raise UserError(
+                f"A workdir holds one config: use another --workdir, or remove {self.path}. "
+                f"Received: {name} = {wanted.get(name)!r}{more}, where {self.config} has {found.get(name)!r}"
+            )
+
+    def load_config(self) -> dict:
+        """What `claim` wrote.
+
+        Raises:
+            UserError: there is no config.json, or it is not readable.
+        """
+        if not self.config.exists():
+            raise UserError(f"--workdir must be the folder of a run. Received: {self.path}, without a config.json")
+        try:
+            settings = json.loads(self.config.read_text())
+            settings["config"]["model"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})"
+            ) from error
+        return settings
+
+    def load_results(self) -> dict | None:
+        """The final figures, or None where the run is not finished."""
+        return json.loads(self.results.read_text()) if self.results.exists() else None
+
+    def load_metrics(self) -> list[dict]:
+        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        rows = []
+        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+
+def write_json(path: Path, value) -> None:
+    """Writes `value` whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(partial, path)
+
+
+def _flat(settings: dict) -> dict:
+    """{"config": {"epochs": 3}, "precision": ...} -> {"config.epochs": 3, "precision": ...}"""
+    fields = {f"config.{name}": value for name, value in settings["config"].items()}
+    return fields | {name: value for name, value in settings.items() if name != "config"}
