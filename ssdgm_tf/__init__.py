@@ -18,9 +18,7 @@ if not _runs_a_command():
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise ImportError(
-            f"ssdgm_tf needs Keras on the tensorflow backend. Received: backend={keras.backend.backend()!r}"
-        )
+        raise ImportError(f"ssdgm_tf needs Keras on the tensorflow backend. Received: backend={keras.backend.backend()!r}")
 
     from ssdgm_tf import data, layers, models, objectives
 

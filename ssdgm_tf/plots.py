@@ -80,9 +80,7 @@ def _grid(images: np.ndarray, row_labels=(), column_labels=()) -> Figure:
     figure = Figure(figsize=(0.62 * columns + 0.7, 0.62 * rows * height / width + 0.5), layout="constrained")
     axes = figure.subplots()
     canvas = np.clip(canvas, 0.0, 1.0)
-    axes.imshow(
-        canvas[..., 0] if channels == 1 else canvas[..., :3], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-    )
+    axes.imshow(canvas[..., 0] if channels == 1 else canvas[..., :3], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([(i + 0.5) * (width + _GAP) - 1 for i in range(len(column_labels))], column_labels)
     axes.set_yticks([(i + 0.5) * (height + _GAP) - 1 for i in range(len(row_labels))], row_labels)
     axes.xaxis.tick_top()

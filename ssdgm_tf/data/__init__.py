@@ -2,7 +2,8 @@
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.digits import load_digits
+from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import load_tfds
 
-__all__ = ["SemiSupervisedData", "draw_labels", "hide_labels", "load_digits", "load_tfds"]
+__all__ = ["SemiSupervisedData", "draw_labels", "hide_labels", "load", "load_digits", "load_tfds", "require"]

@@ -1,5 +1,6 @@
 """Any image-classification set of TensorFlow Datasets, by name."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -54,24 +55,40 @@ def load_tfds(
     )
 
 
+def find_prepared(name: str, data_dir: str | None = None) -> Path:
+    """The folder of the newest prepared version of a set. Looks at files alone, without importing TFDS.
+
+    Raises:
+        FileNotFoundError: the set is not prepared there.
+    """
+    folder = _data_dir(data_dir) / name
+    versions = [info.parent for info in folder.glob("**/dataset_info.json")]
+    if not versions:
+        raise FileNotFoundError(
+            f"The data set {name!r} must be prepared under {folder}, or be downloaded with --download "
+            "(load_tfds: download=True); --data_dir names another folder. Received: no prepared set there."
+        )
+    return max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
+
+
+def _data_dir(data_dir: str | None) -> Path:
+    """The folder of prepared sets: TFDS's own default where none is given."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+
+
 def _builder(name, data_dir, download):
     """The builder of a prepared set. A prepared folder is read as it is: TFDS's own look-up may ask the network."""
     import tensorflow_datasets as tfds
 
-    folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
-    versions = [info.parent for info in (folder / name).glob("**/dataset_info.json")]
-    if versions:
-        newest = max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
-        return tfds.builder_from_directory(newest)
-    if not download:
-        raise FileNotFoundError(
-            f"The data set {name!r} must be prepared under {folder / name}, or be downloaded with --download "
-            "(load_tfds: download=True); --data_dir names another folder. Received: no prepared set there."
-        )
     try:
-        builder = tfds.builder(name, data_dir=folder)
+        return tfds.builder_from_directory(find_prepared(name, data_dir))
+    except FileNotFoundError:
+        if not download:
+            raise
+    try:
+        builder = tfds.builder(name, data_dir=_data_dir(data_dir))
     except tfds.core.registered.DatasetNotFoundError as error:
-        raise ValueError(f"The data set must be one of TFDS. Received: {name!r}") from error
+        raise ValueError(f"The data set must be 'digits' or a name of TFDS. Received: {name!r}") from error
     builder.download_and_prepare()
     return builder
 

@@ -32,7 +32,7 @@ class BernoulliNode(StochasticNode):
         return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(self.event_shape))
 
     def make_prior(self):
-        zeros = tf.zeros(self.event_shape, self._density_dtype)
+        zeros = tf.zeros(self.event_shape, self.density_dtype)
         return tfd.Independent(tfd.Bernoulli(logits=zeros, dtype=zeros.dtype), len(self.event_shape))
 
     def draw(self, distribution):

@@ -25,7 +25,7 @@ class _OneHotNode(StochasticNode):
         return self.num_classes
 
     def make_prior(self):
-        return self.make_distribution(tf.zeros([self.num_classes], self._density_dtype))
+        return self.make_distribution(tf.zeros([self.num_classes], self.density_dtype))
 
     def get_config(self):
         config = super().get_config()

@@ -29,9 +29,7 @@ class MLP(keras.layers.Layer):
     def __init__(self, hidden_units: Sequence[int], activation="relu", **kwargs):
         super().__init__(**kwargs)
         if not hidden_units or any(int(units) < 1 for units in hidden_units):
-            raise ValueError(
-                f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}"
-            )
+            raise ValueError(f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}")
         self.hidden_units = tuple(int(units) for units in hidden_units)
         self.activation = keras.activations.get(activation)
 

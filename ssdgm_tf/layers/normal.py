@@ -57,7 +57,7 @@ class NormalNode(StochasticNode):
         return tfd.Independent(tfd.Normal(self._reshape_to_event(loc), scale), len(self.event_shape))
 
     def make_prior(self):
-        zeros = tf.zeros(self.event_shape, self._density_dtype)
+        zeros = tf.zeros(self.event_shape, self.density_dtype)
         return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), len(self.event_shape))
 
     def get_config(self):

@@ -81,7 +81,7 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
         inputs = tf.cast(inputs, self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
-        return self.make_distribution(tf.cast(self.projection(inputs), self._density_dtype))
+        return self.make_distribution(tf.cast(self.projection(inputs), self.density_dtype))
 
     def log_prob(self, inputs, value) -> tf.Tensor:
         """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
@@ -90,7 +90,7 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
             inputs: a tensor [..., features].
             value: a tensor [..., *event_shape] whose leading axes broadcast with those of `inputs`.
         """
-        return self.distribution(inputs).log_prob(tf.cast(value, self._density_dtype))
+        return self.distribution(inputs).log_prob(tf.cast(value, self.density_dtype))
 
     def call(self, inputs):
         distribution = self.distribution(inputs)
@@ -119,7 +119,8 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
         return {**super().get_config(), "event_shape": self.event_shape, "prior": self.prior, "seed": self.seed}
 
     @property
-    def _density_dtype(self) -> str:
+    def density_dtype(self) -> str:
+        """The dtype of parameters and densities."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     @property
@@ -137,7 +138,5 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
 def _event_shape(event_shape) -> tuple[int, ...]:
     shape = (event_shape,) if isinstance(event_shape, int) else tuple(int(size) for size in event_shape)
     if not shape or min(shape) < 1:
-        raise ValueError(
-            f"event_shape must be a positive integer or a tuple of them. Received: event_shape={event_shape!r}"
-        )
+        raise ValueError(f"event_shape must be a positive integer or a tuple of them. Received: event_shape={event_shape!r}")
     return shape

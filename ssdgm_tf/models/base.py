@@ -212,9 +212,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             checks.supervision(y, self.num_classes)
             self._build_for(x.shape)
             seed = int(np.random.randint(2**31)) if seed is None else seed
-            data, steps = streams.two_streams(
-                x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
-            )
+            data, steps = streams.two_streams(x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch)
             kwargs.setdefault("steps_per_epoch", steps)
             num_labelled = int(np.sum(y != checks.UNLABELLED))
             self._set_objective_scale(len(y) - num_labelled, num_labelled)

@@ -54,9 +54,7 @@ def labels(y, num_classes: int, num_examples: int) -> np.ndarray:
         np.issubdtype(y.dtype, np.floating) and bool(np.all(np.isfinite(y))) and bool(np.all(y == np.round(y)))
     )
     if not integral:
-        raise ValueError(
-            f"Labels must be integers. Received: y of dtype {y.dtype} with values such as {y[:3].tolist()}"
-        )
+        raise ValueError(f"Labels must be integers. Received: y of dtype {y.dtype} with values such as {y[:3].tolist()}")
     outside = (y < UNLABELLED) | (y >= num_classes)
     if outside.any():
         raise ValueError(

@@ -90,9 +90,7 @@ class M2(SemiSupervisedModel):
         if self.likelihood == "bernoulli":
             self.p_x = layers.BernoulliNode(self.image_shape, dtype=self.dtype_policy, name="p_x")
         else:
-            self.p_x = layers.NormalNode(
-                self.image_shape, scale=self.likelihood_scale, dtype=self.dtype_policy, name="p_x"
-            )
+            self.p_x = layers.NormalNode(self.image_shape, scale=self.likelihood_scale, dtype=self.dtype_policy, name="p_x")
         self.q_y_network.build((None, pixels))
         self.q_z_network.build([(None, pixels), (None, self.num_classes)])
         self.p_x_network.build([(None, self.num_classes), (None, self.latent_dim)])
@@ -117,18 +115,18 @@ class M2(SemiSupervisedModel):
         return self.q_z.distribution(self.q_z_network([self._flat(x)[None, None], y]))
 
     def _p_z(self) -> tfd.Distribution:
-        return tfd.Independent(tfd.Normal(tf.zeros(self.latent_dim), 1.0), 1)
+        return tfd.Independent(tfd.Normal(tf.zeros(self.latent_dim, self.q_z.density_dtype), 1.0), 1)
 
     def _p_y(self) -> tfd.Distribution:
-        return tfd.OneHotCategorical(logits=tf.zeros(self.num_classes), dtype=tf.float32)
+        return tfd.OneHotCategorical(logits=tf.zeros(self.num_classes, self.q_y.density_dtype), dtype=self.q_y.density_dtype)
 
     def _every_label(self):
         """All K labels, [K, 1, 1, K]."""
-        return tf.eye(self.num_classes)[:, None, None, :]
+        return tf.eye(self.num_classes, dtype=self.q_y.density_dtype)[:, None, None, :]
 
     def _one_label(self, y):
         """The labels y [B], [1, 1, B, K]."""
-        return tf.one_hot(y, self.num_classes)[None, None]
+        return tf.one_hot(y, self.num_classes, dtype=self.q_y.density_dtype)[None, None]
 
     def _draw_z(self, q_z, num_samples: int, seed):
         """Draws from q(z|x,y), [K, S, B, latent_dim]."""
@@ -189,7 +187,7 @@ class M2(SemiSupervisedModel):
         x, y = self._inference_input(x, y)
 
         def encode(x, y):
-            probs = tf.where((y >= 0)[:, None], tf.one_hot(y, self.num_classes), self(x))
+            probs = tf.where((y >= 0)[:, None], self._one_label(y)[0, 0], self(x))
             label = tf.argmax(probs, axis=-1, output_type=tf.int32)
             return {"y": probs, "z": self._q_z(x, self._one_label(label)).mean()[0, 0]}
 
@@ -217,9 +215,7 @@ class M2(SemiSupervisedModel):
         images = self._in_batches(self._decode, labels, np.repeat(styles, self.num_classes, axis=0))
         return images.reshape((len(styles), self.num_classes, *self.image_shape))
 
-    def generate(
-        self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None
-    ) -> np.ndarray:
+    def generate(self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None) -> np.ndarray:
         """Images from the model: the mean of p(x|y,z), what is not given drawn from its prior.
 
         Args:
@@ -303,7 +299,7 @@ class M2(SemiSupervisedModel):
 
     def _decode(self, y, z):
         """The mean of p(x|y,z) for labels [N] and styles [N, latent_dim]: images [N, *image_shape]."""
-        return self.p_x.distribution(self.p_x_network([tf.one_hot(y, self.num_classes), z])).mean()
+        return self.p_x.distribution(self.p_x_network([self._one_label(y)[0, 0], z])).mean()
 
     def _in_batches(self, function, *arrays, batch_size: int = 1000):
         """`function` of slices of the arrays, its results (an array, or a dict of them) joined again."""

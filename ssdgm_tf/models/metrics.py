@@ -26,9 +26,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
     def update_state(self, y_true, probabilities, sample_weight=None):
         """Adds labels [B] and class probabilities [B, K], counted `sample_weight` [B] times."""
         confidence = tf.reduce_max(probabilities, axis=-1)
-        hit = tf.cast(
-            tf.argmax(probabilities, axis=-1, output_type=tf.int32) == tf.cast(y_true, tf.int32), confidence.dtype
-        )
+        hit = tf.cast(tf.argmax(probabilities, axis=-1, output_type=tf.int32) == tf.cast(y_true, tf.int32), confidence.dtype)
         index = tf.clip_by_value(tf.cast(confidence * self.num_bins, tf.int32), 0, self.num_bins - 1)
         bins = tf.one_hot(index, self.num_bins, dtype=confidence.dtype)
         weight = tf.ones_like(confidence) if sample_weight is None else tf.cast(sample_weight, confidence.dtype)

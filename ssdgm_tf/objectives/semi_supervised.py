@@ -93,9 +93,7 @@ def adgm_weights(beta: float, num_examples: int, num_unlabelled: int, num_labell
         num_unlabelled: N, the size of the unlabelled stream (in their code it holds the labelled examples too).
         num_labelled: M (their n_l).
     """
-    return ObjectiveWeights(
-        gamma=num_unlabelled / num_labelled, classification_weight=beta * num_examples / num_labelled
-    )
+    return ObjectiveWeights(gamma=num_unlabelled / num_labelled, classification_weight=beta * num_examples / num_labelled)
 
 
 def siddharth_weights(alpha: float) -> ObjectiveWeights:

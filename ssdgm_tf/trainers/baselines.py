@@ -15,9 +15,7 @@ def nearest_neighbour_error(x, y, x_test, y_test) -> float:
     return float(1 - classifier.score(x_test.reshape(len(x_test), -1), y_test))
 
 
-def labels_only_error(
-    x, y, x_test, y_test, num_classes, hidden_units, activation, learning_rate, num_steps, seed
-) -> float:
+def labels_only_error(x, y, x_test, y_test, num_classes, hidden_units, activation, learning_rate, num_steps, seed) -> float:
     """Test error, 0..1, of the network of q(y|x) trained by cross-entropy on the labelled examples alone.
 
     Args:

@@ -21,7 +21,7 @@ def main() -> None:
     folder = Workdir(values.workdir)
     config = folder.load_config()["config"]
 
-    command.quiet_tensorflow()
+    command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 
     model = run.load_model(folder.model)

@@ -11,6 +11,7 @@ from ml_collections import config_flags
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
 CONFIGS = Path(__file__).parent.parent / "configs"
+DEFAULT_CONFIG = "m2_digits"
 
 
 class UserError(Exception):
@@ -29,17 +30,29 @@ def define_training() -> None:
     define_workdir()
     config_flags.DEFINE_config_file(
         "config",
-        str(CONFIGS / "m2_digits.py"),
+        None,
         f"Experiment: one of {', '.join(presets())}, with arguments as NAME:labels=100,seed=0; your own FILE.py; or the "
-        "config.json of a run. --config.FIELD=VALUE overrides a field.",
+        "config.json of a run. --config.FIELD=VALUE overrides a field. "
+        f"(default: {DEFAULT_CONFIG})",
     )
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "Compute type; weights stay float32.")
 
 
-def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's C++ start-up messages off the terminal; call before it is imported."""
+def import_tensorflow_quietly() -> None:
+    """Imports TensorFlow and finds its devices with the C++ start-up messages off the terminal; errors still raise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def presets() -> list[str]:
@@ -48,8 +61,11 @@ def presets() -> list[str]:
 
 
 def resolve_config(argv: list[str]) -> list[str]:
-    """`argv` with the value of --config made a path that `config_flags` understands."""
+    """`argv` with the value of --config, given or by default, made a path that `config_flags` understands."""
     resolved = list(argv)
+    if not any(word.split("=")[0] in ("--config", "-config") for word in argv):
+        resolved.insert(1, f"--config={_config_path(DEFAULT_CONFIG)}")
+        return resolved
     for i, word in enumerate(argv):
         if word in ("--config", "-config") and i + 1 < len(argv):
             resolved[i + 1] = _config_path(argv[i + 1])
@@ -66,9 +82,7 @@ def _config_path(value: str) -> str:
         return f"{CONFIGS / 'from_json.py'}:{name}"
     if name.endswith(".py") and Path(name).is_file():
         return value
-    raise UserError(
-        f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}"
-    )
+    raise UserError(f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}")
 
 
 def run(main, description: str) -> None:
@@ -82,10 +96,10 @@ def run(main, description: str) -> None:
     """
     command = Path(sys.argv[0]).name
     if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
-        print(f"{description.strip()}\n{flags.FLAGS.module_help(__name__)}")
+        print(f"{description.strip()}\n{flags.FLAGS.module_help(__name__)}".replace("\n    (default: 'None')", ""))
         return
     try:
-        rest = flags.FLAGS(resolve_config(sys.argv))[1:]
+        rest = flags.FLAGS(resolve_config(sys.argv) if "config" in flags.FLAGS else sys.argv)[1:]
         if rest:
             raise UserError(f"{command} takes flags only. Received: {rest}")
         main()
@@ -97,4 +111,14 @@ def run(main, description: str) -> None:
     except (flags.Error, *_CONFIG_ERRORS) as error:
         if flags.FLAGS.is_parsed():
             raise
-        sys.exit(f"{command}: {str(error).strip()}")
+        sys.exit(f"{command}: {_explain(error)}")
+
+
+def _explain(error: Exception) -> str:
+    """One line of what absl and ml_collections say in several, a traceback among them."""
+    if isinstance(error, AttributeError | KeyError):
+        inner = error.args[0] if error.args else ""
+        message = inner.args[0] if isinstance(inner, KeyError) else str(inner)
+        return f"--config.FIELD must name a field of the config. Received: {' '.join(message.split())}"
+    lines = str(error).strip().splitlines()
+    return lines[-1].removeprefix("ValueError: ") if "Traceback" in str(error) else " ".join(lines)

@@ -57,11 +57,7 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
         UserError: it is not there, or the labels asked for cannot be drawn from it.
     """
     try:
-        if config["data"] == "digits":
-            return data.load_digits(config["labels"], config["seed"])
-        return data.load_tfds(
-            config["data"], config["labels"], config["seed"], config["num_validation"], data_dir, download
-        )
+        return data.load(config["data"], config["labels"], config["seed"], config["num_validation"], data_dir, download)
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
 
@@ -186,12 +182,8 @@ def summary(results: dict, config: dict) -> str:
         "labels only, same network": "labels_only_error",
         "nearest neighbour": "nearest_neighbour_error",
     }
-    lines = [
-        f"{config['data']}, {config['labels']} labels, seed {config['seed']}: {results['test_images']} test images"
-    ]
-    lines += [
-        f"  test error  {title:<28}{100 * results[key]:7.2f} %" for title, key in errors.items() if key in results
-    ]
+    lines = [f"{config['data']}, {config['labels']} labels, seed {config['seed']}: {results['test_images']} test images"]
+    lines += [f"  test error  {title:<28}{100 * results[key]:7.2f} %" for title, key in errors.items() if key in results]
     lines += [
         f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} nats",
         f"  log p(x) >= {results['log_likelihood_samples']:>4} samples, {results['log_likelihood_images']:>4} images   "

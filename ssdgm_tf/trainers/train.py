@@ -20,7 +20,17 @@ def main() -> None:
     workdir = values.workdir or f"runs/{config['model']}_{config['data']}_{config['labels']}_{config['seed']}"
     settings = {"config": config, "precision": values.precision, "jit_compile": values.jit_compile}
 
-    command.quiet_tensorflow()
+    # What can be refused without TensorFlow is refused before its import.
+    from ssdgm_tf import data
+    from ssdgm_tf.trainers.workdir import Workdir
+
+    Workdir(workdir).check(settings)
+    try:
+        data.require(config["data"], values.data_dir, values.download)
+    except FileNotFoundError as error:
+        raise command.UserError(str(error)) from error
+
+    command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 
     results = run.train(settings, workdir, data_dir=values.data_dir, download=values.download)

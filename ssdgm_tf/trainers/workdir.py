@@ -33,7 +33,14 @@ class Workdir:
         self.figures = self.path / "figures"
 
     def claim(self, settings: dict) -> None:
-        """Writes config.json, or checks that the one there says the same.
+        """Makes the folder and writes config.json, after `check`."""
+        self.check(settings)
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config, settings)
+
+    def check(self, settings: dict) -> None:
+        """Whether the folder is free for these settings, or holds a run of the same; writes nothing.
 
         Args:
             settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
@@ -41,13 +48,9 @@ class Workdir:
         Raises:
             UserError: the folder holds the run of another config, or a config.json that cannot be read.
         """
-        settings = json.loads(json.dumps(settings))
         if not self.config.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.config, settings)
             return
-        found = _flat(self.load_config())
-        wanted = _flat(settings)
+        found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
         differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
         if differing:
             name = differing[0]
@@ -69,9 +72,7 @@ class Workdir:
             settings = json.loads(self.config.read_text())
             settings["config"]["model"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})"
-            ) from error
+            raise UserError(f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})") from error
         return settings
 
     def load_results(self) -> dict | None:
@@ -97,6 +98,6 @@ def write_json(path: Path, value) -> None:
 
 
 def _flat(settings: dict) -> dict:
-    """{"config": {"epochs": 3}, "precision": ...} -> {"config.epochs": 3, "precision": ...}"""
+    """One level: {"config": {"epochs": 3}, "precision": ...} becomes {"config.epochs": 3, "precision": ...}."""
     fields = {f"config.{name}": value for name, value in settings["config"].items()}
     return fields | {name: value for name, value in settings.items() if name != "config"}

@@ -1,0 +1,50 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+
+import ssdgm_tf
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    """Every test starts from the same random state, whatever ran before it."""
+    keras.utils.set_random_seed(17)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Prepared data sets outside the repository; a test that needs them says so when they are not there."""
+    folder = Path(os.environ.get("SSDGM_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "tfds" / "mnist").is_dir():
+        pytest.skip(f"needs prepared data sets under $SSDGM_DATA; none at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return ssdgm_tf.data.load_digits(num_labels=30, seed=0)
+
+
+@pytest.fixture
+def tiny():
+    """120 random 4x3 images of 3 classes, 12 of them labelled."""
+    generator = np.random.default_rng(0)
+    x = generator.uniform(size=(120, 4, 3)).astype(np.float32)
+    y = np.full(120, -1)
+    y[:12] = np.arange(12) % 3
+    return x, y
+
+
+@pytest.fixture
+def tiny_m2():
+    """An M2 for `tiny`, built and compiled."""
+    model = ssdgm_tf.models.M2(num_classes=3, latent_dim=2, hidden_units=(8,), seed=3)
+    model.build((None, 4, 3))
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model

@@ -1,0 +1,37 @@
+import keras
+import numpy as np
+import pytest
+
+from ssdgm_tf.layers import MLP
+
+
+def test_a_sum_of_parents_is_one_layer_on_their_concatenation():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(5, 3)).astype("float32"), generator.normal(size=(5, 4)).astype("float32")
+    mlp = MLP((6, 2), "tanh")
+    out = mlp([a, b])
+    first = np.concatenate([layer.kernel for layer in mlp.input_layers])
+    hidden = np.tanh(np.concatenate([a, b], axis=1) @ first + mlp.input_layers[0].bias)
+    last = mlp.hidden_layers[0]
+    np.testing.assert_allclose(out, np.tanh(hidden @ last.kernel + last.bias), atol=1e-6)
+
+
+def test_leading_axes_broadcast_and_equal_tiling():
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(1, 1, 5, 3)).astype("float32"), np.eye(4, dtype="float32")[:, None, None, :]
+    mlp = MLP((6,))
+    out = np.asarray(mlp([x, y]))
+    assert out.shape == (4, 1, 5, 6)
+    tiled = mlp([np.repeat(x, 4, axis=0).reshape(20, 3), np.repeat(np.eye(4, dtype="float32"), 5, axis=0)])
+    np.testing.assert_allclose(out.reshape(20, 6), tiled, atol=1e-6)
+
+
+def test_symbolic_shape_is_the_broadcast_one():
+    out = MLP((6,))([keras.Input(batch_shape=(1, None, 3)), keras.Input(batch_shape=(4, 1, 2))])
+    assert out.shape == (4, None, 6)
+
+
+@pytest.mark.parametrize("hidden_units", [(), (0,), (5, -1)])
+def test_refuses_widths_below_one(hidden_units):
+    with pytest.raises(ValueError, match="hidden_units must hold at least one positive width. Received"):
+        MLP(hidden_units)
