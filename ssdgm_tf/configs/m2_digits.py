@@ -12,10 +12,13 @@ def get_config(arg: str | None = None):
     return m2_config(
         **args,
         data="digits",
-        latent_dim=10,
-        hidden_units=(200,),
+        latent_dim=30,
+        hidden_units=(300,),
+        activation="relu",
         likelihood="normal",
-        likelihood_scale=0.2,
+        likelihood_scale=0.25,
+        gamma=10.0,
+        classification_weight=30.0,
         learning_rate=1e-3,
         epochs=200,
     )

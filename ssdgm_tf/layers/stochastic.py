@@ -8,10 +8,12 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers.random_state import SavedRandomState
+
 tfd = tfp.distributions
 
 
-class StochasticNode(keras.layers.Layer, abc.ABC):
+class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     """A random variable given its inputs: a dense projection to the parameters of a TFP distribution.
 
     `node(inputs)` is one draw, a tensor, in training and in inference alike; so a node works in Sequential and
@@ -44,8 +46,7 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
                 f"{type(self).__name__} takes a prior of None or one of {self.priors}. Received: prior={prior!r}"
             )
         self.prior = prior
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._make_random_state(seed)
 
     @property
     @abc.abstractmethod
@@ -107,10 +108,6 @@ class StochasticNode(keras.layers.Layer, abc.ABC):
     def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
         """One draw, and KL(distribution || prior) in nats: analytic unless the subclass says otherwise."""
         return self.draw(distribution), tfd.kl_divergence(distribution, self.make_prior())
-
-    def next_seed(self) -> tf.Tensor:
-        """The next seed of the node's random stream; int32, as TFP wants it."""
-        return tf.cast(self.seed_generator.next(), tf.int32)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], *self.event_shape)

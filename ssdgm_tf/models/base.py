@@ -133,6 +133,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self.classification_weight = classification_weight
         self.num_samples = num_samples
         self.objective_scale = None
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
         if num_labelled is not None:
             self._set_objective_scale(num_unlabelled or 0, num_labelled)
 
@@ -153,8 +155,6 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -332,6 +332,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     def _build_for(self, shape) -> None:
         if not self.built:
             self.build((None, *shape[1:]))
+            # Within the step, creating the optimizer's variables would trace it a second time.
+            self.optimizer.build(self.trainable_variables)
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:

@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from tqdm.auto import tqdm
 
 from ssdgm_tf import layers, objectives
+from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.models import checks
 from ssdgm_tf.models.base import SemiSupervisedModel
 
@@ -20,7 +21,7 @@ _MAX_ROWS = 20_000
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class M2(SemiSupervisedModel):
+class M2(SavedRandomState, SemiSupervisedModel):
     """M2: a label and a style generate an image (Kingma et al. 2014, section 2.2).
 
         generative     p(y) p(z) p(x|y,z)      y ~ uniform over K classes,   z ~ Normal(0, I)
@@ -72,8 +73,7 @@ class M2(SemiSupervisedModel):
         self.activation = keras.activations.get(activation)
         self.likelihood = likelihood
         self.likelihood_scale = likelihood_scale
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._make_random_state(seed)
 
         def network(name):
             return layers.MLP(self.hidden_units, self.activation, dtype=self.dtype_policy, name=name)
@@ -136,7 +136,7 @@ class M2(SemiSupervisedModel):
 
     def _seed(self, seed: int | None = None):
         """A TFP seed: of the integer given, or the next of the model's own stream."""
-        return tf.cast(self.seed_generator.next(), tf.int32) if seed is None else tf.constant([seed, 0], tf.int32)
+        return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
 
     # -- the bounds --
 

@@ -9,7 +9,6 @@ from scipy import special, stats
 from ssdgm_tf.models import M2
 
 
-
 @pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
 def test_the_enumerated_bound_is_an_explicit_loop_over_y(tiny, likelihood):
     """Equations 6 and 7 written out, one label and one example at a time, to 1e-5 of their size."""
@@ -66,7 +65,10 @@ def test_the_bound_is_below_the_importance_weighted_bound_which_rises_with_its_s
     x, _ = tiny
     randomise(tiny_m2)
     elbo = np.mean([tiny_m2.unlabelled_terms(tf.constant(x))["bound_unlabelled"] for _ in range(30)], axis=0)
-    bounds = [elbo, *(np.mean([tiny_m2.log_likelihood(x, num_samples=s, seed=i) for i in range(10)], axis=0) for s in (1, 10, 200))]
+    bounds = [
+        elbo,
+        *(np.mean([tiny_m2.log_likelihood(x, num_samples=s, seed=i) for i in range(10)], axis=0) for s in (1, 10, 200)),
+    ]
     for lower, upper in zip(bounds, bounds[1:], strict=False):
         gap = upper - lower
         assert gap.mean() > 5 * gap.std() / np.sqrt(len(x))
@@ -101,7 +103,9 @@ class TestLinearGaussian:
         model.compile("sgd")
         identity = np.eye(p + k)
         # p(x|y,z): the hidden layer holds the mean of x in its first p units.
-        set_weights(model.p_x_network, [np.pad(means, ((0, 0), (0, k))), np.pad(columns.T, ((0, 0), (0, k)))], np.zeros(p + k))
+        set_weights(
+            model.p_x_network, [np.pad(means, ((0, 0), (0, k))), np.pad(columns.T, ((0, 0), (0, k)))], np.zeros(p + k)
+        )
         set_weights(model.p_x, [identity[:, :p]], np.zeros(p))
         # q(z|x,y): the hidden layer is (x, y); variance 1 / (1 + |v|^2 / scale^2), loc = variance v.(x - mean_y) / scale^2.
         variance = 1 / (1 + np.sum(columns**2, axis=0) / self.scale**2)
@@ -140,7 +144,9 @@ class TestLinearGaussian:
         *_, x, evidence = parts
         exact.compile("sgd", num_samples=2000)
         unlabelled = np.array([exact.unlabelled_terms(tf.constant(x))["bound_unlabelled"] for _ in range(10)])
-        labelled = np.array([exact.labelled_terms(tf.constant(x), tf.ones(8, tf.int32))["bound_labelled"] for _ in range(10)])
+        labelled = np.array(
+            [exact.labelled_terms(tf.constant(x), tf.ones(8, tf.int32))["bound_labelled"] for _ in range(10)]
+        )
         log_px = special.logsumexp(evidence, axis=0)
         np.testing.assert_allclose(unlabelled.mean(axis=0), log_px, atol=5 * unlabelled.std(axis=0).max() / np.sqrt(9))
         np.testing.assert_allclose(labelled.mean(axis=0), evidence[1], atol=5 * labelled.std(axis=0).max() / np.sqrt(9))
@@ -223,7 +229,9 @@ def set_weights(layer, kernels, bias):
 
 
 def network(layer, *parents):
-    h = sum(np.asarray(p, np.float64) @ np.asarray(dense.kernel) for p, dense in zip(parents, layer.input_layers, strict=True))
+    h = sum(
+        np.asarray(p, np.float64) @ np.asarray(dense.kernel) for p, dense in zip(parents, layer.input_layers, strict=True)
+    )
     h = np.logaddexp(0, h + np.asarray(layer.input_layers[0].bias))
     for dense in layer.hidden_layers:
         h = np.logaddexp(0, h @ np.asarray(dense.kernel) + np.asarray(dense.bias))

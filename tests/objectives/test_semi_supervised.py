@@ -19,9 +19,7 @@ def test_total_objective_times_n_is_the_sum_over_the_data_set():
 def test_total_objective_is_unbiased_over_batches_of_any_size():
     unlabelled, labelled = np.arange(6.0), np.arange(4.0)
     whole = objectives.total_objective(unlabelled, labelled, 3.0, 6, 4)
-    parts = [
-        objectives.total_objective(u, m, 3.0, 6, 4) for u in unlabelled.reshape(3, 2) for m in labelled.reshape(4, 1)
-    ]
+    parts = [objectives.total_objective(u, m, 3.0, 6, 4) for u in unlabelled.reshape(3, 2) for m in labelled.reshape(4, 1)]
     np.testing.assert_allclose(np.mean(parts), whole, rtol=1e-12)
 
 

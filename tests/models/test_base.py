@@ -1,0 +1,228 @@
+"""Training through `fit`: what is logged, what is seen, what is traced, what is saved."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssdgm_tf.models import M2
+
+TRAINING_METRICS = {"loss", "bound_unlabelled", "bound_labelled", "classification_loss", "error", "log_px", "kl_z", "kl_y"}
+
+
+def test_history_holds_every_term_by_name(tiny, tiny_m2):
+    x, y = tiny
+    validation = np.arange(120) % 3
+    history = tiny_m2.fit(x, y, batch_size=50, epochs=2, validation_data=(x, validation), verbose=0).history
+    assert set(history) == TRAINING_METRICS | {f"val_{name}" for name in TRAINING_METRICS | {"ece"}}
+    assert all(len(values) == 2 and np.all(np.isfinite(values)) for values in history.values())
+
+
+def test_loss_is_minus_the_objective_of_the_logged_terms(tiny):
+    """One step on the whole data set, so that batch means are data-set means."""
+    x, y = tiny
+    model = M2(3, 2, (8,), seed=0)
+    model.compile("sgd", gamma=2.0, classification_weight=7.0)
+    logs = {name: values[0] for name, values in model.fit(x, y, batch_size=200, verbose=0).history.items()}
+    expected = logs["bound_unlabelled"] + 2.0 * 12 / 108 * (logs["bound_labelled"] - 7.0 * logs["classification_loss"])
+    assert logs["loss"] == pytest.approx(-expected, rel=1e-5)
+    assert logs["bound_unlabelled"] == pytest.approx(logs["log_px"] - logs["kl_z"] - logs["kl_y"], rel=1e-5)
+
+
+def test_evaluate_counts_every_example_as_unlabelled_and_those_with_a_label_as_labelled(tiny, tiny_m2):
+    x, _ = tiny
+    y = np.arange(120) % 3
+    hidden = np.where(np.arange(120) < 30, y, -1)
+    results = tiny_m2.evaluate(x, hidden, batch_size=32, verbose=0, return_dict=True)
+    probs = tiny_m2.predict(x, verbose=0)
+    assert results["error"] == pytest.approx(np.mean(np.argmax(probs[:30], axis=1) != y[:30]), abs=1e-6)
+    assert results["classification_loss"] == pytest.approx(-np.mean(np.log(probs[np.arange(30), y[:30]])), rel=1e-4)
+    log_likelihood = tiny_m2.log_likelihood(x, num_samples=50).mean()
+    assert results["bound_unlabelled"] <= log_likelihood
+    without = tiny_m2.evaluate(x, verbose=0, return_dict=True)
+    assert without["loss"] == pytest.approx(-without["bound_unlabelled"], rel=1e-5)
+
+
+def test_the_default_weight_is_kingmas(tiny, tiny_m2, capsys):
+    tiny_m2.fit(*tiny, verbose=2)
+    assert tiny_m2.objective_scale.classification_weight == pytest.approx(0.1 * 120 / 12)
+    printed = capsys.readouterr().out
+    assert "N = 108 unlabelled, M = 12 labelled, gamma = 1, classification_weight = 1 nats per labelled example" in printed
+    assert "maximises mean U + 0.111 mean (L + 1 log q(y|x)), supervision rate rho = 0.1" in printed
+
+
+def test_fit_sees_every_unlabelled_example_once_an_epoch_and_redraws_labelled_ones(tiny, tiny_m2):
+    x, y = tiny
+    x = x.copy()
+    x[:, 0, 0] = np.arange(120) / 120  # each image holds its own index
+    seen = {"labelled": [], "unlabelled": []}
+    step = tiny_m2.train_step
+
+    def spy(data):
+        for key, batch in (("labelled", data["labelled"][0]), ("unlabelled", data["unlabelled"])):
+            tf.py_function(
+                lambda pixels, key=key: seen[key].extend(np.rint(120 * pixels.numpy()).astype(int)), [batch[:, 0, 0]], []
+            )
+        return step(data)
+
+    tiny_m2.train_step = spy
+    tiny_m2.fit(x, y, batch_size=20, labelled_batch_size=6, epochs=3, verbose=0)
+    assert len(seen["unlabelled"]) == 3 * 108
+    for epoch in range(3):
+        assert sorted(seen["unlabelled"][108 * epoch : 108 * (epoch + 1)]) == list(range(12, 120))
+    counts = np.bincount(seen["labelled"], minlength=12)
+    assert counts.sum() == 3 * 6 * 6 and counts.min() == counts.max() == 9
+
+
+def test_fit_takes_a_dataset_of_two_streams(tiny, tiny_m2):
+    x, y = tiny
+    labelled = tf.data.Dataset.from_tensor_slices((x[:12], y[:12])).repeat().batch(6)
+    unlabelled = tf.data.Dataset.from_tensor_slices(x[12:]).batch(27)
+    dataset = tf.data.Dataset.zip({"labelled": labelled, "unlabelled": unlabelled})
+    history = tiny_m2.fit(dataset, epochs=2, verbose=0).history
+    assert set(history) == TRAINING_METRICS
+    assert int(tiny_m2.step) == 8
+    assert (tiny_m2.objective_scale.num_unlabelled, tiny_m2.objective_scale.num_labelled) == (27, 6)
+
+
+def test_the_sizes_given_to_compile_weigh_a_dataset(tiny):
+    x, y = tiny
+    model = M2(3, 2, (8,), seed=0)
+    model.compile("sgd", num_unlabelled=1000, num_labelled=10, classification_weight=2.0)
+    dataset = tf.data.Dataset.from_tensors({"labelled": (x[:12], y[:12]), "unlabelled": x[12:]})
+    logs = {name: values[0] for name, values in model.fit(dataset, verbose=0).history.items()}
+    expected = logs["bound_unlabelled"] + 0.01 * (logs["bound_labelled"] - 2.0 * logs["classification_loss"])
+    assert logs["loss"] == pytest.approx(-expected, rel=1e-5)
+
+
+def test_nothing_is_traced_again_after_the_first_step(tiny, tiny_m2):
+    x, y = tiny
+    counts = {"train": 0, "test": 0}
+    train_step, test_step = tiny_m2.train_step, tiny_m2.test_step
+
+    def count(name, step):
+        def traced(data):
+            counts[name] += 1
+            return step(data)
+
+        return traced
+
+    tiny_m2.train_step, tiny_m2.test_step = count("train", train_step), count("test", test_step)
+    for _ in range(2):  # 108 = 5 * 20 + 8: the last batch of an epoch is smaller
+        tiny_m2.fit(x, y, batch_size=20, epochs=3, validation_data=(x[:50], y[:50]), verbose=0)
+    tiny_m2.evaluate(x, y, batch_size=32, verbose=0)
+    assert counts == {"train": 1, "test": 1}
+
+
+def test_other_weights_make_a_new_step(tiny, tiny_m2):
+    x, y = tiny
+    tiny_m2.fit(x, y, verbose=0)
+    tiny_m2.fit(x[:60], y[:60], verbose=0)
+    assert tiny_m2.objective_scale.num_unlabelled == 48
+    logs = {name: values[0] for name, values in tiny_m2.fit(x[:60], y[:60], batch_size=100, verbose=0).history.items()}
+    weight = tiny_m2.objective_scale.classification_weight
+    expected = logs["bound_unlabelled"] + 12 / 48 * (logs["bound_labelled"] - weight * logs["classification_loss"])
+    assert logs["loss"] == pytest.approx(-expected, rel=1e-5)
+
+
+def test_training_is_reproducible_given_the_seeds(tiny):
+    def weights():
+        keras.utils.set_random_seed(5)
+        model = M2(3, 2, (8,), seed=0)
+        model.compile(keras.optimizers.Adam(1e-2))
+        model.fit(*tiny, batch_size=20, epochs=2, seed=1, verbose=0)
+        return model.get_weights()
+
+    for a, b in zip(weights(), weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path):
+    """Saved after 2 epochs of 4 and loaded: weights, optimizer, random state and data order go on."""
+
+    def fresh():
+        keras.utils.set_random_seed(5)
+        model = M2(3, 2, (8,), seed=0)
+        model.build((None, 4, 3))
+        model.compile(keras.optimizers.Adam(1e-2))
+        return model
+
+    whole, half = fresh(), fresh()
+    whole.fit(*tiny, batch_size=20, epochs=4, seed=1, verbose=0)
+    half.fit(*tiny, batch_size=20, epochs=2, seed=1, verbose=0)
+    half.save(tmp_path / "half.keras")
+    resumed = keras.models.load_model(tmp_path / "half.keras")
+    assert int(resumed.step) == 12
+    resumed.fit(*tiny, batch_size=20, epochs=4, initial_epoch=2, seed=1, verbose=0)
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_loaded_model_evaluates_as_the_saved_one(tiny, tiny_m2, tmp_path):
+    x, y = tiny
+    tiny_m2.fit(x, y, epochs=2, verbose=0)
+    tiny_m2.save(tmp_path / "m2.keras")
+    loaded = keras.models.load_model(tmp_path / "m2.keras")
+    first = tiny_m2.evaluate(x, y, verbose=0, return_dict=True)
+    assert loaded.evaluate(x, y, verbose=0, return_dict=True) == pytest.approx(first, rel=1e-5)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), tiny_m2.predict(x, verbose=0), rtol=1e-6)
+    np.testing.assert_allclose(loaded.generate({"y": [0, 1]}, seed=1), tiny_m2.generate({"y": [0, 1]}, seed=1), rtol=1e-6)
+
+
+def test_training_lowers_the_loss_and_the_error(digits):
+    model = M2(10, 10, (64,), activation="relu", likelihood="normal", seed=0)
+    model.compile(keras.optimizers.Adam(3e-3), gamma=10.0, classification_weight=30.0)
+    before = None
+    for epochs in (1, 12):
+        model.fit(digits.x_train, digits.y_train, epochs=epochs, verbose=0)
+        results = model.evaluate(digits.x_test, digits.y_test, verbose=0, return_dict=True)
+        before = before or results
+    assert results["loss"] < before["loss"] - 20
+    assert results["error"] < 0.35
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_logs_float32(policy, tiny):
+    x, y = tiny
+    model = M2(3, 2, (8,), seed=0, dtype=policy)
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(x, y, batch_size=20, epochs=5, verbose=0).history
+    assert np.all(np.isfinite(history["loss"])) and history["loss"][-1] < history["loss"][0]
+    reference = M2(3, 2, (8,), seed=0)
+    reference.build((None, 4, 3))
+    reference.compile("sgd")
+    reference.set_weights(model.get_weights())
+    reference.seed_generator.state.assign(model.seed_generator.state)
+    terms = model.unlabelled_terms(tf.constant(x))
+    assert {term.dtype for term in terms.values()} == {tf.float32}
+    expected = reference.unlabelled_terms(tf.constant(x))["bound_unlabelled"]
+    np.testing.assert_allclose(terms["bound_unlabelled"], expected, rtol=0.02)
+
+
+def test_xla_agrees_with_eager(tiny, monkeypatch):
+    """The training step, compiled and not, from the same state and noise: losses to 1e-4 of their size.
+
+    XLA's random bits are others than TensorFlow's for the same seed, so the noise is held fixed.
+    """
+    noise = np.random.default_rng(0).normal(size=(3, 1, 1, 2)).astype("float32")
+    monkeypatch.setattr(
+        M2, "_draw_z", lambda self, q_z, num_samples, seed: q_z.mean() + q_z.stddev() * noise[: q_z.batch_shape[0]]
+    )
+    results = {}
+    for jit_compile in (True, False):
+        keras.utils.set_random_seed(5)
+        model = M2(3, 2, (8,), seed=0)
+        model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
+        history = model.fit(*tiny, batch_size=20, epochs=3, seed=1, validation_data=tiny, verbose=0).history
+        results[jit_compile] = history["loss"] + history["val_loss"]
+    np.testing.assert_allclose(results[True], results[False], rtol=1e-4)
+
+
+def test_steps_per_execution_take_the_same_steps(tiny):
+    losses = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(5)
+        model = M2(3, 2, (8,), seed=0)
+        model.compile(keras.optimizers.Adam(1e-2), steps_per_execution=steps)
+        losses.append(model.fit(*tiny, batch_size=18, epochs=2, seed=1, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -1,0 +1,210 @@
+"""Bad input: one message with the rule and what was received, and a model left as it was."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssdgm_tf.models import M2
+
+
+def bad_pixel(value):
+    def change(x, y):
+        x = x.copy()
+        x[5, 1, 2] = value
+        return x, y
+
+    return change
+
+
+def bad_label(index, value, dtype=int):
+    def change(x, y):
+        y = y.astype(dtype)
+        y[index] = value
+        return x, y
+
+    return change
+
+
+CASES = {
+    "NaN pixel": (bad_pixel(np.nan), r"Pixels must be finite. Received: 1 NaN or infinite values, the first at .*5.*1.*2"),
+    "infinite pixel": (bad_pixel(np.inf), r"Pixels must be finite. Received: 1 NaN"),
+    "pixel above 1": (bad_pixel(255), r"Pixels must lie in \[0, 1\] for a Bernoulli likelihood. Received: x in \[.*, 255\]"),
+    "pixel below 0": (bad_pixel(-0.5), r"Received: x in \[-0.5, "),
+    "label K": (bad_label(0, 3), r"Labels must lie in 0..2, or be -1 for no label. Received: \[3\]"),
+    "label -2": (bad_label(0, -2), r"Received: \[-2\]"),
+    "label 0.5": (bad_label(0, 0.5, float), r"Labels must be integers. Received: y of dtype float64"),
+    "label NaN": (bad_label(0, np.nan, float), r"Labels must be integers"),
+    "label of text": (lambda x, y: (x, y.astype(str)), r"Labels must be integers. Received: y of dtype <U"),
+    "lengths": (lambda x, y: (x, y[:-1]), r"one label per example, shape \(120,\). Received: y of shape \(119,\)"),
+    "one-hot": (lambda x, y: (x, np.eye(3)[y]), r"one label per example, shape \(120,\). Received: y of shape \(120, 3\)"),
+    "no example": (lambda x, y: (x[:0], y[:0]), r"x must hold at least one example"),
+    "text": (lambda x, y: (x.astype(str), y), r"x must be numeric"),
+    "shape": (lambda x, y: (x[:, :3], y), r"that this model was built for, \(4, 3\). Received: x of shape \(120, 3, 3\)"),
+    "no label": (
+        lambda x, y: (x, np.full(120, -1)),
+        r"At least one example must be labelled .* Received: 120 labels, all -1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fit_refuses(case, tiny, tiny_m2):
+    change, message = CASES[case]
+    before = [weight.copy() for weight in tiny_m2.get_weights()]
+    with pytest.raises(ValueError, match=message):
+        tiny_m2.fit(*change(*tiny), verbose=0)
+    for old, new in zip(before, tiny_m2.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "no label"])
+def test_evaluate_refuses(case, tiny, tiny_m2):
+    change, message = CASES[case]
+    with pytest.raises(ValueError, match=message):
+        tiny_m2.evaluate(*change(*tiny), verbose=0)
+
+
+@pytest.mark.parametrize("method", ["predict", "encode", "reconstruct", "analogies", "log_likelihood"])
+@pytest.mark.parametrize("case", ["NaN pixel", "pixel above 1", "shape"])
+def test_inference_refuses(method, case, tiny, tiny_m2):
+    change, message = CASES[case]
+    with pytest.raises(ValueError, match=message):
+        getattr(tiny_m2, method)(change(*tiny)[0])
+
+
+def test_integral_floats_and_columns_are_labels(tiny, tiny_m2):
+    x, y = tiny
+    tiny_m2.fit(x, y.astype(float)[:, None], verbose=0)
+
+
+def test_any_pixel_suits_a_normal_likelihood(tiny):
+    x, y = tiny
+    model = M2(3, 2, (8,), likelihood="normal")
+    model.compile("adam")
+    model.fit(10 * x - 5, y, verbose=0)
+
+
+def test_a_class_without_labels_is_named(tiny, tiny_m2):
+    x, y = tiny
+    y = np.where(y == 1, -1, y)
+    with pytest.warns(UserWarning, match=r"No labelled example of class \[1\]"):
+        tiny_m2.fit(x, y, verbose=0)
+
+
+def test_no_unlabelled_example_trains_as_a_supervised_model_and_says_so(tiny, tiny_m2):
+    x, _ = tiny
+    with pytest.warns(UserWarning, match="No unlabelled example .* training as a supervised model"):
+        history = tiny_m2.fit(x, np.arange(120) % 3, batch_size=120, epochs=2, verbose=0).history
+    expected = -np.array(history["bound_labelled"]) + tiny_m2.objective_scale.classification_weight * np.array(
+        history["classification_loss"]
+    )
+    np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
+    assert "bound_unlabelled" not in history
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        (lambda x, y: (x, y), "A dataset must yield"),
+        (lambda x, y: {"unlabelled": x}, "A dataset must yield"),
+        (lambda x, y: {"labelled": x, "unlabelled": x}, "A dataset must yield"),
+        (lambda x, y: {"labelled": (x, tf.cast(y, "float32")), "unlabelled": x}, "Labels must be integers"),
+        (lambda x, y: {"labelled": (x, y), "unlabelled": x[:, :2]}, r"unlabelled images must have the shape .*\(4, 3\)"),
+    ],
+)
+def test_fit_refuses_a_dataset_of_another_structure(element, message, tiny, tiny_m2):
+    x, y = tiny
+    dataset = tf.data.Dataset.from_tensors((x[:12], y[:12])).map(element)
+    with pytest.raises(ValueError, match=message):
+        tiny_m2.fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("x_value", "y_value", "message"),
+    [
+        (np.nan, 0, "Pixels must be finite"),
+        (2.0, 0, r"Pixels must lie in \[0, 1\]"),
+        (0.5, 3, r"labelled stream must lie in 0..2"),
+        (0.5, -1, r"labelled stream must lie in 0..2"),
+    ],
+)
+def test_fit_stops_at_bad_values_in_a_dataset(x_value, y_value, message, tiny_m2):
+    x, y = np.full((6, 4, 3), 0.5, np.float32), np.zeros(6, np.int32)
+    x[3, 0, 0], y[2] = x_value, y_value
+    dataset = tf.data.Dataset.from_tensors({"labelled": (x, y), "unlabelled": x})
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        tiny_m2.fit(dataset, verbose=0)
+
+
+def test_methods_that_need_weights_or_compile_say_so(tiny):
+    x, y = tiny
+    model = M2(3)
+    with pytest.raises(ValueError, match=r"Call compile\(\) before fit"):
+        model.fit(x, y)
+    with pytest.raises(ValueError, match=r"takes the shape of its images from fit\(\) or build\(\)"):
+        model.generate({"y": [1]})
+    with pytest.raises(ValueError, match=r"takes the shape of its images from fit\(\) or build\(\)"):
+        model.encode(x)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"gamma": -1.0}, "gamma must not be negative. Received: gamma=-1.0"),
+        ({"classification_weight": -1.0}, "classification_weight must not be negative"),
+        ({"num_samples": 0}, "num_samples must be at least 1"),
+        ({"loss": "mse"}, r"compile takes none. Received: \['loss'\]"),
+    ],
+)
+def test_compile_refuses(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        M2(3).compile("adam", **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"num_classes": 1}, "num_classes must be an integer of at least 2. Received: num_classes=1"),
+        ({"num_classes": 3, "likelihood": "gamma"}, "likelihood must be one of .* Received: likelihood='gamma'"),
+        ({"num_classes": 3, "latent_dim": 0}, "event_shape must be a positive integer"),
+        ({"num_classes": 3, "hidden_units": ()}, "hidden_units must hold"),
+    ],
+)
+def test_m2_refuses(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        M2(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"given": {"y": [3]}}, "Labels must lie in 0..2"),
+        ({"given": {"y": [-1]}}, "generate needs a label per image"),
+        ({"given": {"style": [1]}}, "generate takes 'y'"),
+        ({}, "generate takes 'y'"),
+        ({"given": {"y": [1], "z": [[0, 0], [1, 1]]}}, "generate takes 'y'"),
+        ({"given": {"z": [[0.0, 1.0, 2.0]]}}, r"'z' must have the shape \(1, 2\). Received: \(1, 3\)"),
+    ],
+)
+def test_generate_refuses(kwargs, message, tiny_m2):
+    with pytest.raises(ValueError, match=message):
+        tiny_m2.generate(**kwargs)
+
+
+def test_a_truncated_or_foreign_file_is_refused(tmp_path, tiny_m2):
+    """Through the trainer's loader: one message for whatever Keras' readers raise."""
+    from ssdgm_tf.trainers.flags import UserError
+    from ssdgm_tf.trainers.run import load_model
+
+    whole, cut = tmp_path / "whole.keras", tmp_path / "cut.keras"
+    tiny_m2.save(whole)
+    cut.write_bytes(whole.read_bytes()[:1000])
+    text = tmp_path / "text.keras"
+    text.write_text("not a model")
+    foreign = tmp_path / "foreign.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(foreign)
+    for path in (cut, text, foreign, tmp_path / "absent.keras"):
+        with pytest.raises(UserError, match=r"The model must be .* Received: .*\.keras"):
+            load_model(path)
+    assert isinstance(load_model(whole), M2)
