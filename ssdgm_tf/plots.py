@@ -27,13 +27,11 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         axes.set(title=title, xlabel="epoch")
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
-    # The first epochs reach far below the rest and would flatten it.
-    bounds = [row["bound_unlabelled"] for row in rows]
-    if len(bounds) > 10:
-        axes = figure.axes[0]
-        axes.set_ylim(bottom=np.quantile(bounds, 0.05) - 0.1 * np.ptp(np.quantile(bounds, [0.05, 1.0])))
-    errors = figure.axes[1]
-    errors.set_ylim(bottom=0)
+    bound, error, _ = figure.axes
+    error.set_ylim(bottom=0)
+    if len(rows) > 10:  # the first epochs reach far below the rest and would flatten it
+        low, high = np.quantile([line.get_ydata() for line in bound.lines], [0.05, 1.0])
+        bound.set_ylim(bottom=low - 0.1 * (high - low))
     return figure
 
 

@@ -44,8 +44,8 @@ def m2_config(**fields) -> ConfigDict:
             "activation": "softplus",
             "likelihood": "bernoulli",
             "likelihood_scale": 0.2,
-            # Objective; no classification_weight is Kingma's 0.1 (N + M) / M.
-            "gamma": 1.0,
+            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M.
+            "gamma": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
             "num_samples": 1,
             # Optimisation.

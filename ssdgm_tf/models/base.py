@@ -11,7 +11,12 @@ from ssdgm_tf import objectives
 from ssdgm_tf.models import checks, streams
 from ssdgm_tf.models.metrics import ExpectedCalibrationError
 
-_KINGMA_ALPHA = 0.1
+# The beta of Maaloe et al. 2016 that makes the default weights.
+_BETA = 0.1
+# What keras.Model.compile takes for losses and metrics given from outside.
+_OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
+# What keras.Model.fit takes to weigh or split plain arrays.
+_OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 # Terms that only a labelled example has.
 _LABELLED_TERMS = ("bound_labelled", "classification_loss", "error")
 
@@ -63,6 +68,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         unit_interval: must pixels lie in [0, 1]?
     """
 
+    #: Names of the metrics that are means of one term each.
+    term_names = (*_LABELLED_TERMS, "bound_unlabelled", "log_px", "kl_z", "kl_y")
+
     def __init__(self, num_classes: int, unit_interval: bool, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(num_classes, int) or num_classes < 2:
@@ -76,9 +84,6 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.means = [keras.metrics.Mean(name=name) for name in self.term_names]
         self.ece = ExpectedCalibrationError()
-
-    #: Names of the metrics that are means of one term each.
-    term_names = (*_LABELLED_TERMS, "bound_unlabelled", "log_px", "kl_z", "kl_y")
 
     @abc.abstractmethod
     def unlabelled_terms(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -100,7 +105,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self,
         optimizer="adam",
         *,
-        gamma: float = 1.0,
+        gamma: float | None = None,
         classification_weight: float | None = None,
         num_samples: int = 1,
         num_unlabelled: int | None = None,
@@ -111,32 +116,38 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
         Args:
             optimizer: a Keras optimizer or its name.
-            gamma: weight of the labelled examples against the unlabelled ones.
-            classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None
-                for Kingma's 0.1 (N + M) / M, from the data. `ssdgm_tf.objectives` converts other conventions.
+            gamma: weight of a labelled example against an unlabelled one. None for N / M: the means of both streams count
+                alike. 1 is the paper's, every example counts once.
+            classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None for
+                0.1 (N + M) / M. Both defaults are `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it
+                convert other conventions.
             num_samples: Monte-Carlo samples S of z.
             num_unlabelled: N; `fit` counts it in arrays. For a tf.data.Dataset without it, the batch sizes stand in.
             num_labelled: M, likewise.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
         """
-        for name, value in (("gamma", gamma), ("classification_weight", classification_weight or 0)):
-            if value < 0:
+        for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
+            if value is not None and value < 0:
                 raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
-        if {"loss", "metrics", "loss_weights", "weighted_metrics"} & set(kwargs):
+        if (num_unlabelled is None) != (num_labelled is None):
             raise ValueError(
-                f"The objective and its metrics belong to the model; compile takes none. Received: {sorted(kwargs)}"
+                "num_unlabelled and num_labelled go together. "
+                f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
             )
+        if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
+            raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         super().compile(optimizer=optimizer, **kwargs)
-        self.gamma = float(gamma)
+        self.gamma = gamma
         self.classification_weight = classification_weight
         self.num_samples = num_samples
+        self.data_sizes = None if num_labelled is None else (num_unlabelled, num_labelled)
         self.objective_scale = None
+        if self.data_sizes:
+            self._set_objective_scale(*self.data_sizes)
         if self.built:
             self.optimizer.build(self.trainable_variables)
-        if num_labelled is not None:
-            self._set_objective_scale(num_unlabelled or 0, num_labelled)
 
     def get_compile_config(self):
         config = super().get_compile_config()
@@ -150,8 +161,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         }
         if scale is not None:
             own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
-        refused = ("loss", "metrics", "loss_weights", "weighted_metrics")
-        return {name: value for name, value in config.items() if name not in refused} | own
+        return {name: value for name, value in config.items() if name not in _OF_KERAS_LOSSES} | own
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -183,10 +193,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             callbacks: as in `keras.Model.fit`.
             labelled_batch_size: labelled examples a step, re-drawn in whole permutations; None for as many as
                 `batch_size`, at most all of them.
-            shuffle: shuffle both streams each epoch.
-            seed: of the order of the examples; None to draw it from NumPy's global state.
+            shuffle: shuffle both streams of arrays each epoch.
+            seed: of the order of arrays; None to draw it from NumPy's global state.
             initial_epoch: the epoch to start at; its order does not depend on the epochs before.
-            **kwargs: `validation_data` (x, y), `steps_per_epoch`, ... of `keras.Model.fit`.
+            **kwargs: `validation_data` (what `evaluate` takes), `steps_per_epoch`, ... of `keras.Model.fit`.
 
         Returns:
             The Keras `History`.
@@ -198,14 +208,15 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             UserWarning: a class without labels, or no unlabelled example.
         """
         self._require_compiled("fit")
+        if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
+            raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
         if isinstance(x, tf.data.Dataset):
-            if y is not None:
-                raise ValueError(f"y must be None where x is a tf.data.Dataset. Received: y={type(y).__name__}")
+            _refuse_labels_beside_a_dataset(y)
             data = streams.check_streams(x, self.image_shape, self.num_classes, self.unit_interval)
             first = next(iter(data.take(1)))
             self._build_for(first["labelled"][0].shape)
-            if self.objective_scale is None:
-                self._set_objective_scale(len(first.get("unlabelled", ())), len(first["labelled"][1]))
+            batch_sizes = len(first.get("unlabelled", ())), len(first["labelled"][1])
+            self._set_objective_scale(*(self.data_sizes or batch_sizes))
         else:
             x = checks.images(x, self.image_shape, self.unit_interval)
             y = checks.labels(y, self.num_classes, len(x))
@@ -216,8 +227,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             kwargs.setdefault("steps_per_epoch", steps)
             num_labelled = int(np.sum(y != checks.UNLABELLED))
             self._set_objective_scale(len(y) - num_labelled, num_labelled)
-        if kwargs.get("validation_data") is not None:
-            kwargs["validation_data"] = self._checked_pair(*kwargs["validation_data"])
+        if (validation := kwargs.get("validation_data")) is not None:
+            pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
+            kwargs["validation_data"] = self._evaluation_input(*pair)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         return super().fit(
@@ -234,16 +246,15 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """The objective and its terms on examples of which any may be labelled.
 
         Args:
-            x: images [N, ...].
+            x: images [N, ...]; or a `tf.data.Dataset` of batches (x, y).
             y: labels [N], -1 for "no label"; None for no label at all.
-            batch_size: examples a step, 100 if None.
+            batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.evaluate`.
             **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
         """
         self._require_compiled("evaluate")
         if "_use_cached_eval_dataset" not in kwargs:  # from `fit`, which has checked its validation data
-            x, y = self._checked_pair(x, y)
-            self._build_for(x.shape)
+            x, y = self._evaluation_input(x, y)
             if self.objective_scale is None:  # never fitted: every example counts once
                 self._set_objective_scale(1, 1)
         return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
@@ -252,12 +263,14 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """Class probabilities q(y|x), float32 [N, K].
 
         Args:
-            x: images [N, ...].
-            batch_size: examples a step, 100 if None.
+            x: images [N, ...]; or a `tf.data.Dataset` of batches of them, which is not checked.
+            batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.predict`.
             **kwargs: of `keras.Model.predict`.
         """
-        x = checks.images(x, self.image_shape, self.unit_interval)
+        self._require_built()
+        if not isinstance(x, tf.data.Dataset):
+            x = checks.images(x, self.image_shape, self.unit_interval)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
     def train_step(self, data):
@@ -319,12 +332,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def _set_objective_scale(self, num_unlabelled, num_labelled) -> None:
         """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
-        weight = self.classification_weight
-        if weight is None:
-            weight = objectives.kingma_weights(
-                _KINGMA_ALPHA, num_unlabelled + num_labelled, num_labelled
-            ).classification_weight
-        scale = ObjectiveScale(num_unlabelled, num_labelled, self.gamma, weight)
+        default = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+        gamma = default.gamma if self.gamma is None else self.gamma
+        weight = default.classification_weight if self.classification_weight is None else self.classification_weight
+        scale = ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
         if scale != self.objective_scale:
             self.objective_scale = scale
             self.train_function = self.test_function = None
@@ -339,7 +350,19 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if not self.compiled:
             raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
 
+    def _evaluation_input(self, x, y=None) -> tuple:
+        """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
+        if isinstance(x, tf.data.Dataset):
+            _refuse_labels_beside_a_dataset(y)
+            data = streams.check_pairs(x, self.image_shape, self.num_classes, self.unit_interval)
+            self._build_for(next(iter(data.take(1)))[0].shape)
+            return data, None
+        x, y = self._checked_pair(x, y)
+        self._build_for(x.shape)
+        return x, y
+
     def _checked_pair(self, x, y=None) -> tuple[np.ndarray, np.ndarray]:
+        """Checked arrays; no labels at all are as many times -1."""
         x = checks.images(x, self.image_shape, self.unit_interval)
         return x, checks.labels(np.full(len(x), checks.UNLABELLED) if y is None else y, self.num_classes, len(x))
 
@@ -349,3 +372,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 f"{type(self).__name__} takes the shape of its images from fit() or build(): call one first. "
                 "Received: a model without weights."
             )
+
+
+def _refuse_labels_beside_a_dataset(y) -> None:
+    if y is not None:
+        raise ValueError(
+            f"y must be None where x is a tf.data.Dataset, which holds the labels. Received: y={type(y).__name__}"
+        )

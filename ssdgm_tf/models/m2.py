@@ -311,8 +311,7 @@ class M2(SavedRandomState, SemiSupervisedModel):
 
     def _inference_input(self, x, y):
         self._require_built()
-        x = checks.images(x, self.image_shape, self.unit_interval)
-        return x, checks.labels(np.full(len(x), checks.UNLABELLED) if y is None else y, self.num_classes, len(x))
+        return self._checked_pair(x, y)
 
     def get_config(self):
         return {

@@ -102,35 +102,59 @@ def check_streams(dataset: tf.data.Dataset, image_shape, num_classes: int, unit_
         raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
     if not spec["labelled"][1].dtype.is_integer:
         raise ValueError(f"Labels must be integers. Received: labels of dtype {spec['labelled'][1].dtype.name}")
-    for name, x in (("labelled", spec["labelled"][0]), ("unlabelled", spec.get("unlabelled"))):
-        if x is not None and image_shape is not None and not x.shape[1:].is_compatible_with(image_shape):
-            raise ValueError(
-                f"{name} images must have the shape that this model was built for, {tuple(image_shape)}. "
-                f"Received: batches of shape {x.shape}"
-            )
-
-    def checked_images(x):
-        x = tf.cast(x, tf.float32)
-        tf.debugging.assert_all_finite(x, "Pixels must be finite.")
-        if unit_interval:
-            tf.debugging.Assert(
-                tf.reduce_all((x >= 0) & (x <= 1)),
-                ["Pixels must lie in [0, 1] for a Bernoulli likelihood. Received:", tf.reduce_min(x), tf.reduce_max(x)],
-            )
-        return x
+    for x in (spec["labelled"][0], spec.get("unlabelled")):
+        _check_shape(x, image_shape)
 
     def checked(batch):
         x, y = batch["labelled"]
-        tf.debugging.Assert(
-            tf.reduce_all((y >= 0) & (y < num_classes)),
-            [f"Labels of the labelled stream must lie in 0..{num_classes - 1}. Received:", y],
-        )
-        result = {"labelled": (checked_images(x), tf.cast(y, tf.int32))}
+        result = {"labelled": (_checked_images(x, unit_interval), _checked_labels(y, 0, num_classes))}
         if "unlabelled" in batch:
-            result["unlabelled"] = checked_images(batch["unlabelled"])
+            result["unlabelled"] = _checked_images(batch["unlabelled"], unit_interval)
         return result
 
     return dataset.map(checked).prefetch(2)
+
+
+def check_pairs(dataset: tf.data.Dataset, image_shape, num_classes: int, unit_interval: bool) -> tf.data.Dataset:
+    """A dataset of batches (x, y), y = -1 for "no label", with its structure checked now and its values as they pass.
+
+    Raises:
+        ValueError: elements are not (x, y), or images have another shape than the model was built for.
+        tf.errors.InvalidArgumentError: while iterating, on labels outside -1..num_classes - 1 or bad pixels.
+    """
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise ValueError(f"A dataset to evaluate must yield (x, y). Received: elements of {spec}")
+    _check_shape(spec[0], image_shape)
+    return dataset.map(
+        lambda x, y: (_checked_images(x, unit_interval), _checked_labels(y, checks.UNLABELLED, num_classes))
+    ).prefetch(2)
+
+
+def _check_shape(spec, image_shape) -> None:
+    if spec is not None and image_shape is not None and not spec.shape[1:].is_compatible_with(image_shape):
+        raise ValueError(
+            f"Images must have the shape that this model was built for, {tuple(image_shape)}. "
+            f"Received: batches of shape {spec.shape}"
+        )
+
+
+def _checked_images(x, unit_interval):
+    x = tf.cast(x, tf.float32)
+    tf.debugging.assert_all_finite(x, "Pixels must be finite.")
+    if unit_interval:
+        tf.debugging.Assert(
+            tf.reduce_all((x >= 0) & (x <= 1)),
+            ["Pixels must lie in [0, 1] for a Bernoulli likelihood. Received:", tf.reduce_min(x), tf.reduce_max(x)],
+        )
+    return x
+
+
+def _checked_labels(y, lowest, num_classes):
+    tf.debugging.Assert(
+        tf.reduce_all((y >= lowest) & (y < num_classes)), [f"Labels must lie in {lowest}..{num_classes - 1}. Received:", y]
+    )
+    return tf.cast(y, tf.int32)
 
 
 def _epochs(initial_epoch: int) -> tf.data.Dataset:

@@ -19,7 +19,7 @@ _CAPTIONS = {
     "samples": "Images drawn from the model, a class per row: the label held, the style drawn from its prior.",
     "analogies": "Analogies. Each row: a test image, then every label in its style. The style should stay along a row, the "
     "label along a column.",
-    "latent_space": "Styles z of test images, coloured by label: the more they mix, the better label and style are separated.",
+    "latent_space": "Styles z of test images, coloured by label: the more mixed, the better label and style are separated.",
 }
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 

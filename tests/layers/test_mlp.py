@@ -33,5 +33,5 @@ def test_symbolic_shape_is_the_broadcast_one():
 
 @pytest.mark.parametrize("hidden_units", [(), (0,), (5, -1)])
 def test_refuses_widths_below_one(hidden_units):
-    with pytest.raises(ValueError, match="hidden_units must hold at least one positive width. Received"):
+    with pytest.raises(ValueError, match=r"hidden_units must hold at least one positive width\. Received"):
         MLP(hidden_units)

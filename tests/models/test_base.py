@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssdgm_tf import objectives
 from ssdgm_tf.models import M2
 
 TRAINING_METRICS = {"loss", "bound_unlabelled", "bound_labelled", "classification_loss", "error", "log_px", "kl_z", "kl_y"}
@@ -43,12 +44,33 @@ def test_evaluate_counts_every_example_as_unlabelled_and_those_with_a_label_as_l
     assert without["loss"] == pytest.approx(-without["bound_unlabelled"], rel=1e-5)
 
 
-def test_the_default_weight_is_kingmas(tiny, tiny_m2, capsys):
+def test_evaluate_and_validation_take_a_dataset_of_pairs(tiny, tiny_m2):
+    x, y = tiny
+    tiny_m2.fit(x, y, validation_data=tf.data.Dataset.from_tensor_slices((x, y)).batch(40), verbose=0)
+    state = tiny_m2.seed_generator.state.numpy()
+    expected = tiny_m2.evaluate(x, y, batch_size=40, verbose=0, return_dict=True)
+    tiny_m2.seed_generator.state.assign(state)
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(40)
+    assert tiny_m2.evaluate(dataset, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-5)
+    probs = tiny_m2.predict(dataset.map(lambda x, y: x), verbose=0)
+    np.testing.assert_allclose(probs, tiny_m2.predict(x, verbose=0), rtol=1e-5)
+
+
+def test_the_default_weights_are_those_of_adgm_and_are_printed(tiny, tiny_m2, capsys):
     tiny_m2.fit(*tiny, verbose=2)
-    assert tiny_m2.objective_scale.classification_weight == pytest.approx(0.1 * 120 / 12)
+    scale = tiny_m2.objective_scale
+    assert (scale.gamma, scale.classification_weight) == pytest.approx(objectives.adgm_weights(0.1, 120, 108, 12))
     printed = capsys.readouterr().out
-    assert "N = 108 unlabelled, M = 12 labelled, gamma = 1, classification_weight = 1 nats per labelled example" in printed
-    assert "maximises mean U + 0.111 mean (L + 1 log q(y|x)), supervision rate rho = 0.1" in printed
+    assert "N = 108 unlabelled, M = 12 labelled, gamma = 9, classification_weight = 1 nats per labelled example" in printed
+    assert "maximises mean U + 1 mean (L + 1 log q(y|x)), supervision rate rho = 0.5" in printed
+
+
+def test_the_papers_weights_can_be_asked_for(tiny, capsys):
+    gamma, weight = objectives.kingma_weights(0.1, 120, 12)
+    model = M2(3, 2, (8,), seed=0)
+    model.compile("sgd", gamma=gamma, classification_weight=weight)
+    model.fit(*tiny, verbose=2)
+    assert "maximises mean U + 0.111 mean (L + 1 log q(y|x)), supervision rate rho = 0.1" in capsys.readouterr().out
 
 
 def test_fit_sees_every_unlabelled_example_once_an_epoch_and_redraws_labelled_ones(tiny, tiny_m2):
@@ -88,7 +110,7 @@ def test_fit_takes_a_dataset_of_two_streams(tiny, tiny_m2):
 def test_the_sizes_given_to_compile_weigh_a_dataset(tiny):
     x, y = tiny
     model = M2(3, 2, (8,), seed=0)
-    model.compile("sgd", num_unlabelled=1000, num_labelled=10, classification_weight=2.0)
+    model.compile("sgd", gamma=1.0, num_unlabelled=1000, num_labelled=10, classification_weight=2.0)
     dataset = tf.data.Dataset.from_tensors({"labelled": (x[:12], y[:12]), "unlabelled": x[12:]})
     logs = {name: values[0] for name, values in model.fit(dataset, verbose=0).history.items()}
     expected = logs["bound_unlabelled"] + 0.01 * (logs["bound_labelled"] - 2.0 * logs["classification_loss"])
@@ -121,7 +143,8 @@ def test_other_weights_make_a_new_step(tiny, tiny_m2):
     assert tiny_m2.objective_scale.num_unlabelled == 48
     logs = {name: values[0] for name, values in tiny_m2.fit(x[:60], y[:60], batch_size=100, verbose=0).history.items()}
     weight = tiny_m2.objective_scale.classification_weight
-    expected = logs["bound_unlabelled"] + 12 / 48 * (logs["bound_labelled"] - weight * logs["classification_loss"])
+    assert weight == pytest.approx(0.1 * 60 / 12)
+    expected = logs["bound_unlabelled"] + logs["bound_labelled"] - weight * logs["classification_loss"]
     assert logs["loss"] == pytest.approx(-expected, rel=1e-5)
 
 

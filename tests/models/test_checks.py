@@ -110,7 +110,7 @@ def test_no_unlabelled_example_trains_as_a_supervised_model_and_says_so(tiny, ti
         (lambda x, y: {"unlabelled": x}, "A dataset must yield"),
         (lambda x, y: {"labelled": x, "unlabelled": x}, "A dataset must yield"),
         (lambda x, y: {"labelled": (x, tf.cast(y, "float32")), "unlabelled": x}, "Labels must be integers"),
-        (lambda x, y: {"labelled": (x, y), "unlabelled": x[:, :2]}, r"unlabelled images must have the shape .*\(4, 3\)"),
+        (lambda x, y: {"labelled": (x, y), "unlabelled": x[:, :2]}, r"Images must have the shape .*\(4, 3\)"),
     ],
 )
 def test_fit_refuses_a_dataset_of_another_structure(element, message, tiny, tiny_m2):
@@ -125,8 +125,8 @@ def test_fit_refuses_a_dataset_of_another_structure(element, message, tiny, tiny
     [
         (np.nan, 0, "Pixels must be finite"),
         (2.0, 0, r"Pixels must lie in \[0, 1\]"),
-        (0.5, 3, r"labelled stream must lie in 0..2"),
-        (0.5, -1, r"labelled stream must lie in 0..2"),
+        (0.5, 3, r"Labels must lie in 0..2"),
+        (0.5, -1, r"Labels must lie in 0..2"),
     ],
 )
 def test_fit_stops_at_bad_values_in_a_dataset(x_value, y_value, message, tiny_m2):
@@ -135,6 +135,21 @@ def test_fit_stops_at_bad_values_in_a_dataset(x_value, y_value, message, tiny_m2
     dataset = tf.data.Dataset.from_tensors({"labelled": (x, y), "unlabelled": x})
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         tiny_m2.fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize("argument", ["sample_weight", "class_weight", "validation_split"])
+def test_fit_refuses_what_it_would_ignore(argument, tiny, tiny_m2):
+    with pytest.raises(ValueError, match=rf"weighs examples by gamma alone.* Received: \['{argument}'\]"):
+        tiny_m2.fit(*tiny, verbose=0, **{argument: 0.5})
+
+
+def test_labels_beside_a_dataset_are_refused(tiny, tiny_m2):
+    dataset = tf.data.Dataset.from_tensors(tiny)
+    for method in (tiny_m2.fit, tiny_m2.evaluate):
+        with pytest.raises(ValueError, match=r"y must be None where x is a tf.data.Dataset"):
+            method(dataset, tiny[1], verbose=0)
+    with pytest.raises(ValueError, match=r"must yield \(x, y\)"):
+        tiny_m2.evaluate(dataset.map(lambda x, y: x), verbose=0)
 
 
 def test_methods_that_need_weights_or_compile_say_so(tiny):
@@ -154,6 +169,7 @@ def test_methods_that_need_weights_or_compile_say_so(tiny):
         ({"gamma": -1.0}, "gamma must not be negative. Received: gamma=-1.0"),
         ({"classification_weight": -1.0}, "classification_weight must not be negative"),
         ({"num_samples": 0}, "num_samples must be at least 1"),
+        ({"num_labelled": 3}, "num_unlabelled and num_labelled go together"),
         ({"loss": "mse"}, r"compile takes none. Received: \['loss'\]"),
     ],
 )

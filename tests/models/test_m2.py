@@ -1,5 +1,7 @@
 """M2's mathematics against longhand, closed forms and finite differences."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_the_bound_is_below_the_importance_weighted_bound_which_rises_with_its_s
         elbo,
         *(np.mean([tiny_m2.log_likelihood(x, num_samples=s, seed=i) for i in range(10)], axis=0) for s in (1, 10, 200)),
     ]
-    for lower, upper in zip(bounds, bounds[1:], strict=False):
+    for lower, upper in itertools.pairwise(bounds):
         gap = upper - lower
         assert gap.mean() > 5 * gap.std() / np.sqrt(len(x))
 

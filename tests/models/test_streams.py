@@ -28,7 +28,7 @@ def test_every_unlabelled_example_is_seen_once_an_epoch(shuffle, batch_size):
 
 
 def test_labelled_examples_are_redrawn_in_whole_permutations():
-    x, y, dataset, steps = make(num_unlabelled=40, num_labelled=6, batch_size=4, labelled_batch_size=3)
+    _, y, dataset, steps = make(num_unlabelled=40, num_labelled=6, batch_size=4, labelled_batch_size=3)
     seen = indices(dataset.take(steps), "labelled")
     assert len(seen) == 3 * steps
     for start in range(0, len(seen) - 5, 6):
@@ -36,7 +36,7 @@ def test_labelled_examples_are_redrawn_in_whole_permutations():
 
 
 def test_labels_stay_with_their_images():
-    x, y, dataset, steps = make(batch_size=4)
+    _, y, dataset, steps = make(batch_size=4)
     for batch in dataset.take(2 * steps):
         images, labels = batch["labelled"]
         np.testing.assert_array_equal(labels, y[np.asarray(images)[:, 0].astype(int)])
@@ -70,7 +70,7 @@ def test_without_shuffling_the_order_is_that_of_the_arrays():
 
 
 def test_without_unlabelled_examples_an_epoch_is_one_pass_over_the_labelled():
-    _, y, dataset, steps = make(num_unlabelled=0, num_labelled=10, batch_size=4)
+    _, _, dataset, steps = make(num_unlabelled=0, num_labelled=10, batch_size=4)
     batches = list(dataset.take(steps))
     assert steps == 3 and set(batches[0]) == {"labelled"}
     assert sorted(indices(batches, "labelled")) == list(range(10))
@@ -84,5 +84,5 @@ def test_steps_per_epoch_is_what_two_streams_says(num_unlabelled, num_labelled):
 
 @pytest.mark.parametrize("sizes", [{"batch_size": 0}, {"batch_size": 4, "labelled_batch_size": 0}])
 def test_refuses_empty_batches(sizes):
-    with pytest.raises(ValueError, match="batch_size must be at least 1. Received"):
+    with pytest.raises(ValueError, match=r"batch_size must be at least 1\. Received"):
         make(**sizes)

@@ -1,0 +1,119 @@
+"""Every public layer and model: config, .keras, SavedModel, XLA, mixed precision. An unregistered one fails."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssdgm_tf import layers, models
+from tests.conformance.descriptors import ABSTRACT, DESCRIPTORS
+
+every = pytest.mark.parametrize("name", DESCRIPTORS)
+
+
+def inputs(descriptor):
+    return np.random.default_rng(0).uniform(size=(7, *descriptor.input_shape)).astype("float32")
+
+
+def as_model(descriptor, **kwargs):
+    """The thing itself if it is a model, else a Sequential of it alone."""
+    made = descriptor.make(**kwargs)
+    return made if isinstance(made, keras.Model) else keras.Sequential([keras.Input(descriptor.input_shape), made])
+
+
+def test_everything_public_is_registered():
+    public = set(layers.__all__) | set(models.__all__)
+    assert public == set(DESCRIPTORS) | ABSTRACT
+
+
+@every
+def test_config_round_trip(name):
+    original = DESCRIPTORS[name].make()
+    config = original.get_config()
+    copy = type(original).from_config(config)
+    assert copy.get_config() == config
+    assert keras.saving.get_registered_name(type(original)) == f"ssdgm_tf>{name}"
+
+
+@every
+def test_output_shape_in_functional_and_eager_use(name):
+    descriptor = DESCRIPTORS[name]
+    x = inputs(descriptor)
+    assert descriptor.make()(x).shape == (7, *descriptor.output_shape)
+    if not isinstance(descriptor.make(), keras.Model):
+        symbolic = descriptor.make()(keras.Input(descriptor.input_shape))
+        assert symbolic.shape == (None, *descriptor.output_shape)
+
+
+@every
+def test_keras_file_round_trip(name, tmp_path):
+    """The same outputs, draws included: the random state is saved too."""
+    descriptor = DESCRIPTORS[name]
+    model, x = as_model(descriptor), inputs(descriptor)
+    model.predict(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    first = model.predict(x, verbose=0)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), first, rtol=1e-6)
+    assert np.array_equal(model.predict(x, verbose=0), first) != descriptor.is_random
+
+
+@every
+def test_saved_model_round_trip(name, tmp_path):
+    """A SavedModel answers for any batch size; a random one draws anew at every call."""
+    descriptor = DESCRIPTORS[name]
+    model, x = as_model(descriptor), inputs(descriptor)
+    model(x)
+    model.export(tmp_path / "exported", verbose=False)
+    serve = tf.saved_model.load(tmp_path / "exported").serve
+    outputs = [np.asarray(serve(tf.constant(x[:n]))) for n in (7, 7, 2)]
+    assert [out.shape for out in outputs] == [(n, *descriptor.output_shape) for n in (7, 7, 2)]
+    if descriptor.is_random:
+        assert not np.array_equal(outputs[0], outputs[1])
+    else:
+        np.testing.assert_allclose(outputs[0], model.predict(x, verbose=0), rtol=1e-5)
+
+
+@every
+def test_xla_compiles_outputs_and_gradients(name):
+    descriptor = DESCRIPTORS[name]
+    made, x = descriptor.make(), tf.constant(inputs(descriptor))
+    made(x)
+
+    def value_and_gradients():
+        with tf.GradientTape() as tape:
+            out = made(x)
+            value = tf.reduce_sum(out**2) + sum(made.losses)
+        return out, tape.gradient(value, made.trainable_variables)
+
+    out, gradients = tf.function(value_and_gradients, jit_compile=True)()
+    eager, _ = value_and_gradients()
+    assert np.all(np.isfinite(out)) and out.shape == eager.shape
+    assert any(gradient is not None and np.abs(gradient).max() > 0 for gradient in gradients)
+    assert all(np.all(np.isfinite(gradient)) for gradient in gradients if gradient is not None)
+    if not descriptor.is_random:
+        np.testing.assert_allclose(out, eager, rtol=1e-4)
+
+
+@every
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(name, policy):
+    """Weights and losses stay float32; a layer's output has the compute dtype, a model's is float32."""
+    descriptor = DESCRIPTORS[name]
+    made = descriptor.make(dtype=policy)
+    out = made(inputs(descriptor))
+    expected = "float32" if isinstance(made, keras.Model) else policy.removeprefix("mixed_")
+    assert out.dtype == expected and np.all(np.isfinite(tf.cast(out, "float32")))
+    assert {weight.dtype for weight in made.trainable_variables} == {"float32"}
+    assert all(loss.dtype == "float32" and np.isfinite(loss) for loss in made.losses)
+
+
+def test_a_saved_model_loads_in_a_fresh_process_that_only_imports_the_package(tmp_path):
+    """Whatever the order of imports: importing ssdgm_tf registers its classes."""
+    import subprocess
+    import sys
+
+    DESCRIPTORS["M2"].make().save(tmp_path / "m2.keras")
+    code = f"import ssdgm_tf, keras; print(type(keras.models.load_model({str(tmp_path / 'm2.keras')!r})).__name__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "M2", result.stderr[-500:]

@@ -1,0 +1,73 @@
+"""Everything public is documented, and what the documents say is run."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import ssdgm_tf
+
+ROOT = Path(__file__).parent.parent
+
+
+def public():
+    for module in (ssdgm_tf.objectives, ssdgm_tf.layers, ssdgm_tf.models, ssdgm_tf.data):
+        for name in module.__all__:
+            yield f"{module.__name__}.{name}", getattr(module, name)
+
+
+@pytest.mark.parametrize(("name", "thing"), list(public()), ids=lambda value: value if isinstance(value, str) else "")
+def test_everything_public_has_a_docstring(name, thing):
+    assert inspect.getdoc(thing), name
+    if inspect.isclass(thing):
+        for member, value in vars(thing).items():
+            if callable(value) and not member.startswith("_"):
+                assert inspect.getdoc(getattr(thing, member)), f"{name}.{member}"
+
+
+@pytest.mark.parametrize(("name", "thing"), list(public()), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_argument_is_named_in_the_docstring(name, thing):
+    parameters = [
+        p.name for p in inspect.signature(thing).parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    text = inspect.getdoc(thing)
+    missing = [p for p in parameters if not re.search(rf"\b{p}\b", text)]
+    assert not missing, name
+
+
+def code_blocks(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+def test_python_blocks_run(page, tmp_path, monkeypatch):
+    """In the order of the page, in one namespace, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in code_blocks(ROOT / page):
+        exec(compile(block, page, "exec"), namespace)
+
+
+def test_the_readme_has_examples():
+    assert len(code_blocks(ROOT / "README.md")) >= 2
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md", "docs/choosing_a_model.md"]
+)
+def test_links_inside_the_repository_lead_somewhere(page):
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in target:
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_tables_are_those_of_the_committed_results():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("results", ROOT / "results" / "results.py")
+    results = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(results)
+    for path, text in results.documents().items():
+        assert path.read_text() == text, f"{path.name}: run `python results/results.py`"

@@ -1,0 +1,78 @@
+"""Imports point one way, tfp.layers is never used, and --help waits for no TensorFlow."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "ssdgm_tf"
+
+# What each part of the package may import of the package.
+ALLOWED = {
+    "objectives": set(),
+    "layers": set(),
+    "data": set(),
+    "configs": set(),
+    "models": {"objectives", "layers"},
+    "plots": set(),
+    "trainers": {"objectives", "layers", "models", "data", "plots"},
+}
+
+
+def imported(path):
+    """Dotted names that a file imports, anywhere in it; `from a import b` counts as a.b."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("ssdgm_tf.")}
+    assert parts - {part} <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("path", (PACKAGE / "configs").glob("*.py"), ids=lambda path: path.name)
+def test_configs_import_ml_collections_alone(path):
+    outside = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
+    assert outside <= {"ml_collections", "ssdgm_tf"}
+
+
+@pytest.mark.parametrize("path", (PACKAGE / "objectives").glob("*.py"), ids=lambda path: path.name)
+def test_objectives_do_not_import_keras(path):
+    assert not any(name.split(".")[0] in ("keras", "tf_keras") for name in imported(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_tfp_layers_and_the_legacy_switch_are_not_used(path):
+    text = path.read_text()
+    assert "tfp.layers" not in text and "TF_USE_LEGACY_KERAS" not in text
+    assert not any(name.startswith("tf_keras") for name in imported(path))
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_answers_before_tensorflow_is_imported(command, tmp_path):
+    arguments = [sys.executable, "-X", "importtime", "-m", f"ssdgm_tf.trainers.{command}", "--help"]
+    times = []
+    for _ in range(3):
+        start = time.monotonic()
+        result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
+        times.append(time.monotonic() - start)
+    assert result.returncode == 0 and "--workdir" in result.stdout
+    assert "tensorflow" not in result.stderr and "keras" not in result.stderr
+    assert min(times) < 1.5
+
+
+def test_files_are_short():
+    long = {path.name: lines for path in FILES if (lines := len(path.read_text().splitlines())) > 400}
+    assert not long

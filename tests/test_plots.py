@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from ssdgm_tf import plots
+
+GENERATOR = np.random.default_rng(0)
+
+
+def image(figure):
+    return np.asarray(figure.axes[0].images[0].get_array())
+
+
+def test_a_grid_puts_every_image_in_its_place():
+    x = GENERATOR.uniform(size=(2, 4, 5, 1))
+    canvas = image(plots.reconstructions(x, 1 - x))
+    np.testing.assert_allclose(canvas[:4, :5], x[0, ..., 0])
+    np.testing.assert_allclose(canvas[:4, 6:11], x[1, ..., 0])
+    np.testing.assert_allclose(canvas[5:9, :5], 1 - x[0, ..., 0])
+
+
+def test_values_outside_the_unit_interval_are_clipped():
+    x = GENERATOR.normal(size=(2, 4, 5, 1)) * 3
+    canvas = image(plots.reconstructions(x, x))
+    assert canvas.min() == 0 and canvas.max() == 1
+
+
+def test_analogies_show_the_image_and_every_label():
+    figure = plots.analogies(GENERATOR.uniform(size=(3, 4, 4, 1)), GENERATOR.uniform(size=(3, 10, 4, 4, 1)))
+    labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+    assert labels == ["image", "", *map(str, range(10))]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_samples_are_a_row_per_class(channels):
+    figure = plots.samples(GENERATOR.uniform(size=(4, 6, 5, 5, channels)))
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["0", "1", "2", "3"]
+    assert image(figure).shape[:2] == (4 * 6, 6 * 6)
+
+
+def test_learning_curves_draw_what_was_logged():
+    names = ["bound_unlabelled", "val_bound_unlabelled", "error", "val_error", "kl_z", "kl_y"]
+    rows = [{"epoch": i + 1, **{name: float(i) for name in names}} for i in range(20)]
+    figure = plots.learning_curves(rows, "validation")
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
+    np.testing.assert_array_equal(figure.axes[1].lines[1].get_ydata(), range(20))
+
+
+def test_learning_curves_of_a_supervised_run_leave_out_what_was_not_logged():
+    rows = [{"epoch": i + 1, "error": 0.1, "val_error": 0.2, "kl_z": 1.0, "val_bound_unlabelled": -3.0} for i in range(20)]
+    assert [len(axes.lines) for axes in plots.learning_curves(rows, "test").axes] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 7])
+def test_the_latent_space_has_a_point_per_image(latent_dim):
+    figure = plots.latent_space(GENERATOR.normal(size=(50, latent_dim)), np.arange(50) % 10)
+    assert len(figure.axes[0].collections[0].get_offsets()) == 50

@@ -1,0 +1,162 @@
+"""A whole run: its files, its figures, its resumption and its interruption."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from ssdgm_tf import models
+from ssdgm_tf.configs import m2_digits
+from ssdgm_tf.trainers import run
+from ssdgm_tf.trainers.callbacks import Checkpoint
+from ssdgm_tf.trainers.flags import UserError
+
+FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "latent_space"}
+
+
+def settings(**fields):
+    config = m2_digits.get_config("labels=30,seed=0").to_dict()
+    config |= {"hidden_units": (16,), "latent_dim": 3, "epochs": 4, "num_importance_samples": 5} | fields
+    return {"config": config, "precision": "float32", "jit_compile": "auto"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    return workdir, run.train(settings(), workdir)
+
+
+def test_a_run_leaves_its_files(finished):
+    workdir, results = finished
+    assert json.loads((workdir / "results.json").read_text()) == results
+    assert {path.stem for path in (workdir / "figures").glob("*.png")} == FIGURES
+    assert list((workdir / "tensorboard").rglob("events.out.tfevents.*"))
+    assert isinstance(keras.models.load_model(workdir / "model.keras"), models.M2)
+    assert json.loads((workdir / "config.json").read_text()) == json.loads(json.dumps(settings()))
+    assert not list(workdir.glob("*partial*"))
+
+
+def test_metrics_are_a_line_an_epoch(finished):
+    workdir, _ = finished
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert {"loss", "bound_unlabelled", "kl_z", "val_error", "val_ece", "seconds"} <= set(rows[0])
+
+
+def test_the_report_holds_its_figures_and_results(finished):
+    workdir, results = finished
+    page = (workdir / "report.html").read_text()
+    images = re.findall(r'alt="(\w+)" src="data:image/png;base64,([^"]+)"', page)
+    assert {name for name, _ in images} == FIGURES
+    for name, encoded in images:
+        assert base64.b64decode(encoded) == (workdir / "figures" / f"{name}.png").read_bytes()
+    assert f"{100 * results['error']:.2f} %" in page and f"{results['bound_unlabelled']:.2f} nats" in page
+    assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
+
+
+def test_results_are_of_the_saved_model(finished, digits):
+    workdir, results = finished
+    model = keras.models.load_model(workdir / "model.keras")
+    error = np.mean(np.argmax(model.predict(digits.x_test, verbose=0), axis=1) != digits.y_test)
+    assert results["error"] == pytest.approx(error, abs=1e-6)
+    assert results["log_likelihood"] >= results["bound_unlabelled"]
+
+
+def test_no_result_holds_a_path_of_the_machine(finished):
+    workdir, _ = finished
+    for name in ("results.json", "config.json", "report.html", "metrics.jsonl"):
+        assert str(workdir.parent) not in (workdir / name).read_text()
+
+
+def test_the_summary_names_what_was_asked_for(finished):
+    _, results = finished
+    text = run.summary(results, settings()["config"])
+    for part in ("M2", "labels only, same network", "nearest neighbour", "test bound", "nats", "ECE"):
+        assert part in text
+
+
+def test_a_finished_run_is_not_trained_again(finished, capsys):
+    workdir, results = finished
+    before = (workdir / "model.keras").stat().st_mtime_ns
+    assert run.train(settings(), workdir) == results
+    assert "finished; nothing to train" in capsys.readouterr().out
+    assert (workdir / "model.keras").stat().st_mtime_ns == before
+
+
+def test_another_config_is_refused(finished):
+    workdir, _ = finished
+    with pytest.raises(UserError, match=r"config.latent_dim = 9, where .* has 3"):
+        run.train(settings(latent_dim=9), workdir)
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch):
+    _, results = finished
+
+    class Interrupt(Checkpoint):
+        def __init__(self, path):
+            super().__init__(path, every_seconds=0.0)
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.step) == 2 * 13 + 5:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "Checkpoint", Interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(settings(), tmp_path)
+    assert int(keras.models.load_model(tmp_path / "model.keras").step) == 2 * 13
+    monkeypatch.undo()
+    resumed = run.train(settings(), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    for name in ("error", "bound_unlabelled", "log_likelihood"):
+        assert resumed[name] == pytest.approx(results[name], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"labels": 33}, "num_labels must be a positive multiple of the 10 classes. Received: num_labels=33"),
+        ({"labels": 5000}, "takes 500 examples of every class"),
+        ({"likelihood": "poisson"}, "likelihood must be one of"),
+        ({"model": "m3"}, "config.model must be 'm2'. Received: config.model='m3'"),
+        ({"activation": "rely"}, "rely"),
+    ],
+)
+def test_a_bad_field_is_refused_and_leaves_nothing(fields, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run.train(settings(**fields), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path):
+    run.Workdir(tmp_path).claim(settings())
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"must be a .keras file that ssdgm_tf saved. Received: .*model.keras"):
+        run.train(settings(), tmp_path)
+
+
+def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssdgm_tf.trainers.train", "--config.epochs=100000", "--workdir=run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "Interrupted. What the run has saved is whole" in errors
+    assert isinstance(run.load_model(tmp_path / "run" / "model.keras"), models.M2)
