@@ -1,6 +1,7 @@
 """Semi-supervised deep generative models for Keras 3 on TensorFlow."""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 __version__ = "0.1.0"
@@ -8,8 +9,9 @@ __version__ = "0.1.0"
 
 def _runs_a_command() -> bool:
     """Is this process `ssdgm-...` or `python -m ssdgm_tf.trainers...`?"""
-    named = bool(sys.argv) and Path(sys.argv[0]).name.startswith("ssdgm-")
-    return named or any(word.startswith("ssdgm_tf.trainers") for word in sys.orig_argv[:3])
+    words = sys.orig_argv
+    as_module = any(flag == "-m" and name.startswith("ssdgm_tf.trainers.") for flag, name in pairwise(words))
+    return as_module or Path(sys.argv[0] if sys.argv else "").name.startswith("ssdgm-")
 
 
 # Importing the package registers its classes with Keras, so that `keras.models.load_model` finds them. The commands parse

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -43,11 +42,10 @@ def test_the_docstring_gives_the_command(name):
 
 
 def test_an_unknown_field_is_refused():
-    with pytest.raises((AttributeError, KeyError)):
-        common.m2_config().nonsense = 1
-    with pytest.raises(TypeError), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        common.m2_config().latent_dim = "many"
+    with pytest.raises(KeyError, match="nonsense"):
+        common.m2_config(nonsense=1)
+    with pytest.raises(TypeError, match="latent_dim"):
+        common.m2_config(latent_dim="many")
 
 
 def test_arguments_are_typed_integers_with_defaults():

@@ -42,13 +42,13 @@ def test_imports_point_one_way(path):
     assert parts - {part} <= ALLOWED[part]
 
 
-@pytest.mark.parametrize("path", (PACKAGE / "configs").glob("*.py"), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", list((PACKAGE / "configs").glob("*.py")), ids=lambda path: path.name)
 def test_configs_import_ml_collections_alone(path):
     outside = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
     assert outside <= {"ml_collections", "ssdgm_tf"}
 
 
-@pytest.mark.parametrize("path", (PACKAGE / "objectives").glob("*.py"), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", list((PACKAGE / "objectives").glob("*.py")), ids=lambda path: path.name)
 def test_objectives_do_not_import_keras(path):
     assert not any(name.split(".")[0] in ("keras", "tf_keras") for name in imported(path))
 

@@ -29,7 +29,7 @@ def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
 
 
 def m2_config(**fields) -> ConfigDict:
-    """A config of M2: the defaults below, replaced by `fields`."""
+    """A config of M2: the defaults below, replaced by `fields`; an unknown field or another type raises."""
     config = ConfigDict(
         {
             # Data: "digits", or the name of a TensorFlow Datasets set.
@@ -58,5 +58,6 @@ def m2_config(**fields) -> ConfigDict:
             "num_importance_samples": 100,
         }
     )
+    config.lock()
     config.update(fields)
     return config

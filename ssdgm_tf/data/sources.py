@@ -15,7 +15,17 @@ def load(
 ) -> SemiSupervisedData:
     """The data set `name`: "digits" (shipped with scikit-learn), else the TFDS set of that name.
 
-    See `load_digits` and `load_tfds` for the arguments and the errors.
+    Args:
+        name: "digits" or a TFDS name.
+        num_labels: labels shown, equal per class.
+        seed: of the label draw (and of the split of the digits).
+        num_validation: images held out of training, of a TFDS set.
+        data_dir: folder of prepared TFDS sets.
+        download: download and prepare a TFDS set that is not prepared.
+
+    Raises:
+        FileNotFoundError: a TFDS set that is not prepared, with `download` False.
+        ValueError: an unknown name, or labels that cannot be drawn.
     """
     if name == "digits":
         return load_digits(num_labels, seed)
@@ -24,6 +34,11 @@ def load(
 
 def require(name: str, data_dir: str | None = None, download: bool = False) -> None:
     """Fails at once, before anything is imported or trained, where `load` would find no data.
+
+    Args:
+        name: "digits" or a TFDS name.
+        data_dir: folder of prepared TFDS sets.
+        download: would it be downloaded?
 
     Raises:
         FileNotFoundError: a TFDS set that is not prepared, with `download` False.

@@ -67,6 +67,14 @@ def supervision_rate(gamma: float, num_unlabelled: float, num_labelled: float) -
         rho = gamma M / (N + gamma M)
 
     Siddharth et al. 2017, section 4.1.
+
+    Args:
+        gamma: weight of the labelled examples.
+        num_unlabelled: N.
+        num_labelled: M.
+
+    Returns:
+        rho, 0..1.
     """
     return gamma * num_labelled / (num_unlabelled + gamma * num_labelled)
 

@@ -36,12 +36,13 @@ def train(settings: dict, workdir: str, data_dir: str | None = None, download: b
         UserError: a bad setting, missing data, or a workdir of another run.
     """
     config, folder = settings["config"], Workdir(workdir)
-    dataset = load_data(config, data_dir, download)
-    folder.claim(settings)
+    folder.check(settings)
     if (results := folder.load_results()) is not None:
         print(f"The run in {folder.path} is finished; nothing to train.")
         return results
+    dataset = load_data(config, data_dir, download)
     model = load_model(folder.model) if folder.model.exists() else make_model(settings, dataset.num_classes)
+    folder.claim(settings)
     fit(model, config, dataset, folder)
     results = measure(model, config, dataset) | measure_baselines(config, dataset, num_steps=int(model.step))
     results |= {"training_seconds": folder.load_metrics()[-1]["seconds"], "environment": environment()}

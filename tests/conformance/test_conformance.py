@@ -65,8 +65,8 @@ def test_saved_model_round_trip(name, tmp_path):
     model, x = as_model(descriptor), inputs(descriptor)
     model(x)
     model.export(tmp_path / "exported", verbose=False)
-    serve = tf.saved_model.load(tmp_path / "exported").serve
-    outputs = [np.asarray(serve(tf.constant(x[:n]))) for n in (7, 7, 2)]
+    exported = tf.saved_model.load(tmp_path / "exported")
+    outputs = [np.asarray(exported.serve(tf.constant(x[:n]))) for n in (7, 7, 2)]
     assert [out.shape for out in outputs] == [(n, *descriptor.output_shape) for n in (7, 7, 2)]
     if descriptor.is_random:
         assert not np.array_equal(outputs[0], outputs[1])

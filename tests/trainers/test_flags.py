@@ -59,7 +59,7 @@ def test_names_files_and_separate_words_are_resolved(tmp_path):
     assert flags.resolve_config(["x", "--config=m2_mnist:labels=100,seed=0"])[1] == f"--config={preset}"
     assert flags.resolve_config(["x", "--config", "m2_mnist:labels=100,seed=0"])[2] == preset
     assert flags.resolve_config(["x", f"--config={own}:a=1"])[1] == f"--config={own}:a=1"
-    assert flags.resolve_config(["x", "--workdir=w"])[1] == f"--config={flags.CONFIGS / 'm2_digits'}.py:"
+    assert flags.resolve_config(["x", "--workdir=w"])[1] == f"--config={flags.CONFIGS / 'm2_digits'}.py"
 
 
 def test_presets_are_the_files_of_configs():
