@@ -21,6 +21,7 @@ format: .venv/installed
 # Pinned, tested versions; run again when they or the package's metadata change.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ssdgm_tf needs Python 3.11 or later: make PYTHON=python3.11")'
+	@echo 'Installing into .venv, about a minute ...'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

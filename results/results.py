@@ -22,7 +22,7 @@ def collect(workdir: Path) -> Path:
     metrics = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     fields = config["config"]
     name = f"{fields['model']}_{fields['data']}"
-    weights = "kingma" if fields["gamma"] == 1.0 and fields["classification_weight"] is None else "default"
+    weights = "kingma" if fields["gamma"] == 1.0 else "preset"
     path = RESULTS / name / f"{weights}_labels{fields['labels']}_seed{fields['seed']}.json"
     path.parent.mkdir(exist_ok=True)
     row = {**config, "results": json.loads((workdir / "results.json").read_text()), "metrics": metrics}
@@ -66,7 +66,7 @@ def error_table(rows: dict[str, list[dict]]) -> str:
 
 def digits(*labels: int) -> dict[str, list[dict]]:
     """Runs of m2_digits by number of labels."""
-    return {f"digits, {n} labels": load(f"m2_digits/default_labels{n}_*.json") for n in labels}
+    return {f"digits, {n} labels": load(f"m2_digits/preset_labels{n}_*.json") for n in labels}
 
 
 def curve() -> str:

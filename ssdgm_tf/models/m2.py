@@ -103,6 +103,11 @@ class M2(SavedRandomState, SemiSupervisedModel):
     # -- the graph; images are [B, *image_shape], labels one-hot and broadcastable to [K, S, B, num_classes] --
 
     def _flat(self, x):
+        if not x.shape[1:].is_compatible_with(self.image_shape):
+            raise ValueError(
+                f"x must hold images of the shape that this model was built for, {self.image_shape}. "
+                f"Received: x of shape {x.shape}"
+            )
         return tf.reshape(x, [tf.shape(x)[0], int(np.prod(self.image_shape))])
 
     def _log_qy(self, x):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class ProgressBar(keras.callbacks.Callback):
             initial=self.initial_epoch * steps,
             desc=self.description,
             unit="step",
-            mininterval=0.5,
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a log file keeps every line
         )
 
     def on_train_batch_end(self, batch, logs=None):

@@ -17,6 +17,7 @@ _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mix
 _JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 # Test images whose log-likelihood is estimated: enough for a mean, few enough to wait for.
 _LIKELIHOOD_IMAGES = 500
+_POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
 _SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss", "val_error": "error"}
 
 
@@ -36,6 +37,9 @@ def train(settings: dict, workdir: str, data_dir: str | None = None, download: b
         UserError: a bad setting, missing data, or a workdir of another run.
     """
     config, folder = settings["config"], Workdir(workdir)
+    for name in _POSITIVE:
+        if not config[name] > 0:
+            raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
     folder.check(settings)
     if (results := folder.load_results()) is not None:
         print(f"The run in {folder.path} is finished; nothing to train.")

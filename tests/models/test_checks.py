@@ -73,6 +73,11 @@ def test_inference_refuses(method, case, tiny, tiny_m2):
         getattr(tiny_m2, method)(change(*tiny)[0])
 
 
+def test_a_call_refuses_images_of_another_shape_even_of_as_many_pixels(tiny, tiny_m2):
+    with pytest.raises(ValueError, match=r"built for, \(4, 3\). Received: x of shape \(120, 3, 4\)"):
+        tiny_m2(tiny[0].reshape(120, 3, 4))
+
+
 def test_integral_floats_and_columns_are_labels(tiny, tiny_m2):
     x, y = tiny
     tiny_m2.fit(x, y.astype(float)[:, None], verbose=0)

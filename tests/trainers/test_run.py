@@ -125,6 +125,8 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
     [
         ({"labels": 33}, "num_labels must be a positive multiple of the 10 classes. Received: num_labels=33"),
         ({"labels": 5000}, "takes 500 examples of every class"),
+        ({"batch_size": 0}, r"config.batch_size must be positive. Received: config.batch_size=0"),
+        ({"learning_rate": -1.0}, "config.learning_rate must be positive"),
         ({"likelihood": "poisson"}, "likelihood must be one of"),
         ({"model": "m3"}, "config.model must be 'm2'. Received: config.model='m3'"),
         ({"activation": "rely"}, "rely"),
