@@ -103,6 +103,8 @@ class M2(SavedRandomState, SemiSupervisedModel):
     # -- the graph; images are [B, *image_shape], labels one-hot and broadcastable to [K, S, B, num_classes] --
 
     def _flat(self, x):
+        """Images [B, *image_shape] as [B, pixels]."""
+        x = tf.convert_to_tensor(x)
         if not x.shape[1:].is_compatible_with(self.image_shape):
             raise ValueError(
                 f"x must hold images of the shape that this model was built for, {self.image_shape}. "
