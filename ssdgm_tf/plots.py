@@ -1,6 +1,7 @@
 """The figures: each function takes arrays and returns a matplotlib figure; none of them trains or saves."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 _GAP = 1
@@ -62,9 +63,11 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
     figure = Figure(figsize=(5.6, 4.6), layout="constrained")
     axes = figure.subplots()
     points = PCA(n_components=2).fit_transform(z) if z.shape[1] > 2 else np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
-    scatter = axes.scatter(*points.T, c=y, cmap="tab10" if y.max() < 10 else "turbo", s=12, alpha=0.8)
+    num_classes = int(y.max()) + 1
+    colours = colormaps["tab10" if num_classes <= 10 else "turbo"].resampled(num_classes)
+    scatter = axes.scatter(*points.T, c=y, cmap=colours, vmin=-0.5, vmax=num_classes - 0.5, s=12, alpha=0.8)
     axes.set(xlabel="first principal component of z", ylabel="second")
-    figure.colorbar(scatter, ax=axes, label="label", ticks=np.unique(y))
+    figure.colorbar(scatter, ax=axes, label="label", ticks=range(num_classes) if num_classes <= 10 else None)
     return figure
 
 
