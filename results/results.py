@@ -95,13 +95,13 @@ def documents() -> dict[Path, str]:
         "# Results\n\nWritten by `python results/results.py` from the files beside it, one per run: config, versions and "
         "hardware, final figures, and metrics by epoch. Errors are of the test set, in percent, mean ± standard deviation "
         "over label draws (on the digits, over splits too).\n\n"
-        f"{error_table(digits(30, 100) | kingma | mnist)}\n{curve()}"
+        f"{error_table(digits(30, 100, 300, 1000) | kingma | mnist)}\n{curve()}"
     )
     return {
         RESULTS / "README.md": readme,
         ROOT / "README.md": between(ROOT / "README.md", error_table(digits(30))),
         ROOT / "docs" / "choosing_a_model.md": between(
-            ROOT / "docs" / "choosing_a_model.md", error_table(digits(30, 100) | kingma)
+            ROOT / "docs" / "choosing_a_model.md", error_table(digits(30, 100, 300, 1000) | kingma)
         ),
     }
 

@@ -20,7 +20,7 @@ def load_tfds(
     """A TFDS data set with the features "image" and "label" and the splits "train" and "test".
 
     Args:
-        name: TFDS name, such as "mnist" or "svhn_cropped".
+        name: TFDS name, such as "mnist", "mnist:3.0.1" or "cifar10_corrupted/fog_1".
         num_labels: labels shown, a multiple of the number of classes.
         seed: of the label draw.
         num_validation: the last so many training examples, in the stored order, are held out of training.
@@ -38,6 +38,8 @@ def load_tfds(
             "A data set must have the features 'image' and 'label' and the splits 'train' and 'test'. "
             f"Received: {name} with {sorted(features)} and {sorted(splits)}"
         )
+    if None in features["image"].shape:
+        raise ValueError(f"Images must all have one size. Received: {name} with images of shape {features['image'].shape}")
     num_classes = features["label"].num_classes
     x, y = _arrays(builder, "train")
     x_test, y_test = _arrays(builder, "test")
@@ -61,8 +63,8 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
     Raises:
         FileNotFoundError: the set is not prepared there.
     """
-    folder = _data_dir(data_dir) / name
-    versions = [info.parent for info in folder.glob("**/dataset_info.json")]
+    folder = _data_dir(data_dir) / name.replace(":", "/")
+    versions = [info.parent for info in (*folder.glob("dataset_info.json"), *folder.glob("*/dataset_info.json"))]
     if not versions:
         raise FileNotFoundError(
             f"The data set {name!r} must be prepared under {folder}, or be downloaded with --download "

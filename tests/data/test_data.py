@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,6 +115,28 @@ class TestTfds:
         with pytest.raises(FileNotFoundError, match=str(tmp_path)):
             data.require("mnist")
 
+    @pytest.mark.parametrize(
+        ("features", "splits", "message"),
+        [
+            ({"image": SimpleNamespace(shape=(8, 8, 1))}, ["train", "test"], "must have the features 'image' and 'label'"),
+            ({"image": SimpleNamespace(shape=(8, 8, 1)), "label": None}, ["train"], "and the splits 'train' and 'test'"),
+            (
+                {"image": SimpleNamespace(shape=(None, None, 3)), "label": None},
+                ["train", "test"],
+                "Images must all have one size",
+            ),
+        ],
+    )
+    def test_a_set_of_another_kind_is_refused(self, features, splits, message, monkeypatch):
+        info = SimpleNamespace(features=features, splits=splits)
+        monkeypatch.setattr("ssdgm_tf.data.tfds._builder", lambda *_: SimpleNamespace(info=info))
+        with pytest.raises(ValueError, match=message):
+            data.load_tfds("other", 100, seed=0)
+
+    def test_an_unknown_name_is_refused_even_with_download(self, tmp_path, no_network):
+        with pytest.raises(ValueError, match=r"must be 'digits' or a name of TFDS. Received: 'nonsense'"):
+            data.load("nonsense", 100, seed=0, data_dir=str(tmp_path), download=True)
+
     def test_digits_need_no_folder(self):
         data.require("digits", data_dir="/nonexistent")
 
@@ -124,6 +147,7 @@ class TestTfds:
             (tmp_path / "mnist" / version).mkdir(parents=True)
             (tmp_path / "mnist" / version / "dataset_info.json").write_text(json.dumps({}))
         assert find_prepared("mnist", str(tmp_path)).name == "3.0.10"
+        assert find_prepared("mnist:2.9.0", str(tmp_path)).name == "2.9.0"
 
 
 def test_the_command_fails_within_5_seconds_on_an_unprepared_set(tmp_path):
