@@ -45,9 +45,11 @@ def code_blocks(path):
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """In the order of the page, in one namespace, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    namespace = {}
+    namespace, ran = {}, 0
     for block in code_blocks(ROOT / page):
         exec(compile(block, page, "exec"), namespace)
+        ran += 1
+    assert ran == (ROOT / page).read_text().count("```python")
 
 
 def test_the_readme_has_examples():

@@ -1,7 +1,6 @@
 """The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
 
 import abc
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from ssdgm_tf import objectives
 from ssdgm_tf.models import checks, streams
 from ssdgm_tf.models.metrics import ExpectedCalibrationError
+from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
@@ -19,37 +19,6 @@ _OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 # Terms that only a labelled example has.
 _LABELLED_TERMS = ("bound_labelled", "classification_loss", "error")
-
-
-class ObjectiveScale(NamedTuple):
-    """The objective's weights once the data set is known.
-
-    Attributes:
-        num_unlabelled: N.
-        num_labelled: M.
-        gamma: weight of the labelled examples.
-        classification_weight: a, nats per labelled example.
-    """
-
-    num_unlabelled: float
-    num_labelled: float
-    gamma: float
-    classification_weight: float
-
-    def __str__(self):
-        if not self.num_unlabelled:
-            return (
-                f"{self.num_labelled:g} labelled examples, none unlabelled; "
-                f"maximises mean (L + {self.classification_weight:g} log q(y|x))"
-            )
-        rate = self.gamma * self.num_labelled / self.num_unlabelled
-        rho = objectives.supervision_rate(self.gamma, self.num_unlabelled, self.num_labelled)
-        return (
-            f"N = {self.num_unlabelled:g} unlabelled, M = {self.num_labelled:g} labelled, gamma = {self.gamma:g}, "
-            f"classification_weight = {self.classification_weight:g} nats per labelled example; "
-            f"maximises mean U + {rate:.3g} mean (L + {self.classification_weight:g} log q(y|x)), "
-            f"supervision rate rho = {rho:.3g}"
-        )
 
 
 class SemiSupervisedModel(keras.Model, abc.ABC):
@@ -212,21 +181,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
         if isinstance(x, tf.data.Dataset):
             _refuse_labels_beside_a_dataset(y)
-            data = streams.check_streams(x, self.image_shape, self.num_classes, self.unit_interval)
-            first = next(iter(data.take(1)))
-            self._build_for(first["labelled"][0].shape)
-            batch_sizes = len(first.get("unlabelled", ())), len(first["labelled"][1])
-            self._set_objective_scale(*(self.data_sizes or batch_sizes))
+            data = self._streams_of_dataset(x)
         else:
-            x = checks.images(x, self.image_shape, self.unit_interval)
-            y = checks.labels(y, self.num_classes, len(x))
-            checks.supervision(y, self.num_classes)
-            self._build_for(x.shape)
-            seed = int(np.random.randint(2**31)) if seed is None else seed
-            data, steps = streams.two_streams(x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch)
+            data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
             kwargs.setdefault("steps_per_epoch", steps)
-            num_labelled = int(np.sum(y != checks.UNLABELLED))
-            self._set_objective_scale(len(y) - num_labelled, num_labelled)
         if (validation := kwargs.get("validation_data")) is not None:
             pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
             kwargs["validation_data"] = self._evaluation_input(*pair)
@@ -295,6 +253,27 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=tf.shape(x)[0])
         self.ece.update_state(y, tf.exp(labelled["log_qy"]), sample_weight=mask)
         return self._log(labelled, unlabelled, mask) | {"ece": self.ece.result()}
+
+    def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
+        """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
+        data = streams.check_streams(dataset, self.image_shape, self.num_classes, self.unit_interval)
+        first = next(iter(data.take(1)))
+        self._build_for(first["labelled"][0].shape)
+        batch_sizes = len(first.get("unlabelled", ())), len(first["labelled"][1])
+        self._set_objective_scale(*(self.data_sizes or batch_sizes))
+        return data
+
+    def _streams_of_arrays(self, x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch):
+        """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
+        x = checks.images(x, self.image_shape, self.unit_interval)
+        y = checks.labels(y, self.num_classes, len(x))
+        checks.supervision(y, self.num_classes)
+        seed = int(np.random.randint(2**31)) if seed is None else seed
+        data, steps = streams.two_streams(x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch)
+        self._build_for(x.shape)
+        num_labelled = int(np.sum(y != checks.UNLABELLED))
+        self._set_objective_scale(len(y) - num_labelled, num_labelled)
+        return data, steps
 
     def _labelled_terms(self, x, y) -> dict[str, tf.Tensor]:
         """`labelled_terms` and what follows from the classifier: the objective Lsup, its loss and its errors, each [B]."""

@@ -81,13 +81,14 @@ def test_a_call_refuses_images_of_another_shape_even_of_as_many_pixels(tiny, tin
 def test_integral_floats_and_columns_are_labels(tiny, tiny_m2):
     x, y = tiny
     tiny_m2.fit(x, y.astype(float)[:, None], verbose=0)
+    assert tiny_m2.objective_scale.num_labelled == 12
 
 
 def test_any_pixel_suits_a_normal_likelihood(tiny):
     x, y = tiny
     model = M2(3, 2, (8,), likelihood="normal")
     model.compile("adam")
-    model.fit(10 * x - 5, y, verbose=0)
+    assert np.isfinite(model.fit(10 * x - 5, y, verbose=0).history["loss"][0])
 
 
 def test_a_class_without_labels_is_named(tiny, tiny_m2):
