@@ -1,16 +1,32 @@
 """Keras layers: stochastic nodes that wrap TensorFlow Probability distributions, and the networks between them."""
 
-from ssdgm_tf.layers.bernoulli import BernoulliNode
+from ssdgm_tf.layers.any_distribution import DistributionNode
+from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
 from ssdgm_tf.layers.categorical import OneHotCategoricalNode, RelaxedOneHotCategoricalNode
+from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
+from ssdgm_tf.layers.counts import PoissonNode
+from ssdgm_tf.layers.directions import VonMisesFisherNode, VonMisesNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
+from ssdgm_tf.layers.simplex import DirichletNode
 from ssdgm_tf.layers.stochastic import StochasticNode
 
 __all__ = [
     "MLP",
     "BernoulliNode",
+    "BetaNode",
+    "ContinuousBernoulliNode",
+    "DirichletNode",
+    "DistributionNode",
+    "GammaNode",
+    "LaplaceNode",
+    "LogNormalNode",
     "NormalNode",
     "OneHotCategoricalNode",
+    "PoissonNode",
     "RelaxedOneHotCategoricalNode",
     "StochasticNode",
+    "StudentTNode",
+    "VonMisesFisherNode",
+    "VonMisesNode",
 ]

@@ -1,4 +1,4 @@
-"""Bernoulli stochastic node."""
+"""Stochastic nodes of pixels: binary ones, and grey ones with a density that is normalised on [0, 1]."""
 
 import keras
 import tensorflow as tf
@@ -29,11 +29,11 @@ class BernoulliNode(StochasticNode):
 
     def make_distribution(self, parameters):
         logits = self._reshape_to_event(parameters)
-        return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(self.event_shape))
+        return self._independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype))
 
     def make_prior(self):
         zeros = tf.zeros(self.event_shape, self.density_dtype)
-        return tfd.Independent(tfd.Bernoulli(logits=zeros, dtype=zeros.dtype), len(self.event_shape))
+        return self._independent(tfd.Bernoulli(logits=zeros, dtype=zeros.dtype))
 
     def draw(self, distribution):
         mean = distribution.mean()
@@ -45,3 +45,23 @@ class BernoulliNode(StochasticNode):
         value = tf.cast(value, logits.dtype)
         event_axes = list(range(-len(self.event_shape), 0))
         return tf.reduce_sum(value * logits - tf.math.softplus(logits), axis=event_axes)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class ContinuousBernoulliNode(StochasticNode):
+    """ContinuousBernoulli(logits = W inputs + b) of Loaiza-Ganem and Cunningham 2019; independent over the event.
+
+    What `BernoulliNode.log_prob` is not on grey pixels: a density on [0, 1]. Draws lie in [0, 1] and are reparameterised.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self._event_size
+
+    def make_distribution(self, parameters):
+        return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))

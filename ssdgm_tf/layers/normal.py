@@ -6,13 +6,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ssdgm_tf.layers.stochastic import StochasticNode
+from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
-
-_MIN_SCALE = 1e-4
-# softplus(_SCALE_OFFSET) = 1: a new node starts near the standard normal.
-_SCALE_OFFSET = 0.5413248546129181
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -50,15 +46,14 @@ class NormalNode(StochasticNode):
 
     def make_distribution(self, parameters):
         if self.scale is None:
-            loc, raw_scale = tf.split(parameters, 2, axis=-1)
-            scale = self._reshape_to_event(tf.math.softplus(raw_scale + _SCALE_OFFSET) + _MIN_SCALE)
-        else:
-            loc, scale = parameters, tf.constant(self.scale, parameters.dtype)
-        return tfd.Independent(tfd.Normal(self._reshape_to_event(loc), scale), len(self.event_shape))
+            loc, raw_scale = self._split(parameters, 2)
+            return self._independent(tfd.Normal(loc, positive(raw_scale)))
+        scale = tf.constant(self.scale, parameters.dtype)
+        return self._independent(tfd.Normal(self._reshape_to_event(parameters), scale))
 
     def make_prior(self):
         zeros = tf.zeros(self.event_shape, self.density_dtype)
-        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), len(self.event_shape))
+        return self._independent(tfd.Normal(zeros, tf.ones_like(zeros)))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

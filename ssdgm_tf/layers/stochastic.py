@@ -12,6 +12,10 @@ from ssdgm_tf.layers.random_state import SavedRandomState
 
 tfd = tfp.distributions
 
+_POSITIVE_MINIMUM = 1e-4
+# softplus(_POSITIVE_OFFSET) = 1.
+_POSITIVE_OFFSET = 0.5413248546129181
+
 
 class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     """A random variable given its inputs: a dense projection to the parameters of a TFP distribution.
@@ -57,9 +61,9 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """The distribution of the parameters [..., num_parameters], with this node's event shape."""
 
-    @abc.abstractmethod
     def make_prior(self) -> tfd.Distribution:
-        """The distribution that `prior` names, without batch axes."""
+        """The distribution that `prior` names, without batch axes; a class that has `priors` overrides it."""
+        raise NotImplementedError(f"{type(self).__name__} has no priors.")
 
     def build(self, input_shape):
         self.projection = keras.layers.Dense(self.num_parameters, dtype=self.dtype_policy, name="parameters")
@@ -124,12 +128,25 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     def _event_size(self) -> int:
         return math.prod(self.event_shape)
 
+    def _split(self, parameters: tf.Tensor, num: int) -> list[tf.Tensor]:
+        """[..., num * event_size] as `num` tensors [..., *event_shape]."""
+        return [self._reshape_to_event(part) for part in tf.split(parameters, num, axis=-1)]
+
+    def _independent(self, distribution: tfd.Distribution) -> tfd.Distribution:
+        """A distribution of scalars [..., *event_shape] as one of events."""
+        return tfd.Independent(distribution, len(self.event_shape))
+
     def _reshape_to_event(self, flat: tf.Tensor) -> tf.Tensor:
         """[..., event_size] -> [..., *event_shape], keeping what is known of the static shape."""
         if len(self.event_shape) == 1:
             return flat
         shaped = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], self.event_shape], axis=0))
         return tf.ensure_shape(shaped, [*flat.shape[:-1], *self.event_shape])
+
+
+def positive(raw: tf.Tensor) -> tf.Tensor:
+    """softplus(raw + 0.5413) + 1e-4: about 1 at 0, where a new node starts, and never 0."""
+    return tf.math.softplus(raw + _POSITIVE_OFFSET) + _POSITIVE_MINIMUM
 
 
 def _event_shape(event_shape) -> tuple[int, ...]:

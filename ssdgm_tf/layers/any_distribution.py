@@ -1,0 +1,70 @@
+"""The door for every other distribution of TensorFlow Probability."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ssdgm_tf.layers.stochastic import StochasticNode
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class DistributionNode(StochasticNode):
+    """distribution_fn(W inputs + b): any TFP distribution, given how its parameters make it.
+
+    Draws carry a gradient where the distribution is reparameterised.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        num_parameters: how many numbers `distribution_fn` takes per event.
+        distribution_fn: a function of a float tensor [..., num_parameters] to a TFP distribution with batch shape [...] and
+            event shape `event_shape`. To save the node, register it with `keras.saving.register_keras_serializable`.
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+
+    Raises:
+        ValueError: at the first use, where the distribution has another event shape.
+    """
+
+    def __init__(
+        self,
+        event_shape: int | Sequence[int],
+        num_parameters: int,
+        distribution_fn: Callable[[tf.Tensor], tfd.Distribution],
+        prior: None = None,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
+        if num_parameters < 1:
+            raise ValueError(f"num_parameters must be at least 1. Received: num_parameters={num_parameters!r}")
+        self._num_parameters = num_parameters
+        self.distribution_fn = distribution_fn
+
+    @property
+    def num_parameters(self) -> int:
+        return self._num_parameters
+
+    def make_distribution(self, parameters):
+        distribution = self.distribution_fn(parameters)
+        if not distribution.event_shape.is_compatible_with(self.event_shape):
+            raise ValueError(
+                f"distribution_fn must return a distribution of event shape {self.event_shape}. "
+                f"Received: {distribution.name} of event shape {tuple(distribution.event_shape)}"
+            )
+        return distribution
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_parameters": self.num_parameters,
+            "distribution_fn": keras.saving.serialize_keras_object(self.distribution_fn),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        function = keras.saving.deserialize_keras_object(config["distribution_fn"])
+        return cls(**{**config, "distribution_fn": function})

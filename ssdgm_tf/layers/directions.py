@@ -1,0 +1,71 @@
+"""Stochastic nodes of angles and of unit vectors."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ssdgm_tf.layers.stochastic import StochasticNode, positive
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class VonMisesNode(StochasticNode):
+    """VonMises(loc, concentration = |(a, b)|): an angle in [-pi, pi), independent over the event; reparameterised.
+
+        (a, b) = W inputs + c,    loc = atan2(b, a),    concentration = sqrt(a^2 + b^2) + 1e-4
+
+    Two numbers an angle, so that the mean moves around the circle without a jump.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        prior: None, or "uniform" for the uniform distribution on the circle: adds the analytic KL to the model's loss.
+        seed: integer seed of the node's draws.
+    """
+
+    priors = ("uniform",)
+
+    @property
+    def num_parameters(self) -> int:
+        return 2 * self._event_size
+
+    def make_distribution(self, parameters):
+        a, b = self._split(parameters, 2)
+        # The 1e-12 keeps the gradients of both functions finite at a = b = 0.
+        return self._independent(tfd.VonMises(tf.atan2(b, a + 1e-12), tf.sqrt(a**2 + b**2 + 1e-12) + 1e-4))
+
+    def make_prior(self):
+        zeros = tf.zeros(self.event_shape, self.density_dtype)
+        return self._independent(tfd.VonMises(zeros, zeros))
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class VonMisesFisherNode(StochasticNode):
+    """VonMisesFisher(mean_direction = v / |v|, concentration = positive(r)), with v, r = W inputs + b; reparameterised.
+
+    Draws are unit vectors, such as the direction of a light.
+
+    Args:
+        dim: length of the vector, 2 to 5 (what TFP supports).
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+    """
+
+    def __init__(self, dim: int, prior: None = None, seed: int | None = None, **kwargs):
+        if not 2 <= dim <= 5:
+            raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
+        super().__init__(dim, prior=prior, seed=seed, **kwargs)
+        self.dim = dim
+
+    @property
+    def num_parameters(self) -> int:
+        return self.dim + 1
+
+    def make_distribution(self, parameters):
+        direction, raw_concentration = parameters[..., :-1], parameters[..., -1]
+        return tfd.VonMisesFisher(tf.math.l2_normalize(direction, axis=-1), positive(raw_concentration))
+
+    def get_config(self):
+        config = super().get_config()
+        del config["event_shape"]
+        return {**config, "dim": self.dim}

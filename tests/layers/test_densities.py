@@ -1,0 +1,171 @@
+"""Every continuous and counting node against SciPy: its density at given parameters, its draws, its KL."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy import stats
+
+from ssdgm_tf import layers
+
+tfd = tfp.distributions
+
+RAW = np.array([0.4, -0.3, 0.8, 1.1, -0.2, 0.5])  # two parameters of each of three elements
+FIRST, SECOND = RAW[:3], RAW[3:]
+
+
+def positive(raw):
+    return np.logaddexp(0, raw + np.log(np.expm1(1.0))) + 1e-4
+
+
+def truncated_exponential(logits):
+    """A continuous Bernoulli is an exponential tilt of the uniform on [0, 1]."""
+    tilt = np.asarray(logits)
+    return stats.truncexpon(b=np.abs(tilt), scale=1 / np.abs(tilt)), tilt > 0
+
+
+NODES = {
+    "LaplaceNode": (lambda: layers.LaplaceNode(3, prior="standard"), stats.laplace(FIRST, positive(SECOND))),
+    "LogNormalNode": (
+        lambda: layers.LogNormalNode(3, prior="standard"),
+        stats.lognorm(positive(SECOND), scale=np.exp(FIRST)),
+    ),
+    "GammaNode": (lambda: layers.GammaNode(3, prior="standard"), stats.gamma(positive(FIRST), scale=1 / positive(SECOND))),
+    "BetaNode": (lambda: layers.BetaNode(3, prior="uniform"), stats.beta(positive(FIRST), positive(SECOND))),
+    "StudentTNode": (lambda: layers.StudentTNode(3, df=7.0), stats.t(7.0, FIRST, positive(SECOND))),
+    "VonMisesNode": (
+        lambda: layers.VonMisesNode(3, prior="uniform"),
+        stats.vonmises(np.hypot(FIRST, SECOND) + 1e-4, loc=np.arctan2(SECOND, FIRST)),
+    ),
+}
+every = pytest.mark.parametrize("name", NODES)
+
+
+def at(node, raw):
+    """The node's distribution at raw parameters, whatever its inputs."""
+    node.build((None, 1))
+    node.projection.kernel.assign(tf.zeros_like(node.projection.kernel))
+    node.projection.bias.assign(raw)
+    return node.distribution(np.zeros((1, 1)))
+
+
+@every
+def test_the_density_is_that_of_scipy(name):
+    make, expected = NODES[name]
+    node = make()
+    q = at(node, RAW)
+    value = np.asarray(q.sample(seed=(1, 2)))
+    np.testing.assert_allclose(q.log_prob(value)[0], expected.logpdf(value[0]).sum(), rtol=1e-4)
+
+
+@every
+def test_draws_follow_the_density(name):
+    """Kolmogorov-Smirnov of 4,000 draws of each element: p > 1e-6, so a failure has probability below 1e-5."""
+    make, expected = NODES[name]
+    node = make()
+    at(node, RAW)
+    draws = np.asarray(node(np.zeros((4000, 1))), np.float64)
+    cdf = expected.cdf(draws) if name != "VonMisesNode" else expected.cdf(np.asarray(draws)) - expected.cdf(-np.pi)
+    for element in range(3):
+        assert stats.kstest(cdf[:, element], "uniform").pvalue > 1e-6
+
+
+@pytest.mark.parametrize("name", [name for name in NODES if name != "StudentTNode"])
+def test_the_added_loss_is_the_kl(name):
+    """Against a Monte-Carlo KL of 40,000 draws: within 5 standard errors, so a failure has probability below 1e-6."""
+    node = NODES[name][0]()
+    q = at(node, RAW)
+    node(np.zeros((1, 1)))
+    draws = q.sample(40_000, seed=(1, 2))
+    log_ratio = np.asarray(q.log_prob(draws) - node.make_prior().log_prob(draws))[:, 0]
+    np.testing.assert_allclose(node.losses[-1], log_ratio.mean(), atol=5 * log_ratio.std() / 200)
+
+
+def test_dirichlet():
+    node = layers.DirichletNode(3, prior="uniform")
+    q = at(node, FIRST)
+    value = np.asarray(q.sample(seed=(1, 2)), np.float64)[0]
+    expected = stats.dirichlet(positive(FIRST))
+    np.testing.assert_allclose(q.log_prob(value)[0], expected.logpdf(value / value.sum()), rtol=1e-4)
+    draws = np.asarray(node(np.zeros((20_000, 1))), np.float64)
+    np.testing.assert_allclose(draws.sum(axis=1), 1, atol=1e-5)
+    # Means within 5 standard errors: failure probability below 1e-5.
+    np.testing.assert_allclose(draws.mean(axis=0), expected.mean(), atol=5 * draws.std(axis=0).max() / np.sqrt(20_000))
+    samples = q.sample(40_000, seed=(3, 4))
+    log_ratio = np.asarray(q.log_prob(samples) - node.make_prior().log_prob(samples))[:, 0]
+    np.testing.assert_allclose(node.losses[-1], log_ratio.mean(), atol=5 * log_ratio.std() / 200)
+
+
+def test_von_mises_fisher():
+    node = layers.VonMisesFisherNode(3)
+    raw = np.array([0.4, -0.3, 0.8, 1.1])
+    q = at(node, raw)
+    direction, concentration = raw[:3] / np.linalg.norm(raw[:3]), positive(raw[3])
+    draws = np.asarray(node(np.zeros((20_000, 1))), np.float64)
+    np.testing.assert_allclose(np.linalg.norm(draws, axis=1), 1, atol=1e-4)
+    expected = stats.vonmises_fisher(direction, concentration)
+    np.testing.assert_allclose(
+        q.log_prob(draws[:5]), expected.logpdf(draws[:5] / np.linalg.norm(draws[:5], axis=1)[:, None]), rtol=1e-3
+    )
+    # Mean resultant length coth(k) - 1/k along the direction; 5 standard errors (failure below 1e-5).
+    length = 1 / np.tanh(concentration) - 1 / concentration
+    np.testing.assert_allclose(draws.mean(axis=0), length * direction, atol=5 / np.sqrt(3 * 20_000))
+
+
+def test_poisson():
+    node = layers.PoissonNode(3)
+    q = at(node, FIRST)
+    draws = np.asarray(node(np.zeros((20_000, 1))))
+    expected = stats.poisson(np.exp(FIRST))
+    np.testing.assert_allclose(q.log_prob(draws[:4]), expected.logpmf(draws[:4]).sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(draws.mean(axis=0), np.exp(FIRST), atol=5 * np.sqrt(np.exp(FIRST).max() / 20_000))
+
+
+def test_continuous_bernoulli():
+    node = layers.ContinuousBernoulliNode(3)
+    q = at(node, FIRST)
+    draws = np.asarray(node(np.zeros((4000, 1))), np.float64)
+    distribution, rising = truncated_exponential(FIRST)
+    mirrored = np.where(rising, 1 - draws, draws)
+    np.testing.assert_allclose(q.log_prob(draws[:4]), distribution.logpdf(mirrored[:4]).sum(axis=1), rtol=1e-3)
+    for element in range(3):  # p > 1e-6 each
+        assert stats.kstest(distribution.cdf(mirrored)[:, element], "uniform").pvalue > 1e-6
+
+
+def test_any_distribution_of_tfp():
+    node = layers.DistributionNode(3, 3, lambda parameters: tfd.Independent(tfd.Gumbel(parameters, 2.0), 1))
+    q = at(node, FIRST)
+    value = np.asarray(node(np.zeros((1, 1))))
+    np.testing.assert_allclose(q.log_prob(value)[0], stats.gumbel_r(FIRST, 2.0).logpdf(value[0]).sum(), rtol=1e-4)
+
+
+def test_any_distribution_must_have_the_event_shape_that_was_said():
+    node = layers.DistributionNode(3, 3, lambda parameters: tfd.Gumbel(parameters, 2.0))
+    with pytest.raises(ValueError, match=r"of event shape \(3,\). Received: Gumbel of event shape \(\)"):
+        node(np.zeros((1, 1)))
+
+
+@pytest.mark.parametrize("name", [*NODES, "DirichletNode", "VonMisesFisherNode", "ContinuousBernoulliNode"])
+def test_draws_are_reparameterised(name):
+    """The gradient of a draw reaches the parameters, all of them."""
+    node = NODES[name][0]() if name in NODES else getattr(layers, name)(3)
+    at(node, RAW[: node.num_parameters])
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(node(np.zeros((50, 1))) * tf.constant([1.0, 2.0, -1.5]))
+    gradient = np.asarray(tape.gradient(value, node.projection.bias.value))
+    assert np.all(np.isfinite(gradient)) and np.all(np.abs(gradient) > 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.StudentTNode(3, df=0.0), r"df must be positive. Received: df=0.0"),
+        (lambda: layers.StudentTNode(3, prior="standard"), r"takes a prior of None or one of \(\)"),
+        (lambda: layers.DistributionNode(1, 0, None), r"num_parameters must be at least 1"),
+        (lambda: layers.DirichletNode(1), r"num_classes must be at least 2"),
+        (lambda: layers.VonMisesFisherNode(6), r"dim must lie in 2..5. Received: dim=6"),
+    ],
+)
+def test_bad_arguments_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
