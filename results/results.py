@@ -93,7 +93,7 @@ def curve() -> str:
 
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
-    mnist = {f"MNIST, {run['config']['labels']} labels": [run] for run in load("m2_mnist/*.json")}
+    mnist = {"MNIST, 100 labels": load("m2_mnist/preset_labels100_*.json")}
     kingma = {"digits, 30 labels, Kingma's weights (gamma = 1)": load("m2_digits/kingma_labels30_*.json")}
     readme = (
         "# Results\n\nWritten by `python results/results.py` from the files beside it, one per run: config, versions and "
