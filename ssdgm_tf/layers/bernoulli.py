@@ -23,10 +23,6 @@ class BernoulliNode(StochasticNode):
 
     priors = ("uniform",)
 
-    @property
-    def num_parameters(self) -> int:
-        return self._event_size
-
     def make_distribution(self, parameters):
         logits = self._reshape_to_event(parameters)
         return self._independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype))
@@ -58,10 +54,6 @@ class ContinuousBernoulliNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
     """
-
-    @property
-    def num_parameters(self) -> int:
-        return self._event_size
 
     def make_distribution(self, parameters):
         return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))

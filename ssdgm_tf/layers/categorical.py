@@ -9,8 +9,8 @@ from ssdgm_tf.layers.stochastic import StochasticNode
 tfd = tfp.distributions
 
 
-class _OneHotNode(StochasticNode):
-    """What the two nodes share: an event that is a vector of `num_classes`."""
+class ClassVectorNode(StochasticNode):
+    """What nodes over classes share: an event that is a vector of `num_classes`, and a uniform prior at parameters 0."""
 
     priors = ("uniform",)
 
@@ -19,10 +19,6 @@ class _OneHotNode(StochasticNode):
             raise ValueError(f"num_classes must be at least 2. Received: num_classes={num_classes!r}")
         super().__init__(num_classes, prior=prior, seed=seed, **kwargs)
         self.num_classes = num_classes
-
-    @property
-    def num_parameters(self) -> int:
-        return self.num_classes
 
     def make_prior(self):
         return self.make_distribution(tf.zeros([self.num_classes], self.density_dtype))
@@ -34,7 +30,7 @@ class _OneHotNode(StochasticNode):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class OneHotCategoricalNode(_OneHotNode):
+class OneHotCategoricalNode(ClassVectorNode):
     """OneHotCategorical(logits = W inputs + b); draws are exactly one-hot, with straight-through gradients.
 
         draw = one_hot(k) + (probs - stop_gradient(probs)),   k ~ Categorical(probs)      Bengio et al. 2013
@@ -54,7 +50,7 @@ class OneHotCategoricalNode(_OneHotNode):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class RelaxedOneHotCategoricalNode(_OneHotNode):
+class RelaxedOneHotCategoricalNode(ClassVectorNode):
     """Gumbel-softmax: RelaxedOneHotCategorical(temperature, logits = W inputs + b); draws are reparameterised.
 
         draw = softmax((logits + Gumbel noise) / temperature)      Maddison et al. 2017, Jang et al. 2017

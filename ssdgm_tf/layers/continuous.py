@@ -3,7 +3,7 @@
 `positive(r)` stands for softplus(r + 0.5413) + 1e-4 throughout: about 1 where a new node starts.
 """
 
-import abc
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -15,21 +15,23 @@ tfd = tfp.distributions
 
 
 class _TwoParameterNode(StochasticNode):
-    """Two parameters an element, independent over the event."""
+    """A family of two parameters an element, independent over the event.
 
-    @property
-    def num_parameters(self) -> int:
-        return 2 * self._event_size
+    A subclass names the family, what makes each parameter of a raw number, and the parameters of its one prior.
+    """
 
-    @abc.abstractmethod
-    def of_scalars(self, first: tf.Tensor, second: tf.Tensor) -> tfd.Distribution:
-        """The distribution of the elements, of two raw parameters each."""
+    parameters_per_element = 2
+    family: type[tfd.Distribution]
+    links: tuple[Callable, Callable]
+    prior_parameters: tuple[float, float]
 
     def make_distribution(self, parameters):
-        return self._independent(self.of_scalars(*self._split(parameters, 2)))
+        raw = self._split(parameters, 2)
+        return self._independent(self.family(*(link(value) for link, value in zip(self.links, raw, strict=True))))
 
-    def _constant(self, value):
-        return tf.fill(self.event_shape, tf.constant(value, self.density_dtype))
+    def make_prior(self):
+        values = (tf.fill(self.event_shape, tf.constant(value, self.density_dtype)) for value in self.prior_parameters)
+        return self._independent(self.family(*values))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -43,12 +45,9 @@ class LaplaceNode(_TwoParameterNode):
     """
 
     priors = ("standard",)
-
-    def of_scalars(self, first, second):
-        return tfd.Laplace(first, positive(second))
-
-    def make_prior(self):
-        return self._independent(tfd.Laplace(self._constant(0.0), self._constant(1.0)))
+    family = tfd.Laplace
+    links = (tf.identity, positive)
+    prior_parameters = (0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -62,12 +61,9 @@ class LogNormalNode(_TwoParameterNode):
     """
 
     priors = ("standard",)
-
-    def of_scalars(self, first, second):
-        return tfd.LogNormal(first, positive(second))
-
-    def make_prior(self):
-        return self._independent(tfd.LogNormal(self._constant(0.0), self._constant(1.0)))
+    family = tfd.LogNormal
+    links = (tf.identity, positive)
+    prior_parameters = (0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -81,12 +77,9 @@ class GammaNode(_TwoParameterNode):
     """
 
     priors = ("standard",)
-
-    def of_scalars(self, first, second):
-        return tfd.Gamma(positive(first), positive(second))
-
-    def make_prior(self):
-        return self._independent(tfd.Gamma(self._constant(1.0), self._constant(1.0)))
+    family = tfd.Gamma
+    links = (positive, positive)
+    prior_parameters = (1.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -100,16 +93,13 @@ class BetaNode(_TwoParameterNode):
     """
 
     priors = ("uniform",)
-
-    def of_scalars(self, first, second):
-        return tfd.Beta(positive(first), positive(second))
-
-    def make_prior(self):
-        return self._independent(tfd.Beta(self._constant(1.0), self._constant(1.0)))
+    family = tfd.Beta
+    links = (positive, positive)
+    prior_parameters = (1.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class StudentTNode(_TwoParameterNode):
+class StudentTNode(StochasticNode):
     """StudentT(df, loc, positive(r)), with loc, r = W inputs + b and df fixed; independent over the event.
 
     Args:
@@ -119,14 +109,17 @@ class StudentTNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
+    parameters_per_element = 2
+
     def __init__(self, event_shape, df: float = 5.0, prior: None = None, seed: int | None = None, **kwargs):
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         if not df > 0:
             raise ValueError(f"df must be positive. Received: df={df!r}")
         self.df = df
 
-    def of_scalars(self, first, second):
-        return tfd.StudentT(tf.constant(self.df, first.dtype), first, positive(second))
+    def make_distribution(self, parameters):
+        loc, raw_scale = self._split(parameters, 2)
+        return self._independent(tfd.StudentT(tf.constant(self.df, loc.dtype), loc, positive(raw_scale)))
 
     def get_config(self):
         return {**super().get_config(), "df": self.df}

@@ -18,9 +18,5 @@ class PoissonNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
-    @property
-    def num_parameters(self) -> int:
-        return self._event_size
-
     def make_distribution(self, parameters):
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))

@@ -24,10 +24,7 @@ class VonMisesNode(StochasticNode):
     """
 
     priors = ("uniform",)
-
-    @property
-    def num_parameters(self) -> int:
-        return 2 * self._event_size
+    parameters_per_element = 2
 
     def make_distribution(self, parameters):
         a, b = self._split(parameters, 2)

@@ -41,8 +41,8 @@ class NormalNode(StochasticNode):
         self.scale = scale
 
     @property
-    def num_parameters(self) -> int:
-        return self._event_size * (2 if self.scale is None else 1)
+    def parameters_per_element(self) -> int:
+        return 2 if self.scale is None else 1
 
     def make_distribution(self, parameters):
         if self.scale is None:

@@ -41,6 +41,8 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
 
     #: The names that `prior` takes in this class.
     priors: tuple[str, ...] = ()
+    #: How many numbers parameterise one element of an event.
+    parameters_per_element = 1
 
     def __init__(self, event_shape: int | Sequence[int], prior: str | None = None, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -53,9 +55,9 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         self._make_random_state(seed)
 
     @property
-    @abc.abstractmethod
     def num_parameters(self) -> int:
         """Width of the projection: how many numbers parameterise one event."""
+        return self.parameters_per_element * self._event_size
 
     @abc.abstractmethod
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:

@@ -247,9 +247,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def test_step(self, data):
         x, y = data
-        mask = tf.cast(y >= 0, tf.float32)
-        y = tf.maximum(y, 0)
+        has_label, y = y >= 0, tf.maximum(y, 0)
         labelled, unlabelled = self._labelled_terms(x, y), self.unlabelled_terms(x)
+        mask = tf.cast(has_label, labelled["objective"].dtype)
         self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=tf.shape(x)[0])
         self.ece.update_state(y, tf.exp(labelled["log_qy"]), sample_weight=mask)
         return self._log(labelled, unlabelled, mask) | {"ece": self.ece.result()}

@@ -302,7 +302,7 @@ class M2(SavedRandomState, SemiSupervisedModel):
             log_qz=q_z.log_prob(z),
         )
         other_label = (y >= 0) & (tf.range(self.num_classes)[:, None] != y)
-        return objectives.importance_weighted_bound(tf.where(other_label[:, None], -np.inf, log_w))
+        return objectives.importance_weighted_bound(tf.where(other_label[:, None], tf.constant(-np.inf, log_w.dtype), log_w))
 
     def _decode(self, y, z):
         """The mean of p(x|y,z) for labels [N] and styles [N, latent_dim]: images [N, *image_shape]."""

@@ -1,6 +1,8 @@
 """Measures the model of a run on its test set.
 
-ssdgm-evaluate --workdir=runs/m2_digits
+    ssdgm-evaluate --workdir=runs/m2_digits
+
+It trains nothing and writes nothing.
 """
 
 from absl import flags

@@ -1,11 +1,13 @@
-"""The folder of a run: what is in it, and whether it belongs to this config. Imports no TensorFlow.
+"""The folder of a run: what is in it, and whether it belongs to this config.
 
-config.json      everything needed to run it again
-model.keras      the last checkpoint: weights, optimizer, random state
-metrics.jsonl    one line an epoch
-tensorboard/     the same as TensorBoard events
-results.json     the final figures; its presence says that the run is finished
-report.html      the same with figures, self-contained; the figures also as figures/*.png
+    config.json      everything needed to run it again
+    model.keras      the last checkpoint: weights, optimizer, random state
+    metrics.jsonl    one line an epoch
+    tensorboard/     the same as TensorBoard events
+    results.json     the final figures; its presence says that the run is finished
+    report.html      the same with figures, self-contained; the figures also as figures/*.png
+
+Imports no TensorFlow.
 """
 
 import json

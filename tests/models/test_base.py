@@ -222,6 +222,17 @@ def test_mixed_precision_trains_and_logs_float32(policy, tiny):
     np.testing.assert_allclose(terms["bound_unlabelled"], expected, rtol=0.02)
 
 
+def test_float64_trains_and_evaluates(tiny):
+    x, y = tiny
+    model = M2(3, 2, (8,), seed=0, dtype="float64")
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(x, y, batch_size=20, epochs=2, validation_data=(x, y), verbose=0).history
+    assert history["val_loss"][1] < history["val_loss"][0]
+    assert model.unlabelled_terms(tf.constant(x))["bound_unlabelled"].dtype == "float64"
+    assert np.mean(model.log_likelihood(x, num_samples=20)) > history["val_bound_unlabelled"][1]
+    assert model.analogies(x[:2]).shape == (2, 3, 4, 3)
+
+
 def test_xla_agrees_with_eager(tiny, monkeypatch):
     """The training step, compiled and not, from the same state and noise: losses to 1e-4 of their size.
 
