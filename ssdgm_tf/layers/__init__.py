@@ -2,10 +2,11 @@
 
 from ssdgm_tf.layers.any_distribution import DistributionNode
 from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
-from ssdgm_tf.layers.categorical import OneHotCategoricalNode, RelaxedOneHotCategoricalNode
+from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, RelaxedOneHotCategoricalNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
 from ssdgm_tf.layers.counts import PoissonNode
 from ssdgm_tf.layers.directions import VonMisesFisherNode, VonMisesNode
+from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
 from ssdgm_tf.layers.simplex import DirichletNode
@@ -15,8 +16,10 @@ __all__ = [
     "MLP",
     "BernoulliNode",
     "BetaNode",
+    "CategoricalNode",
     "ContinuousBernoulliNode",
     "DirichletNode",
+    "DiscretizedLogisticNode",
     "DistributionNode",
     "GammaNode",
     "LaplaceNode",

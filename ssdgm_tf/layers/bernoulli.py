@@ -8,6 +8,9 @@ from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
 
+# Beyond 2^10 states nobody means to list them.
+_MAX_ENUMERATED_BITS = 10
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class BernoulliNode(StochasticNode):
@@ -22,6 +25,19 @@ class BernoulliNode(StochasticNode):
     """
 
     priors = ("uniform",)
+    support = "unit_interval"
+
+    @property
+    def num_states(self):
+        return 2**self._event_size if self._event_size <= _MAX_ENUMERATED_BITS else None
+
+    def states(self):
+        codes = tf.range(2**self._event_size)[:, None]
+        bits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(codes, tf.range(self._event_size)), 1)
+        return self._reshape_to_event(tf.cast(bits, self.density_dtype))
+
+    def relaxed(self, distribution, temperature):
+        return self._independent(tfd.RelaxedBernoulli(temperature, logits=distribution.distribution.logits))
 
     def make_distribution(self, parameters):
         logits = self._reshape_to_event(parameters)
@@ -35,9 +51,9 @@ class BernoulliNode(StochasticNode):
         mean = distribution.mean()
         return super().draw(distribution) + (mean - tf.stop_gradient(mean))
 
-    def log_prob(self, inputs, value) -> tf.Tensor:
+    def log_density(self, distribution, value):
         # TFP evaluates two softplus per pixel; this is the same number with one.
-        logits = self.distribution(inputs).distribution.logits
+        logits = distribution.distribution.logits
         value = tf.cast(value, logits.dtype)
         event_axes = list(range(-len(self.event_shape), 0))
         return tf.reduce_sum(value * logits - tf.math.softplus(logits), axis=event_axes)
@@ -54,6 +70,8 @@ class ContinuousBernoulliNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
     """
+
+    support = "unit_interval"
 
     def make_distribution(self, parameters):
         return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))

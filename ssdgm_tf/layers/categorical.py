@@ -8,6 +8,10 @@ from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
 
+_SMALLEST = 1e-30
+# Beyond that, nobody means to list the states.
+_MAX_ENUMERATED_ELEMENTS = 6
+
 
 class ClassVectorNode(StochasticNode):
     """What nodes over classes share: an event that is a vector of `num_classes`, and a uniform prior at parameters 0."""
@@ -41,12 +45,84 @@ class OneHotCategoricalNode(ClassVectorNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "classes"
+
+    @property
+    def num_states(self):
+        return self.num_classes
+
+    def states(self):
+        return tf.eye(self.num_classes, dtype=self.density_dtype)
+
+    def log_prob_of_states(self, distribution):
+        return tf.nn.log_softmax(distribution.logits_parameter())
+
+    def relaxed(self, distribution, temperature):
+        return tfd.RelaxedOneHotCategorical(temperature, logits=distribution.logits_parameter())
+
     def make_distribution(self, parameters):
         return tfd.OneHotCategorical(logits=parameters, dtype=parameters.dtype)
 
     def draw(self, distribution):
         probs = distribution.probs_parameter()
         return super().draw(distribution) + (probs - tf.stop_gradient(probs))
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class CategoricalNode(StochasticNode):
+    """Categorical(logits = W inputs + b) over 0, 1, ..., num_classes - 1, independent over the event.
+
+    For several whole-number variables at once, such as pixels of a few levels; draws carry no gradient. A single class label
+    that other nodes depend on is better off as a `OneHotCategoricalNode`, whose values suit a network.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        num_classes: number of values that each element takes, at least 2.
+        prior: None, or "uniform": adds the analytic KL to the model's loss.
+        seed: integer seed of the node's draws.
+    """
+
+    priors = ("uniform",)
+    support = "whole"
+
+    def __init__(self, event_shape, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs):
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be at least 2. Received: num_classes={num_classes!r}")
+        super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
+        self.num_classes = num_classes
+
+    @property
+    def parameters_per_element(self) -> int:
+        return self.num_classes
+
+    @property
+    def num_states(self):
+        return self.num_classes**self._event_size if self._event_size <= _MAX_ENUMERATED_ELEMENTS else None
+
+    def states(self):
+        grid = tf.meshgrid(*[tf.range(self.num_classes)] * self._event_size, indexing="ij")
+        flat = tf.stack([tf.reshape(axis, [-1]) for axis in grid], axis=-1)
+        return self._reshape_to_event(tf.cast(flat, self.density_dtype))
+
+    def make_distribution(self, parameters):
+        logits = tf.stack(self._split(parameters, self.num_classes), axis=-1)
+        return self._independent(tfd.Categorical(logits=logits, dtype=logits.dtype))
+
+    def make_prior(self):
+        zeros = tf.zeros((*self.event_shape, self.num_classes), self.density_dtype)
+        return self._independent(tfd.Categorical(logits=zeros, dtype=zeros.dtype))
+
+    def mean(self, distribution):
+        probs = tf.nn.softmax(distribution.distribution.logits)
+        return tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype))
+
+    def variance(self, distribution):
+        probs = tf.nn.softmax(distribution.distribution.logits)
+        square = tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype) ** 2)
+        return square - self.mean(distribution) ** 2
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -71,8 +147,17 @@ class RelaxedOneHotCategoricalNode(ClassVectorNode):
             raise ValueError(f"temperature must be positive. Received: temperature={temperature!r}")
         self.temperature = temperature
 
+    support = "simplex"
+
     def make_distribution(self, parameters):
         return tfd.RelaxedOneHotCategorical(tf.constant(self.temperature, parameters.dtype), logits=parameters)
+
+    def log_density(self, distribution, value):
+        # A draw may round to the edge of the simplex, where the density is not defined.
+        return distribution.log_prob(tf.maximum(tf.cast(value, self.density_dtype), _SMALLEST))
+
+    def mean(self, distribution):
+        return tf.nn.softmax(distribution.distribution.logits_parameter())  # at temperature 0: this one has no closed form
 
     def draw_and_kl(self, distribution):
         # In log space: near a corner of the simplex the density of the draw itself overflows float32.

@@ -60,6 +60,7 @@ class LogNormalNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "positive"
     priors = ("standard",)
     family = tfd.LogNormal
     links = (tf.identity, positive)
@@ -76,6 +77,7 @@ class GammaNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "positive"
     priors = ("standard",)
     family = tfd.Gamma
     links = (positive, positive)
@@ -92,6 +94,7 @@ class BetaNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "unit_interval"
     priors = ("uniform",)
     family = tfd.Beta
     links = (positive, positive)

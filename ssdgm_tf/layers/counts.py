@@ -18,5 +18,7 @@ class PoissonNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "whole"
+
     def make_distribution(self, parameters):
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))

@@ -23,6 +23,7 @@ class VonMisesNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "angle"
     priors = ("uniform",)
     parameters_per_element = 2
 
@@ -44,11 +45,14 @@ class VonMisesFisherNode(StochasticNode):
 
     Args:
         dim: length of the vector, 2 to 5 (what TFP supports).
-        prior: None; this node has no named prior.
+        prior: None, or "uniform" for the uniform distribution on the sphere: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
     """
 
-    def __init__(self, dim: int, prior: None = None, seed: int | None = None, **kwargs):
+    priors = ("uniform",)
+    support = "direction"
+
+    def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
         if not 2 <= dim <= 5:
             raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
         super().__init__(dim, prior=prior, seed=seed, **kwargs)
@@ -61,6 +65,12 @@ class VonMisesFisherNode(StochasticNode):
     def make_distribution(self, parameters):
         direction, raw_concentration = parameters[..., :-1], parameters[..., -1]
         return tfd.VonMisesFisher(tf.math.l2_normalize(direction, axis=-1), positive(raw_concentration))
+
+    def make_prior(self):
+        return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
+
+    def variance(self, distribution):
+        return tf.linalg.diag_part(distribution.covariance())
 
     def get_config(self):
         config = super().get_config()

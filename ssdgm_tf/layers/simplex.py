@@ -20,6 +20,8 @@ class DirichletNode(ClassVectorNode):
         seed: integer seed of the node's draws.
     """
 
+    support = "simplex"
+
     def make_distribution(self, parameters):
         return tfd.Dirichlet(positive(parameters))
 

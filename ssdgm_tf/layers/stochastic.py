@@ -27,7 +27,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     Densities are float32 under every mixed-precision policy (float64 under "float64"); a draw has the compute dtype.
 
     Args:
-        event_shape: shape of one draw, an integer or a tuple.
+        event_shape: shape of one draw, an integer or a tuple; None inside a graphical model for the shape of the data.
         prior: None, or the name in `priors` of a fixed prior p. With a prior, every call adds KL(q||p), the mean over
             the leading axes in nats per example, to the model's loss.
         seed: integer seed of the node's own random stream, whose state is saved with the model.
@@ -43,10 +43,15 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     priors: tuple[str, ...] = ()
     #: How many numbers parameterise one element of an event.
     parameters_per_element = 1
+    #: What values the variable takes: "real", "unit_interval", "positive", "whole" (0, 1, 2, ...), "simplex" (probability
+    #: vectors), "direction" (unit vectors), "angle" (radians), or "classes" (one-hot vectors; labels in the data).
+    support = "real"
 
-    def __init__(self, event_shape: int | Sequence[int], prior: str | None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.event_shape = _event_shape(event_shape)
+        self.event_shape = None if event_shape is None else _event_shape(event_shape)
         if prior is not None and prior not in self.priors:
             raise ValueError(
                 f"{type(self).__name__} takes a prior of None or one of {self.priors}. Received: prior={prior!r}"
@@ -59,6 +64,17 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         """Width of the projection: how many numbers parameterise one event."""
         return self.parameters_per_element * self._event_size
 
+    @property
+    def num_states(self) -> int | None:
+        """How many values the variable can take, or None where they cannot be listed."""
+        return None
+
+    @property
+    def is_reparameterized(self) -> bool:
+        """Do draws carry a gradient to the parameters?"""
+        distribution = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
+        return distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+
     @abc.abstractmethod
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """The distribution of the parameters [..., num_parameters], with this node's event shape."""
@@ -67,7 +83,25 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         """The distribution that `prior` names, without batch axes; a class that has `priors` overrides it."""
         raise NotImplementedError(f"{type(self).__name__} has no priors.")
 
+    def states(self) -> tf.Tensor:
+        """Every value that the variable can take, [num_states, *event_shape]."""
+        raise ValueError(f"{type(self).__name__} has no finite list of values.")
+
+    def log_prob_of_states(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """Log probability of every state, nats, [..., num_states]."""
+        batch_rank = distribution.batch_shape.rank
+        states = self.states()[(slice(None), *[None] * batch_rank)]
+        return tf.transpose(self.log_density(distribution, states), [*range(1, batch_rank + 1), 0])
+
+    def relaxed(self, distribution: tfd.Distribution, temperature) -> tfd.Distribution:
+        """A reparameterised distribution that tends to this one as its temperature tends to 0."""
+        raise ValueError(f"{type(self).__name__} has no relaxation.")
+
     def build(self, input_shape):
+        if self.event_shape is None:
+            raise ValueError(
+                f"Outside a graphical model a {type(self).__name__} needs its event_shape. Received: event_shape=None"
+            )
         self.projection = keras.layers.Dense(self.num_parameters, dtype=self.dtype_policy, name="parameters")
         self.projection.build(input_shape)
 
@@ -97,7 +131,19 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
             inputs: a tensor [..., features].
             value: a tensor [..., *event_shape] whose leading axes broadcast with those of `inputs`.
         """
-        return self.distribution(inputs).log_prob(tf.cast(value, self.density_dtype))
+        return self.log_density(self.distribution(inputs), value)
+
+    def log_density(self, distribution: tfd.Distribution, value) -> tf.Tensor:
+        """Log density of `value` under a distribution that this node made, nats."""
+        return distribution.log_prob(tf.cast(value, self.density_dtype))
+
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """The mean of a distribution that this node made, [..., *event_shape]."""
+        return distribution.mean()
+
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
+        """The variance of each element of the event, [..., *event_shape]."""
+        return distribution.variance()
 
     def call(self, inputs):
         distribution = self.distribution(inputs)
