@@ -17,9 +17,10 @@ ALLOWED = {
     "layers": set(),
     "data": set(),
     "configs": set(),
-    "models": {"objectives", "layers"},
+    "nodes": {"layers"},
+    "models": {"objectives", "layers", "nodes", "plots"},
     "plots": set(),
-    "trainers": {"objectives", "layers", "models", "data", "plots"},
+    "trainers": {"objectives", "layers", "nodes", "models", "data", "plots"},
 }
 
 

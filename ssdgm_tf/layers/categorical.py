@@ -46,6 +46,7 @@ class OneHotCategoricalNode(ClassVectorNode):
     """
 
     support = "classes"
+    error_name = "error"
 
     @property
     def num_states(self):
@@ -60,11 +61,18 @@ class OneHotCategoricalNode(ClassVectorNode):
     def relaxed(self, distribution, temperature):
         return tfd.RelaxedOneHotCategorical(temperature, logits=distribution.logits_parameter())
 
+    def mean(self, distribution):
+        return distribution.probs_parameter()
+
+    def error(self, prediction, value):
+        wrong = tf.argmax(prediction, axis=-1) != tf.argmax(value, axis=-1)
+        return tf.cast(wrong, prediction.dtype)
+
     def make_distribution(self, parameters):
         return tfd.OneHotCategorical(logits=parameters, dtype=parameters.dtype)
 
     def draw(self, distribution):
-        probs = distribution.probs_parameter()
+        probs = self.mean(distribution)
         return super().draw(distribution) + (probs - tf.stop_gradient(probs))
 
 

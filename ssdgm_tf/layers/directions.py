@@ -1,5 +1,7 @@
 """Stochastic nodes of angles and of unit vectors."""
 
+import math
+
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -24,8 +26,13 @@ class VonMisesNode(StochasticNode):
     """
 
     support = "angle"
+    error_name = "degrees"
     priors = ("uniform",)
     parameters_per_element = 2
+
+    def error(self, prediction, value):
+        turn = tf.abs(tf.math.floormod(prediction - value + math.pi, 2 * math.pi) - math.pi)
+        return tf.reduce_mean(turn, axis=list(range(-len(self.event_shape), 0))) * (180 / math.pi)
 
     def make_distribution(self, parameters):
         a, b = self._split(parameters, 2)
@@ -51,6 +58,7 @@ class VonMisesFisherNode(StochasticNode):
 
     priors = ("uniform",)
     support = "direction"
+    error_name = "degrees"
 
     def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
         if not 2 <= dim <= 5:
@@ -68,6 +76,11 @@ class VonMisesFisherNode(StochasticNode):
 
     def make_prior(self):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
+
+    def error(self, prediction, value):
+        # The mean of directions points the right way but is shorter than 1.
+        cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
+        return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
 
     def variance(self, distribution):
         return tf.linalg.diag_part(distribution.covariance())

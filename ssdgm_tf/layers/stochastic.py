@@ -46,10 +46,10 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     #: What values the variable takes: "real", "unit_interval", "positive", "whole" (0, 1, 2, ...), "simplex" (probability
     #: vectors), "direction" (unit vectors), "angle" (radians), or "classes" (one-hot vectors; labels in the data).
     support = "real"
+    #: What `error` measures.
+    error_name = "mae"
 
-    def __init__(
-        self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs
-    ):
+    def __init__(self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.event_shape = None if event_shape is None else _event_shape(event_shape)
         if prior is not None and prior not in self.priors:
@@ -160,6 +160,11 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
         """One draw, and KL(distribution || prior) in nats: analytic unless the subclass says otherwise."""
         return self.draw(distribution), tfd.kl_divergence(distribution, self.make_prior())
+
+    def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        """How far a predicted mean [..., *event_shape] is off a value, [...]: the mean absolute error of the elements."""
+        event_axes = list(range(-len(self.event_shape), 0))
+        return tf.reduce_mean(tf.abs(prediction - value), axis=event_axes)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], *self.event_shape)

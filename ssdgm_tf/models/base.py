@@ -1,13 +1,15 @@
 """The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
 
 import abc
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import objectives
-from ssdgm_tf.models import checks, streams
+from ssdgm_tf.models import bounds, checks, streams
+from ssdgm_tf.models.data_format import DataFormat
 from ssdgm_tf.models.metrics import ExpectedCalibrationError
 from ssdgm_tf.models.objective_scale import ObjectiveScale
 
@@ -17,58 +19,71 @@ _BETA = 0.1
 _OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 # What keras.Model.fit takes to weigh or split plain arrays.
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
-# Terms that only a labelled example has.
-_LABELLED_TERMS = ("bound_labelled", "classification_loss", "error")
 
 
 class SemiSupervisedModel(keras.Model, abc.ABC):
     """A `keras.Model` whose training data are labelled for some examples only.
 
-    A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what the class probabilities are
-    (`call`); this class turns them into the objective and its metrics:
+    A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what it predicts (`call`); this class
+    turns them into the objective and its metrics:
 
         loss = - [ mean_n U(x_n) + gamma (M / N) mean_m ( L(x_m, y_m) + a log q(y_m|x_m) ) ]
 
-    Every metric is a mean over examples. In `fit`, terms with the label held are over the labelled stream and the rest
-    over the unlabelled one; in `evaluate` every example plays both parts, the first where y >= 0.
+    Every metric is a mean over examples. In `fit`, terms with labels held are over the labelled stream and the rest over the
+    unlabelled one; in `evaluate` every example plays both parts, the first where it has a label.
 
     Args:
-        num_classes: number of classes K, at least 2.
-        unit_interval: must pixels lie in [0, 1]?
+        data_format: the observed and supervised variables.
+        term_names: names of the metrics that are means of one term each, beside those of the supervised variables.
     """
 
-    #: Names of the metrics that are means of one term each.
-    term_names = (*_LABELLED_TERMS, "bound_unlabelled", "log_px", "kl_z", "kl_y")
-
-    def __init__(self, num_classes: int, unit_interval: bool, **kwargs):
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(num_classes, int) or num_classes < 2:
-            raise ValueError(f"num_classes must be an integer of at least 2. Received: num_classes={num_classes!r}")
-        self.num_classes = num_classes
-        self.unit_interval = unit_interval
-        self.image_shape = None
+        self.data_format = data_format
         self.objective_scale = None
+        self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
+        self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
+        #: Supervised variables that every labelled example of the training data has.
+        self.complete = tuple(data_format.supervised) if len(data_format.supervised) == 1 else ()
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.loss_tracker = keras.metrics.Mean(name="loss")
-        self.means = [keras.metrics.Mean(name=name) for name in self.term_names]
-        self.ece = ExpectedCalibrationError()
+        self.means = [keras.metrics.Mean(name=name) for name in term_names]
+        several = len(data_format.supervised) > 1
+        prefixes = {name: f"{name}_" if several else "" for name in data_format.supervised}
+        #: The error of each supervised variable, and the calibration of each class.
+        self.errors = {
+            name: keras.metrics.Mean(name=prefixes[name] + head.error_name) for name, head in data_format.supervised.items()
+        }
+        self.calibration = {
+            name: ExpectedCalibrationError(name=prefixes[name] + "ece")
+            for name, head in data_format.supervised.items()
+            if head.support == "classes"
+        }
 
     @abc.abstractmethod
-    def unlabelled_terms(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`bound_unlabelled` and the terms that it is made of, each [B], nats."""
+    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict:
+        """What a step needs of examples without labels.
+
+        `objective` (what training maximises), `bound_unlabelled` and the terms that it is made of, each [B], nats, and
+        `predictions` {name: [B, *event]} of the supervised variables.
+        """
 
     @abc.abstractmethod
-    def labelled_terms(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
-        """`bound_labelled` and the terms that it is made of, each [B], nats, and `log_qy` [B, K], for labels y [B]."""
+    def labelled_terms(self, x: dict[str, tf.Tensor], y: dict[str, tf.Tensor], training: bool = False) -> dict:
+        """What a step needs of examples with labels, some possibly missing where several variables are supervised.
+
+        `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each [B],
+        nats, and `predictions` {name: [B, *event]} of the supervised variables.
+        """
 
     @abc.abstractmethod
     def call(self, x, training=None):
-        """Class probabilities q(y|x), float32 [B, K]."""
+        """What the model predicts of the supervised variables."""
 
     @property
     def metrics(self):
-        return [self.loss_tracker, *self.means, self.ece]
+        return [self.loss_tracker, *self.means, *self.errors.values(), *self.calibration.values()]
 
     def compile(
         self,
@@ -79,9 +94,13 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         num_samples: int = 1,
         num_unlabelled: int | None = None,
         num_labelled: int | None = None,
+        labelled_bound: str | None = None,
+        unlabelled_bound: str = bounds.UNLABELLED[0],
+        kl_weight=None,
+        free_bits: float = 0.0,
         **kwargs,
     ):
-        """Chooses the optimizer and the objective's weights.
+        """Chooses the optimizer, the objective and its weights.
 
         Args:
             optimizer: a Keras optimizer or its name.
@@ -90,9 +109,18 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None for
                 0.1 (N + M) / M. Both defaults are `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it
                 convert other conventions.
-            num_samples: Monte-Carlo samples S of z.
+            num_samples: Monte-Carlo samples S of what is drawn.
             num_unlabelled: N; `fit` counts it in arrays. For a tf.data.Dataset without it, the batch sizes stand in.
             num_labelled: M, likewise.
+            labelled_bound: "conditional" (labels held, the rest drawn: the evidence lower bound), "importance" (Siddharth et
+                al. 2017: self-normalised weights) or "importance_weighted" (the same with the logarithm outside). None for
+                the model's own choice, see `labelled_bound_in_use`.
+            unlabelled_bound: "evidence_lower_bound", or "importance_weighted" (Burda et al. 2016).
+            kl_weight: weight of the KL terms of latent variables in training; a number, or a
+                `keras.optimizers.schedules.LearningRateSchedule` of the training step, such as
+                `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
+            free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
+                for the evidence lower bound alone.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
         """
         for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
@@ -105,12 +133,29 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 "num_unlabelled and num_labelled go together. "
                 f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
             )
+        if labelled_bound not in (None, *bounds.LABELLED):
+            raise ValueError(
+                f"labelled_bound must be None or one of {bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
+            )
+        if unlabelled_bound not in bounds.UNLABELLED:
+            raise ValueError(
+                f"unlabelled_bound must be one of {bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
+            )
+        if free_bits < 0:
+            raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")
+        if free_bits and (unlabelled_bound == "importance_weighted" or labelled_bound not in (None, "conditional")):
+            raise ValueError(
+                "free_bits belong to the evidence lower bound. "
+                f"Received: labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
+            )
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         super().compile(optimizer=optimizer, **kwargs)
         self.gamma = gamma
         self.classification_weight = classification_weight
         self.num_samples = num_samples
+        self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
+        self.kl_weight, self.free_bits = kl_weight, free_bits
         self.data_sizes = None if num_labelled is None else (num_unlabelled, num_labelled)
         self.objective_scale = None
         if self.data_sizes:
@@ -127,6 +172,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             "gamma": self.gamma,
             "classification_weight": self.classification_weight,
             "num_samples": self.num_samples,
+            "labelled_bound": self.labelled_bound,
+            "unlabelled_bound": self.unlabelled_bound,
+            "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
+            "free_bits": self.free_bits,
         }
         if scale is not None:
             own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
@@ -153,9 +202,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """Trains on labelled and unlabelled examples together.
 
         Args:
-            x: images [N + M, ...]; or a `tf.data.Dataset` of {"labelled": (x, y), "unlabelled": x}, whose batches are
-                taken as they come.
-            y: labels [N + M]: 0..K-1, or -1 for "no label".
+            x: the observed variable [N + M, ...], or {name: array} of several; or a `tf.data.Dataset` of
+                {"labelled": (x, y), "unlabelled": x}, whose batches are taken as they come.
+            y: the supervised variable, or {name: array} of any of several: labels 0..K-1 of a class, -1 for "no label";
+                numbers of any other, NaN for "not known". An example is labelled if it has any. None for no label at all.
             batch_size: unlabelled examples a step, 100 if None. Each is seen once an epoch.
             epochs: passes over the unlabelled examples.
             verbose: as in `keras.Model.fit`; unless 0, the effective weights are printed first.
@@ -171,10 +221,10 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             The Keras `History`.
 
         Raises:
-            ValueError: bad labels, pixels, shapes or weights; no labelled example.
+            ValueError: bad labels, values, shapes or weights.
 
         Warns:
-            UserWarning: a class without labels, or no unlabelled example.
+            UserWarning: a class without labels; no unlabelled example, or no labelled one.
         """
         self._require_compiled("fit")
         if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
@@ -204,8 +254,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """The objective and its terms on examples of which any may be labelled.
 
         Args:
-            x: images [N, ...]; or a `tf.data.Dataset` of batches (x, y).
-            y: labels [N], -1 for "no label"; None for no label at all.
+            x: as in `fit`; or a `tf.data.Dataset` of batches (x, y).
+            y: as in `fit`.
             batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.evaluate`.
             **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
@@ -217,111 +267,156 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 self._set_objective_scale(1, 1)
         return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
-    def predict(self, x, batch_size: int | None = None, verbose="auto", **kwargs) -> np.ndarray:
-        """Class probabilities q(y|x), float32 [N, K].
+    def predict(self, x, batch_size: int | None = None, verbose="auto", **kwargs):
+        """What `call` predicts: class probabilities, float32 [N, K], for one supervised class.
 
         Args:
-            x: images [N, ...]; or a `tf.data.Dataset` of batches of them, which is not checked.
+            x: as in `fit`; or a `tf.data.Dataset` of batches of it, which is not checked.
             batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.predict`.
             **kwargs: of `keras.Model.predict`.
         """
         self._require_built()
         if not isinstance(x, tf.data.Dataset):
-            x = checks.images(x, self.image_shape, self.unit_interval)
+            x = self.data_format.x(x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
     def train_step(self, data):
-        x, y = data["labelled"]
+        labelled = unlabelled = None
         with tf.GradientTape() as tape:
-            labelled, unlabelled = self._labelled_terms(x, y), None
+            if "labelled" in data:
+                labelled = self.labelled_terms(*data["labelled"], training=True)
             if "unlabelled" in data:
-                unlabelled = self.unlabelled_terms(data["unlabelled"])
+                unlabelled = self.unlabelled_terms(data["unlabelled"], training=True)
             loss = self._loss(labelled, unlabelled)
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         self.step.assign_add(1)
         self.loss_tracker.update_state(loss)
-        return self._log(labelled, unlabelled)
+        logs = self._log((labelled or {}) | (unlabelled or {}))
+        if labelled is not None:
+            logs |= self._log_errors(labelled["predictions"], data["labelled"][1])
+        return logs
 
     def test_step(self, data):
         x, y = data
-        has_label, y = y >= 0, tf.maximum(y, 0)
-        labelled, unlabelled = self._labelled_terms(x, y), self.unlabelled_terms(x)
+        unlabelled = self.unlabelled_terms(x)
+        size = tf.shape(unlabelled["objective"])[0]
+        if not y:
+            self.loss_tracker.update_state(self._loss(None, unlabelled), sample_weight=size)
+            return self._log(unlabelled)
+        labelled = self.labelled_terms(x, y)
+        has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
         mask = tf.cast(has_label, labelled["objective"].dtype)
-        self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=tf.shape(x)[0])
-        self.ece.update_state(y, tf.exp(labelled["log_qy"]), sample_weight=mask)
-        return self._log(labelled, unlabelled, mask) | {"ece": self.ece.result()}
+        self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=size)
+        logs = self._log(unlabelled) | self._log(labelled, mask, leave_out=unlabelled)
+        return logs | self._log_errors(unlabelled["predictions"], y) | self._log_calibration(unlabelled["predictions"], y)
 
     def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
         """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
-        data = streams.check_streams(dataset, self.image_shape, self.num_classes, self.unit_interval)
+        data = streams.check_streams(dataset, self.data_format)
         first = next(iter(data.take(1)))
-        self._build_for(first["labelled"][0].shape)
-        batch_sizes = len(first.get("unlabelled", ())), len(first["labelled"][1])
-        self._set_objective_scale(*(self.data_sizes or batch_sizes))
+        x = first["labelled"][0] if "labelled" in first else first["unlabelled"]
+        self._build_for(x)
+        sizes = [len(next(iter(x.values()))) for x in (first.get("unlabelled"), first.get("labelled", (None,))[0]) if x]
+        self._set_complete(tuple(self.data_format.supervised) if len(self.data_format.supervised) == 1 else ())
+        sizes = (sizes[0] if "unlabelled" in first else 0), (sizes[-1] if "labelled" in first else 0)
+        self._set_objective_scale(*(self.data_sizes or sizes))
         return data
 
     def _streams_of_arrays(self, x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch):
         """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
-        x = checks.images(x, self.image_shape, self.unit_interval)
-        y = checks.labels(y, self.num_classes, len(x))
-        checks.supervision(y, self.num_classes)
+        x, y = self._checked_pair(x, y)
+        size = len(next(iter(x.values())))
+        is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
+        self._warn_of_supervision(y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
-        data, steps = streams.two_streams(x, y, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch)
-        self._build_for(x.shape)
-        num_labelled = int(np.sum(y != checks.UNLABELLED))
-        self._set_objective_scale(len(y) - num_labelled, num_labelled)
+        data, steps = streams.two_streams(
+            x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
+        )
+        self._build_for(x)
+        known = self.data_format.is_known(y)
+        self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
+        num_labelled = int(np.sum(is_labelled))
+        self._set_objective_scale(size - num_labelled, num_labelled)
         return data, steps
 
-    def _labelled_terms(self, x, y) -> dict[str, tf.Tensor]:
-        """`labelled_terms` and what follows from the classifier: the objective Lsup, its loss and its errors, each [B]."""
-        terms = self.labelled_terms(x, y)
-        log_qy = tf.gather(terms["log_qy"], y, batch_dims=1)
-        wrong = tf.argmax(terms["log_qy"], axis=-1, output_type=y.dtype) != y
-        return terms | {
-            "objective": objectives.labelled_objective(
-                terms["bound_labelled"], log_qy, self.objective_scale.classification_weight
-            ),
-            "classification_loss": -log_qy,
-            "error": tf.cast(wrong, log_qy.dtype),
-        }
+    def _warn_of_supervision(self, y, is_labelled) -> None:
+        for name, head in self.data_format.supervised.items():
+            if head.support == "classes":
+                checks.supervision(name, y[name], head.num_classes)
+        if is_labelled.all():
+            warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=4)
+        elif self.data_format.supervised and not is_labelled.any():
+            warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=4)
 
     def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:
         """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
+        if labelled is None:
+            return -tf.reduce_mean(unlabelled["objective"])
         scale = self.objective_scale
-        mask = tf.ones_like(labelled["objective"]) if mask is None else mask
-        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * labelled["objective"]), tf.reduce_sum(mask))
+        supervised = objectives.labelled_objective(
+            labelled["objective"], -labelled["classification_loss"], scale.classification_weight
+        )
+        mask = tf.ones_like(supervised) if mask is None else mask
+        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))
         if unlabelled is None or not scale.num_unlabelled:
             return -supervised
         return -objectives.total_objective(
-            unlabelled["bound_unlabelled"], supervised, scale.gamma, scale.num_unlabelled, scale.num_labelled
+            unlabelled["objective"], supervised, scale.gamma, scale.num_unlabelled, scale.num_labelled
         )
 
-    def _log(self, labelled, unlabelled, mask=None) -> dict[str, tf.Tensor]:
-        """Adds this batch's terms to their means; those of both streams are taken from the unlabelled one."""
-        terms = labelled | (unlabelled or {})
+    def _log(self, terms, mask=None, leave_out=()) -> dict[str, tf.Tensor]:
+        """Adds this batch's terms to their means."""
         logs = {"loss": self.loss_tracker.result()}
         for mean in self.means:
-            if mean.name in terms:
-                mean.update_state(terms[mean.name], sample_weight=mask if mean.name in _LABELLED_TERMS else None)
+            if mean.name in terms and mean.name not in leave_out:
+                mean.update_state(terms[mean.name], sample_weight=mask)
                 logs[mean.name] = mean.result()
         return logs
 
+    def _log_errors(self, predictions, y) -> dict[str, tf.Tensor]:
+        """Adds the error of each supervised variable where it is known."""
+        logs = {}
+        for name, metric in self.errors.items():
+            head, known = self.data_format.supervised[name], self.data_format.is_known(y)[name]
+            error = head.error(predictions[name], self.data_format.event(head, y[name]))
+            metric.update_state(error, sample_weight=tf.cast(known, error.dtype))
+            logs[metric.name] = metric.result()
+        return logs
+
+    def _log_calibration(self, predictions, y) -> dict[str, tf.Tensor]:
+        logs = {}
+        for name, metric in self.calibration.items():
+            known = tf.cast(self.data_format.is_known(y)[name], predictions[name].dtype)
+            metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=known)
+            logs[metric.name] = metric.result()
+        return logs
+
+    def _set_complete(self, names: tuple[str, ...]) -> None:
+        """Which supervised variables every labelled example has; a constant of the compiled step."""
+        if names != self.complete:
+            self.complete = names
+            self.train_function = None
+
     def _set_objective_scale(self, num_unlabelled, num_labelled) -> None:
         """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
-        default = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
-        gamma = default.gamma if self.gamma is None else self.gamma
-        weight = default.classification_weight if self.classification_weight is None else self.classification_weight
+        gamma, weight = 0.0, 0.0
+        if num_labelled:
+            gamma, weight = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+        gamma = gamma if self.gamma is None else self.gamma
+        weight = weight if self.classification_weight is None else self.classification_weight
         scale = ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
         if scale != self.objective_scale:
             self.objective_scale = scale
             self.train_function = self.test_function = None
 
-    def _build_for(self, shape) -> None:
+    def _build_for(self, x: dict) -> None:
         if not self.built:
-            self.build((None, *shape[1:]))
+            shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
+            self.build(shapes if len(shapes) > 1 else next(iter(shapes.values())))
+        if not self.optimizer.built:
             # Within the step, creating the optimizer's variables would trace it a second time.
             self.optimizer.build(self.trainable_variables)
 
@@ -333,24 +428,21 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
         if isinstance(x, tf.data.Dataset):
             _refuse_labels_beside_a_dataset(y)
-            data = streams.check_pairs(x, self.image_shape, self.num_classes, self.unit_interval)
-            self._build_for(next(iter(data.take(1)))[0].shape)
+            data = streams.check_pairs(x, self.data_format)
+            self._build_for(next(iter(data.take(1)))[0])
             return data, None
         x, y = self._checked_pair(x, y)
-        self._build_for(x.shape)
+        self._build_for(x)
         return x, y
 
-    def _checked_pair(self, x, y=None) -> tuple[np.ndarray, np.ndarray]:
-        """Checked arrays; no labels at all are as many times -1."""
-        x = checks.images(x, self.image_shape, self.unit_interval)
-        return x, checks.labels(np.full(len(x), checks.UNLABELLED) if y is None else y, self.num_classes, len(x))
+    def _checked_pair(self, x, y=None) -> tuple[dict, dict]:
+        """Checked arrays by name; supervised variables that are not given are not known."""
+        x = self.data_format.x(x)
+        return x, self.data_format.y(y, len(next(iter(x.values()))))
 
     def _require_built(self) -> None:
         if not self.built:
-            raise ValueError(
-                f"{type(self).__name__} takes the shape of its images from fit() or build(): call one first. "
-                "Received: a model without weights."
-            )
+            self.build()
 
 
 def _refuse_labels_beside_a_dataset(y) -> None:

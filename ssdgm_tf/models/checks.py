@@ -6,41 +6,77 @@ import numpy as np
 
 UNLABELLED = -1
 
+# Rules of the values of a variable beyond being finite: {support: (rule, test of an array [N, ...])}.
+_SUPPORTS = {
+    "unit_interval": ("lie in [0, 1]", lambda v: (v >= 0) & (v <= 1)),
+    "positive": ("be positive", lambda v: v > 0),
+    "whole": ("be whole numbers from 0 on", lambda v: (v >= 0) & (v == np.round(v))),
+    "simplex": ("be probability vectors", lambda v: (v >= 0) & (np.abs(v.sum(-1, keepdims=True) - 1) < 1e-3)),
+    "direction": ("be unit vectors", lambda v: np.abs((v**2).sum(-1, keepdims=True) - 1) < 1e-3),
+}
 
-def images(x, image_shape: tuple[int, ...] | None, unit_interval: bool) -> np.ndarray:
-    """`x` as finite float32 [N, *image_shape].
+
+def values(name: str, x, event_shape: tuple[int, ...] | None, support: str, missing: bool = False) -> np.ndarray:
+    """The values of a variable as finite float32 [N, *event_shape].
 
     Args:
-        x: array-like of images.
-        image_shape: the shape that the model was built for, or None before that.
-        unit_interval: must pixels lie in [0, 1]?
+        name: of the variable, for the message.
+        x: array-like.
+        event_shape: the shape of one value, or None before the model was built for one.
+        support: what values the variable takes; see `ssdgm_tf.layers.StochasticNode.support`.
+        missing: may an example be NaN, for "not known"?
 
     Raises:
-        ValueError: wrong shape, no example, NaN or infinite pixels, or pixels outside [0, 1].
+        ValueError: wrong shape, no example, not numeric, values that are infinite, NaN or outside the support, or an example
+            that is NaN in part.
     """
     x = np.asarray(x)
     if x.ndim < 2 or len(x) == 0:
-        raise ValueError(f"x must hold at least one example, shape [N, ...]. Received: x of shape {x.shape}")
-    if image_shape is not None and x.shape[1:] != tuple(image_shape):
+        raise ValueError(f"{name} must hold at least one example, shape [N, ...]. Received: {name} of shape {x.shape}")
+    if event_shape is not None and x.shape[1:] != tuple(event_shape):
         raise ValueError(
-            f"x must hold images of the shape that this model was built for, {tuple(image_shape)}. "
-            f"Received: x of shape {x.shape}"
+            f"{name} must have the shape that this model was built for, {tuple(event_shape)} per example. "
+            f"Received: {name} of shape {x.shape}"
         )
     if not np.issubdtype(x.dtype, np.number) or np.issubdtype(x.dtype, np.complexfloating):
-        raise ValueError(f"x must be numeric. Received: x of dtype {x.dtype}")
-    low, high = x.min(), x.max()  # NaN if any pixel is NaN
-    if not (np.isfinite(low) and np.isfinite(high)):
-        bad = ~np.isfinite(x)
-        raise ValueError(
-            f"Pixels must be finite. Received: {bad.sum()} NaN or infinite values, the first at {tuple(np.argwhere(bad)[0])}"
-        )
-    if unit_interval and (low < 0 or high > 1):
-        raise ValueError(f"Pixels must lie in [0, 1] for a Bernoulli likelihood. Received: x in [{low:g}, {high:g}]")
+        raise ValueError(f"{name} must be numeric. Received: {name} of dtype {x.dtype}")
+    if missing and np.issubdtype(x.dtype, np.floating):
+        is_nan = np.isnan(x).reshape(len(x), -1)
+        in_part = is_nan.any(1) & ~is_nan.all(1)
+        if in_part.any():
+            raise ValueError(
+                f"{name} must be known, or NaN in every element, for each example. "
+                f"Received: {in_part.sum()} examples NaN in part, the first at {np.flatnonzero(in_part)[0]}"
+            )
+        _check_finite_and_inside(name, x[~is_nan[:, 0]], support)
+    else:
+        _check_finite_and_inside(name, x, support)
     return x.astype(np.float32, copy=False)
 
 
-def labels(y, num_classes: int, num_examples: int) -> np.ndarray:
+def _check_finite_and_inside(name, x, support) -> None:
+    if len(x) == 0:
+        return
+    low, high = x.min(), x.max()  # NaN if any value is NaN
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = ~np.isfinite(x)
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} must be finite. Received: {bad.sum()} NaN or infinite values, the first at {first}")
+    if support in _SUPPORTS:
+        rule, inside = _SUPPORTS[support]
+        if not np.all(inside(x)):
+            raise ValueError(f"{name} must {rule}. Received: {name} in [{low:g}, {high:g}]")
+
+
+def labels(name: str, y, num_classes: int, num_examples: int, missing: bool = True) -> np.ndarray:
     """`y` as int32 [N], -1 for "no label".
+
+    Args:
+        name: of the variable, for the message.
+        y: array-like, [N] or [N, 1].
+        num_classes: number of classes.
+        num_examples: N.
+        missing: may a label be -1?
 
     Raises:
         ValueError: wrong shape or length, non-integer values, or values outside -1, 0, ..., num_classes - 1.
@@ -49,37 +85,36 @@ def labels(y, num_classes: int, num_examples: int) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (num_examples,):
-        raise ValueError(f"y must hold one label per example, shape ({num_examples},). Received: y of shape {y.shape}")
+        raise ValueError(
+            f"{name} must hold one label per example, shape ({num_examples},). Received: {name} of shape {y.shape}"
+        )
     integral = np.issubdtype(y.dtype, np.integer) or (
         np.issubdtype(y.dtype, np.floating) and bool(np.all(np.isfinite(y))) and bool(np.all(y == np.round(y)))
     )
     if not integral:
-        raise ValueError(f"Labels must be integers. Received: y of dtype {y.dtype} with values such as {y[:3].tolist()}")
-    outside = (y < UNLABELLED) | (y >= num_classes)
-    if outside.any():
         raise ValueError(
-            f"Labels must lie in 0..{num_classes - 1}, or be {UNLABELLED} for no label. "
-            f"Received: {np.unique(y[outside])[:5].tolist()}"
+            f"Labels must be integers. Received: {name} of dtype {y.dtype} with values such as {y[:3].tolist()}"
+        )
+    outside = (y < (UNLABELLED if missing else 0)) | (y >= num_classes)
+    if outside.any():
+        none = f", or be {UNLABELLED} for no label" if missing else ""
+        raise ValueError(
+            f"Labels of {name} must lie in 0..{num_classes - 1}{none}. Received: {np.unique(y[outside])[:5].tolist()}"
         )
     return y.astype(np.int32)
 
 
-def supervision(y: np.ndarray, num_classes: int) -> None:
-    """Whether the labels [N] (already checked) can train a classifier.
+def supervision(name: str, y: np.ndarray, num_classes: int) -> None:
+    """Warns of classes without a labelled example.
 
-    Raises:
-        ValueError: no example is labelled.
-
-    Warns:
-        UserWarning: a class without a labelled example, or no unlabelled example.
+    Args:
+        name: of the variable.
+        y: its labels [N], already checked.
+        num_classes: number of classes.
     """
-    labelled = y[y != UNLABELLED]
-    if len(labelled) == 0:
-        raise ValueError(f"At least one example must be labelled (y >= 0). Received: {len(y)} labels, all {UNLABELLED}")
-    missing = sorted(set(range(num_classes)) - set(np.unique(labelled).tolist()))
-    if missing:
+    missing = sorted(set(range(num_classes)) - set(np.unique(y).tolist()))
+    if missing and np.any(y != UNLABELLED):
         warnings.warn(
-            f"No labelled example of class {missing}: what such a class stands for is left to chance.", stacklevel=4
+            f"No labelled example of class {missing} of {name}: what such a class stands for is left to chance.",
+            stacklevel=5,
         )
-    if len(labelled) == len(y):
-        warnings.warn("No unlabelled example (y == -1): training as a supervised model.", stacklevel=4)

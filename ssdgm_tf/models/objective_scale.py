@@ -21,6 +21,8 @@ class ObjectiveScale(NamedTuple):
     classification_weight: float
 
     def __str__(self):
+        if not self.num_labelled:
+            return f"{self.num_unlabelled:g} unlabelled examples, none labelled; maximises mean U"
         if not self.num_unlabelled:
             return (
                 f"{self.num_labelled:g} labelled examples, none unlabelled; "

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf.models import checks
+from ssdgm_tf.models.data_format import DataFormat
 
 
 def two_streams(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: dict[str, np.ndarray],
+    y: dict[str, np.ndarray],
+    is_labelled: np.ndarray,
     batch_size: int,
     labelled_batch_size: int | None = None,
     shuffle: bool = True,
@@ -20,15 +21,16 @@ def two_streams(
     """An endless dataset of {"labelled": (x, y), "unlabelled": x}, and the steps of one epoch.
 
     An epoch is one pass over the unlabelled examples; its last batch may be smaller. Meanwhile the labelled examples
-    pass in whole permutations, as often as it takes to fill a batch for every step. Without unlabelled examples there is
-    only the key "labelled", and an epoch is one pass over those.
+    pass in whole permutations, as often as it takes to fill a batch for every step. Without examples of one kind there is
+    only the key of the other, and an epoch is one pass over those.
 
     The order of epoch e is a pure function of (seed, e): a run that starts at epoch e draws what an uninterrupted one
     would have drawn.
 
     Args:
-        x: images [N + M, ...], float32.
-        y: labels [N + M], int32, -1 for none.
+        x: {name: array [N + M, ...]} of the observed variables.
+        y: {name: array [N + M, ...]} of the supervised ones.
+        is_labelled: bool [N + M].
         batch_size: unlabelled examples a step (labelled ones where none is unlabelled).
         labelled_batch_size: labelled examples a step; None for as many as `batch_size`, at most all of them.
         shuffle: shuffle each epoch; else keep the order of `x`.
@@ -41,9 +43,9 @@ def two_streams(
     for name, size in (("batch_size", batch_size), ("labelled_batch_size", labelled_batch_size)):
         if size is not None and size < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={size}")
-    labelled, unlabelled = np.flatnonzero(y != checks.UNLABELLED), np.flatnonzero(y == checks.UNLABELLED)
+    labelled, unlabelled = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
     labelled_batch_size = min(labelled_batch_size or batch_size, len(labelled))
-    images, classes = tf.constant(x), tf.constant(y)
+    x, y = tf.nest.map_structure(tf.constant, (x, y))
 
     def order(indices, epoch, stream, num_passes=1):
         """`num_passes` permutations of `indices`, one after the other."""
@@ -52,17 +54,20 @@ def two_streams(
         keys = tf.random.stateless_uniform([num_passes, len(indices)], seed=tf.stack([seed, 2 * epoch + stream]))
         return tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])
 
-    def labelled_batch(index):
-        return tf.gather(images, index), tf.gather(classes, index)
+    def gather(arrays, index):
+        return tf.nest.map_structure(lambda array: tf.gather(array, index), arrays)
 
-    steps = steps_per_epoch(y, batch_size, labelled_batch_size)
-    if len(unlabelled) == 0:
+    steps = steps_per_epoch(is_labelled, batch_size, labelled_batch_size)
+    if not len(labelled) or not len(unlabelled):
+        indices, stream, size = (labelled, 0, labelled_batch_size) if len(labelled) else (unlabelled, 1, batch_size)
 
-        def supervised_epoch(epoch):
-            return tf.data.Dataset.from_tensor_slices(order(labelled, epoch, stream=0)).batch(labelled_batch_size)
+        def one_stream(epoch):
+            return tf.data.Dataset.from_tensor_slices(order(indices, epoch, stream)).batch(size)
 
-        batches = _epochs(initial_epoch).flat_map(supervised_epoch)
-        return batches.map(lambda index: {"labelled": labelled_batch(index)}).prefetch(2), steps
+        def batch(index):
+            return {"labelled": gather((x, y), index)} if len(labelled) else {"unlabelled": gather(x, index)}
+
+        return _epochs(initial_epoch).flat_map(one_stream).map(batch).prefetch(2), steps
 
     num_passes = -(-steps * labelled_batch_size // len(labelled))
 
@@ -73,88 +78,95 @@ def two_streams(
         return tf.data.Dataset.zip(fill, once)
 
     batches = _epochs(initial_epoch).flat_map(epoch_of_indices)
-    return batches.map(
-        lambda index, other: {"labelled": labelled_batch(index), "unlabelled": tf.gather(images, other)}
-    ).prefetch(2), steps
+    return batches.map(lambda index, other: {"labelled": gather((x, y), index), "unlabelled": gather(x, other)}).prefetch(
+        2
+    ), steps
 
 
-def steps_per_epoch(y: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
+def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
     """Steps of one epoch of `two_streams`: batches of the unlabelled examples, or of the labelled where there are none."""
-    num_unlabelled = int(np.sum(y == checks.UNLABELLED))
+    num_unlabelled = int(np.sum(~is_labelled))
     if num_unlabelled:
         return math.ceil(num_unlabelled / batch_size)
-    return math.ceil(len(y) / min(labelled_batch_size or batch_size, len(y)))
+    return math.ceil(len(is_labelled) / min(labelled_batch_size or batch_size, len(is_labelled)))
 
 
-def check_streams(dataset: tf.data.Dataset, image_shape, num_classes: int, unit_interval: bool) -> tf.data.Dataset:
-    """`dataset` with its structure checked now and its values checked as they pass.
+def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
+    """`dataset` with its structure checked now and its values checked as they pass, in the form of `two_streams`.
 
     Raises:
-        ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (the second optional), or images have another
+        ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (either may be left out), or values have another
             shape than the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on labels outside 0..num_classes - 1 or bad pixels.
+        tf.errors.InvalidArgumentError: while iterating, on labels outside 0..num_classes - 1 or bad values.
     """
     spec = dataset.element_spec
-    rule = 'A dataset must yield {"labelled": (x, y), "unlabelled": x} or {"labelled": (x, y)}.'
-    if not isinstance(spec, dict) or "labelled" not in spec or set(spec) - {"labelled", "unlabelled"}:
+    rule = 'A dataset must yield {"labelled": (x, y), "unlabelled": x}; one of the two may be left out.'
+    if not isinstance(spec, dict) or not spec or set(spec) - {"labelled", "unlabelled"}:
         raise ValueError(f"{rule} Received: elements of {spec}")
-    if not isinstance(spec["labelled"], tuple) or len(spec["labelled"]) != 2:
+    if "labelled" in spec and (not isinstance(spec["labelled"], tuple) or len(spec["labelled"]) != 2):
         raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
-    if not spec["labelled"][1].dtype.is_integer:
-        raise ValueError(f"Labels must be integers. Received: labels of dtype {spec['labelled'][1].dtype.name}")
-    for x in (spec["labelled"][0], spec.get("unlabelled")):
-        _check_shape(x, image_shape)
+    single = len(data_format.supervised) == 1  # then a labelled example is one that has it
 
     def checked(batch):
-        x, y = batch["labelled"]
-        result = {"labelled": (_checked_images(x, unit_interval), _checked_labels(y, 0, num_classes))}
+        result = {}
+        if "labelled" in batch:
+            x, y = batch["labelled"]
+            result["labelled"] = _checked_x(x, data_format), _checked_y(y, data_format, 0 if single else -1)
         if "unlabelled" in batch:
-            result["unlabelled"] = _checked_images(batch["unlabelled"], unit_interval)
+            result["unlabelled"] = _checked_x(batch["unlabelled"], data_format)
         return result
 
     return dataset.map(checked).prefetch(2)
 
 
-def check_pairs(dataset: tf.data.Dataset, image_shape, num_classes: int, unit_interval: bool) -> tf.data.Dataset:
-    """A dataset of batches (x, y), y = -1 for "no label", with its structure checked now and its values as they pass.
+def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
+    """A dataset of batches (x, y), any y "not known", with its structure checked now and its values as they pass.
 
     Raises:
-        ValueError: elements are not (x, y), or images have another shape than the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on labels outside -1..num_classes - 1 or bad pixels.
+        ValueError: elements are not (x, y), or values have another shape than the model was built for.
+        tf.errors.InvalidArgumentError: while iterating, on labels outside -1..num_classes - 1 or bad values.
     """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2:
         raise ValueError(f"A dataset to evaluate must yield (x, y). Received: elements of {spec}")
-    _check_shape(spec[0], image_shape)
-    return dataset.map(
-        lambda x, y: (_checked_images(x, unit_interval), _checked_labels(y, checks.UNLABELLED, num_classes))
-    ).prefetch(2)
+    return dataset.map(lambda x, y: (_checked_x(x, data_format), _checked_y(y, data_format, -1))).prefetch(2)
 
 
-def _check_shape(spec, image_shape) -> None:
-    if spec is not None and image_shape is not None and not spec.shape[1:].is_compatible_with(image_shape):
+def _checked_x(x, data_format):
+    x = data_format.as_dict(x)
+    if set(x) != set(data_format.observed):
+        raise ValueError(f"x must hold the observed variables {sorted(data_format.observed)}. Received: {sorted(x)}")
+    return {name: _checked(name, x[name], head, lowest=0) for name, head in data_format.observed.items()}
+
+
+def _checked_y(y, data_format, lowest):
+    y = y if isinstance(y, dict) else dict.fromkeys(data_format.supervised, y)
+    if set(y) != set(data_format.supervised):
+        raise ValueError(f"y must hold the supervised variables {sorted(data_format.supervised)}. Received: {sorted(y)}")
+    return {name: _checked(name, y[name], head, lowest) for name, head in data_format.supervised.items()}
+
+
+def _checked(name, tensor, head, lowest):
+    """A batch of one variable; `lowest` is -1 where it may be unknown."""
+    if head.support == "classes":
+        if not tensor.dtype.is_integer:
+            raise ValueError(f"Labels must be integers. Received: {name} of dtype {tensor.dtype.name}")
+        inside = tf.reduce_all((tensor >= lowest) & (tensor < head.num_classes))
+        tf.debugging.Assert(inside, [f"Labels of {name} must lie in {lowest}..{head.num_classes - 1}. Received:", tensor])
+        return tf.cast(tensor, tf.int32)
+    if head.event_shape is not None and not tensor.shape[1:].is_compatible_with(head.event_shape):
         raise ValueError(
-            f"Images must have the shape that this model was built for, {tuple(image_shape)}. "
-            f"Received: batches of shape {spec.shape}"
+            f"{name} must have the shape that this model was built for, {head.event_shape} per example. "
+            f"Received: batches of shape {tensor.shape}"
         )
-
-
-def _checked_images(x, unit_interval):
-    x = tf.cast(x, tf.float32)
-    tf.debugging.assert_all_finite(x, "Pixels must be finite.")
-    if unit_interval:
-        tf.debugging.Assert(
-            tf.reduce_all((x >= 0) & (x <= 1)),
-            ["Pixels must lie in [0, 1] for a Bernoulli likelihood. Received:", tf.reduce_min(x), tf.reduce_max(x)],
-        )
-    return x
-
-
-def _checked_labels(y, lowest, num_classes):
-    tf.debugging.Assert(
-        tf.reduce_all((y >= lowest) & (y < num_classes)), [f"Labels must lie in {lowest}..{num_classes - 1}. Received:", y]
-    )
-    return tf.cast(y, tf.int32)
+    value = tf.cast(tensor, tf.float32)
+    finite = tf.math.is_finite(value) if lowest == 0 else ~tf.math.is_inf(value)
+    tf.debugging.Assert(tf.reduce_all(finite), [f"{name} must be finite."])
+    if head.support == "unit_interval":
+        inside = tf.reduce_all(tf.math.is_nan(value) | ((value >= 0) & (value <= 1)))
+        limits = tf.reduce_min(value), tf.reduce_max(value)
+        tf.debugging.Assert(inside, [f"{name} must lie in [0, 1]. Received:", *limits])
+    return value
 
 
 def _epochs(initial_epoch: int) -> tf.data.Dataset:

@@ -1,19 +1,21 @@
 """The mathematics, as pure functions of tensors (no Keras, no state).
 
-One convention holds everywhere. A term has the shape [K, S, B]: K states of the enumerated label (1 where the term does
-not depend on it or the label is held), S Monte-Carlo samples (1 where nothing was drawn), B examples. Axes broadcast and
+One convention holds everywhere. A term has the shape [K, S, B]: K joint states of the enumerated variables (1 where the term
+does not depend on them or they are held), S Monte-Carlo samples (1 where nothing was drawn), B examples. Axes broadcast and
 are never tiled. Every function returns nats per example; only its caller averages over a batch.
 
-Names follow the papers: ``log_px`` is log p(x|y,z), ``log_py`` is log p(y), ``log_pz`` is log p(z), ``log_qz`` is
-log q(z|x,y), ``log_qy`` is log q(y|x), ``kl_z`` is KL(q(z|x,y) || p(z)).
+Names follow the papers: x is observed, y supervised (given for some examples), u all that is latent. ``log_ratio`` is log p
+of everything minus log q of what is not given; ``log_w`` is the log importance weight of given variables, ``log_z`` the log
+of its mean; ``log_weight`` is the log weight of each state.
 """
 
 from ssdgm_tf.objectives.bounds import (
+    evidence_lower_bound,
+    importance_bound,
     importance_weighted_bound,
-    labelled_bound,
-    log_importance_weight,
-    unlabelled_bound,
+    log_normaliser,
 )
+from ssdgm_tf.objectives.score_function import baseline_surrogate, importance_weighted_surrogate, score_surrogate
 from ssdgm_tf.objectives.semi_supervised import (
     ObjectiveWeights,
     adgm_weights,
@@ -27,13 +29,16 @@ from ssdgm_tf.objectives.semi_supervised import (
 __all__ = [
     "ObjectiveWeights",
     "adgm_weights",
+    "baseline_surrogate",
+    "evidence_lower_bound",
+    "importance_bound",
     "importance_weighted_bound",
+    "importance_weighted_surrogate",
     "kingma_weights",
-    "labelled_bound",
     "labelled_objective",
-    "log_importance_weight",
+    "log_normaliser",
+    "score_surrogate",
     "siddharth_weights",
     "supervision_rate",
     "total_objective",
-    "unlabelled_bound",
 ]

@@ -1,74 +1,91 @@
-"""Lower bounds on log p(x, y) and log p(x)."""
+"""Lower bounds on log p(x) and log p(x, y), for any graph."""
 
 import tensorflow as tf
 
 
-def labelled_bound(log_px: tf.Tensor, log_py: tf.Tensor, kl_z: tf.Tensor) -> tf.Tensor:
-    """Bound on log p(x, y) with the label held.
+def evidence_lower_bound(log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
+    """The evidence lower bound: U(x) where nothing but x is given, the conditional L(x,y) where y is held.
 
-        L(x,y) = E_{q(z|x,y)} [ log p(x|y,z) ] + log p(y) - KL(q(z|x,y) || p(z))
+        U(x)   = E_{q(y,u|x)} [ log p(x,y,u) - log q(y,u|x) ]         estimated by  (1/S) sum_s sum_k weight_ks log_ratio_ks
+        L(x,y) = E_{q(u|x,y)} [ log p(x,y,u) - log q(u|x,y) ]
 
-    Kingma et al. 2014, equation 6 (there with the opposite sign). The expectation is the mean over the S samples; the KL
-    is analytic, so the estimate is unbiased for every S and its expectation is at most log p(x, y).
-
-    Args:
-        log_px: log p(x|y,z) at draws of z from q(z|x,y), nats, [K, S, B].
-        log_py: log p(y), nats, broadcastable to [K, S, B].
-        kl_z: KL(q(z|x,y) || p(z)), nats, broadcastable to [K, S, B].
-
-    Returns:
-        L(x,y) for each of the K labels, nats, [K, B].
-    """
-    return tf.reduce_mean(log_px + log_py - kl_z, axis=1)
-
-
-def unlabelled_bound(bound_given_y: tf.Tensor, log_qy: tf.Tensor) -> tf.Tensor:
-    """Bound on log p(x), the label summed out exactly.
-
-        U(x) = sum_y q(y|x) [ L(x,y) - log q(y|x) ]
-
-    Kingma et al. 2014, equation 7 (there with the opposite sign). Exact in y: no sampling of the label, no relaxation.
+    Kingma et al. 2014, equations 7 and 6 (there with the opposite sign); Siddharth et al. 2017, equations 1 and 4. Unbiased
+    for every S, and exact in the variables that K enumerates. The expectation is at most log p(x), or log p(x, y).
 
     Args:
-        bound_given_y: L(x,y) for every y, nats, [K, B].
-        log_qy: log q(y|x), nats, [K, B]; normalised over K.
-
-    Returns:
-        U(x), nats, [B].
-    """
-    return tf.reduce_sum(tf.exp(log_qy) * (bound_given_y - log_qy), axis=0)
-
-
-def log_importance_weight(log_px: tf.Tensor, log_py: tf.Tensor, log_pz: tf.Tensor, log_qz: tf.Tensor) -> tf.Tensor:
-    """Log weight of a draw of z from q(z|x,y).
-
-        log w = log p(x|y,z) + log p(y) + log p(z) - log q(z|x,y)
-
-    Args:
-        log_px: log p(x|y,z), nats, [K, S, B].
-        log_py: log p(y), nats, broadcastable to [K, S, B].
-        log_pz: log p(z), nats, [K, S, B].
-        log_qz: log q(z|x,y), nats, [K, S, B].
-
-    Returns:
-        log w, nats, [K, S, B].
-    """
-    return log_px + log_py + log_pz - log_qz
-
-
-def importance_weighted_bound(log_w: tf.Tensor) -> tf.Tensor:
-    """Importance-weighted bound on log p(x), or on log p(x, y) where one label is held.
-
-        log (1/S) sum_s sum_y p(x,y,z_ys) / q(z_ys|x,y)          z_ys ~ q(z|x,y)
-
-    Burda et al. 2016, equation 8, with the label summed out exactly. The mean of the weights is unbiased for p(x), so the
-    expected bound is at most log p(x), is at least U(x), and rises with S. With K = 1 it bounds log p(x, y).
-
-    Args:
-        log_w: log weights from :func:`log_importance_weight`, nats, [K, S, B].
+        log_ratio: log p of everything minus log q of what is not given, nats, [K, S, B]; any part of it may be replaced by
+            its expectation, such as minus an analytic KL.
+        log_weight: log weight of the K states, nats, [K, S, B]; the weights sum to 1 over K.
 
     Returns:
         The bound, nats, [B].
     """
-    num_samples = tf.cast(tf.shape(log_w)[1], log_w.dtype)
-    return tf.reduce_logsumexp(log_w, axis=(0, 1)) - tf.math.log(num_samples)
+    return _mean(tf.exp(log_weight) * log_ratio)
+
+
+def log_normaliser(log_w: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
+    """Log of the mean importance weight: log q(y|x), its latent parents averaged over.
+
+        log Z = log (1/S) sum_s sum_k weight_ks w_ks,    w = prod over given supervised variables of q(y | its parents)
+
+    Siddharth et al. 2017, equation 7. Z is unbiased for q(y|x); log Z is exact where the weights are constant.
+
+    Args:
+        log_w: log importance weights, nats, [K, S, B].
+        log_weight: log weight of the K states, nats, [K, S, B].
+
+    Returns:
+        log Z, nats, [B].
+    """
+    return _log_mean_exp(log_w + log_weight)
+
+
+def importance_bound(log_ratio: tf.Tensor, log_w: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
+    """Labelled bound by self-normalised importance weights, where a latent comes before y in the recognition model.
+
+        L(x,y) ~ (1/S) sum_s (w_s / Z) [ log p(x,y,u_s) - log q(y,u_s|x) ] + log Z        u_s drawn with y held
+
+    Siddharth et al. 2017, equation 8 without the classification term. Consistent: as S grows, value and gradient tend to
+    those of E_{q(u|x,y)} [ log p(x,y,u) - log q(u|x,y) ], a bound on log p(x, y). All weights equal: the conditional form.
+
+    Args:
+        log_ratio: log p of everything minus log q of what is not given (y is), nats, [K, S, B].
+        log_w: log importance weights, nats, [K, S, B].
+        log_weight: log weight of the K states, nats, [K, S, B].
+
+    Returns:
+        The bound, nats, [B].
+    """
+    log_z = log_normaliser(log_w, log_weight)
+    normalised = tf.exp(log_w + log_weight - log_z)
+    # log_ratio leaves log q(y) = log w out: it enters here, beside log Z. Where a weight is 0 its log may be -inf.
+    integrand = log_ratio - tf.where(normalised > 0, log_w, tf.zeros_like(log_w))
+    return _mean(normalised * integrand) + log_z
+
+
+def importance_weighted_bound(log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
+    """Importance-weighted bound on log p(x), or on log p(x, y) where y is held.
+
+        log (1/S) sum_s sum_k weight_ks p(x,y,u_ks) / q(y,u_ks|x)
+
+    Burda et al. 2016, equation 8; with y held Siddharth et al. 2017, equation 9, without the classification term. The mean
+    is unbiased, so the expected bound is at most the log-likelihood, is at least the evidence lower bound, and rises with S.
+
+    Args:
+        log_ratio: log p of everything minus log q of what is not given, at the draws themselves, nats, [K, S, B].
+        log_weight: log weight of the K states, nats, [K, S, B].
+
+    Returns:
+        The bound, nats, [B].
+    """
+    return _log_mean_exp(log_ratio + log_weight)
+
+
+def _mean(term: tf.Tensor) -> tf.Tensor:
+    """Sum over K and mean over S, [B]."""
+    return tf.reduce_sum(tf.reduce_mean(term, axis=1), axis=0)
+
+
+def _log_mean_exp(term: tf.Tensor) -> tf.Tensor:
+    """Log of the sum over K and mean over S of exp, [B]."""
+    return tf.reduce_logsumexp(term, axis=(0, 1)) - tf.math.log(tf.cast(tf.shape(term)[1], term.dtype))

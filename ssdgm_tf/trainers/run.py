@@ -119,7 +119,7 @@ def load_model(path: Path) -> keras.Model:
 def fit(model: models.M2, config: dict, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
-    steps = streams.steps_per_epoch(dataset.y_train, config["batch_size"], config["labelled_batch_size"])
+    steps = streams.steps_per_epoch(dataset.y_train >= 0, config["batch_size"], config["labelled_batch_size"])
     initial_epoch = int(model.step) // steps
     print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(y_monitored)} images).")
     if initial_epoch:

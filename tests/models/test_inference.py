@@ -16,7 +16,7 @@ def test_encode_gives_probabilities_and_the_style_at_the_likeliest_label(tiny, t
     code = tiny_m2.encode(x)
     np.testing.assert_allclose(code["y"], tiny_m2(x), rtol=1e-5)
     labels = np.argmax(code["y"], axis=1)
-    expected = tiny_m2._q_z(tf.constant(x), tiny_m2._one_label(labels)).mean()[0, 0]
+    expected = tiny_m2.recognition["z"].distribution([tf.constant(x), tf.one_hot(labels, 3)]).mean()
     np.testing.assert_allclose(code["z"], expected, rtol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_log_likelihood_follows_its_seed_and_is_of_x_and_y_where_a_label_is_give
 
 def test_log_likelihood_in_chunks_has_the_mean_of_the_whole(tiny, tiny_m2, monkeypatch):
     """Samples at once and in chunks of 3, 40 estimates of each: mean weights agree within 5 standard errors."""
-    from ssdgm_tf.models import m2
+    from ssdgm_tf.models import inference
 
     x = tiny[0][:4]
 
@@ -77,7 +77,7 @@ def test_log_likelihood_in_chunks_has_the_mean_of_the_whole(tiny, tiny_m2, monke
         return np.exp([tiny_m2.log_likelihood(x, num_samples=20, seed=i) for i in range(40)])
 
     whole = weights()
-    monkeypatch.setattr(m2, "_MAX_ROWS", 3 * 3 * 4)
+    monkeypatch.setattr(inference, "_MAX_ROWS", 3 * 3 * 4)
     chunked = weights()
     error = 5 * np.hypot(whole.std(axis=0), chunked.std(axis=0)) / np.sqrt(40)
     assert np.all(np.abs(whole.mean(axis=0) - chunked.mean(axis=0)) < error)

@@ -2,7 +2,6 @@
 
 import itertools
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,11 +19,10 @@ def test_the_enumerated_bound_is_an_explicit_loop_over_y(tiny, likelihood):
     model.build((None, 4, 3))
     model.compile("sgd", num_samples=4)
     randomise(model)
-    seed = keras.random.SeedGenerator(3).next()
-    terms = model.unlabelled_terms(tf.constant(x))
-
-    every = tf.eye(3)[:, None, None, :]
-    z = np.asarray(model._draw_z(model._q_z(tf.constant(x), every), 4, tf.cast(seed, tf.int32)))  # [K, S, B, D]
+    seed = model.next_seed()
+    z = np.asarray(model._pass({"x": x}, seed=seed).sites["z"].value)  # [K, S, B, D]
+    model.next_seed = lambda: seed
+    terms = model.unlabelled_terms({"x": x})
     probs = np.asarray(model(x), np.float64)
     expected = np.zeros((3, 6))
     for y in range(3):
@@ -45,19 +43,21 @@ def test_the_labelled_bound_is_the_loop_at_its_label(tiny):
     model.build((None, 4, 3))
     model.compile("sgd")
     randomise(model)
-    seed = keras.random.SeedGenerator(3).next()
-    terms = model.labelled_terms(tf.constant(x), tf.constant(y))
-    z = np.asarray(model._draw_z(model._q_z(tf.constant(x), model._one_label(y)), 1, tf.cast(seed, tf.int32)))[0, 0]
+    seed = model.next_seed()
+    z = np.asarray(model._pass({"x": x}, {"y": y}, complete=("y",), seed=seed).sites["z"].value)[0, 0]
+    model.next_seed = lambda: seed
+    terms = model.labelled_terms({"x": x}, {"y": y})
     for b in range(6):
         q = posterior(model, x[b], y[b])
         kl = 0.5 * np.sum(q.std() ** 2 + q.mean() ** 2 - 1 - 2 * np.log(q.std()))
         expected = log_likelihood(model, x[b], y[b], z[b]) + np.log(1 / 3) - kl
         assert float(terms["bound_labelled"][b]) == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(tf.exp(terms["log_qy"]), model(x), rtol=1e-5)
+    np.testing.assert_allclose(terms["predictions"]["y"], model(x), rtol=1e-5)
+    np.testing.assert_allclose(terms["classification_loss"], -np.log(np.asarray(model(x))[np.arange(6), y]), rtol=1e-5)
 
 
 def test_the_unlabelled_bound_is_the_sum_of_its_logged_terms(tiny, tiny_m2):
-    terms = tiny_m2.unlabelled_terms(tf.constant(tiny[0]))
+    terms = tiny_m2.unlabelled_terms({"x": tf.constant(tiny[0])})
     total = terms["log_px"] - terms["kl_z"] - terms["kl_y"]
     np.testing.assert_allclose(terms["bound_unlabelled"], total, rtol=1e-5)
 
@@ -66,7 +66,7 @@ def test_the_bound_is_below_the_importance_weighted_bound_which_rises_with_its_s
     """Means over 120 images and 30 repeats of S = 1; each gap is more than 5 standard errors (failure below 1e-6)."""
     x, _ = tiny
     randomise(tiny_m2)
-    elbo = np.mean([tiny_m2.unlabelled_terms(tf.constant(x))["bound_unlabelled"] for _ in range(30)], axis=0)
+    elbo = np.mean([tiny_m2.unlabelled_terms({"x": tf.constant(x)})["bound_unlabelled"] for _ in range(30)], axis=0)
     bounds = [
         elbo,
         *(np.mean([tiny_m2.log_likelihood(x, num_samples=s, seed=i) for i in range(10)], axis=0) for s in (1, 10, 200)),
@@ -106,24 +106,26 @@ class TestLinearGaussian:
         identity = np.eye(p + k)
         # p(x|y,z): the hidden layer holds the mean of x in its first p units.
         set_weights(
-            model.p_x_network, [np.pad(means, ((0, 0), (0, k))), np.pad(columns.T, ((0, 0), (0, k)))], np.zeros(p + k)
+            model.generative["x"].network,
+            [np.pad(means, ((0, 0), (0, k))), np.pad(columns.T, ((0, 0), (0, k)))],
+            np.zeros(p + k),
         )
-        set_weights(model.p_x, [identity[:, :p]], np.zeros(p))
+        set_weights(model.generative["x"].head, [identity[:, :p]], np.zeros(p))
         # q(z|x,y): the hidden layer is (x, y); variance 1 / (1 + |v|^2 / scale^2), loc = variance v.(x - mean_y) / scale^2.
         variance = 1 / (1 + np.sum(columns**2, axis=0) / self.scale**2)
         gain = columns * variance / self.scale**2
         raw_scale = np.log(np.expm1(np.sqrt(variance) - 1e-4)) - np.log(np.expm1(1.0))
-        set_weights(model.q_z_network, [identity[:p], identity[p:]], np.zeros(p + k))
+        set_weights(model.recognition["z"].network, [identity[:p], identity[p:]], np.zeros(p + k))
         set_weights(
-            model.q_z,
+            model.recognition["z"].head,
             [np.concatenate([np.concatenate([gain, -means @ gain]), np.zeros((p + k, d))], axis=1)],
             np.concatenate([np.zeros(d), raw_scale]),
         )
         # q(y|x): all classes share a covariance, so the posterior is a softmax of linear functions of x.
         precision = np.linalg.inv(columns @ columns.T + self.scale**2 * np.eye(p))
-        set_weights(model.q_y_network, [identity[:p]], np.zeros(p + k))
+        set_weights(model.recognition["y"].network, [identity[:p]], np.zeros(p + k))
         set_weights(
-            model.q_y,
+            model.recognition["y"].head,
             [np.concatenate([precision @ means.T, np.zeros((k, k))])],
             -0.5 * np.sum(means @ precision * means, axis=1),
         )
@@ -145,9 +147,9 @@ class TestLinearGaussian:
         """The mean of 20,000 samples of U and of L against the evidence: 5 standard errors (failure below 1e-5)."""
         *_, x, evidence = parts
         exact.compile("sgd", num_samples=2000)
-        unlabelled = np.array([exact.unlabelled_terms(tf.constant(x))["bound_unlabelled"] for _ in range(10)])
+        unlabelled = np.array([exact.unlabelled_terms({"x": tf.constant(x)})["bound_unlabelled"] for _ in range(10)])
         labelled = np.array(
-            [exact.labelled_terms(tf.constant(x), tf.ones(8, tf.int32))["bound_labelled"] for _ in range(10)]
+            [exact.labelled_terms({"x": x}, {"y": np.ones(8, np.int32)})["bound_labelled"] for _ in range(10)]
         )
         log_px = special.logsumexp(evidence, axis=0)
         np.testing.assert_allclose(unlabelled.mean(axis=0), log_px, atol=5 * unlabelled.std(axis=0).max() / np.sqrt(9))
@@ -157,11 +159,11 @@ class TestLinearGaussian:
     def test_any_other_posterior_is_below_the_evidence_and_is_corrected_by_importance_weights(self, exact, parts):
         """S = 20,000 reaches the evidence within 0.02 nats; the bound stays below it by 0.1 or more."""
         *_, x, evidence = parts
-        exact.q_z.projection.bias.assign_add([0.2, -0.2, 0.5, 0.5])
-        exact.q_y.projection.bias.assign_add([0.5, 0.0, -0.5])
+        exact.recognition["z"].head.projection.bias.assign_add([0.2, -0.2, 0.5, 0.5])
+        exact.recognition["y"].head.projection.bias.assign_add([0.5, 0.0, -0.5])
         exact.compile("sgd", num_samples=2000)
         log_px = special.logsumexp(evidence, axis=0)
-        assert np.all(exact.unlabelled_terms(tf.constant(x))["bound_unlabelled"] < log_px - 0.1)
+        assert np.all(exact.unlabelled_terms({"x": tf.constant(x)})["bound_unlabelled"] < log_px - 0.1)
         np.testing.assert_allclose(exact.log_likelihood(x, num_samples=20_000, seed=1), log_px, atol=0.02)
 
 
@@ -176,8 +178,8 @@ def test_gradients_of_the_loss_agree_with_finite_differences(tiny):
 
     def loss():
         state.assign(before)
-        labelled = model._labelled_terms(tf.constant(x[:12], tf.float64), tf.constant(y[:12], tf.int32))
-        return model._loss(labelled, model.unlabelled_terms(tf.constant(x[12:], tf.float64)))
+        labelled = model.labelled_terms({"x": tf.constant(x[:12], tf.float64)}, {"y": tf.constant(y[:12], tf.int32)})
+        return model._loss(labelled, model.unlabelled_terms({"x": tf.constant(x[12:], tf.float64)}))
 
     with tf.GradientTape() as tape:
         value = loss()
@@ -204,7 +206,7 @@ def test_more_samples_leave_the_mean_of_the_bound_and_shrink_its_spread(tiny, ti
 
     def bounds(num_samples):
         tiny_m2.compile("sgd", num_samples=num_samples)
-        return np.array([np.mean(tiny_m2.unlabelled_terms(x)["bound_unlabelled"]) for _ in range(60)])
+        return np.array([np.mean(tiny_m2.unlabelled_terms({"x": x})["bound_unlabelled"]) for _ in range(60)])
 
     one, many = bounds(1), bounds(16)
     # Standard deviations differ by a factor of 4; 60 draws tell a factor of 2 (F-test, failure below 1e-6).
@@ -245,12 +247,14 @@ def head(node, h):
 
 
 def posterior(model, x, y):
-    loc, raw = np.split(head(model.q_z, network(model.q_z_network, x.ravel(), np.eye(3)[y])), 2)
+    loc, raw = np.split(
+        head(model.recognition["z"].head, network(model.recognition["z"].network, x.ravel(), np.eye(3)[y])), 2
+    )
     return stats.norm(loc, np.logaddexp(0, raw + np.log(np.expm1(1.0))) + 1e-4)
 
 
 def log_likelihood(model, x, y, z):
-    parameters = head(model.p_x, network(model.p_x_network, np.eye(3)[y], z))
+    parameters = head(model.generative["x"].head, network(model.generative["x"].network, np.eye(3)[y], z))
     if model.likelihood == "normal":
         return stats.norm(parameters, model.likelihood_scale).logpdf(x.ravel()).sum()
     return np.sum(x.ravel() * parameters - np.logaddexp(0, parameters))

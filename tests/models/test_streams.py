@@ -10,12 +10,12 @@ def make(num_unlabelled=23, num_labelled=5, **kwargs):
     y = np.full(n, -1, np.int32)
     y[np.random.default_rng(0).permutation(n)[:num_labelled]] = np.arange(num_labelled)
     x = np.arange(n, dtype=np.float32)[:, None]
-    return x, y, *two_streams(x, y, **kwargs)
+    return x, y, *two_streams({"x": x}, {"y": y}, y >= 0, **kwargs)
 
 
 def indices(batches, key):
     taken = [batch[key][0] if key == "labelled" else batch[key] for batch in batches]
-    return np.concatenate([np.asarray(x)[:, 0] for x in taken]).astype(int)
+    return np.concatenate([np.asarray(x["x"])[:, 0] for x in taken]).astype(int)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -39,14 +39,14 @@ def test_labels_stay_with_their_images():
     _, y, dataset, steps = make(batch_size=4)
     for batch in dataset.take(2 * steps):
         images, labels = batch["labelled"]
-        np.testing.assert_array_equal(labels, y[np.asarray(images)[:, 0].astype(int)])
+        np.testing.assert_array_equal(labels["y"], y[np.asarray(images["x"])[:, 0].astype(int)])
 
 
 def test_the_labelled_batch_is_as_large_as_the_unlabelled_or_all_there_are():
     *_, dataset, _ = make(batch_size=4)
-    assert len(next(iter(dataset))["labelled"][1]) == 4
+    assert len(next(iter(dataset))["labelled"][1]["y"]) == 4
     *_, dataset, _ = make(batch_size=10)
-    assert len(next(iter(dataset))["labelled"][1]) == 5
+    assert len(next(iter(dataset))["labelled"][1]["y"]) == 5
 
 
 def test_epochs_differ_and_depend_on_the_seed():
@@ -76,10 +76,17 @@ def test_without_unlabelled_examples_an_epoch_is_one_pass_over_the_labelled():
     assert sorted(indices(batches, "labelled")) == list(range(10))
 
 
+def test_without_labelled_examples_an_epoch_is_one_pass_over_the_unlabelled():
+    _, _, dataset, steps = make(num_unlabelled=10, num_labelled=0, batch_size=4)
+    batches = list(dataset.take(steps))
+    assert steps == 3 and set(batches[0]) == {"unlabelled"}
+    assert sorted(indices(batches, "unlabelled")) == list(range(10))
+
+
 @pytest.mark.parametrize(("num_unlabelled", "num_labelled"), [(23, 5), (0, 10), (24, 1)])
 def test_steps_per_epoch_is_what_two_streams_says(num_unlabelled, num_labelled):
     _, y, _, steps = make(num_unlabelled, num_labelled, batch_size=4, labelled_batch_size=3)
-    assert steps_per_epoch(y, 4, 3) == steps
+    assert steps_per_epoch(y >= 0, 4, 3) == steps
 
 
 @pytest.mark.parametrize("sizes", [{"batch_size": 0}, {"batch_size": 4, "labelled_batch_size": 0}])

@@ -1,0 +1,189 @@
+"""The graph of a model: which variables there are, what each depends on, and what is known of each. Plain Python."""
+
+import math
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, Node, Reparameterized, ScoreFunction, TopK
+
+# Joint states of all discrete latents that are summed exactly when the user names no estimator.
+_MAX_DEFAULT_STATES = 64
+# Joint states beyond which an enumeration is refused.
+_MAX_STATES = 4096
+
+
+class Graph:
+    """A generative and a recognition model over the same variables, checked.
+
+    Args:
+        generative: {name: node} of p; every variable has one.
+        recognition: {name: node} of q, for every variable that is not observed.
+        observed: the variables that are always given.
+        supervised: the variables that are given for some examples.
+
+    Attributes:
+        latent: the variables that are never given, in the order of the recognition model.
+        order_p: names of the generative model, parents first.
+        order_q: names of the recognition model, parents first.
+        estimators: {name: estimator} of every variable that is not observed.
+
+    Raises:
+        ValueError: a cycle; an unknown parent; a recognition parent that is neither observed nor inferred; an observed
+            variable without a likelihood; a variable that is not observed and is missing from either model; different event
+            shapes or kinds of variable in the two models; an estimator that does not suit its variable; too many states.
+    """
+
+    def __init__(
+        self,
+        generative: Mapping[str, Node | Deterministic],
+        recognition: Mapping[str, Node | Deterministic],
+        observed: Sequence[str],
+        supervised: Sequence[str],
+    ):
+        self.generative, self.recognition = dict(generative), dict(recognition)
+        self.observed, self.supervised = observed, supervised
+        self._check_names()
+        self._check_parents()
+        self.order_p = _order("generative", self.generative)
+        self.order_q = _order("recognition", self.recognition, given=self.observed)
+        self._check_pairs()
+        self.latent = tuple(name for name in self.inferred if name not in self.supervised)
+        self.estimators = self._choose_estimators()
+
+    @property
+    def inferred(self) -> tuple[str, ...]:
+        """The variables that are not observed, in the order of the recognition model."""
+        return tuple(name for name in self.order_q if isinstance(self.recognition[name], Node))
+
+    @property
+    def num_states(self) -> int:
+        """Joint states of all enumerated variables: how many times the widest network is evaluated for an example."""
+        return math.prod(e.num_states(self.recognition[name].head) for name, e in self.estimators.items())
+
+    def ancestors_q(self, name: str) -> set[str]:
+        """What comes before a variable in the recognition model, observed variables left out."""
+        found, waiting = set(), [name]
+        while waiting:
+            for parent in self.recognition[waiting.pop()].parents:
+                if parent in self.recognition and parent not in found:
+                    found.add(parent)
+                    waiting.append(parent)
+        return found
+
+    @property
+    def weights_are_constant(self) -> bool:
+        """Does nothing that may be unknown come before a supervised variable in the recognition model?
+
+        Then q(y|x) has no latent parent, the importance weights w are all equal, and both labelled objectives agree.
+        """
+        return not any(self.ancestors_q(name) & set(self.inferred) for name in self.supervised)
+
+    def has_analytic_kl(self, name: str) -> bool:
+        """Can the KL of a variable be taken in closed form, given what comes before it in the recognition model?
+
+        Not where its generative parents come after it there: then p of the variable depends on its own value.
+        """
+        parents = [parent for parent in self._random_ancestors_p(name) if parent not in self.observed]
+        return not any(parent == name or name in self.ancestors_q(parent) for parent in parents)
+
+    def _random_ancestors_p(self, name: str) -> set[str]:
+        """The random variables that the parents of a generative node are made of, through deterministic ones."""
+        found = set()
+        for parent in self.generative[name].parents:
+            is_random = isinstance(self.generative[parent], Node)
+            found |= {parent} if is_random else self._random_ancestors_p(parent)
+        return found
+
+    def _check_names(self):
+        for name in self.observed:
+            if not isinstance(self.generative.get(name), Node):
+                raise ValueError(
+                    f"An observed variable needs a likelihood in the generative model. Received: {name!r} has none"
+                )
+            if name in self.recognition:
+                raise ValueError(f"An observed variable is not inferred. Received: {name!r} in the recognition model")
+        for name in self.supervised:
+            if name in self.observed:
+                raise ValueError(f"A variable is observed or supervised, not both. Received: {name!r}")
+            if not isinstance(self.recognition.get(name), Node):
+                raise ValueError(f"A supervised variable needs a node in the recognition model. Received: {name!r} has none")
+        for name, node in (self.generative | self.recognition).items():
+            if not isinstance(node, Node | Deterministic):
+                raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
+        for name in self.generative:
+            if isinstance(self.generative[name], Node) and name not in (*self.observed, *self.recognition):
+                raise ValueError(
+                    f"A variable is observed, or inferred by the recognition model. Received: {name!r} is neither"
+                )
+        for name, node in self.recognition.items():
+            if isinstance(node, Node) and not isinstance(self.generative.get(name), Node):
+                raise ValueError(
+                    f"What is inferred must be generated. Received: {name!r} has no node in the generative model"
+                )
+            if isinstance(node, Deterministic) and name in self.generative:
+                raise ValueError(f"A deterministic node belongs to one of the two models. Received: {name!r} in both")
+
+    def _check_parents(self):
+        for name, node in self.generative.items():
+            for parent in node.parents:
+                if parent not in self.generative:
+                    raise ValueError(
+                        f"Parents in the generative model must be nodes of it, {sorted(self.generative)}. "
+                        f"Received: {name!r} depends on {parent!r}"
+                    )
+        available = {*self.observed, *self.recognition}
+        for name, node in self.recognition.items():
+            for parent in node.parents:
+                if parent not in available:
+                    raise ValueError(
+                        f"Parents in the recognition model must be observed or inferred, {sorted(available)}. "
+                        f"Received: {name!r} depends on {parent!r}"
+                    )
+
+    def _check_pairs(self):
+        for name in self.inferred:
+            p, q = self.generative[name].head, self.recognition[name].head
+            if p.event_shape != q.event_shape:
+                raise ValueError(
+                    "A variable has one event shape in both models. "
+                    f"Received: {name!r} of {p.event_shape} in the generative model and {q.event_shape} in the other"
+                )
+            if (p.support == "classes") != (q.support == "classes") or p.num_states != q.num_states:
+                raise ValueError(
+                    "A variable has the same states in both models. "
+                    f"Received: {name!r}, a {type(p).__name__} in the generative model and a {type(q).__name__} in the "
+                    "recognition one"
+                )
+
+    def _choose_estimators(self) -> dict[str, Estimator]:
+        """Those that the nodes name; else enumerate up to 64 joint states and top_k beyond, reparameterise what can be."""
+        chosen = {name: self.recognition[name].estimator for name in self.inferred}
+        heads = {name: self.recognition[name].head for name in self.inferred}
+        named = {name: estimator for name, estimator in chosen.items() if estimator is not None}
+        for name, estimator in named.items():
+            if reason := estimator.check(heads[name]):
+                raise ValueError(f"An estimator must suit its variable. Received: {estimator} for {name!r}, but {reason}")
+        states = math.prod(estimator.num_states(heads[name]) for name, estimator in named.items())
+        for name, head in heads.items():
+            if name not in named and not head.num_states:
+                chosen[name] = Reparameterized() if head.is_reparameterized else ScoreFunction()
+            elif name not in named:
+                chosen[name] = Enumerate() if states * head.num_states <= _MAX_DEFAULT_STATES else TopK()
+                states *= chosen[name].num_states(head)
+        if states > _MAX_STATES:
+            counts = ", ".join(f"{name!r}: {e.num_states(heads[name])}" for name, e in chosen.items() if e.has_states)
+            raise ValueError(
+                f"At most {_MAX_STATES} joint states can be enumerated: choose another estimator for some. "
+                f"Received: {states} ({counts})"
+            )
+        return chosen
+
+
+def _order(model: str, nodes: Mapping, given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names with parents first, in the order of the mapping where that leaves a choice."""
+    sorter = TopologicalSorter({name: [p for p in node.parents if p not in given] for name, node in nodes.items()})
+    try:
+        return tuple(sorter.static_order())
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise ValueError(f"The {model} model must have no cycle. Received: {cycle}") from None

@@ -1,0 +1,53 @@
+"""Nodes of a graphical model: a variable, what it depends on, and the network in between."""
+
+from ssdgm_tf.nodes.estimators import Enumerate, Estimator, Relaxed, Reparameterized, ScoreFunction, StraightThrough, TopK
+from ssdgm_tf.nodes.families import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    ContinuousBernoulli,
+    Dirichlet,
+    DiscretizedLogistic,
+    Distribution,
+    Gamma,
+    Laplace,
+    LogNormal,
+    Normal,
+    OneHotCategorical,
+    Poisson,
+    RelaxedOneHotCategorical,
+    StudentT,
+    VonMises,
+    VonMisesFisher,
+)
+from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean
+
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "Categorical",
+    "ContinuousBernoulli",
+    "Deterministic",
+    "Dirichlet",
+    "DiscretizedLogistic",
+    "Distribution",
+    "Enumerate",
+    "Estimator",
+    "Gamma",
+    "Laplace",
+    "LogNormal",
+    "Node",
+    "NodeMean",
+    "Normal",
+    "OneHotCategorical",
+    "Poisson",
+    "Relaxed",
+    "RelaxedOneHotCategorical",
+    "Reparameterized",
+    "ScoreFunction",
+    "StraightThrough",
+    "StudentT",
+    "TopK",
+    "VonMises",
+    "VonMisesFisher",
+]

@@ -1,0 +1,303 @@
+"""What every node of a graphical model is: parents, a network over their values, and a distribution or a value."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ssdgm_tf import layers
+from ssdgm_tf.nodes import estimators
+
+tfd = tfp.distributions
+
+
+class NodeWithParents(keras.layers.Layer):
+    """What `Node` and `Deterministic` share: parents by name, and a network over their values.
+
+    Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. A network over several parents:
+
+    - `layers.MLP` gets them apart, each flattened to a vector, and adds a linear map of each: what does not depend on an
+      enumerated or sampled variable is computed once, and nothing is ever tiled;
+    - a functional model with one input per parent gets them apart, in their own shapes;
+    - any other layer or model gets the only parent in its own shape, or several flattened and concatenated.
+    """
+
+    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer | None, **kwargs):
+        super().__init__(**kwargs)
+        self.parents = (parents,) if isinstance(parents, str) else tuple(parents)
+        if len(set(self.parents)) < len(self.parents):
+            raise ValueError(f"A node depends on each parent once. Received: parents={self.parents}")
+        if network is not None and not isinstance(network, keras.layers.Layer):
+            raise ValueError(f"network must be a Keras layer or model. Received: network={network!r}")
+        if network is not None and not self.parents:
+            raise ValueError("A network needs parents. Received: a network and parents=()")
+        self.network = network
+
+    def build(self, parent_shapes):
+        """Builds the network.
+
+        Args:
+            parent_shapes: the event shape of each parent.
+        """
+        self.parent_shapes = [tuple(shape) for shape in parent_shapes]
+        if not self.parents:
+            self.feature_shape = None
+            return
+        flat = [(None, math.prod(shape)) for shape in self.parent_shapes]
+        concatenated = (None, sum(size for _, size in flat))
+        inputs = self._network_input([(None, *shape) for shape in self.parent_shapes], flat, lambda: concatenated)
+        if self.network is None:
+            self.feature_shape = inputs[1:]
+            return
+        if not self.network.built:
+            self.network.build(inputs)
+        self.feature_shape = tuple(self.network.compute_output_shape(inputs)[1:])
+
+    def features(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The network's output at the parents' values, [*leading, *feature_shape]."""
+        flat = [_flatten(value, len(shape)) for value, shape in zip(values, self.parent_shapes, strict=True)]
+        if isinstance(self.network, layers.MLP):
+            return self.network(flat[0] if len(flat) == 1 else flat, training=training)
+        if self.network is None and len(flat) == 1:
+            return flat[0]
+        leading = [tf.shape(value)[:-1] for value in flat]
+        static = [value.shape[:-1] for value in flat]
+        if len(flat) > 1:
+            leading = [functools.reduce(tf.broadcast_dynamic_shape, leading)] * len(flat)
+            static = [functools.reduce(tf.broadcast_static_shape, static)]
+            flat = [tf.broadcast_to(value, tf.concat([leading[0], value.shape[-1:]], 0)) for value in flat]
+        apart = [tf.reshape(value, [-1, *shape]) for value, shape in zip(flat, self.parent_shapes, strict=True)]
+        merged = [tf.reshape(value, [-1, value.shape[-1]]) for value in flat]
+        out = self._network_input(apart, merged, lambda: tf.concat([tf.cast(v, self.compute_dtype) for v in merged], -1))
+        if self.network is not None:
+            out = self.network(out, training=training)
+        out = tf.reshape(out, tf.concat([leading[0], self.feature_shape], 0))
+        return tf.ensure_shape(out, [*static[0], *self.feature_shape])
+
+    def _network_input(self, apart, flat, concatenated):
+        """What the network takes, of values or of shapes: the parents apart, flattened, or concatenated."""
+        if isinstance(self.network, layers.MLP):
+            return flat[0] if len(flat) == 1 else flat
+        if len(apart) == 1:
+            return flat[0] if self.network is None else apart[0]
+        if isinstance(self.network, keras.Model) and len(getattr(self.network, "inputs", None) or ()) == len(apart):
+            return apart
+        return concatenated()
+
+    def get_build_config(self):
+        return None  # a model builds its nodes: only there do the parents' names have shapes
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "parents": self.parents,
+            "network": keras.saving.serialize_keras_object(self.network),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in cls._serialized}
+        return cls(**{**config, **parts})
+
+    _serialized: tuple[str, ...] = ("network",)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class Node(NodeWithParents):
+    """A random variable given its parents: p(v | parents), a stochastic layer over a network.
+
+    `ssdgm_tf.nodes` has a function for every stochastic layer, so that `nodes.Normal(3, parents="x", network=mlp)` stands
+    for `Node(layers.NormalNode(3), parents="x", network=mlp)`.
+
+    A network whose output has the shape of the parameters (for an image [H, W, C] that is [H, W, C times the numbers per
+    element], the first kind of parameter first) gives them itself, as a convolutional decoder does; the output of any
+    other network is flattened and projected.
+
+    Args:
+        head: the stochastic layer.
+        parents: name of the parent, or names of several; none for a root.
+        network: a Keras layer or model over the parents' values; None to project them as they are.
+        estimator: how an expectation over this variable is estimated where it is latent: an `Estimator` or its name,
+            "enumerate", "top_k", "score_function", "relaxed", "straight_through" or "reparameterized". None lets the model
+            choose: see `GraphicalModel`.
+        prior: of a root alone. None for the standard prior of the head (learned parameters where it has none), "learned",
+            or the parameters themselves, `head.num_parameters` numbers (such as logits of classes).
+
+    Raises:
+        ValueError: a parent twice, a network without parents, a prior beside parents, or a prior of another length.
+    """
+
+    _serialized = ("head", "network", "estimator")
+
+    def __init__(
+        self,
+        head: layers.StochasticNode,
+        parents: str | Sequence[str] = (),
+        network: keras.layers.Layer | None = None,
+        estimator: "str | estimators.Estimator | None" = None,
+        prior: str | Sequence[float] | None = None,
+        **kwargs,
+    ):
+        super().__init__(parents, network, **kwargs)
+        if not isinstance(head, layers.StochasticNode):
+            raise ValueError(f"head must be a stochastic layer of ssdgm_tf.layers. Received: head={head!r}")
+        if self.parents and prior is not None:
+            raise ValueError(f"Only a root takes a prior. Received: prior={prior!r} with parents={self.parents}")
+        if isinstance(prior, str) and prior != "learned":
+            raise ValueError(f"prior must be None, 'learned' or numbers. Received: prior={prior!r}")
+        self.head = head
+        self.estimator = estimators.get(estimator)
+        self.prior = prior if prior is None or isinstance(prior, str) else tuple(float(value) for value in prior)
+        if isinstance(self.prior, tuple) and len(self.prior) != head.num_parameters:
+            raise ValueError(f"prior must hold {head.num_parameters} numbers. Received: {len(self.prior)}")
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """Shape of one value; None before a model takes it from the data."""
+        return self.head.event_shape
+
+    def given(self, *parents: str) -> "Node":
+        """The same distribution of other parents, with the same weights."""
+        return Node(self.head, parents, self.network, self.estimator, dtype=self.dtype_policy)
+
+    def build(self, parent_shapes):
+        super().build(parent_shapes)
+        *space, channels = self.head.event_shape
+        # Vectors are always projected: a network of as many features as parameters means nothing by it.
+        per_element = self.head.num_parameters // math.prod(self.event_shape)
+        self.gives_parameters = bool(space) and self.feature_shape == (*space, channels * per_element)
+        self.is_learned_root = not self.parents and (
+            self.prior == "learned" or (self.prior is None and not self.head.priors)
+        )
+        if self.is_learned_root:
+            self.root = self.add_weight(shape=(self.head.num_parameters,), initializer="zeros", name="parameters")
+        elif self.parents and not self.gives_parameters and not self.head.built:
+            self.head.build((None, math.prod(self.feature_shape)))
+        self.baseline = None
+        if self.parents and getattr(self.estimator, "baseline", None) == "learned":
+            self.baseline = keras.layers.Dense(1, dtype=self.head.density_dtype, name="baseline")
+            self.baseline.build((None, math.prod(self.feature_shape)))
+
+    def distribution(self, values: Sequence[tf.Tensor] = (), training: bool = False) -> tfd.Distribution:
+        """The TFP distribution given the parents' values; that of a root has no batch axes.
+
+        Args:
+            values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast.
+            training: is this a training step? For networks with dropout or batch normalisation.
+        """
+        return self.distribution_and_baseline(values, training)[0]
+
+    def distribution_and_baseline(self, values: Sequence[tf.Tensor] = (), training: bool = False):
+        """`distribution`, and what the learned baseline of the score-function estimator predicts, [*leading] or None.
+
+        Args:
+            values: as of `distribution`.
+            training: as of `distribution`.
+        """
+        if not self.parents:
+            return self._root_distribution(), None
+        features = self.features(values, training)
+        flat = _flatten(features, len(self.feature_shape))
+        baseline = None if self.baseline is None else self.baseline(tf.stop_gradient(flat))[..., 0]
+        if not self.gives_parameters:
+            return self.head.distribution(flat), baseline
+        per_element = features.shape[-1] // self.event_shape[-1]
+        parts = tf.split(tf.cast(features, self.head.density_dtype), per_element, axis=-1)
+        parameters = tf.concat([_flatten(part, len(self.event_shape)) for part in parts], axis=-1)
+        return self.head.make_distribution(parameters), baseline
+
+    def _root_distribution(self):
+        if isinstance(self.prior, tuple):
+            return self.head.make_distribution(tf.constant(self.prior, self.head.density_dtype))
+        if self.is_learned_root:
+            return self.head.make_distribution(tf.cast(self.root, self.head.density_dtype))
+        return self.head.make_prior()
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "estimator": keras.saving.serialize_keras_object(self.estimator),
+            "prior": self.prior,
+        }
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class Deterministic(NodeWithParents):
+    """A value computed of its parents: shared features, or the output of another model; it has no density.
+
+    Args:
+        parents: name of the parent, or names of several.
+        network: a Keras layer or model over the parents' values, such as a convolutional encoder that several nodes share,
+            or the `NodeMean` of a trained model's node.
+
+    Raises:
+        ValueError: no parent, a parent twice, or no network.
+    """
+
+    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer, **kwargs):
+        super().__init__(parents, network, **kwargs)
+        if network is None or not self.parents:
+            raise ValueError(f"A Deterministic node needs parents and a network. Received: {self.parents}, {network!r}")
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """Shape of one value; None before the model is built."""
+        return self.feature_shape if self.built else None
+
+    def value(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        """The value given the parents' values, [*leading, *event_shape]."""
+        return self.features(values, training)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class NodeMean(keras.layers.Layer):
+    """The mean of a node's distribution as an ordinary layer: a part of one model at work inside another.
+
+        nodes.Deterministic(("digit", "style"), network=nodes.NodeMean(mnist_model.generative["image"]))
+
+    The weights are those of the node itself; set `trainable = False` on it to keep them as they are.
+
+    Args:
+        node: a `Node` that has parents, of a model that is built.
+
+    Call arguments:
+        inputs: the parents' values, [*leading, *event] each; a list, or the tensor of an only one.
+    """
+
+    def __init__(self, node: Node, **kwargs):
+        super().__init__(**kwargs)
+        self.node = node
+
+    def build(self, input_shape):
+        if not self.node.built:
+            shapes = input_shape if isinstance(input_shape[0], list | tuple) else [input_shape]
+            self.node.build([shape[1:] for shape in shapes])
+
+    def call(self, inputs, training=False):
+        values = inputs if isinstance(inputs, list | tuple) else [inputs]
+        return tf.cast(self.node.head.mean(self.node.distribution(values, training)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        first = input_shape[0] if isinstance(input_shape[0], list | tuple) else input_shape
+        return (first[0], *self.node.event_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "node": keras.saving.serialize_keras_object(self.node)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "node": keras.saving.deserialize_keras_object(config["node"])})
+
+
+def _flatten(value: tf.Tensor, event_rank: int) -> tf.Tensor:
+    """[*leading, *event] -> [*leading, event_size], keeping what is known of the static shape."""
+    if event_rank == 1:
+        return value
+    leading = value.shape.rank - event_rank
+    size = math.prod(value.shape[leading:])
+    flat = tf.reshape(value, tf.concat([tf.shape(value)[:leading], [size]], axis=0))
+    return tf.ensure_shape(flat, [*value.shape[:leading], size])

@@ -1,0 +1,82 @@
+"""Surrogates for draws that carry no gradient: their value is 0, their gradient is the score-function term.
+
+Added to a bound they complete its gradient and leave its value alone. They are never logged.
+"""
+
+import tensorflow as tf
+
+
+def score_surrogate(integrand: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor | None = None) -> tf.Tensor:
+    """Completes the gradient of mean_s sum_k integrand_ks where draws at log probability log_q carry none.
+
+        grad E[f] = E[ grad f + (f - b) grad log q ]                    Williams 1992
+
+    Without a baseline given, b is the mean of f over the other samples (Mnih and Rezende 2016), 0 where S = 1. Any b that
+    does not depend on the draw leaves the gradient unbiased.
+
+    Args:
+        integrand: what the expectation is of, weights included, nats, [K, S, B].
+        log_q: log probability of the draws, nats, [K, S, B], or [1, S, B] where all K states share a draw.
+        baseline: b, nats, broadcastable to `log_q`.
+
+    Returns:
+        Zeros with a gradient, [B].
+    """
+    signal = tf.stop_gradient(_signal(integrand, log_q))
+    if baseline is None:
+        baseline = _leave_one_out_mean(signal)
+    centred = log_q - tf.stop_gradient(log_q)
+    return tf.reduce_sum(tf.reduce_mean(centred * (signal - tf.stop_gradient(baseline)), axis=1), axis=0)
+
+
+def baseline_surrogate(integrand: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor) -> tf.Tensor:
+    """Fits a learned baseline: minus its squared error as a predictor of the score function's signal, at value 0.
+
+    Args:
+        integrand: as of `score_surrogate`.
+        log_q: as of `score_surrogate`.
+        baseline: the prediction, nats, broadcastable to `log_q`.
+
+    Returns:
+        Zeros with a gradient, [B].
+    """
+    error = tf.stop_gradient(_signal(integrand, log_q)) - baseline
+    loss = tf.reduce_sum(tf.reduce_mean(error**2, axis=1), axis=0)
+    return tf.stop_gradient(loss) - loss
+
+
+def importance_weighted_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """Completes the gradient of `importance_weighted_bound` where draws at log probability log_q carry none.
+
+        grad E[bound] = E[ grad bound + sum_s (bound - bound without sample s) grad log q_s ]     Mnih and Rezende 2016
+
+    Args:
+        log_ratio: as of the bound, nats, [K, S, B].
+        log_weight: as of the bound, nats, [K, S, B].
+        log_q: log probability of the draws, nats, [K, S, B] or [1, S, B].
+
+    Returns:
+        Zeros with a gradient, [B].
+    """
+    per_sample = tf.stop_gradient(tf.reduce_logsumexp(log_ratio + log_weight, axis=0))
+    num_samples = per_sample.shape[0]
+    bound = tf.reduce_logsumexp(per_sample, axis=0) - tf.math.log(tf.cast(num_samples, per_sample.dtype))
+    without = tf.zeros_like(per_sample)
+    if num_samples > 1:
+        own = tf.eye(num_samples, dtype=tf.bool)[..., None]
+        others = tf.where(own, tf.constant(-float("inf"), per_sample.dtype), per_sample[None])
+        without = tf.reduce_logsumexp(others, axis=1) - tf.math.log(tf.cast(num_samples - 1, per_sample.dtype))
+    per_draw = tf.reduce_sum(log_q, axis=0)
+    return tf.reduce_sum((per_draw - tf.stop_gradient(per_draw)) * (bound - without), axis=0)
+
+
+def _signal(integrand, log_q):
+    """The integrand summed over the states that share a draw, in the shape of log_q."""
+    return tf.reduce_sum(integrand, axis=0, keepdims=True) if log_q.shape[0] == 1 else integrand
+
+
+def _leave_one_out_mean(signal):
+    num_samples = signal.shape[1]
+    if num_samples == 1:
+        return tf.zeros_like(signal)
+    return (tf.reduce_sum(signal, axis=1, keepdims=True) - signal) / (num_samples - 1)
