@@ -46,9 +46,10 @@ class VonMisesNode(StochasticNode):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class VonMisesFisherNode(StochasticNode):
-    """VonMisesFisher(mean_direction = v / |v|, concentration = positive(r)), with v, r = W inputs + b; reparameterised.
+    """VonMisesFisher(mean_direction = v / |v|, concentration = positive(r)), with v, r = W inputs + b.
 
-    Draws are unit vectors, such as the direction of a light.
+    Draws are unit vectors, such as the direction of a light. Those of length 3 are reparameterised; TFP draws others by
+    rejection, through which the gradient is not exact.
 
     Args:
         dim: length of the vector, 2 to 5 (what TFP supports).
@@ -72,7 +73,11 @@ class VonMisesFisherNode(StochasticNode):
 
     def make_distribution(self, parameters):
         direction, raw_concentration = parameters[..., :-1], parameters[..., -1]
-        return tfd.VonMisesFisher(tf.math.l2_normalize(direction, axis=-1), positive(raw_concentration))
+        return _VonMisesFisher(tf.math.l2_normalize(direction, axis=-1), positive(raw_concentration))
+
+    @property
+    def is_reparameterized(self):
+        return self.dim == 3
 
     def make_prior(self):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
@@ -89,3 +94,23 @@ class VonMisesFisherNode(StochasticNode):
         config = super().get_config()
         del config["event_shape"]
         return {**config, "dim": self.dim}
+
+
+class _VonMisesFisher(tfd.VonMisesFisher):
+    """TFP's, but draws of length 3 keep a finite gradient where the concentration is high.
+
+    TFP computes the cosine w of the angle to the mean and then sqrt(1 - w^2), whose gradient is infinite once w rounds to 1;
+    here t = 1 - w is computed itself.
+    """
+
+    def _sample_n(self, n, seed=None):
+        if self.event_shape[-1] != 3:
+            return super()._sample_n(n, seed=seed)
+        angle_seed, turn_seed = tfp.random.split_seed(seed)
+        shape = tf.concat([[n], self.batch_shape_tensor()], axis=0)
+        u = tf.random.stateless_uniform(shape, angle_seed, minval=1e-7, maxval=1.0 - 1e-7, dtype=self.dtype)
+        t = -tf.math.log1p(u * tf.math.expm1(-2 * self.concentration)) / self.concentration
+        radius = tf.sqrt(tf.maximum(t * (2 - t), 1e-20))
+        turn = tf.random.stateless_uniform(shape, turn_seed, maxval=2 * math.pi, dtype=self.dtype)
+        around_first_axis = tf.stack([1 - t, radius * tf.cos(turn), radius * tf.sin(turn)], axis=-1)
+        return self._rotate(around_first_axis, mean_direction=self.mean_direction)

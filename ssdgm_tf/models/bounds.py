@@ -60,7 +60,7 @@ def bound(trace: Trace, kind: str, kl_weight=1.0, free_bits: float = 0.0) -> Bou
 
 def _evaluate(trace, kind, log_ratio, log_weight):
     if kind == "importance":
-        scores = [score - tf.stop_gradient(score) for score, _ in trace.scores()]
+        scores = [score - tf.stop_gradient(score) for score, *_ in trace.scores()]
         return objectives.importance_bound(log_ratio, trace.log_w(), _sum([log_weight, *scores]))
     if kind == "importance_weighted":
         return objectives.importance_weighted_bound(log_ratio, log_weight)
@@ -70,14 +70,13 @@ def _evaluate(trace, kind, log_ratio, log_weight):
 def _surrogate(trace, kind, log_ratio, log_weight):
     """Zeros with the gradient of draws that carry none; "importance" has it in its weights."""
     surrogates = [tf.zeros_like(log_ratio[0, 0])]
-    for log_q, baseline in trace.scores() if kind != "importance" else ():
+    for log_q, listed, baseline in trace.scores() if kind != "importance" else ():
         if kind == "importance_weighted":
             surrogates.append(objectives.importance_weighted_surrogate(log_ratio, log_weight, log_q))
             continue
-        integrand = tf.exp(log_weight) * log_ratio
-        surrogates.append(objectives.score_surrogate(integrand, log_q, baseline))
+        surrogates.append(objectives.score_surrogate(log_ratio, log_weight, log_q, listed, baseline))
         if baseline is not None:
-            surrogates.append(objectives.baseline_surrogate(integrand, log_q, baseline))
+            surrogates.append(objectives.baseline_surrogate(log_ratio, log_weight, log_q, baseline))
     return _sum(surrogates)
 
 

@@ -39,8 +39,11 @@ class Site(NamedTuple):
         log_q: log q of the value, nats, [*states, S, B]; None for an observed variable.
         log_weight: log weight of its states, [*states, S, B]; None for weight 1.
         score: log probability of what was drawn without a reparameterised gradient, [*states, S, B]; or None.
+        listed: which states are summed and not drawn, bool [*states, 1, 1]; None where none is.
         baseline: the learned baseline of that score, [*states, S, B]; or None.
         p: its generative distribution at its parents' values.
+        sizes_p: sizes of the axes of states and of samples of log p.
+        sizes_kl: the same of the KL.
     """
 
     value: tf.Tensor
@@ -49,8 +52,11 @@ class Site(NamedTuple):
     log_q: tf.Tensor | None = None
     log_weight: tf.Tensor | None = None
     score: tf.Tensor | None = None
+    listed: tf.Tensor | None = None
     baseline: tf.Tensor | None = None
     p: tfd.Distribution | None = None
+    sizes_p: tuple[int, ...] = ()
+    sizes_kl: tuple[int, ...] = ()
 
 
 class Trace:
@@ -69,7 +75,7 @@ class Trace:
     def log_p(self, name: str) -> tf.Tensor:
         """Log p of a variable's value given its parents in the generative model."""
         site = self.sites[name]
-        return self.joined(self.graph.generative[name].head.log_density(site.p, site.value))
+        return self.joined(_sized(self.graph.generative[name].head.log_density(site.p, site.value), site.sizes_p))
 
     def log_q(self, name: str) -> tf.Tensor:
         """Log q of a variable's value given its parents in the recognition model."""
@@ -98,7 +104,7 @@ class Trace:
         if site.log_weight is not None:
             return None  # its states are summed: log p - log q at each is exact already
         try:
-            return -self.joined(tfd.kl_divergence(site.q, site.p))
+            return -self.joined(_sized(tfd.kl_divergence(site.q, site.p), site.sizes_kl))
         except NotImplementedError:
             return None
 
@@ -118,14 +124,14 @@ class Trace:
         joined = [self.joined(weight) for weight in weights if weight is not None]
         return sum(joined[1:], joined[0]) if joined else tf.zeros([1, 1, 1], self._dtype)
 
-    def scores(self) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
-        """(log probability of the draw, learned baseline or None) of every variable that needs the score function."""
-        sites = (self.sites[name] for name in self.graph.inferred)
-        return [
-            (self.joined(site.score), None if site.baseline is None else self.joined(site.baseline))
-            for site in sites
-            if site.score is not None
-        ]
+    def scores(self) -> list[tuple]:
+        """Of every variable that needs the score function: log probability of its draw, its listed states, its baseline.
+
+        Nats [K, S, B]; bool [K, 1, 1], or None where no state is listed; the learned baseline, [K, S, B] or None.
+        """
+        sites = [self.sites[name] for name in self.graph.inferred if self.sites[name].score is not None]
+        parts = [(site.score, site.listed, site.baseline) for site in sites]
+        return [tuple(None if term is None else self.joined(term) for term in terms) for terms in parts]
 
     def mean(self, name: str) -> tf.Tensor:
         """The mean of q of an inferred variable, averaged over what comes before it, [B, *event]."""
@@ -211,51 +217,68 @@ class _Pass:
         sizes = [estimators[name].num_states(graph.recognition[name].head) for name in self.axes]
         self.states = tuple(sizes) or (1,)
         self.values, self.sites = {}, {}
-        #: Does the value have S samples?
-        self.sampled = {}
+        #: Sizes of the axes of states and of samples of each value, 1 where it does not depend on one.
+        self.sizes = {}
 
-    def hold(self, name: str, **site) -> None:
+    def hold(self, name: str) -> None:
         """Takes a value that is given for every example."""
         self.values[name] = _behind_axes(self.held[name].value, len(self.states) + 1)
-        self.sampled[name] = False
-        self.sites[name] = Site(self.values[name], True, **site)
+        self.sizes[name] = (1,) * (len(self.states) + 1)
+        self.sites[name] = Site(self.values[name], True)
 
     def infer(self, name: str) -> None:
         """The value of a recognition node: held, drawn, enumerated, or computed."""
         node = self.graph.recognition[name]
         parents = [self.values[parent] for parent in node.parents]
-        has_samples = any(self.sampled[parent] for parent in node.parents)
+        sizes = self._sizes_of(node.parents)
         if isinstance(node, Deterministic):
-            self.values[name], self.sampled[name] = node.value(parents, self.training), has_samples
+            self.values[name], self.sizes[name] = node.value(parents, self.training), sizes
             return
         q, baseline = node.distribution_and_baseline(parents, self.training)
         given = self.held.get(name)
         if given is not None and given.mask is None:
-            self.hold(name, q=q)
-            value = self.values[name]
-            self.sites[name] = self.sites[name]._replace(log_q=node.head.log_density(q, value))
+            self.hold(name)
+            log_q = _sized(node.head.log_density(q, self.values[name]), sizes)
+            self.sites[name] = Site(self.values[name], True, q, log_q)
             return
         if not node.parents:
             q = tfd.BatchBroadcast(q, [*[1] * (len(self.states) + 1), self._batch_size()])
         estimator = self.estimators[name]
-        axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, has_samples)
+        axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, has_samples=sizes[-1] > 1)
         seed = tf.random.experimental.stateless_fold_in(self.seed, self.graph.order_q.index(name))
         draw = estimator.draw(node.head, q, axes, seed, self.step)
         if given is not None:
             draw = _hold_some(draw, given, axes, estimator)
+        own = [1] * len(sizes)
+        if estimator.has_states:
+            own[axes.state_axis] = estimator.num_states(node.head)
+        if estimator.is_sampled:
+            own[-1] = self.num_samples
+        # Enumerated states are the same whatever came before; a draw is not.
+        self.sizes[name] = _largest(sizes, own) if estimator.is_sampled else tuple(own)
+        self.values[name] = _sized(draw.value, self.sizes[name])
         log_q = node.head.log_density(q, draw.value) if draw.log_q is None else draw.log_q
+        log_q = _sized(log_q, _largest(sizes, own))
         mask = False if given is None else given.mask
-        self.values[name], self.sampled[name] = draw.value, estimator.is_sampled
-        self.sites[name] = Site(draw.value, mask, q, log_q, draw.log_weight, draw.score, baseline)
+        self.sites[name] = Site(self.values[name], mask, q, log_q, draw.log_weight, draw.score, draw.listed, baseline)
 
     def score(self, name: str) -> None:
         """The generative distribution of a variable at its parents' values, or the value of a deterministic node."""
         node = self.graph.generative[name]
         parents = [self.values[parent] for parent in node.parents]
         if isinstance(node, Deterministic):
-            self.values[name] = node.value(parents, self.training)
+            self.values[name], self.sizes[name] = node.value(parents, self.training), self._sizes_of(node.parents)
         else:
-            self.sites[name] = self.sites[name]._replace(p=node.distribution(parents, self.training))
+            q_parents = self.graph.recognition[name].parents if name in self.graph.recognition else ()
+            self.sites[name] = self.sites[name]._replace(
+                p=node.distribution(parents, self.training),
+                sizes_p=self._sizes_of((name, *node.parents)),
+                sizes_kl=self._sizes_of((*q_parents, *node.parents)),
+            )
+
+    def _sizes_of(self, names) -> tuple[int, ...]:
+        """Sizes of the axes of states and of samples of what depends on these."""
+        return _largest((1,) * (len(self.states) + 1), *(self.sizes[name] for name in names))
 
     def _batch_size(self):
         return tf.shape(self.held[self.graph.observed[0]].value)[0]
@@ -275,7 +298,7 @@ def _hold_some(draw: Draw, given: Held, axes: Axes, estimator) -> Draw:
         return draw._replace(log_weight=tf.where(mask, one, draw.log_weight))
     held = Draw(tf.where(event_mask, tf.cast(value, draw.value.dtype), draw.value))
     if draw.score is not None:
-        held = held._replace(score=tf.where(mask, tf.zeros_like(draw.score), draw.score))
+        held = held._replace(score=tf.where(mask, tf.zeros_like(draw.score), draw.score), listed=draw.listed)
     if draw.log_weight is not None:
         size = draw.log_weight.shape[axes.state_axis]
         first = tf.math.log(tf.one_hot(0, size, dtype=draw.log_weight.dtype))
@@ -283,6 +306,17 @@ def _hold_some(draw: Draw, given: Held, axes: Axes, estimator) -> Draw:
         shape[axes.state_axis] = size
         held = held._replace(log_weight=tf.where(mask, tf.reshape(first, shape), draw.log_weight))
     return held
+
+
+def _largest(*sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Element by element: the sizes that these broadcast to."""
+    return tuple(max(parts) for parts in zip(*sizes, strict=True))
+
+
+def _sized(tensor: tf.Tensor, sizes: tuple[int, ...]) -> tf.Tensor:
+    """The tensor, its leading static sizes known: some functions of TFP lose them, and what follows goes by them."""
+    tensor.set_shape([*sizes, *tensor.shape[len(sizes) :]])
+    return tensor
 
 
 def _behind_axes(value: tf.Tensor, num_axes: int) -> tf.Tensor:

@@ -30,12 +30,14 @@ class Draw(NamedTuple):
         log_q: log q of the value, nats, [*states, S, B]; None where the head computes it from the value.
         log_weight: log weight of each state, [*states, S, B]; None for weight 1.
         score: log probability of the draw, [*states, S, B]; None where the gradient passes through the value.
+        listed: bool [*states, 1, 1], which states are summed and not drawn; None where none is.
     """
 
     value: tf.Tensor
     log_q: tf.Tensor | None = None
     log_weight: tf.Tensor | None = None
     score: tf.Tensor | None = None
+    listed: tf.Tensor | None = None
 
 
 class Axes(NamedTuple):
@@ -169,6 +171,7 @@ class TopK(Estimator):
             _states_to_axis(tf.concat([top, log_drawn], axis=-1), axes),
             _states_to_axis(tf.concat([top, log_rest], axis=-1), axes),
             _states_to_axis(score, axes),
+            _states_to_axis(tf.reshape(tf.range(k + 1) < k, [1] * (axes.num_state_axes + 2) + [k + 1]), axes),
         )
 
     def get_config(self):

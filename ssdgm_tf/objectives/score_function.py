@@ -6,41 +6,55 @@ Added to a bound they complete its gradient and leave its value alone. They are 
 import tensorflow as tf
 
 
-def score_surrogate(integrand: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor | None = None) -> tf.Tensor:
-    """Completes the gradient of mean_s sum_k integrand_ks where draws at log probability log_q carry none.
+def score_surrogate(
+    log_ratio: tf.Tensor,
+    log_weight: tf.Tensor,
+    log_q: tf.Tensor,
+    listed: tf.Tensor | None = None,
+    baseline: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Completes the gradient of `evidence_lower_bound` where draws at log probability log_q carry none.
 
         grad E[f] = E[ grad f + (f - b) grad log q ]                    Williams 1992
 
-    Without a baseline given, b is the mean of f over the other samples (Mnih and Rezende 2016), 0 where S = 1. Any b that
-    does not depend on the draw leaves the gradient unbiased.
+    b is, in this order: the baseline given; the mean of f over listed states, which no draw touches; the mean of f over the
+    other samples (Mnih and Rezende 2016), 0 where S = 1. Any b that does not depend on the draw leaves the gradient unbiased.
 
     Args:
-        integrand: what the expectation is of, weights included, nats, [K, S, B].
-        log_q: log probability of the draws, nats, [K, S, B], or [1, S, B] where all K states share a draw.
+        log_ratio: as of the bound, nats, [K, S, B].
+        log_weight: as of the bound, nats, [K, S, B].
+        log_q: log probability of the draws, nats, [K, S, B], or [1, S, B] where all K states share a draw; 0 where listed.
+        listed: bool [K, 1, 1], which states are summed and not drawn; None for none.
         baseline: b, nats, broadcastable to `log_q`.
 
     Returns:
         Zeros with a gradient, [B].
     """
-    signal = tf.stop_gradient(_signal(integrand, log_q))
-    if baseline is None:
+    signal = _signal(log_ratio, log_weight, log_q)
+    if baseline is None and listed is not None:
+        weight = tf.exp(log_weight)
+        mass = tf.where(listed, weight, tf.zeros_like(weight))
+        control = tf.reduce_sum(mass * log_ratio, axis=0) / tf.reduce_sum(mass, axis=0)
+        baseline = weight * control
+    elif baseline is None:
         baseline = _leave_one_out_mean(signal)
     centred = log_q - tf.stop_gradient(log_q)
     return tf.reduce_sum(tf.reduce_mean(centred * (signal - tf.stop_gradient(baseline)), axis=1), axis=0)
 
 
-def baseline_surrogate(integrand: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor) -> tf.Tensor:
+def baseline_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor) -> tf.Tensor:
     """Fits a learned baseline: minus its squared error as a predictor of the score function's signal, at value 0.
 
     Args:
-        integrand: as of `score_surrogate`.
+        log_ratio: as of `score_surrogate`.
+        log_weight: as of `score_surrogate`.
         log_q: as of `score_surrogate`.
         baseline: the prediction, nats, broadcastable to `log_q`.
 
     Returns:
         Zeros with a gradient, [B].
     """
-    error = tf.stop_gradient(_signal(integrand, log_q)) - baseline
+    error = _signal(log_ratio, log_weight, log_q) - baseline
     loss = tf.reduce_sum(tf.reduce_mean(error**2, axis=1), axis=0)
     return tf.stop_gradient(loss) - loss
 
@@ -70,9 +84,10 @@ def importance_weighted_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, l
     return tf.reduce_sum((per_draw - tf.stop_gradient(per_draw)) * (bound - without), axis=0)
 
 
-def _signal(integrand, log_q):
-    """The integrand summed over the states that share a draw, in the shape of log_q."""
-    return tf.reduce_sum(integrand, axis=0, keepdims=True) if log_q.shape[0] == 1 else integrand
+def _signal(log_ratio, log_weight, log_q):
+    """The weighted integrand, summed over the states that share a draw, in the shape of log_q; a constant."""
+    integrand = tf.exp(log_weight) * log_ratio
+    return tf.stop_gradient(tf.reduce_sum(integrand, axis=0, keepdims=True) if log_q.shape[0] == 1 else integrand)
 
 
 def _leave_one_out_mean(signal):
