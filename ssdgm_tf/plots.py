@@ -3,8 +3,11 @@
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
 
 _GAP = 1
+_GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
 
 
 def learning_curves(rows: list[dict], monitored: str) -> Figure:
@@ -51,6 +54,100 @@ def analogies(x: np.ndarray, images: np.ndarray) -> Figure:
     gap = np.ones_like(x[:, None])
     columns = ["image", "", *(str(label) for label in range(images.shape[1]))]
     return _grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=columns)
+
+
+def varied(x: np.ndarray, images: np.ndarray, column_labels: list[str]) -> Figure:
+    """Images [N, H, W, C] in the first column, then each with something varied: [N, V, H, W, C], a label per column."""
+    gap = np.ones_like(x[:, None])
+    return _grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=["image", "", *column_labels])
+
+
+def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition: list[tuple[str, str]]) -> Figure:
+    """A graphical model: generative arrows blue, recognition arrows orange and dashed.
+
+    Args:
+        roles: {name: "observed", "supervised", "latent" or "computed"}; filled, half filled, empty, and a box.
+        generative: (parent, child) of every generative dependency.
+        recognition: the same of the recognition model.
+    """
+    positions = _layers(roles, generative, recognition)
+    width = 0.5 + 0.085 * max(map(len, roles))
+    columns = 1 + max(x for x, _ in positions.values()) - min(x for x, _ in positions.values())
+    rows = 1 + max(-y for _, y in positions.values())
+    figure = Figure(figsize=(max(4.6, 1.9 * (width + 0.6) * columns), 1.5 * rows + 0.9), layout="constrained")
+    axes = figure.subplots()
+    step = width + 0.9
+    centres = {name: (step * x, 1.25 * y) for name, (x, y) in positions.items()}
+    shapes = {}
+    for name, role in roles.items():
+        shapes[name] = _draw_variable(axes, name, role, centres[name], width)
+    for edges, colour, style in ((generative, _GENERATIVE, "solid"), (recognition, _RECOGNITION, "dashed")):
+        for parent, child in edges:
+            (x0, y0), (x1, y1) = positions[parent], positions[child]
+            bend = 0.12 if y0 != y1 or abs(x1 - x0) < 1.5 else 0.35 * np.sign(x0 - x1)  # over what stands between
+            arrow = FancyArrowPatch(
+                centres[parent],
+                centres[child],
+                connectionstyle=f"arc3,rad={bend}",
+                arrowstyle="-|>",
+                mutation_scale=14,
+                linewidth=1.6,
+                linestyle=style,
+                color=colour,
+                patchA=shapes[parent],
+                patchB=shapes[child],
+                shrinkA=1,
+                shrinkB=2,
+            )
+            axes.add_patch(arrow)
+    handles = [
+        Line2D([], [], color=_GENERATIVE, label="generative p"),
+        Line2D([], [], color=_RECOGNITION, linestyle="dashed", label="recognition q"),
+        Patch(facecolor=_KNOWN, edgecolor="black", label="observed"),
+        Patch(facecolor="white", edgecolor="black", label="latent"),
+    ]
+    if "supervised" in roles.values():
+        handles.insert(3, Patch(facecolor="0.9", edgecolor="black", label="half filled: partly supervised"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    xs, ys = zip(*centres.values(), strict=True)
+    axes.set(xlim=(min(xs) - step / 2, max(xs) + step / 2), ylim=(min(ys) - 0.6, max(ys) + 0.6), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def _draw_variable(axes, name, role, centre, width):
+    """The shape of one variable, and its name."""
+    if role == "computed":
+        corner = (centre[0] - width / 2, centre[1] - 0.25)
+        shape = axes.add_patch(Rectangle(corner, width, 0.5, facecolor="white", edgecolor="black", zorder=3))
+    else:
+        colour = _KNOWN if role == "observed" else "white"
+        shape = axes.add_patch(Ellipse(centre, width, 0.7, facecolor=colour, edgecolor="black", zorder=3))
+    if role == "supervised":
+        half = Ellipse(centre, width, 0.7, facecolor=_KNOWN, edgecolor="none", zorder=4)
+        axes.add_patch(half)
+        half.set_clip_path(Rectangle((centre[0] - width, centre[1] - 1), width, 2, transform=axes.transData))
+        axes.add_patch(Ellipse(centre, width, 0.7, facecolor="none", edgecolor="black", zorder=5))
+    axes.text(*centre, name, ha="center", va="center", zorder=6)
+    return shape
+
+
+def _layers(roles, generative, recognition) -> dict[str, tuple[float, int]]:
+    """{name: (x, y)}: a row below its generative parents, observed ones last; each row centred."""
+    depth = dict.fromkeys(roles, 0)
+    for _ in roles:
+        for parent, child in generative:
+            depth[child] = max(depth[child], depth[parent] + 1)
+    in_generative = {name for edge in generative for name in edge}
+    for parent, child in recognition:  # what only the recognition model computes stands above what it reads
+        if roles[child] == "computed" and child not in in_generative:
+            depth[child] = max(0, depth[parent] - 1)
+    levels = {d: [name for name in roles if depth[name] == d] for d in sorted(set(depth.values()))}
+    return {
+        name: (i - (len(names) - 1) / 2 + 0.75 * (row % 2 if len(levels) > 2 else 0), -row)
+        for row, names in enumerate(levels.values())
+        for i, name in enumerate(names)
+    }
 
 
 def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:

@@ -1,4 +1,5 @@
 import os
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -6,15 +7,34 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis
 import keras
 
 import ssdgm_tf
 
+# Random graphs: the same in every run, so that a failure is one of the code; --vary-seed draws others.
+hypothesis.settings.register_profile(
+    "fixed", max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.register_profile("varied", parent=hypothesis.settings.get_profile("fixed"), derandomize=False)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--vary-seed", action="store_true", help="other random numbers in every run, as in TFP's tests")
+
+
+def pytest_configure(config):
+    hypothesis.settings.load_profile("varied" if config.getoption("--vary-seed") else "fixed")
+
 
 @pytest.fixture(autouse=True)
-def fixed_seed():
-    """Every test starts from the same random state, whatever ran before it."""
-    keras.utils.set_random_seed(17)
+def random_seed(request):
+    """Every test starts from the same random state, whatever ran before it; with --vary-seed from a printed one."""
+    seed = secrets.randbelow(2**31) if request.config.getoption("--vary-seed") else 17
+    if seed != 17:
+        print(f"random seed {seed}")
+    keras.utils.set_random_seed(seed)
+    return seed
 
 
 @pytest.fixture(scope="session")

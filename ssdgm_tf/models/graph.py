@@ -120,6 +120,11 @@ class Graph:
                 raise ValueError(
                     f"What is inferred must be generated. Received: {name!r} has no node in the generative model"
                 )
+            if isinstance(node, Node) and not node.parents and node.prior is None:
+                raise ValueError(
+                    "A root of the recognition model needs parameters, prior='learned' or numbers. "
+                    f"Received: {name!r} has no parents and prior=None"
+                )
             if isinstance(node, Deterministic) and name in self.generative:
                 raise ValueError(f"A deterministic node belongs to one of the two models. Received: {name!r} in both")
 

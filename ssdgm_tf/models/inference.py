@@ -238,11 +238,9 @@ class Inference:
 
     def _expanded(self, node, parents, values):
         """The distribution of a recognition node; of a root, one per example."""
-        q = node.distribution(parents)
         if node.parents:
-            return q
-        size = tf.shape(values[self.graph.observed[0]])[0]
-        return trace.tfd.BatchBroadcast(q, [size])
+            return node.distribution(parents)
+        return node.root_distribution([tf.shape(values[self.graph.observed[0]])[0]])
 
     def _decode(self, points) -> dict:
         """{name: mean of each observed variable} at the values of all others, [B, *event]."""

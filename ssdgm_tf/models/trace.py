@@ -242,7 +242,7 @@ class _Pass:
             self.sites[name] = Site(self.values[name], True, q, log_q)
             return
         if not node.parents:
-            q = tfd.BatchBroadcast(q, [*[1] * (len(self.states) + 1), self._batch_size()])
+            q = node.root_distribution([*[1] * (len(self.states) + 1), self._batch_size()])
         estimator = self.estimators[name]
         axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, has_samples=sizes[-1] > 1)
         seed = tf.random.experimental.stateless_fold_in(self.seed, self.graph.order_q.index(name))

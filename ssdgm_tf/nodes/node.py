@@ -198,7 +198,7 @@ class Node(NodeWithParents):
             training: as of `distribution`.
         """
         if not self.parents:
-            return self._root_distribution(), None
+            return self.root_distribution(), None
         features = self.features(values, training)
         flat = _flatten(features, len(self.feature_shape))
         baseline = None if self.baseline is None else self.baseline(tf.stop_gradient(flat))[..., 0]
@@ -209,12 +209,16 @@ class Node(NodeWithParents):
         parameters = tf.concat([_flatten(part, len(self.event_shape)) for part in parts], axis=-1)
         return self.head.make_distribution(parameters), baseline
 
-    def _root_distribution(self):
-        if isinstance(self.prior, tuple):
-            return self.head.make_distribution(tf.constant(self.prior, self.head.density_dtype))
-        if self.is_learned_root:
-            return self.head.make_distribution(tf.cast(self.root, self.head.density_dtype))
-        return self.head.make_prior()
+    def root_distribution(self, batch_shape: Sequence[int] = ()) -> tfd.Distribution:
+        """The distribution of a root, the same for all of `batch_shape`; the standard prior has no batch axes.
+
+        Args:
+            batch_shape: the axes.
+        """
+        if not self.is_learned_root and self.prior is None:
+            return self.head.make_prior()
+        parameters = tf.cast(self.root if self.is_learned_root else self.prior, self.head.density_dtype)
+        return self.head.make_distribution(tf.broadcast_to(parameters, [*batch_shape, self.head.num_parameters]))
 
     def get_config(self):
         return {

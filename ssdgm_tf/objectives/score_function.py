@@ -18,7 +18,7 @@ def score_surrogate(
         grad E[f] = E[ grad f + (f - b) grad log q ]                    Williams 1992
 
     b is, in this order: the baseline given; the mean of f over listed states, which no draw touches; the mean of f over the
-    other samples (Mnih and Rezende 2016), 0 where S = 1. Any b that does not depend on the draw leaves the gradient unbiased.
+    other samples (Mnih and Rezende 2016), 0 where S = 1. A b that does not depend on the draw leaves the gradient unbiased.
 
     Args:
         log_ratio: as of the bound, nats, [K, S, B].
