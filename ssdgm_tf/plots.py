@@ -78,13 +78,16 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
     axes = figure.subplots()
     step = width + 0.9
     centres = {name: (step * x, 1.25 * y) for name, (x, y) in positions.items()}
-    shapes = {}
+    shapes, top = {}, 0.6
     for name, role in roles.items():
         shapes[name] = _draw_variable(axes, name, role, centres[name], width)
     for edges, colour, style in ((generative, _GENERATIVE, "solid"), (recognition, _RECOGNITION, "dashed")):
         for parent, child in edges:
             (x0, y0), (x1, y1) = positions[parent], positions[child]
-            bend = 0.12 if y0 != y1 or abs(x1 - x0) < 1.5 else 0.35 * np.sign(x0 - x1)  # over what stands between
+            bend = -0.12 if edges is recognition and (parent, child) in generative else 0.12
+            if y0 == y1 and abs(x1 - x0) > 1.5:  # over what stands between
+                bend = 0.35 * np.sign(x0 - x1)
+                top = max(top, 0.175 * step * abs(x1 - x0))
             arrow = FancyArrowPatch(
                 centres[parent],
                 centres[child],
@@ -110,7 +113,7 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
         handles.insert(3, Patch(facecolor="0.9", edgecolor="black", label="half filled: partly supervised"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     xs, ys = zip(*centres.values(), strict=True)
-    axes.set(xlim=(min(xs) - step / 2, max(xs) + step / 2), ylim=(min(ys) - 0.6, max(ys) + 0.6), aspect="equal")
+    axes.set(xlim=(min(xs) - step / 2, max(xs) + step / 2), ylim=(min(ys) - 0.6, max(ys) + top), aspect="equal")
     axes.axis("off")
     return figure
 

@@ -178,6 +178,8 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
 
         roles = {name: "observed" for name in self.graph.observed}
         roles |= {name: "supervised" for name in self.graph.supervised} | {name: "latent" for name in self.graph.latent}
+        computed = [name for name, node in (self.generative | self.recognition).items() if isinstance(node, Deterministic)]
+        roles |= dict.fromkeys(computed, "computed")
         edges = (
             [(parent, name) for name, node in nodes.items() for parent in node.parents]
             for nodes in (self.generative, self.recognition)

@@ -15,28 +15,31 @@ from ssdgm_tf.nodes.estimators import Draw, Estimator
 #: Kinds of variable: number of states, or None for a real one.
 KINDS = {"class2": 2, "class3": 3, "bit": 2, "real": None}
 _NUM_POINTS = 5
-_POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(_NUM_POINTS)
-_LOG_WEIGHTS = np.log(_WEIGHTS / _WEIGHTS.sum())
 
 
 @keras.saving.register_keras_serializable(package="tests")
 class Quadrature(Estimator):
-    """A Gaussian variable at Gauss-Hermite points: an expectation without noise, which makes every bound a finite sum."""
+    """A Gaussian variable of one element at Gauss-Hermite points: an expectation without noise, a finite sum."""
 
     name = "quadrature"
     has_states = True
 
+    def __init__(self, num_points=_NUM_POINTS):
+        self.num_points = num_points
+        self.points, weights = np.polynomial.hermite_e.hermegauss(num_points)
+        self.log_weights = np.log(weights / weights.sum())
+
     def num_states(self, head):
-        return _NUM_POINTS
+        return self.num_points
 
     def draw(self, head, q, axes, seed, step):
         shape = [1] * (axes.num_state_axes + 2)
-        shape[axes.state_axis] = _NUM_POINTS
-        points = tf.reshape(tf.constant(_POINTS, q.dtype), [*shape, 1])
+        shape[axes.state_axis] = self.num_points
+        points = tf.reshape(tf.constant(self.points, q.dtype), [*shape, 1])
         value = q.mean() + q.stddev() * points
         if axes.num_samples > 1 and not axes.has_samples:
             value = tf.repeat(value, axes.num_samples, axis=axes.num_state_axes)
-        log_weight = tf.zeros_like(value[..., 0]) + tf.reshape(tf.constant(_LOG_WEIGHTS, q.dtype), shape)
+        log_weight = tf.zeros_like(value[..., 0]) + tf.reshape(tf.constant(self.log_weights, q.dtype), shape)
         return Draw(value, log_weight=log_weight)
 
 
@@ -104,7 +107,10 @@ def points(node, parents):
             else (np.concatenate(parents) @ np.asarray(head.projection.kernel) + np.asarray(head.projection.bias))
         )
         scale = _softplus(raw[1] + math.log(math.e - 1)) + 1e-4
-        return [(np.array([raw[0] + scale * x]), w) for x, w in zip(_POINTS, _LOG_WEIGHTS, strict=True)]
+        return [
+            (np.array([raw[0] + scale * x]), w)
+            for x, w in zip(node.estimator.points, node.estimator.log_weights, strict=True)
+        ]
     states = [np.array([0.0]), np.array([1.0])] if type(head).__name__ == "BernoulliNode" else list(np.eye(head.num_classes))
     return [(state, log_density(node, parents, state)) for state in states]
 
