@@ -95,6 +95,9 @@ class Graph:
         return found
 
     def _check_names(self):
+        for name, node in [*self.generative.items(), *self.recognition.items()]:
+            if not isinstance(node, Node | Deterministic):
+                raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
         for name in self.observed:
             if not isinstance(self.generative.get(name), Node):
                 raise ValueError(
@@ -107,9 +110,6 @@ class Graph:
                 raise ValueError(f"A variable is observed or supervised, not both. Received: {name!r}")
             if not isinstance(self.recognition.get(name), Node):
                 raise ValueError(f"A supervised variable needs a node in the recognition model. Received: {name!r} has none")
-        for name, node in (self.generative | self.recognition).items():
-            if not isinstance(node, Node | Deterministic):
-                raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
         for name in self.generative:
             if isinstance(self.generative[name], Node) and name not in (*self.observed, *self.recognition):
                 raise ValueError(

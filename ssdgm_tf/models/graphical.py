@@ -13,7 +13,8 @@ from ssdgm_tf.models.data_format import DataFormat
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.graph import Graph
 from ssdgm_tf.models.inference import Inference, check_num_samples
-from ssdgm_tf.nodes import Deterministic, Node
+from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
+from ssdgm_tf.nodes.serialization import from_parts
 
 # Predictions are a function of x alone: the draws of latent parents have a seed of their own.
 _PREDICTION_SEED = (20_170_601, 400)
@@ -107,6 +108,16 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
             return {name: tf.cast(one_pass.mean(name), tf.float32) for name in names}
         found = {name: self._prediction(name, one_pass) for name in names}
         return found if len(found) > 1 else next(iter(found.values()))
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        for name, estimator in self.graph.estimators.items():
+            learned = isinstance(estimator, ScoreFunction) and estimator.baseline == "learned"
+            if learned and self.unlabelled_bound == "importance_weighted":
+                raise ValueError(
+                    "A learned baseline serves the evidence lower bound: with importance_weighted use leave_one_out. "
+                    f"Received: {estimator} for {name!r}"
+                )
 
     @property
     def labelled_bound_in_use(self) -> str:
@@ -241,17 +252,16 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
     def get_config(self):
         return {
             **self.common_config(),
-            "generative": keras.saving.serialize_keras_object(self.graph.generative),
-            "recognition": keras.saving.serialize_keras_object(self.graph.recognition),
+            "generative": self.graph.generative,
+            "recognition": self.graph.recognition,
             "observed": self.graph.observed,
             "supervised": self.graph.supervised,
         }
 
     @classmethod
     def from_config(cls, config):
-        graphs = [name for name in ("generative", "recognition") if name in config]  # a subclass may make its own
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in graphs}
-        return cls(**{**config, **parts})
+        graphs = tuple(name for name in ("generative", "recognition") if name in config)  # a subclass may make its own
+        return cls(**from_parts(config, graphs))
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -63,7 +63,11 @@ class Inference:
             The observed variables, [N, *event_shape].
         """
         x, given = self._inference_input(x, y, any_variable=True)
-        return self._observed(self._in_batches(lambda x, given, _: self._decode(self._means(x, given)[1]), x, given))
+
+        def reconstruct(x, given, _):
+            return self._decode(self._means(x, given)[1], self._held_values(x))
+
+        return self._observed(self._in_batches(reconstruct, x, given))
 
     def analogies(self, x, y=None, vary: dict | None = None):
         """Each example with some variables varied and the rest of what `encode` makes of it held.
@@ -88,7 +92,8 @@ class Inference:
             size = len(next(iter(points.values())))
             held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
             varied = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in vary.items()}
-            images = self._decode(held | varied)
+            x = {name: tf.repeat(value, num_values, axis=0) for name, value in self._held_values(x).items()}
+            images = self._decode(held | varied, x)
             return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
 
         return self._observed(self._in_batches(analogies, x, given, rows=num_values))
@@ -96,8 +101,10 @@ class Inference:
     def generate(self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None):
         """Examples from the generative model: the mean of the observed variables, what is not given drawn.
 
+        An observed variable that others depend on is drawn too, or given.
+
         Args:
-            given: {name: array [N, ...]} of any variables that are not observed.
+            given: {name: array [N, ...]} of any variables.
             num_samples: N where nothing is given.
             seed: integer; the same seed gives the same examples. None for the model's own stream.
 
@@ -110,6 +117,7 @@ class Inference:
         self._require_built()
         arrays, size = self._generation_input(given or {}, num_samples)
         values, key = {}, self._seed(seed)
+        has_children = {parent for node in self.generative.values() for parent in node.parents}
         for index, name in enumerate(self.graph.order_p):
             node = self.generative[name]
             parents = [values[parent] for parent in node.parents]
@@ -117,7 +125,7 @@ class Inference:
                 values[name] = arrays[name]
             elif isinstance(node, Deterministic):
                 values[name] = node.value(parents)
-            elif name in self.graph.observed:
+            elif name in self.graph.observed and name not in has_children:
                 values[name] = self._mean(node, parents)
             else:
                 draw_seed = tf.random.experimental.stateless_fold_in(key, index)
@@ -242,15 +250,21 @@ class Inference:
             return node.distribution(parents)
         return node.root_distribution([tf.shape(values[self.graph.observed[0]])[0]])
 
-    def _decode(self, points) -> dict:
-        """{name: mean of each observed variable} at the values of all others, [B, *event]."""
-        values = dict(points)
+    def _decode(self, points, x) -> dict:
+        """{name: mean of each observed variable}, its parents at `points`, observed ones at `x`; [B, *event]."""
+        values, means = {**points, **x}, {}
         for name in self.graph.order_p:
             node = self.generative[name]
-            if name not in values:
-                parents = [values[parent] for parent in node.parents]
-                values[name] = node.value(parents) if isinstance(node, Deterministic) else self._mean(node, parents)
-        return {name: values[name] for name in self.graph.observed}
+            parents = [values[parent] for parent in node.parents]
+            if isinstance(node, Deterministic):
+                values[name] = node.value(parents)
+            elif name in self.graph.observed:
+                means[name] = tf.broadcast_to(self._mean(node, parents), tf.shape(values[name]))
+        return means
+
+    def _held_values(self, x) -> dict:
+        """{name: value [B, *event]} of the observed variables."""
+        return {name: held.value for name, held in self.data_format.held(x).items()}
 
     def _mean(self, node, parents):
         return node.head.mean(node.distribution(parents))
@@ -282,20 +296,21 @@ class Inference:
 
     def _generation_input(self, given, num_samples) -> tuple[dict, int]:
         """{name: tensor} of what is given, classes one-hot, and the number of examples."""
-        inferred = self._given_format
-        if (unknown := sorted(set(given) - set(self.graph.inferred))) or not (given or num_samples):
+        heads = self.data_format.observed | self._given_format.supervised
+        variables = DataFormat({}, heads)
+        if (unknown := sorted(set(given) - set(heads))) or not (given or num_samples):
             received = f"given={sorted(given)}" if unknown else "neither values nor num_samples"
-            raise ValueError(f"generate takes values of {sorted(self.graph.inferred)}, or num_samples. Received: {received}")
+            raise ValueError(f"generate takes values of {sorted(heads)}, or num_samples. Received: {received}")
         sizes = {name: len(value) for name, value in given.items()} | ({"num_samples": num_samples} if num_samples else {})
         if len(set(sizes.values())) > 1:
             raise ValueError(f"generate takes as many values of each variable. Received: {sizes}")
         size = next(iter(sizes.values()))
-        arrays = inferred.y(given, size)
-        known = inferred.is_known(arrays)
+        arrays = variables.y(given, size)
+        known = variables.is_known(arrays)
         for name in given:
             if not np.all(known[name]):
                 raise ValueError(f"generate needs a value of {name!r} per example. Received: one that is not known")
-        return {name: inferred.event(inferred.supervised[name], arrays[name]) for name in given}, size
+        return {name: variables.event(heads[name], arrays[name]) for name in given}, size
 
     def _varied(self, vary) -> dict:
         """{name: tensor [V, *event]} of what analogies vary."""

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from ssdgm_tf import layers
 from ssdgm_tf.nodes import estimators
+from ssdgm_tf.nodes.serialization import from_parts
 
 tfd = tfp.distributions
 
@@ -94,15 +95,15 @@ class NodeWithParents(keras.layers.Layer):
         return {
             **super().get_config(),
             "parents": self.parents,
-            "network": keras.saving.serialize_keras_object(self.network),
+            "network": self.network,
         }
 
     @classmethod
     def from_config(cls, config):
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in cls._serialized}
-        return cls(**{**config, **parts})
+        return cls(**from_parts(config, cls._parts))
 
-    _serialized: tuple[str, ...] = ("network",)
+    #: The fields of the config that hold objects.
+    _parts: tuple[str, ...] = ("network",)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -130,7 +131,7 @@ class Node(NodeWithParents):
         ValueError: a parent twice, a network without parents, a prior beside parents, or a prior of another length.
     """
 
-    _serialized = ("head", "network", "estimator")
+    _parts = ("head", "network", "estimator")
 
     def __init__(
         self,
@@ -176,6 +177,9 @@ class Node(NodeWithParents):
             self.root = self.add_weight(shape=(self.head.num_parameters,), initializer="zeros", name="parameters")
         elif self.parents and not self.gives_parameters and not self.head.built:
             self.head.build((None, math.prod(self.feature_shape)))
+        for part in (self, self.head, self.network):
+            if part is not None and not part.trainable:
+                part.trainable = False  # of a file: now that there are weights, freeze them too
         self.baseline = None
         if self.parents and getattr(self.estimator, "baseline", None) == "learned":
             self.baseline = keras.layers.Dense(1, dtype=self.head.density_dtype, name="baseline")
@@ -223,8 +227,8 @@ class Node(NodeWithParents):
     def get_config(self):
         return {
             **super().get_config(),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "estimator": keras.saving.serialize_keras_object(self.estimator),
+            "head": self.head,
+            "estimator": self.estimator,
             "prior": self.prior,
         }
 
@@ -290,11 +294,11 @@ class NodeMean(keras.layers.Layer):
         return (first[0], *self.node.event_shape)
 
     def get_config(self):
-        return {**super().get_config(), "node": keras.saving.serialize_keras_object(self.node)}
+        return {**super().get_config(), "node": self.node}
 
     @classmethod
     def from_config(cls, config):
-        return cls(**{**config, "node": keras.saving.deserialize_keras_object(config["node"])})
+        return cls(**from_parts(config, ("node",)))
 
 
 def _flatten(value: tf.Tensor, event_rank: int) -> tf.Tensor:
