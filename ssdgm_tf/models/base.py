@@ -165,8 +165,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        if config is None:
-            return None
+        if not self.compiled:
+            return config
         scale = self.objective_scale
         own = {
             "gamma": self.gamma,

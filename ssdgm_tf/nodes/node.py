@@ -179,7 +179,9 @@ class Node(NodeWithParents):
             self.head.build((None, math.prod(self.feature_shape)))
         for part in (self, self.head, self.network):
             if part is not None and not part.trainable:
-                part.trainable = False  # of a file: now that there are weights, freeze them too
+                # Read from a file before it had weights, which are to be frozen too; setting the same value does nothing.
+                part.trainable = True
+                part.trainable = False
         self.baseline = None
         if self.parents and getattr(self.estimator, "baseline", None) == "learned":
             self.baseline = keras.layers.Dense(1, dtype=self.head.density_dtype, name="baseline")
