@@ -442,7 +442,11 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def _require_built(self) -> None:
         if not self.built:
-            self.build()
+            names = ", ".join(repr(name) for name in self.data_format.observed)
+            raise ValueError(
+                f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
+                "Received: a model without weights."
+            )
 
 
 def _refuse_labels_beside_a_dataset(y) -> None:

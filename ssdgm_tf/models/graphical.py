@@ -69,20 +69,22 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         self.generative, self.recognition = dict(graph.generative), dict(graph.recognition)
         self.num_prediction_samples = num_prediction_samples
         self._make_random_state(seed)
+        shapes = {name: (None, *(head.event_shape or ())) for name, head in data_format.observed.items()}
+        if all(head.event_shape for head in data_format.observed.values()):
+            self.build(shapes if len(shapes) > 1 else next(iter(shapes.values())))
 
-    def build(self, input_shape=None):
-        """Builds every network, for the shapes of the observed variables where the nodes leave them open.
+    def build(self, input_shape):
+        """Builds every network. Needed only where a node leaves its shape to the data, and done by `fit` too.
 
         Args:
             input_shape: (None, *event_shape) of the observed variable, or {name: shape}.
         """
         if self.built:
             return
-        shapes = {} if input_shape is None else self.data_format.as_dict(input_shape)
+        shapes = self.data_format.as_dict(input_shape)
         for name, head in self.data_format.observed.items():
-            if head.event_shape is None and name in shapes:
+            if head.event_shape is None:
                 head.event_shape = tuple(shapes[name][1:])
-        self._check_event_shapes(shapes)
         events = {name: head.event_shape for name, head in self.data_format.observed.items()}
         for order, nodes in ((self.graph.order_q, self.recognition), (self.graph.order_p, self.generative)):
             for name in order:
@@ -228,18 +230,6 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
     def _seed(self, seed: int | None = None):
         """A TFP seed: of the integer given, or the next of the model's own stream."""
         return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
-
-    def _check_event_shapes(self, shapes) -> None:
-        for name, head in self.data_format.observed.items():
-            if head.event_shape is None:
-                raise ValueError(
-                    f"{type(self).__name__} takes the shape of {name!r} from fit() or build(): call one first. "
-                    "Received: a model without weights."
-                )
-            if name in shapes and tuple(shapes[name][1:]) != head.event_shape and head.support != "classes":
-                raise ValueError(
-                    f"Values of {name!r} have the shape {head.event_shape} in the graph. Received: {tuple(shapes[name][1:])}"
-                )
 
     def common_config(self) -> dict:
         """The config of every graphical model; one with arguments of its own adds those, not its graph."""

@@ -42,6 +42,7 @@ class M2(GraphicalModel):
             "normal" with one fixed scale.
         likelihood_scale: the standard deviation of the "normal" likelihood.
         seed: integer seed of the draws of z.
+        dtype: of the networks and densities, such as "mixed_bfloat16".
     """
 
     def __init__(

@@ -140,8 +140,7 @@ class Trace:
     def stddev(self, name: str) -> tf.Tensor:
         """The standard deviation of each element of `mean`, what comes before it included, [B, *event]."""
         head, q = self.graph.recognition[name].head, self.sites[name].q
-        square = self._average(name, head.variance(q) + head.mean(q) ** 2)
-        return tf.sqrt(tf.maximum(square - self.mean(name) ** 2, 0.0))
+        return tf.sqrt(self._average(name, head.variance(q) + (head.mean(q) - self.mean(name)) ** 2))
 
     def _average(self, name, values) -> tf.Tensor:
         """Sum over states, by the weights of what comes before the variable, and mean over samples."""

@@ -59,6 +59,7 @@ class NodeWithParents(keras.layers.Layer):
 
     def features(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         """The network's output at the parents' values, [*leading, *feature_shape]."""
+        values = [tf.convert_to_tensor(value) for value in values]
         flat = [_flatten(value, len(shape)) for value, shape in zip(values, self.parent_shapes, strict=True)]
         if isinstance(self.network, layers.MLP):
             return self.network(flat[0] if len(flat) == 1 else flat, training=training)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ssdgm_tf import layers, models
+from ssdgm_tf import layers, models, nodes
 
 tfd = tfp.distributions
 
@@ -43,6 +43,35 @@ def triangular(parameters):
 def m2(**kwargs):
     model = models.M2(3, latent_dim=2, hidden_units=(8,), seed=1, **kwargs)
     model.build((None, 4, 3))
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
+def graphical_model(dtype=None, **kwargs):
+    """Two networks that share nothing, an estimator of states, and a convolutional decoder."""
+
+    def mlp():
+        return layers.MLP((8,), dtype=dtype)
+
+    decoder = keras.Sequential(
+        [
+            keras.Input((5,)),
+            keras.layers.Dense(12, dtype=dtype),
+            keras.layers.Reshape((4, 3, 1), dtype=dtype),
+            keras.layers.Conv2D(2, 3, padding="same", dtype=dtype),
+            keras.layers.Reshape((4, 6), dtype=dtype),
+        ]
+    )
+    p = {
+        "y": nodes.OneHotCategorical(3, dtype=dtype),
+        "z": nodes.Normal(2, dtype=dtype),
+        "x": nodes.Normal((4, 3), parents=("y", "z"), network=decoder, dtype=dtype),
+    }
+    q = {
+        "y": nodes.OneHotCategorical(3, parents="x", network=mlp(), estimator="top_k", dtype=dtype),
+        "z": nodes.Normal(2, parents=("x", "y"), network=mlp(), dtype=dtype),
+    }
+    model = models.GraphicalModel(p, q, observed="x", supervised="y", seed=1, dtype=dtype, **kwargs)
     model.compile(keras.optimizers.Adam(1e-2))
     return model
 
@@ -88,10 +117,21 @@ DESCRIPTORS = {
     "ContinuousBernoulliNode": Descriptor(
         lambda **kwargs: layers.ContinuousBernoulliNode((2, 3), seed=1, **kwargs), (5,), (2, 3), True
     ),
+    "CategoricalNode": Descriptor(
+        lambda **kwargs: layers.CategoricalNode((8, 8), num_classes=4, seed=1, **kwargs),
+        (5,),
+        (8, 8),
+        True,
+        has_gradient=False,
+    ),
+    "DiscretizedLogisticNode": Descriptor(
+        lambda **kwargs: layers.DiscretizedLogisticNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
+    ),
     "DistributionNode": Descriptor(
         lambda **kwargs: layers.DistributionNode(1, 3, triangular, seed=1, **kwargs), (5,), (1,), True
     ),
     "M2": Descriptor(m2, (4, 3), (3,), False),
+    "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.
 ABSTRACT = {"StochasticNode", "SemiSupervisedModel"}

@@ -69,7 +69,6 @@ class TestSupervision:
     def test_errors_count_only_what_is_known(self, data):
         x, y = data
         model = faces()
-        model.build()
         results = model.evaluate(x, y, verbose=0, return_dict=True, batch_size=SIZE)
         prediction = model.encode(x)
         known = y["who"] >= 0
@@ -162,7 +161,6 @@ class TestObjectives:
         x = {name: tf.constant(value) for name, value in data[0].items()}
         schedule = keras.optimizers.schedules.PolynomialDecay(0.0, decay_steps=10, end_learning_rate=1.0)
         model = faces(kl_weight=schedule)
-        model.build()
         seed = model.next_seed()
         for step, weight in ((0, 0.0), (5, 0.5), (10, 1.0), (50, 1.0)):
             model.step.assign(step)
@@ -174,7 +172,6 @@ class TestObjectives:
     def test_free_bits_stop_the_gradient_of_a_kl_below_them(self, data):
         x = {name: tf.constant(value) for name, value in data[0].items()}
         model = faces(free_bits=1e3)
-        model.build()
         weights = model.recognition["style"].head.projection.trainable_variables
         seed = model.next_seed()
 
@@ -302,7 +299,6 @@ def test_steps_per_execution_and_gradient_accumulation(data):
     np.testing.assert_allclose(*losses, rtol=1e-5)
     model = faces()
     model.compile(keras.optimizers.SGD(1e-3, gradient_accumulation_steps=2))
-    model.build()
     before = [w.numpy() for w in model.trainable_variables]
     model.fit(x, y, batch_size=22, epochs=1, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.trainable_variables, strict=True))
@@ -420,7 +416,6 @@ def test_a_trained_model_is_a_part_of_a_larger_one(frozen, data, tmp_path):
     weights = [*decoder.variables, *encoder.variables]
     before = [weight.numpy() for weight in weights]
     style = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
-    whole.build()
     np.testing.assert_allclose(p["patch"].value([tf.constant(style)]), part.generate({"z": style}), rtol=1e-5)
     whole.fit(x["image"], np.where(np.arange(SIZE) < 6, np.arange(SIZE) % 2, -1), epochs=3, verbose=0)
     changed = [not np.array_equal(a, b.numpy()) for a, b in zip(before, weights, strict=True)]

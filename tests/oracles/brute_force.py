@@ -71,7 +71,6 @@ def make_model(variables: dict[str, Variable], seed: int = 0) -> GraphicalModel:
     }
     roles = {role: [n for n, v in variables.items() if v.role == role] for role in ("observed", "supervised")}
     model = GraphicalModel(generative, recognition, **roles, dtype="float64", seed=1)
-    model.build()
     for weight in model.trainable_variables:
         weight.assign(generator.normal(size=weight.shape))
     model.compile("sgd")

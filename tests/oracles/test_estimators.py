@@ -32,7 +32,6 @@ def make(estimator, real=True, seed=0):
         generative["z"] = nodes.Normal(1, parents="y1", **kwargs)
         recognition["z"] = nodes.Normal(1, parents=("x", "y2"), estimator=Quadrature(3), **kwargs)
     model = GraphicalModel(generative, recognition, observed="x", dtype="float64", seed=seed)
-    model.build()
     generator = np.random.default_rng(4)
     names = sorted(weight.path for weight in model.trainable_variables)
     assert len(set(names)) == len(names)

@@ -26,7 +26,6 @@ def make(estimator=None):
         "y": nodes.OneHotCategorical(3, parents=("x", "z"), estimator="enumerate", dtype="float64"),
     }
     model = GraphicalModel(generative, recognition, observed="x", supervised="y", dtype="float64", seed=2)
-    model.build()
     generator = np.random.default_rng(3)
     for node in (generative["x"], recognition["z"], recognition["y"]):
         for weight in node.head.projection.trainable_variables:
@@ -105,7 +104,6 @@ def test_weights_are_constant_where_no_latent_comes_before_the_label():
         "z": nodes.Normal(1, parents=("x", "y"), dtype="float64"),
     }
     model = GraphicalModel(generative, recognition, observed="x", supervised="y", dtype="float64")
-    model.build()
     assert model.graph.weights_are_constant and model.labelled_bound_in_use == "conditional"
     one_pass = model._pass({"x": X}, {"y": Y}, complete=("y",), num_samples=7)
     log_w = one_pass.log_w()

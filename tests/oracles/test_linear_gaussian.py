@@ -49,7 +49,6 @@ def model():
         "b": nodes.Normal(1, parents=("x", "z1", "a"), **kwargs),
     }
     model = GraphicalModel(generative, recognition, observed="x", supervised="z1", dtype="float64", seed=1)
-    model.build()
     model.compile("sgd")
     set_linear(generative["a"], [A[:, :1]], [0.0], [S2])
     set_linear(generative["b"], [A[:, 1:]], [0.0], [S2])
