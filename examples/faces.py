@@ -19,6 +19,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 from ssdgm_tf import layers, models, nodes, plots
+from ssdgm_tf.trainers.environment import environment
 
 _DATA = flags.DEFINE_string("data", None, "the .npz file", required=True)
 _OUTPUT = flags.DEFINE_string("output", "runs/faces", "folder of the results and figures")
@@ -163,7 +164,7 @@ def main(_):
     train, test = load(_DATA.value, _LABELLED.value, _SEED.value)
     x, y = split(train)
     model = make_model(_SEED.value)
-    model.compile(keras.optimizers.Adam(1e-3), gamma=1.0, classification_weight=100.0)
+    model.compile(keras.optimizers.Adam(1e-3), gamma=1.0, classification_weight=300.0)
     start = time.monotonic()
     model.fit(
         x,
@@ -178,11 +179,11 @@ def main(_):
     seconds = time.monotonic() - start
     alone = make_model(_SEED.value)
     alone.compile(keras.optimizers.Adam(1e-3))
-    alone.build()
     fit_labels_alone(alone, train, int(model.step), 100, _SEED.value)
     results = {
         "labelled": _LABELLED.value,
         "seed": _SEED.value,
+        "environment": environment(),
         "epochs": _EPOCHS.value,
         "training_seconds": round(seconds),
         "test_images": len(test["identity"]),

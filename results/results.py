@@ -72,6 +72,28 @@ def digits(*labels: int) -> dict[str, list[dict]]:
     return {f"digits, {n} labels": load(f"m2_digits/preset_labels{n}_*.json") for n in labels}
 
 
+def faces_table() -> str:
+    """Identity and lighting errors of the faces example, mean and spread over draws of split and labels."""
+    runs = load("faces/*.json")
+    lines = [
+        f"Faces (`examples/faces.py`), {runs[0]['test_images']} test images, identity known for a tenth of the others and "
+        f"lighting for another tenth, {len(runs)} draws, {runs[0]['environment']['cpu_cores']} CPU cores, "
+        f"{statistics.mean(run['training_seconds'] for run in runs) / 60:.1f} minutes of training each:\n",
+        "| | identity error, % | lighting error, degrees |",
+        "|---|---|---|",
+    ]
+    titles = {
+        "graphical_model": "the whole model",
+        "labels_alone": "the same recognition networks, labels alone",
+        "nearest_neighbour": "nearest labelled neighbour",
+    }
+    for key, title in titles.items():
+        columns = [[run[key][name] for run in runs] for name in ("identity_error_percent", "lighting_degrees")]
+        cells = [f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}" for values in columns]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def curve() -> str:
     """Validation error by minute of the MNIST runs."""
     lines = []
@@ -99,7 +121,7 @@ def documents() -> dict[Path, str]:
         "# Results\n\nWritten by `python results/results.py` from the files beside it, one per run: config, versions and "
         "hardware, final figures, and metrics by epoch. Errors are of the test set, in percent, mean ± standard deviation "
         "over label draws (on the digits, over splits too).\n\n"
-        f"{error_table(digits(30, 100, 300, 1000) | kingma | mnist)}\n{curve()}"
+        f"{error_table(digits(30, 100, 300, 1000) | kingma | mnist)}\n{faces_table()}\n{curve()}"
     )
     return {
         RESULTS / "README.md": readme,

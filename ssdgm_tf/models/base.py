@@ -1,7 +1,6 @@
 """The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
 
 import abc
-import warnings
 
 import keras
 import numpy as np
@@ -10,7 +9,7 @@ import tensorflow as tf
 from ssdgm_tf import objectives
 from ssdgm_tf.models import bounds, checks, streams
 from ssdgm_tf.models.data_format import DataFormat
-from ssdgm_tf.models.metrics import ExpectedCalibrationError
+from ssdgm_tf.models.metrics import Monitor
 from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
@@ -47,19 +46,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self.complete = tuple(data_format.supervised) if len(data_format.supervised) == 1 else ()
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
-        self.loss_tracker = keras.metrics.Mean(name="loss")
-        self.means = [keras.metrics.Mean(name=name) for name in term_names]
-        several = len(data_format.supervised) > 1
-        prefixes = {name: f"{name}_" if several else "" for name in data_format.supervised}
-        #: The error of each supervised variable, and the calibration of each class.
-        self.errors = {
-            name: keras.metrics.Mean(name=prefixes[name] + head.error_name) for name, head in data_format.supervised.items()
-        }
-        self.calibration = {
-            name: ExpectedCalibrationError(name=prefixes[name] + "ece")
-            for name, head in data_format.supervised.items()
-            if head.support == "classes"
-        }
+        self.monitor = Monitor(data_format, term_names)
 
     @abc.abstractmethod
     def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict:
@@ -83,7 +70,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     @property
     def metrics(self):
-        return [self.loss_tracker, *self.means, *self.errors.values(), *self.calibration.values()]
+        return self.monitor.metrics
 
     def compile(
         self,
@@ -230,7 +217,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
             raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
         if isinstance(x, tf.data.Dataset):
-            _refuse_labels_beside_a_dataset(y)
+            checks.labels_beside_a_dataset(y)
             data = self._streams_of_dataset(x)
         else:
             data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
@@ -293,35 +280,36 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         self.step.assign_add(1)
-        self.loss_tracker.update_state(loss)
-        logs = self._log((labelled or {}) | (unlabelled or {}))
+        logs = self.monitor.add_loss(loss) | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         if labelled is not None:
-            logs |= self._log_errors(labelled["predictions"], data["labelled"][1])
+            logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
         return logs
 
     def test_step(self, data):
         x, y = data
         unlabelled = self.unlabelled_terms(x)
-        size = tf.shape(unlabelled["objective"])[0]
-        if not y:
-            self.loss_tracker.update_state(self._loss(None, unlabelled), sample_weight=size)
-            return self._log(unlabelled)
-        labelled = self.labelled_terms(x, y)
-        has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
-        mask = tf.cast(has_label, labelled["objective"].dtype)
-        self.loss_tracker.update_state(self._loss(labelled, unlabelled, mask), sample_weight=size)
-        logs = self._log(unlabelled) | self._log(labelled, mask, leave_out=unlabelled)
-        return logs | self._log_errors(unlabelled["predictions"], y) | self._log_calibration(unlabelled["predictions"], y)
+        labelled = mask = None
+        if y:
+            labelled = self.labelled_terms(x, y)
+            has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
+            mask = tf.cast(has_label, labelled["objective"].dtype)
+        logs = self.monitor.add_loss(self._loss(labelled, unlabelled, mask), tf.shape(unlabelled["objective"])[0])
+        logs |= self.monitor.add_terms(unlabelled)
+        if y:
+            only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
+            logs |= self.monitor.add_terms(only_labelled, mask)
+            logs |= self.monitor.add_errors(unlabelled["predictions"], y)
+            logs |= self.monitor.add_calibration(unlabelled["predictions"], y)
+        return logs
 
     def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
         """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
         data = streams.check_streams(dataset, self.data_format)
         first = next(iter(data.take(1)))
-        x = first["labelled"][0] if "labelled" in first else first["unlabelled"]
-        self._build_for(x)
-        sizes = [len(next(iter(x.values()))) for x in (first.get("unlabelled"), first.get("labelled", (None,))[0]) if x]
+        parts = {"unlabelled": first.get("unlabelled"), "labelled": first["labelled"][0] if "labelled" in first else None}
+        self._build_for(next(x for x in parts.values() if x is not None))
         self._set_complete(tuple(self.data_format.supervised) if len(self.data_format.supervised) == 1 else ())
-        sizes = (sizes[0] if "unlabelled" in first else 0), (sizes[-1] if "labelled" in first else 0)
+        sizes = [0 if x is None else len(next(iter(x.values()))) for x in parts.values()]
         self._set_objective_scale(*(self.data_sizes or sizes))
         return data
 
@@ -330,7 +318,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         x, y = self._checked_pair(x, y)
         size = len(next(iter(x.values())))
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
-        self._warn_of_supervision(y, is_labelled)
+        checks.supervision(self.data_format.classes, y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
         data, steps = streams.two_streams(
             x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
@@ -341,15 +329,6 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         num_labelled = int(np.sum(is_labelled))
         self._set_objective_scale(size - num_labelled, num_labelled)
         return data, steps
-
-    def _warn_of_supervision(self, y, is_labelled) -> None:
-        for name, head in self.data_format.supervised.items():
-            if head.support == "classes":
-                checks.supervision(name, y[name], head.num_classes)
-        if is_labelled.all():
-            warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=4)
-        elif self.data_format.supervised and not is_labelled.any():
-            warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=4)
 
     def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:
         """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
@@ -366,33 +345,6 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         return -objectives.total_objective(
             unlabelled["objective"], supervised, scale.gamma, scale.num_unlabelled, scale.num_labelled
         )
-
-    def _log(self, terms, mask=None, leave_out=()) -> dict[str, tf.Tensor]:
-        """Adds this batch's terms to their means."""
-        logs = {"loss": self.loss_tracker.result()}
-        for mean in self.means:
-            if mean.name in terms and mean.name not in leave_out:
-                mean.update_state(terms[mean.name], sample_weight=mask)
-                logs[mean.name] = mean.result()
-        return logs
-
-    def _log_errors(self, predictions, y) -> dict[str, tf.Tensor]:
-        """Adds the error of each supervised variable where it is known."""
-        logs = {}
-        for name, metric in self.errors.items():
-            head, known = self.data_format.supervised[name], self.data_format.is_known(y)[name]
-            error = head.error(predictions[name], self.data_format.event(head, y[name]))
-            metric.update_state(error, sample_weight=tf.cast(known, error.dtype))
-            logs[metric.name] = metric.result()
-        return logs
-
-    def _log_calibration(self, predictions, y) -> dict[str, tf.Tensor]:
-        logs = {}
-        for name, metric in self.calibration.items():
-            known = tf.cast(self.data_format.is_known(y)[name], predictions[name].dtype)
-            metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=known)
-            logs[metric.name] = metric.result()
-        return logs
 
     def _set_complete(self, names: tuple[str, ...]) -> None:
         """Which supervised variables every labelled example has; a constant of the compiled step."""
@@ -427,7 +379,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     def _evaluation_input(self, x, y=None) -> tuple:
         """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
         if isinstance(x, tf.data.Dataset):
-            _refuse_labels_beside_a_dataset(y)
+            checks.labels_beside_a_dataset(y)
             data = streams.check_pairs(x, self.data_format)
             self._build_for(next(iter(data.take(1)))[0])
             return data, None
@@ -447,10 +399,3 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
                 "Received: a model without weights."
             )
-
-
-def _refuse_labels_beside_a_dataset(y) -> None:
-    if y is not None:
-        raise ValueError(
-            f"y must be None where x is a tf.data.Dataset, which holds the labels. Received: y={type(y).__name__}"
-        )

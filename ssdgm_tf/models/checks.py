@@ -104,17 +104,34 @@ def labels(name: str, y, num_classes: int, num_examples: int, missing: bool = Tr
     return y.astype(np.int32)
 
 
-def supervision(name: str, y: np.ndarray, num_classes: int) -> None:
-    """Warns of classes without a labelled example.
+def supervision(num_classes: dict[str, int], y: dict[str, np.ndarray], is_labelled: np.ndarray) -> None:
+    """Warns of classes without a labelled example, and of data that are all labelled or not at all.
 
     Args:
-        name: of the variable.
-        y: its labels [N], already checked.
-        num_classes: number of classes.
+        num_classes: {name: number of classes} of the supervised classes.
+        y: {name: labels [N]}, already checked.
+        is_labelled: bool [N].
     """
-    missing = sorted(set(range(num_classes)) - set(np.unique(y).tolist()))
-    if missing and np.any(y != UNLABELLED):
-        warnings.warn(
-            f"No labelled example of class {missing} of {name}: what such a class stands for is left to chance.",
-            stacklevel=5,
+    for name, size in num_classes.items():
+        missing = sorted(set(range(size)) - set(np.unique(y[name]).tolist()))
+        if missing and np.any(y[name] != UNLABELLED):
+            warnings.warn(
+                f"No labelled example of class {missing} of {name}: what such a class stands for is left to chance.",
+                stacklevel=4,
+            )
+    if is_labelled.all():
+        warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=4)
+    elif y and not is_labelled.any():
+        warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=4)
+
+
+def labels_beside_a_dataset(y) -> None:
+    """Refuses labels beside a dataset, which holds them.
+
+    Raises:
+        ValueError: `y` is not None.
+    """
+    if y is not None:
+        raise ValueError(
+            f"y must be None where x is a tf.data.Dataset, which holds the labels. Received: y={type(y).__name__}"
         )

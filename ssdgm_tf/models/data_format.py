@@ -79,6 +79,11 @@ class DataFormat:
         """The dtype of densities."""
         return next(iter(self.observed.values())).density_dtype
 
+    @property
+    def classes(self) -> dict[str, int]:
+        """{name: number of classes} of the supervised classes."""
+        return {name: head.num_classes for name, head in self.supervised.items() if head.support == "classes"}
+
     def is_known(self, y: Mapping) -> dict:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""
         return {name: self._is_known(name, y[name]) for name in self.supervised}

@@ -1,7 +1,9 @@
-"""Metrics that Keras lacks."""
+"""Metrics that Keras lacks, and those of a model by name."""
 
 import keras
 import tensorflow as tf
+
+from ssdgm_tf.models.data_format import DataFormat
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -38,3 +40,58 @@ class ExpectedCalibrationError(keras.metrics.Metric):
 
     def get_config(self):
         return {**super().get_config(), "num_bins": self.num_bins}
+
+
+class Monitor:
+    """The metrics of a model: means of its terms, errors and calibration of its supervised variables.
+
+    Metrics of several supervised variables carry the variable's name in front.
+
+    Args:
+        data_format: the observed and supervised variables.
+        term_names: names of the terms.
+    """
+
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]):
+        self.data_format = data_format
+        self.loss = keras.metrics.Mean(name="loss")
+        self.means = [keras.metrics.Mean(name=name) for name in term_names]
+        heads = data_format.supervised
+        prefixes = {name: f"{name}_" if len(heads) > 1 else "" for name in heads}
+        self.errors = {name: keras.metrics.Mean(name=prefixes[name] + head.error_name) for name, head in heads.items()}
+        classes = [name for name, head in heads.items() if head.support == "classes"]
+        self.calibration = {name: ExpectedCalibrationError(name=prefixes[name] + "ece") for name in classes}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All of them."""
+        return [self.loss, *self.means, *self.errors.values(), *self.calibration.values()]
+
+    def add_loss(self, loss: tf.Tensor, weight: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Counts a batch's loss; returns {name: mean so far}, as the other methods do."""
+        self.loss.update_state(loss, sample_weight=weight)
+        return {"loss": self.loss.result()}
+
+    def add_terms(self, terms: dict[str, tf.Tensor], mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Counts a batch's terms, [B] each, where `mask` [B] is not 0."""
+        means = [mean for mean in self.means if mean.name in terms]
+        for mean in means:
+            mean.update_state(terms[mean.name], sample_weight=mask)
+        return {mean.name: mean.result() for mean in means}
+
+    def add_errors(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Counts the error of each supervised variable where it is known."""
+        known = self.data_format.is_known(y)
+        for name, metric in self.errors.items():
+            head = self.data_format.supervised[name]
+            error = head.error(predictions[name], self.data_format.event(head, y[name]))
+            metric.update_state(error, sample_weight=tf.cast(known[name], error.dtype))
+        return {metric.name: metric.result() for metric in self.errors.values()}
+
+    def add_calibration(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Counts the calibration of each supervised class where it is known."""
+        known = self.data_format.is_known(y)
+        for name, metric in self.calibration.items():
+            mask = tf.cast(known[name], predictions[name].dtype)
+            metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=mask)
+        return {metric.name: metric.result() for metric in self.calibration.values()}
