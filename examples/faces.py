@@ -90,7 +90,7 @@ def fit_labels_alone(model: models.GraphicalModel, train: dict, num_steps: int, 
     @tf.function(reduce_retracing=True)
     def step(x, y):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(model.labelled_terms(x, y, training=True)["classification_loss"])
+            loss = tf.reduce_mean(model.labelled_terms(x, y, complete=(), training=True)["classification_loss"])
         weights = [weight for node in model.recognition.values() for weight in node.trainable_variables]
         pairs = zip(tape.gradient(loss, weights), weights, strict=True)
         optimizer.apply_gradients([(gradient, weight) for gradient, weight in pairs if gradient is not None])

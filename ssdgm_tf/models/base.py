@@ -43,7 +43,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
         self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
         #: Supervised variables that every labelled example of the training data has.
-        self.complete = tuple(data_format.supervised) if len(data_format.supervised) == 1 else ()
+        self.complete = data_format.always_complete
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.monitor = Monitor(data_format, term_names)
@@ -57,8 +57,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """
 
     @abc.abstractmethod
-    def labelled_terms(self, x: dict[str, tf.Tensor], y: dict[str, tf.Tensor], training: bool = False) -> dict:
-        """What a step needs of examples with labels, some possibly missing where several variables are supervised.
+    def labelled_terms(self, x: dict, y: dict, complete: tuple[str, ...], training: bool = False) -> dict:
+        """What a step needs of examples with labels; those of variables that are not `complete` may be missing.
 
         `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each [B],
         nats, and `predictions` {name: [B, *event]} of the supervised variables.
@@ -272,7 +272,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         labelled = unlabelled = None
         with tf.GradientTape() as tape:
             if "labelled" in data:
-                labelled = self.labelled_terms(*data["labelled"], training=True)
+                labelled = self.labelled_terms(*data["labelled"], self.complete, training=True)
             if "unlabelled" in data:
                 unlabelled = self.unlabelled_terms(data["unlabelled"], training=True)
             loss = self._loss(labelled, unlabelled)
@@ -290,7 +290,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         unlabelled = self.unlabelled_terms(x)
         labelled = mask = None
         if y:
-            labelled = self.labelled_terms(x, y)
+            labelled = self.labelled_terms(x, y, self.data_format.always_complete)
             has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
             mask = tf.cast(has_label, labelled["objective"].dtype)
         logs = self.monitor.add_loss(self._loss(labelled, unlabelled, mask), tf.shape(unlabelled["objective"])[0])
@@ -308,7 +308,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         first = next(iter(data.take(1)))
         parts = {"unlabelled": first.get("unlabelled"), "labelled": first["labelled"][0] if "labelled" in first else None}
         self._build_for(next(x for x in parts.values() if x is not None))
-        self._set_complete(tuple(self.data_format.supervised) if len(self.data_format.supervised) == 1 else ())
+        self._set_complete(self.data_format.always_complete)
         sizes = [0 if x is None else len(next(iter(x.values()))) for x in parts.values()]
         self._set_objective_scale(*(self.data_sizes or sizes))
         return data
@@ -326,8 +326,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self._build_for(x)
         known = self.data_format.is_known(y)
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
-        num_labelled = int(np.sum(is_labelled))
-        self._set_objective_scale(size - num_labelled, num_labelled)
+        self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return data, steps
 
     def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:

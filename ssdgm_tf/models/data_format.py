@@ -80,6 +80,11 @@ class DataFormat:
         return next(iter(self.observed.values())).density_dtype
 
     @property
+    def always_complete(self) -> tuple[str, ...]:
+        """Supervised variables that every labelled example has whatever the data: an only one."""
+        return tuple(self.supervised) if len(self.supervised) == 1 else ()
+
+    @property
     def classes(self) -> dict[str, int]:
         """{name: number of classes} of the supervised classes."""
         return {name: head.num_classes for name, head in self.supervised.items() if head.support == "classes"}

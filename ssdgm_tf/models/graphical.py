@@ -88,7 +88,13 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         events = {name: head.event_shape for name, head in self.data_format.observed.items()}
         for order, nodes in ((self.graph.order_q, self.recognition), (self.graph.order_p, self.generative)):
             for name in order:
-                nodes[name].build([events[parent] for parent in nodes[name].parents])
+                shapes = {parent: events[parent] for parent in nodes[name].parents}
+                try:
+                    nodes[name].build(list(shapes.values()))
+                except Exception as error:  # whatever a network of the user's raises
+                    raise ValueError(
+                        f"The network of {name!r} must take the values of its parents, of shapes {shapes}. Received: {error}"
+                    ) from error
                 events[name] = nodes[name].event_shape
         self.built = True
 
@@ -136,8 +142,8 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
             "objective": result.warmed + result.surrogate,
         }
 
-    def labelled_terms(self, x, y, training=False):
-        one_pass = self._pass(x, y, self.complete, training=training)
+    def labelled_terms(self, x, y, complete, training=False):
+        one_pass = self._pass(x, y, complete, training=training)
         result = self._bound_of(one_pass, self.labelled_bound_in_use)
         return self._terms(result, one_pass) | {
             "bound_labelled": result.bound,

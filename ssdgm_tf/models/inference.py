@@ -330,7 +330,8 @@ class Inference:
         size = len(next(iter(x.values())))
         batch_size = max(1, min(1000, _MAX_ROWS // (rows * self.graph.num_states)))
         parts = []
-        for index, start in enumerate(range(0, size, batch_size)):
+        starts = range(0, size, batch_size)
+        for index, start in enumerate(tqdm(starts, desc="batches", delay=2, leave=False)):
             batch = keras.tree.map_structure(lambda array, s=start: array[s : s + batch_size], (x, y))
             parts.append(keras.tree.map_structure(np.asarray, function(*batch, index)))
         return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)

@@ -105,13 +105,15 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
         raise ValueError(f"{rule} Received: elements of {spec}")
     if "labelled" in spec and (not isinstance(spec["labelled"], tuple) or len(spec["labelled"]) != 2):
         raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
-    single = len(data_format.supervised) == 1  # then a labelled example is one that has it
 
     def checked(batch):
         result = {}
         if "labelled" in batch:
             x, y = batch["labelled"]
-            result["labelled"] = _checked_x(x, data_format), _checked_y(y, data_format, 0 if single else -1)
+            result["labelled"] = (
+                _checked_x(x, data_format),
+                _checked_y(y, data_format, 0 if data_format.always_complete else -1),
+            )
         if "unlabelled" in batch:
             result["unlabelled"] = _checked_x(batch["unlabelled"], data_format)
         return result

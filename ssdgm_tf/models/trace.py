@@ -118,9 +118,9 @@ class Trace:
                 total += log_q if mask is True else tf.where(mask, log_q, tf.zeros_like(log_q))
         return total
 
-    def log_weight(self, names=None) -> tf.Tensor:
-        """Log weight of the states, of all variables or of some; they sum to 1 over K for each sample and example."""
-        weights = [self.sites[name].log_weight for name in (self.graph.inferred if names is None else names)]
+    def log_weight(self) -> tf.Tensor:
+        """Log weight of the states; the weights sum to 1 over K for each sample and example."""
+        weights = [self.sites[name].log_weight for name in self.graph.inferred]
         joined = [self.joined(weight) for weight in weights if weight is not None]
         return sum(joined[1:], joined[0]) if joined else tf.zeros([1, 1, 1], self._dtype)
 

@@ -1,5 +1,6 @@
 """What a graph refuses, naming the node; the order it finds; what it chooses."""
 
+import keras
 import pytest
 
 from ssdgm_tf import layers, nodes
@@ -203,6 +204,13 @@ def test_other_variables_are_reparameterised_or_have_the_score_function():
     q = {name: make(size, parents="x") for name, (make, size, _) in makers.items()}
     chosen = Graph({**p, "x": nodes.Normal(1, parents="normal")}, q, ("x",), ()).estimators
     assert {name: estimator.name for name, estimator in chosen.items()} == {name: e for name, (_, _, e) in makers.items()}
+
+
+def test_a_network_that_does_not_fit_is_named():
+    encoder = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    q = recognition(z=nodes.Normal(2, parents="x", network=encoder))
+    with pytest.raises(ValueError, match=r"The network of 'z' must take the values of its parents, of shapes {'x': \(3,\)}"):
+        GraphicalModel(generative(), q, "x", "y")
 
 
 def test_the_model_refuses_with_nothing_left_behind():

@@ -80,6 +80,23 @@ class TestSupervision:
         angles = np.degrees(np.arccos(np.sum(direction[known] * y["lighting"][known], axis=1)))
         assert results["lighting_degrees"] == pytest.approx(angles.mean(), rel=1e-4)
 
+    def test_what_training_data_lacked_may_be_missing_in_an_evaluation(self, data):
+        """Trained where everyone's identity is known, evaluated where some have lighting alone: masks, not streams."""
+        x, y = data
+        model = faces()
+        known = np.where(np.isnan(y["lighting"][:, 0]), y["who"], np.maximum(y["who"], 0))
+        model.fit(x, {"who": known, "lighting": y["lighting"]}, epochs=1, verbose=0)
+        assert model.complete == ("who",)
+        state = model.seed_generator.state.numpy()
+        results = model.evaluate(x, y, verbose=0, return_dict=True)
+        fresh = faces()
+        fresh.set_weights(model.get_weights())
+        fresh.seed_generator.state.assign(state)
+        fresh._set_objective_scale(22, 18)
+        expected = fresh.evaluate(x, y, verbose=0, return_dict=True)
+        assert results["bound_labelled"] == pytest.approx(expected["bound_labelled"], rel=1e-5)
+        assert results["classification_loss"] == pytest.approx(expected["classification_loss"], rel=1e-5)
+
     def test_fully_supervised_and_fully_unsupervised_data_are_special_cases(self, data):
         x, _ = data
         model = faces()

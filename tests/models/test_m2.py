@@ -46,7 +46,7 @@ def test_the_labelled_bound_is_the_loop_at_its_label(tiny):
     seed = model.next_seed()
     z = np.asarray(model._pass({"x": x}, {"y": y}, complete=("y",), seed=seed).sites["z"].value)[0, 0]
     model.next_seed = lambda: seed
-    terms = model.labelled_terms({"x": x}, {"y": y})
+    terms = model.labelled_terms({"x": x}, {"y": y}, ("y",))
     for b in range(6):
         q = posterior(model, x[b], y[b])
         kl = 0.5 * np.sum(q.std() ** 2 + q.mean() ** 2 - 1 - 2 * np.log(q.std()))
@@ -149,7 +149,7 @@ class TestLinearGaussian:
         exact.compile("sgd", num_samples=2000)
         unlabelled = np.array([exact.unlabelled_terms({"x": tf.constant(x)})["bound_unlabelled"] for _ in range(10)])
         labelled = np.array(
-            [exact.labelled_terms({"x": x}, {"y": np.ones(8, np.int32)})["bound_labelled"] for _ in range(10)]
+            [exact.labelled_terms({"x": x}, {"y": np.ones(8, np.int32)}, ("y",))["bound_labelled"] for _ in range(10)]
         )
         log_px = special.logsumexp(evidence, axis=0)
         np.testing.assert_allclose(unlabelled.mean(axis=0), log_px, atol=5 * unlabelled.std(axis=0).max() / np.sqrt(9))
@@ -178,7 +178,7 @@ def test_gradients_of_the_loss_agree_with_finite_differences(tiny):
 
     def loss():
         state.assign(before)
-        labelled = model.labelled_terms({"x": tf.constant(x[:12], tf.float64)}, {"y": tf.constant(y[:12], tf.int32)})
+        labelled = model.labelled_terms({"x": tf.constant(x[:12], tf.float64)}, {"y": tf.constant(y[:12], tf.int32)}, ("y",))
         return model._loss(labelled, model.unlabelled_terms({"x": tf.constant(x[12:], tf.float64)}))
 
     with tf.GradientTape() as tape:

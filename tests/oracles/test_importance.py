@@ -49,7 +49,7 @@ def objective(model, num_samples, copies=1, alpha=2.0):
         for w in node.trainable_variables
     ]
     with tf.GradientTape() as tape:
-        terms = model.labelled_terms({"x": np.tile(X, (copies, 1))}, {"y": np.tile(Y, copies)})
+        terms = model.labelled_terms({"x": np.tile(X, (copies, 1))}, {"y": np.tile(Y, copies)}, ("y",))
         value = tf.reduce_mean(terms["objective"] - alpha * terms["classification_loss"])
     return np.concatenate([[float(value)], *(np.ravel(g) for g in tape.gradient(value, weights))])
 
