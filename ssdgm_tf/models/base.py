@@ -110,31 +110,16 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 for the evidence lower bound alone.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
         """
-        for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
-        if (num_unlabelled is None) != (num_labelled is None):
-            raise ValueError(
-                "num_unlabelled and num_labelled go together. "
-                f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
-            )
-        if labelled_bound not in (None, *bounds.LABELLED):
-            raise ValueError(
-                f"labelled_bound must be None or one of {bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
-            )
-        if unlabelled_bound not in bounds.UNLABELLED:
-            raise ValueError(
-                f"unlabelled_bound must be one of {bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
-            )
-        if free_bits < 0:
-            raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")
-        if free_bits and (unlabelled_bound == "importance_weighted" or labelled_bound not in (None, "conditional")):
-            raise ValueError(
-                "free_bits belong to the evidence lower bound. "
-                f"Received: labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
-            )
+        checks.objective(
+            gamma,
+            classification_weight,
+            num_samples,
+            num_unlabelled,
+            num_labelled,
+            labelled_bound,
+            unlabelled_bound,
+            free_bits,
+        )
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         super().compile(optimizer=optimizer, **kwargs)

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from ssdgm_tf.models import bounds
+
 UNLABELLED = -1
 
 # Rules of the values of a variable beyond being finite: {support: (rule, test of an array [N, ...])}.
@@ -134,4 +136,40 @@ def labels_beside_a_dataset(y) -> None:
     if y is not None:
         raise ValueError(
             f"y must be None where x is a tf.data.Dataset, which holds the labels. Received: y={type(y).__name__}"
+        )
+
+
+def objective(
+    gamma, classification_weight, num_samples, num_unlabelled, num_labelled, labelled_bound, unlabelled_bound, free_bits
+) -> None:
+    """Refuses what `compile` cannot make an objective of; the arguments are its own.
+
+    Raises:
+        ValueError: a negative weight, no sample, one size without the other, an unknown bound, or free bits of another bound
+            than the evidence lower bound.
+    """
+    for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
+        if value is not None and value < 0:
+            raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
+    if (num_unlabelled is None) != (num_labelled is None):
+        raise ValueError(
+            "num_unlabelled and num_labelled go together. "
+            f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
+        )
+    if labelled_bound not in (None, *bounds.LABELLED):
+        raise ValueError(
+            f"labelled_bound must be None or one of {bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
+        )
+    if unlabelled_bound not in bounds.UNLABELLED:
+        raise ValueError(
+            f"unlabelled_bound must be one of {bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
+        )
+    if free_bits < 0:
+        raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")
+    if free_bits and (unlabelled_bound == "importance_weighted" or labelled_bound not in (None, "conditional")):
+        raise ValueError(
+            "free_bits belong to the evidence lower bound. "
+            f"Received: labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
         )

@@ -119,6 +119,11 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
+        if self.free_bits and self.labelled_bound_in_use != "conditional" and self.graph.supervised:
+            raise ValueError(
+                "free_bits belong to the evidence lower bound: ask for labelled_bound='conditional'. "
+                f"Received: free_bits={self.free_bits!r}, the bound {self.labelled_bound_in_use!r} chosen from the graph"
+            )
         for name, estimator in self.graph.estimators.items():
             learned = isinstance(estimator, ScoreFunction) and estimator.baseline == "learned"
             if learned and self.unlabelled_bound == "importance_weighted":
