@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/ssdgm-train --config=m2_digits --workdir=runs/demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: .venv/installed
 	$(BIN)/ruff check .
