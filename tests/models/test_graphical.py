@@ -156,7 +156,14 @@ class TestObjectives:
     def test_the_loss_is_minus_the_objective_of_the_logged_terms(self, kind, data):
         x, y = data
         unlabelled = "importance_weighted" if kind == "importance_weighted" else "evidence_lower_bound"
-        model = faces(labelled_bound=kind, unlabelled_bound=unlabelled, num_samples=3, gamma=2.0, classification_weight=5.0)
+        model = faces(
+            lighting=nodes.Normal,
+            labelled_bound=kind,
+            unlabelled_bound=unlabelled,
+            num_samples=3,
+            gamma=2.0,
+            classification_weight=5.0,
+        )
         logs = {name: values[0] for name, values in model.fit(x, y, batch_size=SIZE, verbose=0).history.items()}
         expected = logs["bound_unlabelled"] + 2.0 * 18 / 22 * (logs["bound_labelled"] - 5.0 * logs["classification_loss"])
         assert logs["loss"] == pytest.approx(-expected, rel=1e-4)
@@ -164,7 +171,7 @@ class TestObjectives:
     def test_kl_warm_up_is_a_function_of_the_step_and_leaves_the_logged_bound_alone(self, data):
         x = {name: tf.constant(value) for name, value in data[0].items()}
         schedule = keras.optimizers.schedules.PolynomialDecay(0.0, decay_steps=10, end_learning_rate=1.0)
-        model = faces(kl_weight=schedule)
+        model = faces(lighting=nodes.Normal, kl_weight=schedule)
         seed = model.next_seed()
         for step, weight in ((0, 0.0), (5, 0.5), (10, 1.0), (50, 1.0)):
             model.step.assign(step)
@@ -273,7 +280,7 @@ def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, da
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_training_raises_the_bound_with_every_estimator(name, data):
     x, y = data
-    model = faces(ESTIMATORS[name], num_samples=2)
+    model = faces(ESTIMATORS[name], lighting=nodes.Normal, num_samples=2)
     model.compile(keras.optimizers.Adam(1e-2), num_samples=2)
     history = model.fit(x, y, batch_size=22, epochs=40, seed=0, verbose=0).history
     assert history["loss"][-1] < history["loss"][0] - 5
@@ -281,7 +288,7 @@ def test_training_raises_the_bound_with_every_estimator(name, data):
 
 def test_nothing_is_traced_again_after_the_first_step(data):
     x, y = data
-    model = faces()
+    model = faces(lighting=nodes.Normal)
     count, step = {"train": 0}, model.train_step
 
     def traced(data):
@@ -302,7 +309,7 @@ def test_steps_per_execution_and_gradient_accumulation(data):
         model = faces(steps_per_execution=steps, lighting=nodes.Normal)
         losses.append(model.fit(x, y, batch_size=11, epochs=2, seed=1, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)
-    model = faces()
+    model = faces(lighting=nodes.Normal)
     model.compile(keras.optimizers.SGD(1e-3, gradient_accumulation_steps=2))
     before = [w.numpy() for w in model.trainable_variables]
     model.fit(x, y, batch_size=22, epochs=1, verbose=0)
@@ -316,7 +323,7 @@ def test_mixed_precision_trains_in_float32_densities(policy, data):
     x, y = data
     keras.config.set_dtype_policy(policy)
     try:
-        model = faces()
+        model = faces(lighting=nodes.Normal)
         history = model.fit(x, y, batch_size=10, epochs=3, verbose=0).history
     finally:
         keras.config.set_dtype_policy("float32")
@@ -328,7 +335,7 @@ def test_mixed_precision_trains_in_float32_densities(policy, data):
 
 
 def test_describe_and_plot_graph(data, capsys):
-    model = faces()
+    model = faces(lighting=nodes.Normal)
     model.fit(*data, verbose=0)
     model.describe()
     text = capsys.readouterr().out
