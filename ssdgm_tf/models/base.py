@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.models import bounds, checks, streams
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
 from ssdgm_tf.models.objective_scale import ObjectiveScale
 
@@ -294,14 +294,14 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         parts = {"unlabelled": first.get("unlabelled"), "labelled": first["labelled"][0] if "labelled" in first else None}
         self._build_for(next(x for x in parts.values() if x is not None))
         self._set_complete(self.data_format.always_complete)
-        sizes = [0 if x is None else len(next(iter(x.values()))) for x in parts.values()]
+        sizes = [0 if x is None else num_examples(x) for x in parts.values()]
         self._set_objective_scale(*(self.data_sizes or sizes))
         return data
 
     def _streams_of_arrays(self, x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch):
         """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
         x, y = self._checked_pair(x, y)
-        size = len(next(iter(x.values())))
+        size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         checks.supervision(self.data_format.classes, y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
@@ -351,7 +351,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     def _build_for(self, x: dict) -> None:
         if not self.built:
             shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
-            self.build(shapes if len(shapes) > 1 else next(iter(shapes.values())))
+            self.build(only_or_all(shapes))
         if not self.optimizer.built:
             # Within the step, creating the optimizer's variables would trace it a second time.
             self.optimizer.build(self.trainable_variables)
@@ -374,7 +374,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     def _checked_pair(self, x, y=None) -> tuple[dict, dict]:
         """Checked arrays by name; supervised variables that are not given are not known."""
         x = self.data_format.x(x)
-        return x, self.data_format.y(y, len(next(iter(x.values()))))
+        return x, self.data_format.y(y, num_examples(x))
 
     def _require_built(self) -> None:
         if not self.built:

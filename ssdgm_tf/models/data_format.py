@@ -144,3 +144,13 @@ class DataFormat:
         if len(variables) != 1:
             raise ValueError(f"{argument} must be a dict of {sorted(variables)}. Received: {argument}={type(data).__name__}")
         return {next(iter(variables)): data}
+
+
+def only_or_all(by_name: dict):
+    """The value of the only name, or {name: value} of several: what users pass and get."""
+    return by_name if len(by_name) > 1 else next(iter(by_name.values()))
+
+
+def num_examples(by_name: Mapping) -> int:
+    """How many examples {name: array} holds."""
+    return len(next(iter(by_name.values())))

@@ -9,7 +9,7 @@ from ssdgm_tf import objectives
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.models import bounds, trace
 from ssdgm_tf.models.base import SemiSupervisedModel
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.graph import Graph
 from ssdgm_tf.models.inference import Inference, check_num_samples
@@ -71,7 +71,7 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         self._make_random_state(seed)
         shapes = {name: (None, *(head.event_shape or ())) for name, head in data_format.observed.items()}
         if all(head.event_shape for head in data_format.observed.values()):
-            self.build(shapes if len(shapes) > 1 else next(iter(shapes.values())))
+            self.build(only_or_all(shapes))
 
     def build(self, input_shape):
         """Builds every network. Needed only where a node leaves its shape to the data, and done by `fit` too.
@@ -114,8 +114,7 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         names = self.graph.supervised or self.graph.latent
         if not self.graph.supervised:
             return {name: tf.cast(one_pass.mean(name), tf.float32) for name in names}
-        found = {name: self._prediction(name, one_pass) for name in names}
-        return found if len(found) > 1 else next(iter(found.values()))
+        return only_or_all({name: self._prediction(name, one_pass) for name in names})
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ssdgm_tf.models import trace
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.nodes import Deterministic
 
 # Rows of the widest network in one pass: bounds the memory.
@@ -67,7 +67,7 @@ class Inference:
         def reconstruct(x, given, _):
             return self._decode(self._means(x, given)[1], self._held_values(x))
 
-        return self._observed(self._in_batches(reconstruct, x, given))
+        return only_or_all(self._in_batches(reconstruct, x, given))
 
     def analogies(self, x, y=None, vary: dict | None = None):
         """Each example with some variables varied and the rest of what `encode` makes of it held.
@@ -85,18 +85,18 @@ class Inference:
         """
         x, given = self._inference_input(x, y, any_variable=True)
         vary = self._varied(vary)
-        num_values = len(next(iter(vary.values())))
+        num_values = num_examples(vary)
 
         def analogies(x, given, _):
             points = self._means(x, given)[1]
-            size = len(next(iter(points.values())))
+            size = num_examples(points)
             held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
             varied = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in vary.items()}
             x = {name: tf.repeat(value, num_values, axis=0) for name, value in self._held_values(x).items()}
             images = self._decode(held | varied, x)
             return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
 
-        return self._observed(self._in_batches(analogies, x, given, rows=num_values))
+        return only_or_all(self._in_batches(analogies, x, given, rows=num_values))
 
     def generate(self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None):
         """Examples from the generative model: the mean of the observed variables, what is not given drawn.
@@ -132,7 +132,7 @@ class Inference:
                 distribution = node.distribution(parents)
                 shape = [] if distribution.batch_shape.rank else [size]
                 values[name] = distribution.sample(shape, seed=draw_seed)
-        return self._observed({name: np.asarray(values[name], np.float32) for name in self.graph.observed})
+        return only_or_all({name: np.asarray(values[name], np.float32) for name in self.graph.observed})
 
     def impute(self, x, y=None, num_steps: int = 10) -> dict[str, np.ndarray]:
         """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
@@ -185,7 +185,7 @@ class Inference:
         check_num_samples(num_samples)
         x, y = self._inference_input(x, y)
         seed, fold_in = self._seed(seed), tf.random.experimental.stateless_fold_in
-        size = len(next(iter(x.values())))
+        size = num_examples(x)
         batch_size = min(size, 100)
         chunk = min(num_samples, max(1, _MAX_ROWS // (self.graph.num_states * batch_size)))
         sizes = [chunk] * (num_samples // chunk) + [num_samples % chunk] * (num_samples % chunk > 0)
@@ -211,38 +211,38 @@ class Inference:
 
     def _means(self, x, given) -> tuple[dict, dict]:
         """({name: mean or class probabilities}, {name: the point that others are conditioned on}), [B, *event] each."""
-        held = self._given_format.held(x, given)
-        points, means = {name: held[name].value for name in self.graph.observed}, {}
-        for name in self.graph.order_q:
-            node = self.recognition[name]
-            parents = [points[parent] for parent in node.parents]
-            if isinstance(node, Deterministic):
-                points[name] = node.value(parents)
-                continue
-            q = self._expanded(node, parents, points)
-            mean = node.head.mean(q)
-            likeliest = mean
-            if node.head.num_states:
-                likeliest = tf.gather(node.head.states(), tf.argmax(node.head.log_prob_of_states(q), axis=-1))
-            means[name] = self._where_known(held.get(name), mean)
-            points[name] = self._where_known(held.get(name), likeliest)
-        return means, {name: points[name] for name in self.graph.inferred}
+        means = {}
+
+        def likeliest(index, head, q, held):
+            means[self.graph.order_q[index]] = self._where_known(held, head.mean(q))
+            if not head.num_states:
+                return head.mean(q)
+            return tf.gather(head.states(), tf.argmax(head.log_prob_of_states(q), axis=-1))
+
+        return means, self._along_q(x, given, likeliest)
 
     def _draws(self, x, given, num_samples, seed) -> dict:
         """{name: draws [S, B, *event]} of the recognition model."""
+
+        def draw(index, head, q, held):
+            shape = [num_samples] if q.batch_shape.rank == 1 else []
+            return q.sample(shape, seed=tf.random.experimental.stateless_fold_in(seed, index))
+
+        return self._along_q(x, given, draw)
+
+    def _along_q(self, x, given, choose) -> dict:
+        """{name: value} of every inferred variable, parents first: what is given, else `choose(index, head, q, held)`."""
         held = self._given_format.held(x, given)
-        values, draws = {name: held[name].value for name in self.graph.observed}, {}
+        values = {name: held[name].value for name in self.graph.observed}
         for index, name in enumerate(self.graph.order_q):
             node = self.recognition[name]
             parents = [values[parent] for parent in node.parents]
             if isinstance(node, Deterministic):
                 values[name] = node.value(parents)
                 continue
-            q = self._expanded(node, parents, values)
-            shape = [num_samples] if q.batch_shape.rank == 1 else []
-            draw = q.sample(shape, seed=tf.random.experimental.stateless_fold_in(seed, index))
-            values[name] = draws[name] = self._where_known(held.get(name), draw)
-        return draws
+            chosen = choose(index, node.head, self._expanded(node, parents, values), held.get(name))
+            values[name] = self._where_known(held.get(name), chosen)
+        return {name: values[name] for name in self.graph.inferred}
 
     def _expanded(self, node, parents, values):
         """The distribution of a recognition node; of a root, one per example."""
@@ -292,7 +292,7 @@ class Inference:
             if y is not None and not isinstance(y, dict) and len(self.graph.supervised) == 1:
                 y = {self.graph.supervised[0]: y}
         x = data_format.x(x)
-        return x, data_format.y(y, len(next(iter(x.values()))))
+        return x, data_format.y(y, num_examples(x))
 
     def _generation_input(self, given, num_samples) -> tuple[dict, int]:
         """{name: tensor} of what is given, classes one-hot, and the number of examples."""
@@ -321,13 +321,9 @@ class Inference:
             vary = {names[0]: np.arange(self.data_format.supervised[names[0]].num_classes)}
         return self._generation_input(vary, None)[0]
 
-    def _observed(self, arrays: dict):
-        """The array of the only observed variable, or {name: array}."""
-        return arrays if len(arrays) > 1 else next(iter(arrays.values()))
-
     def _in_batches(self, function, x, y, rows: int = 1):
         """`function(x, y, index)` of batches of the arrays, its results (an array, or a dict of them) joined again."""
-        size = len(next(iter(x.values())))
+        size = num_examples(x)
         batch_size = max(1, min(1000, _MAX_ROWS // (rows * self.graph.num_states)))
         parts = []
         starts = range(0, size, batch_size)

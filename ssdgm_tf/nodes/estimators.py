@@ -62,7 +62,7 @@ class Estimator(abc.ABC):
     name: str
     #: Does it list states along an axis of its own?
     has_states = False
-    #: Are its values the same for every sample and example?
+    #: Do its values differ by sample and example?
     is_sampled = True
 
     @abc.abstractmethod
@@ -115,7 +115,7 @@ class Enumerate(Estimator):
         return head.num_states
 
     def check(self, head):
-        return None if head.num_states else f"the states of a {type(head).__name__} cannot be listed"
+        return _cannot_be_listed(head)
 
     def draw(self, head, q, axes, seed, step):
         log_q = _states_to_axis(head.log_prob_of_states(q), axes)
@@ -148,7 +148,7 @@ class TopK(Estimator):
         return min(self.k + 1, head.num_states)
 
     def check(self, head):
-        return None if head.num_states else f"the states of a {type(head).__name__} cannot be listed"
+        return _cannot_be_listed(head)
 
     def draw(self, head, q, axes, seed, step):
         log_probs = head.log_prob_of_states(q)  # [*states, S or 1, B, num_states]
@@ -294,6 +294,10 @@ def sample(q: tfd.Distribution, axes: Axes, seed: tf.Tensor) -> tf.Tensor:
     draws = tf.squeeze(q.sample(axes.num_samples, seed=seed), axis=axes.num_state_axes + 1)
     order = list(range(draws.shape.rank))
     return tf.transpose(draws, [*order[1 : axes.num_state_axes + 1], 0, *order[axes.num_state_axes + 1 :]])
+
+
+def _cannot_be_listed(head: layers.StochasticNode) -> str | None:
+    return None if head.num_states else f"the states of a {type(head).__name__} cannot be listed"
 
 
 def _states_to_axis(terms: tf.Tensor, axes: Axes) -> tf.Tensor:
