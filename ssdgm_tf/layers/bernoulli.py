@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
@@ -52,11 +53,9 @@ class BernoulliNode(StochasticNode):
         return super().draw(distribution) + (mean - tf.stop_gradient(mean))
 
     def log_density(self, distribution, value):
-        # TFP evaluates two softplus per pixel; this is the same number with one.
         logits = distribution.distribution.logits
         value = tf.cast(value, logits.dtype)
-        event_axes = list(range(-len(self.event_shape), 0))
-        return tf.reduce_sum(value * logits - tf.math.softplus(logits), axis=event_axes)
+        return _minus_cross_entropy(logits, value, event_rank=len(self.event_shape))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -75,3 +74,10 @@ class ContinuousBernoulliNode(StochasticNode):
 
     def make_distribution(self, parameters):
         return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))
+
+
+@kernels.kernel(num_parameters=1)
+def _minus_cross_entropy(logits, value, event_rank):
+    # TFP evaluates two softplus per pixel; this is the same number with one.
+    terms = value * logits - kernels.softplus(logits)
+    return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))

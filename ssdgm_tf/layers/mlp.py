@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
+
+from ssdgm_tf.layers import kernels
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -51,10 +54,10 @@ class MLP(keras.layers.Layer):
 
     def call(self, inputs):
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
-        h = sum(layer(parent) for layer, parent in zip(self.input_layers, parents, strict=True))
-        h = self.activation(h)
+        products = [tf.tensordot(parent, layer.kernel, 1) for layer, parent in zip(self.input_layers, parents, strict=True)]
+        h = kernels.activated_sum(self.activation, *products, self.input_layers[0].bias)
         for layer in self.hidden_layers:
-            h = layer(h)
+            h = kernels.activated_sum(self.activation, tf.tensordot(h, layer.kernel, 1), layer.bias)
         return h
 
     def compute_output_shape(self, input_shape):

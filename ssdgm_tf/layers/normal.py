@@ -1,11 +1,13 @@
 """Gaussian stochastic node."""
 
+import math
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
@@ -55,5 +57,47 @@ class NormalNode(StochasticNode):
         zeros = tf.zeros(self.event_shape, self.density_dtype)
         return self._independent(tfd.Normal(zeros, tf.ones_like(zeros)))
 
+    def log_density(self, distribution, value):
+        loc, scale = _loc_and_scale(distribution)
+        return _log_density(loc, scale, tf.cast(value, loc.dtype), event_rank=len(self.event_shape))
+
+    def kl_divergence(self, q, p):
+        if not isinstance(p, tfd.Independent) or not isinstance(p.distribution, tfd.Normal):
+            return super().kl_divergence(q, p)
+        return _kl_divergence(*_loc_and_scale(q), *_loc_and_scale(p), event_rank=len(self.event_shape))
+
+    def draws(self, distribution, num_samples, seed):
+        # All states share the noise: fewer random numbers, and less noise in the differences between states.
+        loc, scale = _loc_and_scale(distribution)
+        num_states_axes = loc.shape.rank - len(self.event_shape) - 2
+        shape = tf.concat([[1] * num_states_axes, [num_samples], tf.shape(loc)[num_states_axes + 1 :]], axis=0)
+        noise = tf.ensure_shape(
+            tf.random.stateless_normal(shape, seed, dtype=loc.dtype),
+            [*[1] * num_states_axes, num_samples, *loc.shape[num_states_axes + 1 :]],
+        )
+        return _shifted(loc, scale, noise)
+
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}
+
+
+def _loc_and_scale(distribution):
+    return distribution.distribution.loc, distribution.distribution.scale
+
+
+@kernels.kernel()
+def _shifted(loc, scale, noise):
+    return loc + scale * noise
+
+
+@kernels.kernel()
+def _log_density(loc, scale, value, event_rank):
+    terms = -0.5 * ((value - loc) / scale) ** 2 - tf.math.log(scale) - 0.5 * math.log(2 * math.pi)
+    return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))
+
+
+@kernels.kernel()
+def _kl_divergence(loc_q, scale_q, loc_p, scale_p, event_rank):
+    ratio = scale_q / scale_p
+    terms = 0.5 * (ratio**2 + ((loc_q - loc_p) / scale_p) ** 2 - 1.0) - tf.math.log(ratio)
+    return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.random_state import SavedRandomState
 
 tfd = tfp.distributions
@@ -122,7 +123,11 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         inputs = tf.cast(inputs, self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
-        return self.make_distribution(tf.cast(self.projection(inputs), self.density_dtype))
+        # As a matrix of rows: there TensorFlow adds the bias within the product.
+        rows = self.projection(tf.reshape(inputs, [-1, inputs.shape[-1]]))
+        shape = [*inputs.shape[:-1], self.num_parameters]
+        parameters = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], shape[-1:]], axis=0))
+        return self.make_distribution(tf.cast(tf.ensure_shape(parameters, shape), self.density_dtype))
 
     def log_prob(self, inputs, value) -> tf.Tensor:
         """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
@@ -140,6 +145,26 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         """The mean of a distribution that this node made, [..., *event_shape]."""
         return distribution.mean()
+
+    def kl_divergence(self, q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
+        """KL(q || p) of a distribution q that this node made, nats, [...].
+
+        Raises:
+            NotImplementedError: it has no closed form here.
+        """
+        return tfd.kl_divergence(q, p)
+
+    def draws(self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+        """Draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event_shape].
+
+        Each is drawn from the distribution at its place; a subclass may let all states share their noise.
+
+        Args:
+            distribution: one that this node made.
+            num_samples: S.
+            seed: a TFP seed.
+        """
+        return draws(distribution, num_samples, seed)
 
     def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         """The variance of each element of the event, [..., *event_shape]."""
@@ -159,7 +184,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
 
     def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
         """One draw, and KL(distribution || prior) in nats: analytic unless the subclass says otherwise."""
-        return self.draw(distribution), tfd.kl_divergence(distribution, self.make_prior())
+        return self.draw(distribution), self.kl_divergence(distribution, self.make_prior())
 
     def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         """How far a predicted mean [..., *event_shape] is off a value, [...]: the mean absolute error of the elements."""
@@ -197,9 +222,24 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         return tf.ensure_shape(shaped, [*flat.shape[:-1], *self.event_shape])
 
 
+def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    """Independent draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event]."""
+    axis = distribution.batch_shape.rank - 2
+    if num_samples == 1 or distribution.batch_shape[axis] != 1:
+        return distribution.sample(seed=seed)
+    values = tf.squeeze(distribution.sample(num_samples, seed=seed), axis=axis + 1)
+    order = list(range(values.shape.rank))
+    return tf.transpose(values, [*order[1 : axis + 1], 0, *order[axis + 1 :]])
+
+
 def positive(raw: tf.Tensor) -> tf.Tensor:
     """softplus(raw + 0.5413) + 1e-4: about 1 at 0, where a new node starts, and never 0."""
-    return tf.math.softplus(raw + _POSITIVE_OFFSET) + _POSITIVE_MINIMUM
+    return _positive(raw)
+
+
+@kernels.kernel()
+def _positive(raw):
+    return kernels.softplus(raw + _POSITIVE_OFFSET) + _POSITIVE_MINIMUM
 
 
 def _event_shape(event_shape) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import objectives
+from ssdgm_tf.layers import kernels
 from ssdgm_tf.models import bounds, checks, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
@@ -40,6 +41,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale = None
+        self.fuses_kernels = False
         self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
         self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
         #: Supervised variables that every labelled example of the training data has.
@@ -109,6 +111,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound alone.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
+                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU it compiles
+                the elementwise work between matrix products and the optimizer's, which is faster there and needs less
+                memory (docs/performance.md has the measurements).
         """
         checks.objective(
             gamma,
@@ -123,6 +128,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         super().compile(optimizer=optimizer, **kwargs)
+        # Keras turns "auto" into False without a GPU; there, chains of elementwise work are compiled and no more.
+        alone = not tf.distribute.has_strategy() and not self.run_eagerly
+        self.fuses_kernels = kwargs.get("jit_compile", "auto") == "auto" and not self.jit_compile and alone
         self.gamma = gamma
         self.classification_weight = classification_weight
         self.num_samples = num_samples
@@ -144,6 +152,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             "gamma": self.gamma,
             "classification_weight": self.classification_weight,
             "num_samples": self.num_samples,
+            "jit_compile": "auto" if self.fuses_kernels else self.jit_compile,
             "labelled_bound": self.labelled_bound,
             "unlabelled_bound": self.unlabelled_bound,
             "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
@@ -255,7 +264,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def train_step(self, data):
         labelled = unlabelled = None
-        with tf.GradientTape() as tape:
+        with kernels.fusing(self.fuses_kernels or self.jit_compile), tf.GradientTape() as tape:
             if "labelled" in data:
                 labelled = self.labelled_terms(*data["labelled"], self.complete, training=True)
             if "unlabelled" in data:
@@ -263,12 +272,22 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             loss = self._loss(labelled, unlabelled)
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self._update(gradients)
         self.step.assign_add(1)
         logs = self.monitor.add_loss(loss) | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         if labelled is not None:
             logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
         return logs
+
+    def _update(self, gradients) -> None:
+        """Gives the optimizer its gradients; all its arithmetic is one kernel where kernels are fused."""
+
+        def update(gradients):
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+
+        if self.fuses_kernels:
+            update = tf.function(update, jit_compile=True, autograph=False)
+        update(gradients)
 
     def test_step(self, data):
         x, y = data

@@ -105,7 +105,7 @@ class DataFormat:
             y: {name: tensor} of supervised variables; None for none.
             complete: those that are given for every example.
         """
-        held = {name: Held(self.event(head, x[name])) for name, head in self.observed.items()}
+        held = {name: Held(self._as_event(head, x[name])) for name, head in self.observed.items()}
         for name, tensor in (y or {}).items():
             mask = None if name in complete else tf.convert_to_tensor(self._is_known(name, tensor))
             held[name] = Held(self.event(self.supervised[name], tensor), mask)
@@ -117,6 +117,11 @@ class DataFormat:
 
     def event(self, head: StochasticNode, tensor) -> tf.Tensor:
         """Labels as one-hot vectors, NaN as 0: values [B, *event_shape]."""
+        value = self._as_event(head, tensor)
+        return value if head.support == "classes" else tf.where(tf.math.is_nan(value), tf.zeros_like(value), value)
+
+    @staticmethod
+    def _as_event(head, tensor):
         tensor = tf.convert_to_tensor(tensor)
         if head.support == "classes":
             return tf.one_hot(tf.maximum(tensor, 0), head.num_classes, dtype=head.density_dtype)
@@ -125,8 +130,7 @@ class DataFormat:
                 f"Values must have the shape that this model was built for, {head.event_shape}. "
                 f"Received: a tensor of shape {tensor.shape}"
             )
-        value = tf.cast(tensor, head.density_dtype)
-        return tf.where(tf.math.is_nan(value), tf.zeros_like(value), value)
+        return tf.cast(tensor, head.density_dtype)
 
     def _is_known(self, name, y):
         head = self.supervised[name]

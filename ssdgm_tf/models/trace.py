@@ -104,7 +104,7 @@ class Trace:
         if site.log_weight is not None:
             return None  # its states are summed: log p - log q at each is exact already
         try:
-            return -self.joined(_sized(tfd.kl_divergence(site.q, site.p), site.sizes_kl))
+            return -self.joined(_sized(self.graph.recognition[name].head.kl_divergence(site.q, site.p), site.sizes_kl))
         except NotImplementedError:
             return None
 

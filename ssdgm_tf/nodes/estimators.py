@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf import layers
+from ssdgm_tf.layers.stochastic import draws
 
 tfd = tfp.distributions
 
@@ -100,7 +101,7 @@ class Reparameterized(Estimator):
         return None if head.is_reparameterized else f"draws of a {type(head).__name__} carry no gradient"
 
     def draw(self, head, q, axes, seed, step):
-        return Draw(sample(q, axes, seed))
+        return Draw(head.draws(q, axes.num_samples, seed))
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
@@ -200,7 +201,7 @@ class ScoreFunction(Estimator):
         self.baseline = baseline
 
     def draw(self, head, q, axes, seed, step):
-        value = tf.stop_gradient(sample(q, axes, seed))
+        value = tf.stop_gradient(head.draws(q, axes.num_samples, seed))
         log_q = head.log_density(q, value)
         return Draw(value, log_q, score=log_q)
 
@@ -236,7 +237,7 @@ class Relaxed(Estimator):
 
     def draw(self, head, q, axes, seed, step):
         temperature = self.temperature(step) if callable(self.temperature) else self.temperature
-        return Draw(sample(head.relaxed(q, tf.cast(temperature, q.dtype)), axes, seed))
+        return Draw(draws(head.relaxed(q, tf.cast(temperature, q.dtype)), axes.num_samples, seed))
 
     def get_config(self):
         temperature = self.temperature
@@ -268,7 +269,7 @@ class StraightThrough(Estimator):
 
     def draw(self, head, q, axes, seed, step):
         mean = head.mean(q)
-        return Draw(tf.stop_gradient(sample(q, axes, seed)) + mean - tf.stop_gradient(mean))
+        return Draw(tf.stop_gradient(head.draws(q, axes.num_samples, seed)) + mean - tf.stop_gradient(mean))
 
 
 _BY_NAME = {cls.name: cls for cls in (Enumerate, TopK, ScoreFunction, Relaxed, StraightThrough, Reparameterized)}
@@ -285,15 +286,6 @@ def get(identifier: str | Estimator | None) -> Estimator | None:
     if identifier not in _BY_NAME:
         raise ValueError(f"estimator must be one of {sorted(_BY_NAME)}. Received: estimator={identifier!r}")
     return _BY_NAME[identifier]()
-
-
-def sample(q: tfd.Distribution, axes: Axes, seed: tf.Tensor) -> tf.Tensor:
-    """Draws of q, [*states, S, B, *event]: one for each of the parents' samples, or S where they have none."""
-    if axes.num_samples == 1 or axes.has_samples:
-        return q.sample(seed=seed)
-    draws = tf.squeeze(q.sample(axes.num_samples, seed=seed), axis=axes.num_state_axes + 1)
-    order = list(range(draws.shape.rank))
-    return tf.transpose(draws, [*order[1 : axes.num_state_axes + 1], 0, *order[axes.num_state_axes + 1 :]])
 
 
 def _cannot_be_listed(head: layers.StochasticNode) -> str | None:

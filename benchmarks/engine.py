@@ -1,0 +1,97 @@
+"""Steps of this package's models, through `compile` and `fit`'s own step, as a user has them."""
+
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import ssdgm_tf
+from benchmarks import problem as p
+from ssdgm_tf import layers, models, nodes
+
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+class Step:
+    """One training step of M2 on a problem.
+
+    Args:
+        problem: the data and weights.
+        precision: "float32" or "bfloat16" (Keras' mixed policy).
+        jit_compile: as of `compile`.
+        estimator: of the label; None for the default, all classes.
+    """
+
+    analytic_kl = True
+
+    def __init__(self, problem: p.Problem, precision: str = "float32", jit_compile="auto", estimator: str | None = None):
+        self.problem = problem
+        self.model = make_m2(POLICIES[precision], estimator)
+        set_weights(self.model, problem.weights)
+        start(self.model, len(problem.x_unlabelled), len(problem.x_labelled), jit_compile)
+        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile)
+        self.data = batch(problem)
+
+    def loss(self, problem: p.Problem) -> float:
+        """The loss at the problem's noise, whatever order the engine draws it in."""
+
+        def noise(shape, seed, dtype=tf.float32, **_):
+            values = {len(n): n for n in (problem.noise_labelled, problem.noise_unlabelled)}[int(shape[-2])]
+            return tf.cast(tf.broadcast_to(values, shape), dtype)
+
+        data = batch(problem)
+        with mock.patch.object(tf.random, "stateless_normal", noise):
+            labelled = self.model.labelled_terms(*data["labelled"], ("y",), training=True)
+            unlabelled = self.model.unlabelled_terms(data["unlabelled"], training=True)
+        return float(self.model._loss(labelled, unlabelled))
+
+    def __call__(self) -> None:
+        """Takes one step."""
+        self.step(self.data)["loss"].numpy()
+
+
+def make_m2(dtype: str, estimator: str | None = None) -> ssdgm_tf.models.GraphicalModel:
+    """M2 of the problem's sizes; with an estimator for its label it is written out as a graph."""
+    if estimator is None:
+        return models.M2(p.CLASSES, p.LATENT, p.HIDDEN, dtype=dtype, seed=1)
+
+    def given(*parents):
+        return {"parents": parents, "network": layers.MLP(p.HIDDEN, "softplus", dtype=dtype), "dtype": dtype}
+
+    generative = {"y": nodes.OneHotCategorical(p.CLASSES, dtype=dtype), "z": nodes.Normal(p.LATENT, dtype=dtype)}
+    generative["x"] = nodes.Bernoulli(None, **given("y", "z"))
+    recognition = {
+        "y": nodes.OneHotCategorical(p.CLASSES, estimator=estimator, **given("x")),
+        "z": nodes.Normal(p.LATENT, **given("x", "y")),
+    }
+    return models.GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1, dtype=dtype)
+
+
+def start(model, num_unlabelled: int, num_labelled: int, jit_compile="auto") -> None:
+    """Compiles and builds a model as `fit` does, with the means of both streams counted alike."""
+    model.compile(
+        keras.optimizers.Adam(p.LEARNING_RATE),
+        classification_weight=p.CLASSIFICATION_WEIGHT,
+        num_unlabelled=num_unlabelled,
+        num_labelled=num_labelled,
+        jit_compile=jit_compile,
+    )
+    model.optimizer.build(model.trainable_variables)
+
+
+def set_weights(model, weights: dict[str, np.ndarray]) -> None:
+    """Gives an M2 the problem's weights."""
+    model.build((None, p.PIXELS))
+    q, g = model.recognition, model.generative
+    order = {q["y"]: "y0 y1 y2", q["z"]: "zx zy z1 z2", g["x"]: "xy xz x1 x2"}
+    for node, names in order.items():
+        values = [weights[f"{kind}_{name}"] for name in names.split() for kind in "Wb" if f"{kind}_{name}" in weights]
+        for variable, value in zip([*node.network.weights, *node.head.trainable_variables], values, strict=True):
+            variable.assign(value)
+
+
+def batch(problem: p.Problem) -> dict:
+    """The step's data as `fit` passes them."""
+    x_labelled, x_unlabelled = tf.constant(problem.x_labelled), tf.constant(problem.x_unlabelled)
+    return {"labelled": ({"x": x_labelled}, {"y": tf.constant(problem.y, tf.int32)}), "unlabelled": {"x": x_unlabelled}}

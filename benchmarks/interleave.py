@@ -1,0 +1,77 @@
+"""Several processes that step in turn, so that a machine that drifts slows all of them alike."""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+class Workers:
+    """Worker processes by name, closed on leaving.
+
+    Args:
+        settings: {name: settings of `benchmarks.worker`}.
+    """
+
+    def __init__(self, settings: dict[str, dict]):
+        self.settings = settings
+        self.processes = {}
+
+    def __enter__(self):
+        try:
+            for name, settings in self.settings.items():  # one after the other: each alone while it compiles
+                command = [sys.executable, "-m", "benchmarks.worker", json.dumps(settings)]
+                self.processes[name] = subprocess.Popen(
+                    command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                )
+                self._read(name)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes.values():
+            process.kill()
+            process.communicate()
+
+    def ask(self, name: str, line: str) -> dict:
+        """One worker's answer."""
+        self.processes[name].stdin.write(f"{line}\n")
+        self.processes[name].stdin.flush()
+        return self._read(name)
+
+    def _read(self, name):
+        line = self.processes[name].stdout.readline()
+        if not line:
+            raise RuntimeError(f"{name} ended: {self.processes[name].communicate()[1][-2000:]}")
+        return json.loads(line)
+
+
+def measure(workers: Workers, rounds: int, steps: int, progress=lambda: None) -> dict[str, list[float]]:
+    """{name: seconds of a step, one figure a round}; every worker steps in every round, in an order that turns."""
+    seconds = {name: [] for name in workers.settings}
+    names = list(seconds)
+    for round_number in range(rounds):
+        turn = round_number % len(names)
+        for name in names[turn:] + names[:turn]:
+            seconds[name].append(workers.ask(name, str(steps))["seconds"])
+        progress()
+    return seconds
+
+
+def summary(seconds: dict[str, list[float]], against: str) -> dict[str, dict]:
+    """Of each name: median ms, and the ratio of each round to that of `against`: median and quartiles."""
+    result = {}
+    for name, own in seconds.items():
+        ratios = [a / b for a, b in zip(own, seconds[against], strict=True)]
+        quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        result[name] = {
+            "median_ms": round(1e3 * statistics.median(own), 2),
+            "ratio": round(statistics.median(ratios), 3),
+            "ratio_quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
+        }
+    return result

@@ -1,0 +1,69 @@
+"""One implementation in a process of its own, which steps when it is told to: `python -m benchmarks.worker '{...}'`.
+
+It answers a line of JSON to the start (its loss at the problem's noise, beside the loss longhand) and to every line on its
+input: a number of steps to time, or "end" for its peak memory.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+
+from benchmarks import problem as p
+
+#: {implementation: (module, arguments of its Step)}; each runs in the precisions that `step_time` asks for.
+IMPLEMENTATIONS = {
+    "ssdgm_tf": ("engine", {}),
+    "ssdgm_tf, jit on": ("engine", {"jit_compile": True}),
+    "ssdgm_tf, jit off": ("engine", {"jit_compile": False}),
+    "ssdgm_tf, top_k": ("engine", {"estimator": "top_k"}),
+    "ssdgm_tf, relaxed": ("engine", {"estimator": "relaxed"}),
+    "TensorFlow by hand": ("m2_tensorflow", {}),
+    "PyTorch by hand, compiled": ("m2_torch", {"compiled": True}),
+    "PyTorch by hand, eager": ("m2_torch", {"compiled": False}),
+    "Pyro": ("m2_pyro", {}),
+}
+
+
+def main(settings: dict) -> None:
+    """Builds the step that the settings name, and serves."""
+    sys.stdout, answers = sys.stderr, sys.stdout  # libraries print too
+    module, arguments = IMPLEMENTATIONS[settings["implementation"]]
+    problem = p.make(settings["num_unlabelled"], settings["num_labelled"])
+    module = importlib.import_module(f"benchmarks.{module}")
+    before = _memory("VmRSS")
+    step = module.Step(problem, settings["precision"], **arguments)
+
+    def answer(**values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    start = time.perf_counter()
+    step()
+    first = time.perf_counter() - start
+    for _ in range(2):
+        step()
+    answer(first_step_seconds=first)
+    for line in sys.stdin:
+        if line.strip() == "loss":
+            again = module.Step(problem, settings["precision"], **arguments)  # the weights of this one have moved
+            answer(loss=again.loss(problem), longhand=p.loss(problem, step.analytic_kl))
+        elif line.strip() == "end":
+            answer(peak_bytes=_memory("VmHWM") - before)
+            return
+        else:
+            step()  # brings its weights back into the caches
+            start = time.perf_counter()
+            for _ in range(int(line)):
+                step()
+            answer(seconds=(time.perf_counter() - start) / int(line))
+
+
+def _memory(field: str) -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(field))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main(json.loads(sys.argv[1]))
