@@ -34,13 +34,12 @@ class Step:
         self.data = batch(problem)
 
     def loss(self, problem: p.Problem) -> float:
-        """The loss at the problem's noise, whatever order the engine draws it in."""
+        """The loss at the problem's noise, in place of what the engine draws."""
 
         def noise(shape, seed, dtype=tf.float32, **_):
-            values = {len(n): n for n in (problem.noise_labelled, problem.noise_unlabelled)}[int(shape[-2])]
-            return tf.cast(tf.broadcast_to(values, shape), dtype)
+            return tf.cast(tf.broadcast_to(next(values), shape), dtype)
 
-        data = batch(problem)
+        data, values = batch(problem), iter([problem.noise_labelled, problem.noise_unlabelled])
         with mock.patch.object(tf.random, "stateless_normal", noise):
             labelled = self.model.labelled_terms(*data["labelled"], ("y",), training=True)
             unlabelled = self.model.unlabelled_terms(data["unlabelled"], training=True)
@@ -49,6 +48,65 @@ class Step:
     def __call__(self) -> None:
         """Takes one step."""
         self.step(self.data)["loss"].numpy()
+
+
+class GraphStep:
+    """One training step of another graph, on images of the same size.
+
+    Args:
+        problem: the data; its weights are not used.
+        precision: as of `Step`.
+        graph: "adgm" (a = z = 100, two layers of 500, relu) or "faces" (identity of 38, a lighting, a style, an image).
+    """
+
+    analytic_kl = None
+
+    def __init__(self, problem: p.Problem, precision: str = "float32", graph: str = "adgm"):
+        self.model = {"adgm": make_adgm, "faces": make_faces}[graph](POLICIES[precision])
+        start(self.model, len(problem.x_unlabelled), len(problem.x_labelled))
+        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile)
+        y = {name: tf.constant(problem.y, tf.int32) for name in self.model.data_format.supervised}
+        if "lighting" in y:
+            y["lighting"] = tf.constant(problem.noise_labelled[:, :3])
+            self.model._set_complete(tuple(y))
+        data = batch(problem)
+        self.data = {"labelled": (data["labelled"][0], y), "unlabelled": data["unlabelled"]}
+
+    def __call__(self) -> None:
+        """Takes one step."""
+        self.step(self.data)["loss"].numpy()
+
+
+def make_adgm(dtype: str) -> models.GraphicalModel:
+    """The auxiliary deep generative model of Maaloe et al. 2016, as a graph."""
+
+    def given(*parents):
+        return {"parents": parents, "network": layers.MLP((500, 500), "relu", dtype=dtype), "dtype": dtype}
+
+    generative = {"y": nodes.OneHotCategorical(10, dtype=dtype), "z": nodes.Normal(100, dtype=dtype)}
+    generative |= {"x": nodes.Bernoulli(None, **given("y", "z")), "a": nodes.Normal(100, **given("x", "y", "z"))}
+    recognition = {"a": nodes.Normal(100, **given("x")), "y": nodes.OneHotCategorical(10, **given("a", "x"))}
+    recognition["z"] = nodes.Normal(100, **given("a", "y", "x"))
+    return models.GraphicalModel(
+        generative, recognition, observed="x", supervised="y", num_prediction_samples=1, seed=1, dtype=dtype
+    )
+
+
+def make_faces(dtype: str) -> models.GraphicalModel:
+    """Four variables, two of them partly supervised, as in the faces of Siddharth et al. 2017."""
+
+    def given(*parents):
+        return {"parents": parents, "network": layers.MLP((500,), "relu", dtype=dtype), "dtype": dtype}
+
+    generative = {"identity": nodes.OneHotCategorical(38, dtype=dtype), "lighting": nodes.Normal(3, dtype=dtype)}
+    generative["style"] = nodes.Normal(20, dtype=dtype)
+    generative["x"] = nodes.Bernoulli(None, **given("identity", "lighting", "style"))
+    recognition = {"lighting": nodes.Normal(3, **given("x"))}
+    recognition["identity"] = nodes.OneHotCategorical(38, estimator="enumerate", **given("x", "lighting"))
+    recognition["style"] = nodes.Normal(20, **given("x", "lighting", "identity"))
+    return models.GraphicalModel(
+        generative, recognition, observed="x", supervised=("identity", "lighting"), seed=1, dtype=dtype
+    )
 
 
 def make_m2(dtype: str, estimator: str | None = None) -> ssdgm_tf.models.GraphicalModel:
@@ -70,6 +128,7 @@ def make_m2(dtype: str, estimator: str | None = None) -> ssdgm_tf.models.Graphic
 
 def start(model, num_unlabelled: int, num_labelled: int, jit_compile="auto") -> None:
     """Compiles and builds a model as `fit` does, with the means of both streams counted alike."""
+    model.build((None, p.PIXELS))
     model.compile(
         keras.optimizers.Adam(p.LEARNING_RATE),
         classification_weight=p.CLASSIFICATION_WEIGHT,
@@ -78,6 +137,7 @@ def start(model, num_unlabelled: int, num_labelled: int, jit_compile="auto") -> 
         jit_compile=jit_compile,
     )
     model.optimizer.build(model.trainable_variables)
+    model._choose_kernels(num_unlabelled)
 
 
 def set_weights(model, weights: dict[str, np.ndarray]) -> None:

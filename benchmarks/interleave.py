@@ -19,6 +19,8 @@ class Workers:
     def __init__(self, settings: dict[str, dict]):
         self.settings = settings
         self.processes = {}
+        #: What each worker answered to the start.
+        self.first = {}
 
     def __enter__(self):
         try:
@@ -27,7 +29,7 @@ class Workers:
                 self.processes[name] = subprocess.Popen(
                     command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
-                self._read(name)
+                self.first[name] = self._read(name)
         except BaseException:
             self.__exit__()
             raise
@@ -75,3 +77,12 @@ def summary(seconds: dict[str, list[float]], against: str) -> dict[str, dict]:
             "ratio_quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
         }
     return result
+
+
+def write(path: str | Path, values: dict) -> None:
+    """A result file, whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values, indent=1) + "\n")
+    partial.replace(path)

@@ -12,28 +12,33 @@ import time
 
 from benchmarks import problem as p
 
-#: {implementation: (module, arguments of its Step)}; each runs in the precisions that `step_time` asks for.
+#: {implementation: (module:class, arguments)}; each runs in the precisions that `step_time` asks for.
 IMPLEMENTATIONS = {
-    "ssdgm_tf": ("engine", {}),
-    "ssdgm_tf, jit on": ("engine", {"jit_compile": True}),
-    "ssdgm_tf, jit off": ("engine", {"jit_compile": False}),
-    "ssdgm_tf, top_k": ("engine", {"estimator": "top_k"}),
-    "ssdgm_tf, relaxed": ("engine", {"estimator": "relaxed"}),
-    "TensorFlow by hand": ("m2_tensorflow", {}),
-    "PyTorch by hand, compiled": ("m2_torch", {"compiled": True}),
-    "PyTorch by hand, eager": ("m2_torch", {"compiled": False}),
-    "Pyro": ("m2_pyro", {}),
+    "ssdgm_tf": ("engine:Step", {}),
+    "ssdgm_tf, jit on": ("engine:Step", {"jit_compile": True}),
+    "ssdgm_tf, jit off": ("engine:Step", {"jit_compile": False}),
+    "ssdgm_tf, top_k": ("engine:Step", {"estimator": "top_k"}),
+    "ssdgm_tf, relaxed": ("engine:Step", {"estimator": "relaxed"}),
+    "TensorFlow by hand": ("m2_tensorflow:Step", {}),
+    "PyTorch by hand, compiled": ("m2_torch:Step", {"compiled": True}),
+    "PyTorch by hand, eager": ("m2_torch:Step", {"compiled": False}),
+    "Pyro": ("m2_pyro:Step", {}),
+    "Pyro, SVI as in its example": ("m2_pyro:SviStep", {}),
+    "ADGM": ("engine:GraphStep", {"graph": "adgm"}),
+    "four-node graph": ("engine:GraphStep", {"graph": "faces"}),
+    "matrix products alone": ("matrix_products:Step", {}),
 }
 
 
 def main(settings: dict) -> None:
     """Builds the step that the settings name, and serves."""
     sys.stdout, answers = sys.stderr, sys.stdout  # libraries print too
-    module, arguments = IMPLEMENTATIONS[settings["implementation"]]
+    place, arguments = IMPLEMENTATIONS[settings["implementation"]]
+    module, name = place.split(":")
     problem = p.make(settings["num_unlabelled"], settings["num_labelled"])
-    module = importlib.import_module(f"benchmarks.{module}")
+    step_class = getattr(importlib.import_module(f"benchmarks.{module}"), name)
     before = _memory("VmRSS")
-    step = module.Step(problem, settings["precision"], **arguments)
+    step = step_class(problem, settings["precision"], **arguments)
 
     def answer(**values):
         print(json.dumps(values), file=answers, flush=True)
@@ -46,7 +51,7 @@ def main(settings: dict) -> None:
     answer(first_step_seconds=first)
     for line in sys.stdin:
         if line.strip() == "loss":
-            again = module.Step(problem, settings["precision"], **arguments)  # the weights of this one have moved
+            again = step_class(problem, settings["precision"], **arguments)  # the weights of this one have moved
             answer(loss=again.loss(problem), longhand=p.loss(problem, step.analytic_kl))
         elif line.strip() == "end":
             answer(peak_bytes=_memory("VmHWM") - before)

@@ -1,6 +1,7 @@
 """The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
 
 import abc
+import math
 
 import keras
 import numpy as np
@@ -15,6 +16,8 @@ from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
+# Examples times evaluations times weights of a step beyond which compiled kernels repay their starts; measured.
+_SMALLEST_FUSED_STEP = 1e9
 # What keras.Model.compile takes for losses and metrics given from outside.
 _OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 # What keras.Model.fit takes to weigh or split plain arrays.
@@ -41,7 +44,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale = None
-        self.fuses_kernels = False
+        self.jit_is_auto, self.fuses_kernels = True, False
         self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
         self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
         #: Supervised variables that every labelled example of the training data has.
@@ -69,6 +72,11 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     @abc.abstractmethod
     def call(self, x, training=None):
         """What the model predicts of the supervised variables."""
+
+    @property
+    def evaluations_per_example(self) -> int:
+        """How many times the widest network is evaluated for an unlabelled example."""
+        return self.num_samples
 
     @property
     def metrics(self):
@@ -111,9 +119,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound alone.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
-                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU it compiles
-                the elementwise work between matrix products and the optimizer's, which is faster there and needs less
-                memory (docs/performance.md has the measurements).
+                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU, of large
+                steps, the elementwise work between matrix products alone (docs/performance.md has the measurements).
         """
         checks.objective(
             gamma,
@@ -128,9 +135,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         super().compile(optimizer=optimizer, **kwargs)
-        # Keras turns "auto" into False without a GPU; there, chains of elementwise work are compiled and no more.
-        alone = not tf.distribute.has_strategy() and not self.run_eagerly
-        self.fuses_kernels = kwargs.get("jit_compile", "auto") == "auto" and not self.jit_compile and alone
+        # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
+        self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
+        self.fuses_kernels = False
         self.gamma = gamma
         self.classification_weight = classification_weight
         self.num_samples = num_samples
@@ -152,7 +159,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             "gamma": self.gamma,
             "classification_weight": self.classification_weight,
             "num_samples": self.num_samples,
-            "jit_compile": "auto" if self.fuses_kernels else self.jit_compile,
+            "jit_compile": "auto" if self.jit_is_auto else self.jit_compile,
             "labelled_bound": self.labelled_bound,
             "unlabelled_bound": self.unlabelled_bound,
             "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
@@ -314,6 +321,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self._build_for(next(x for x in parts.values() if x is not None))
         self._set_complete(self.data_format.always_complete)
         sizes = [0 if x is None else num_examples(x) for x in parts.values()]
+        self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
         return data
 
@@ -328,6 +336,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
         )
         self._build_for(x)
+        self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
@@ -374,6 +383,15 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if not self.optimizer.built:
             # Within the step, creating the optimizer's variables would trace it a second time.
             self.optimizer.build(self.trainable_variables)
+
+    def _choose_kernels(self, num_examples: int) -> None:
+        """Compiles elementwise work, with `jit_compile="auto"` on a CPU, where a step is large enough to repay it."""
+        work = num_examples * self.evaluations_per_example * sum(math.prod(v.shape) for v in self.trainable_variables)
+        on_cpu = not self.jit_compile and not self.run_eagerly and not tf.distribute.has_strategy()
+        fuses = self.jit_is_auto and on_cpu and work >= _SMALLEST_FUSED_STEP
+        if fuses != self.fuses_kernels:
+            self.fuses_kernels = fuses
+            self.train_function = None
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:

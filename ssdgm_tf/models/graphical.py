@@ -132,6 +132,10 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
                 )
 
     @property
+    def evaluations_per_example(self) -> int:
+        return self.graph.num_states * self.num_samples
+
+    @property
     def labelled_bound_in_use(self) -> str:
         """The labelled bound: what `compile` was given; else "importance" where its weights vary, else "conditional"."""
         if self.labelled_bound is not None:
