@@ -30,7 +30,7 @@ class Step:
         self.model = make_m2(POLICIES[precision], estimator)
         set_weights(self.model, problem.weights)
         start(self.model, len(problem.x_unlabelled), len(problem.x_labelled), jit_compile)
-        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile)
+        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile, autograph=False)
         self.data = batch(problem)
 
     def loss(self, problem: p.Problem) -> float:
@@ -64,7 +64,7 @@ class GraphStep:
     def __init__(self, problem: p.Problem, precision: str = "float32", graph: str = "adgm"):
         self.model = {"adgm": make_adgm, "faces": make_faces}[graph](POLICIES[precision])
         start(self.model, len(problem.x_unlabelled), len(problem.x_labelled))
-        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile)
+        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile, autograph=False)
         y = {name: tf.constant(problem.y, tf.int32) for name in self.model.data_format.supervised}
         if "lighting" in y:
             y["lighting"] = tf.constant(problem.noise_labelled[:, :3])

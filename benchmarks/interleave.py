@@ -19,8 +19,6 @@ class Workers:
     def __init__(self, settings: dict[str, dict]):
         self.settings = settings
         self.processes = {}
-        #: What each worker answered to the start.
-        self.first = {}
 
     def __enter__(self):
         try:
@@ -29,7 +27,7 @@ class Workers:
                 self.processes[name] = subprocess.Popen(
                     command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
-                self.first[name] = self._read(name)
+                self._read(name)
         except BaseException:
             self.__exit__()
             raise

@@ -47,7 +47,6 @@ def measure(size: tuple[int, int], precision: str, rounds: int) -> dict:
     rows = interleave.summary(seconds, AGAINST)
     for name, row in rows.items():
         row["peak_mib"] = round(peaks[name] / 2**20)
-        row["first_step_seconds"] = round(workers.first[name]["first_step_seconds"], 1)
         row["loss"] = losses.get(name, {}).get("loss")
     enumerated = interleave.summary(seconds, "ssdgm_tf")
     by_hand = interleave.summary(seconds, "TensorFlow by hand")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ssdgm_tf
+from benchmarks import render
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,7 +58,14 @@ def test_the_readme_has_examples():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md", "docs/choosing_a_model.md"]
+    "page",
+    [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "benchmarks/README.md",
+        *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+    ],
 )
 def test_links_inside_the_repository_lead_somewhere(page):
     text = (ROOT / page).read_text()
@@ -74,3 +82,8 @@ def test_tables_are_those_of_the_committed_results():
     spec.loader.exec_module(results)
     for path, text in results.documents().items():
         assert path.read_text() == text, f"{path.name}: run `python results/results.py`"
+
+
+def test_benchmark_tables_are_those_of_the_committed_results():
+    for path, text in render.documents().items():
+        assert path.read_text() == text, f"{path.name}: run `python -m benchmarks.render`"

@@ -200,7 +200,7 @@ class Inference:
                     progress.update()
         return (total - np.log(num_samples)).astype(np.float32)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _log_mean_weight(self, x, y, num_samples, seed):
         """The importance-weighted bound for what is known of y, nats, [B]."""
         held = self.data_format.held(x, y)

@@ -74,8 +74,10 @@ def two_streams(
     def epoch_of_indices(epoch):
         fill = order(labelled, epoch, stream=0, num_passes=num_passes)[: steps * labelled_batch_size]
         fill = tf.data.Dataset.from_tensor_slices(tf.reshape(fill, [steps, labelled_batch_size]))
-        once = tf.data.Dataset.from_tensor_slices(order(unlabelled, epoch, stream=1)).batch(batch_size)
-        return tf.data.Dataset.zip(fill, once)
+        # Where every batch is full its size is known to the step.
+        is_full = len(unlabelled) % batch_size == 0
+        once = tf.data.Dataset.from_tensor_slices(order(unlabelled, epoch, stream=1))
+        return tf.data.Dataset.zip(fill, once.batch(batch_size, drop_remainder=is_full))
 
     batches = _epochs(initial_epoch).flat_map(epoch_of_indices)
     return batches.map(lambda index, other: {"labelled": gather((x, y), index), "unlabelled": gather(x, other)}).prefetch(

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import objectives
-from ssdgm_tf.models import M2
+from ssdgm_tf.layers import kernels
+from ssdgm_tf.models import M2, base
 from ssdgm_tf.nodes import estimators
 
 TRAINING_METRICS = {"loss", "bound_unlabelled", "bound_labelled", "classification_loss", "error", "log_px", "kl_z", "kl_y"}
@@ -120,8 +121,7 @@ def test_the_sizes_given_to_compile_weigh_a_dataset(tiny):
 
 def test_nothing_is_traced_again_after_the_first_step(tiny, tiny_m2):
     x, y = tiny
-    counts = {"train": 0, "test": 0}
-    train_step, test_step = tiny_m2.train_step, tiny_m2.test_step
+    counts = {"train": 0, "test": 0, "predict": 0}
 
     def count(name, step):
         def traced(data):
@@ -130,11 +130,31 @@ def test_nothing_is_traced_again_after_the_first_step(tiny, tiny_m2):
 
         return traced
 
-    tiny_m2.train_step, tiny_m2.test_step = count("train", train_step), count("test", test_step)
+    for name in counts:
+        setattr(tiny_m2, f"{name}_step", count(name, getattr(tiny_m2, f"{name}_step")))
     for _ in range(2):  # 108 = 5 * 20 + 8: the last batch of an epoch is smaller
         tiny_m2.fit(x, y, batch_size=20, epochs=3, validation_data=(x[:50], y[:50]), verbose=0)
-    tiny_m2.evaluate(x, y, batch_size=32, verbose=0)
-    assert counts == {"train": 1, "test": 1}
+    for batch_size in (32, 50):
+        tiny_m2.evaluate(x, y, batch_size=batch_size, verbose=0)
+        tiny_m2.predict(x, batch_size=batch_size, verbose=0)
+    assert counts == {"train": 1, "test": 1, "predict": 1}
+
+
+def test_large_steps_have_kernels_and_learn_the_same(tiny, monkeypatch):
+    x, y = tiny
+    histories = []
+    for smallest, jit_compile in ((1.0, "auto"), (1e18, "auto"), (1.0, False)):
+        monkeypatch.setattr(base, "_SMALLEST_FUSED_STEP", smallest)
+        monkeypatch.setattr(kernels, "_SMALLEST_FUSED", 1)
+        keras.utils.set_random_seed(3)
+        model = M2(3, 2, (8,), seed=0)
+        model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
+        histories.append(model.fit(x, y, batch_size=20, epochs=2, seed=0, verbose=0).history["loss"])
+        assert model.fuses_kernels == (smallest == 1.0 and jit_compile == "auto")
+        assert model.get_compile_config()["jit_compile"] == jit_compile
+        assert not model.jit_compile
+    np.testing.assert_allclose(histories[0], histories[2], rtol=1e-5)
+    np.testing.assert_array_equal(histories[1], histories[2])
 
 
 def test_other_weights_make_a_new_step(tiny, tiny_m2):

@@ -1,0 +1,85 @@
+"""What each idea is worth: a step with everything against one without it: `python -m benchmarks.ideas`, about 3 minutes.
+
+Writes results/ideas.json. What was predicted was written down before the measurement, from single operations and counts.
+"""
+
+import argparse
+import contextlib
+import time
+from unittest import mock
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from benchmarks import engine, interleave
+from benchmarks import problem as p
+from ssdgm_tf import layers
+from ssdgm_tf.layers import kernels
+from ssdgm_tf.models.base import SemiSupervisedModel
+from ssdgm_tf.trainers.environment import environment
+
+ALL = "everything"
+
+
+def _plain_update(self, gradients):
+    self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+
+
+def _sum_then_activation(activation, *terms):
+    return activation(sum(terms[1:], terms[0]))
+
+
+#: {idea: (predicted share of the step that it saves, in float32 and in bfloat16; what takes it away)}.
+IDEAS = {
+    "hidden layers: sum, bias and activation in one kernel": (
+        (0.08, 0.2),
+        lambda: mock.patch.object(kernels, "activated_sum", _sum_then_activation),
+    ),
+    "softplus by a polynomial": ((0.03, 0.05), lambda: mock.patch.object(kernels, "_polynomial_softplus", tf.nn.softplus)),
+    "the optimizer's update in one kernel": (
+        (0.03, 0.05),
+        lambda: mock.patch.object(SemiSupervisedModel, "_update", _plain_update),
+    ),
+    "noise shared by all classes": (
+        (0.01, 0.02),
+        lambda: mock.patch.object(layers.NormalNode, "draws", layers.StochasticNode.draws),
+    ),
+    "small work left alone": ((0.01, 0.01), lambda: mock.patch.object(kernels, "_SMALLEST_FUSED", 1)),
+}
+
+
+def measure(precision: str, rounds: int) -> dict:
+    """{name: median ms, and how much longer the step is than with everything}."""
+    problem, steps = p.make(200, 100), {}
+    for name in tqdm([ALL, *IDEAS], desc=f"compiling, {precision}"):
+        without = contextlib.nullcontext() if name == ALL else IDEAS[name][1]()
+        with without:
+            steps[name] = engine.Step(problem, precision)
+            for _ in range(3):
+                steps[name]()
+    seconds = {name: [] for name in steps}
+    for _ in tqdm(range(rounds), desc=precision):
+        for name, step in steps.items():
+            step()
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    rows = interleave.summary(seconds, ALL)
+    for name, (predicted, _) in IDEAS.items():
+        rows[name]["predicted_ratio"] = round(1 / (1 - predicted[precision == "bfloat16"]), 3)
+    return rows
+
+
+def main() -> None:
+    """Measures, and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "ideas.json")
+    args = parser.parse_args()
+    rows = {precision: measure(precision, args.rounds) for precision in ("float32", "bfloat16")}
+    interleave.write(args.output, {"without": rows, "environment": environment()})
+    print(f"Written to {args.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Where the time of a step goes, by TensorFlow's own profiler: `python -m benchmarks.profile`, about 2 minutes.
+
+Every moment of a step belongs to the first kind of work in `KINDS` that runs on any core then, so the shares add up to the
+step. Writes results/profile.json. (Run it as a module: as a script its name would hide Python's own `profile`.)
+"""
+
+import argparse
+import collections
+import glob
+import re
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from benchmarks import engine, interleave
+from benchmarks import problem as p
+from ssdgm_tf.trainers.environment import environment
+
+#: {kind of work: what its events are called}, in order of precedence.
+KINDS = {
+    "matrix products": r"MatMul$|^(eigen_)?dot|onednn_matmul",
+    "optimizer": r"optimizer_kernel|ResourceApply|Assign\w*VariableOp$",
+    "compiled elementwise kernels": r"ExecuteAsyncOnStream$|_fusion",
+    "random numbers": r":Stateless(Random|Truncated)\w*$",
+    "elementwise and the rest of TensorFlow": r":\w+$",
+    "the executor between operations": r"KernelAndDeviceFunc::Run$",
+    "Python and the call": r"^(train_step|Train|one_step)",
+}
+VARIANTS = {
+    "every operation apart (jit_compile=False)": {"jit_compile": False},
+    "kernels between products (auto)": {"jit_compile": "auto"},
+    "the whole step by XLA (jit_compile=True)": {"jit_compile": True},
+}
+
+
+def profile(step, steps: int = 10) -> dict:
+    """Shares of the wall time of `step`, in ms, and the number of operations of each name that start in it."""
+    for _ in range(3):
+        step()
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        for number in range(steps):
+            with tf.profiler.experimental.Trace("train_step", step_num=number):
+                step()
+        tf.profiler.experimental.stop()
+        events = list(_events(folder))
+    window = [(start, end) for start, end, name in events if name.startswith("train_step")]
+    shares, covered = {}, []
+    for kind, pattern in KINDS.items():
+        own = [(start, end) for start, end, name in events if re.search(pattern, name)]
+        before = _length(covered)
+        covered = _union([*covered, *own])
+        shares[kind] = round((_length(covered) - before) / steps / 1e9, 2)
+    counts = collections.Counter(name.rsplit(":", 1)[-1] for *_, name in events if re.search(r"[^:]:\w+$", name))
+    return {
+        "step_ms": round(_length(_union(window)) / steps / 1e9, 2),
+        "ms": shares,
+        "operations": sum(counts.values()) // steps,
+        "kernels": sum(name.endswith("ExecuteAsyncOnStream") for *_, name in events) // steps,
+    }
+
+
+def input_share(epochs: int = 3) -> dict:
+    """Seconds of the input alone: the streams of `fit` drawn as fast as they come, per step."""
+    import time
+
+    from ssdgm_tf.models import streams
+
+    problem = p.make(200, 100)
+    x = {"x": np.concatenate([problem.x_labelled, np.tile(problem.x_unlabelled, (100, 1))])}
+    is_labelled = np.arange(len(x["x"])) < 100
+    data, steps = streams.two_streams(x, {"y": np.where(is_labelled, 0, -1)}, is_labelled, 200, 100)
+    batches = iter(data)
+    next(batches)
+    start = time.perf_counter()
+    for _ in range(epochs * steps):
+        next(batches)
+    return {"input_ms": round(1e3 * (time.perf_counter() - start) / (epochs * steps), 3)}
+
+
+def main() -> None:
+    """Profiles every variant, and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "profile.json")
+    args = parser.parse_args()
+    keras.utils.set_random_seed(0)
+    problem, profiles = p.make(200, 100), {}
+    cases = [(precision, name) for precision in ("float32", "bfloat16") for name in VARIANTS]
+    for precision, name in tqdm(cases, desc="profiles"):
+        if precision == "bfloat16" and name.startswith("the whole"):
+            continue
+        profiles.setdefault(precision, {})[name] = profile(engine.Step(problem, precision, **VARIANTS[name]))
+    interleave.write(args.output, {"profiles": profiles, **input_share(), "environment": environment()})
+    print(f"Written to {args.output}")
+
+
+def _events(folder):
+    """(start, end, name) in ps of everything that the profiler saw."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    with open(glob.glob(f"{folder}/**/*.xplane.pb", recursive=True)[0], "rb") as file:
+        space.ParseFromString(file.read())
+    for plane in space.planes:
+        names = {number: metadata.name for number, metadata in plane.event_metadata.items()}
+        for line in plane.lines:
+            for event in line.events:
+                start = line.timestamp_ns * 1000 + event.offset_ps
+                yield start, start + event.duration_ps, names[event.metadata_id]
+
+
+def _union(intervals):
+    merged = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _length(intervals):
+    return sum(end - start for start, end in intervals)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Writes README.md of this folder, and the table of docs/performance.md, from results/: `python -m benchmarks.render`."""
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent / "README.md"
+PERFORMANCE = Path(__file__).parents[1] / "docs" / "performance.md"
+START, END = "<!-- ideas: written by `python -m benchmarks.render` -->\n", "<!-- end of ideas -->"
+FLOOR = "matrix products alone"
+
+
+def load(name: str) -> dict:
+    """A results file."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def ratio(row: dict) -> str:
+    """A ratio with its quartiles."""
+    low, high = row["ratio_quartiles"]
+    return f"{row['ratio']:.2f} ({low:.2f}-{high:.2f})"
+
+
+def step_table(table: dict) -> str:
+    """One size and precision: time, ratios, memory, start."""
+    rows, floor = table["rows"], table["rows"][FLOOR]["median_ms"]
+    rate = table["gflop"] / floor * 1e3
+    lines = [
+        f"### {table['num_unlabelled']} + {table['num_labelled']} images, {table['precision']}\n",
+        f"{table['rounds']} rounds; the step's matrix products are {table['gflop']:.1f} GFLOP, {floor:.1f} ms at the "
+        f"measured peak of {rate:.0f} GFLOP/s.\n",
+        "| step | ms | ratio to compiled PyTorch (quartiles) | of the floor's speed | peak memory, MiB |",
+        "|---|---|---|---|---|",
+    ]
+    other_work = {"ADGM", "four-node graph"}
+    for name, row in rows.items():
+        reached = "" if name in other_work or "top_k" in name or "relaxed" in name else f"{floor / row['median_ms']:.0%}"
+        lines.append(f"| {name} | {row['median_ms']:.1f} | {ratio(row)} | {reached} | {row['peak_mib']} |")
+    return "\n".join(lines) + "\n"
+
+
+def bars(tables: list[dict]) -> str:
+    """The bars that the project set itself, and what was measured."""
+    lines = ["| what | bar | measured | met |", "|---|---|---|---|"]
+
+    def add(what, bar, row):
+        lines.append(f"| {what} | {bar} | {ratio(row)} | {_met(row['ratio'], bar)} |")
+
+    for table in tables:
+        size = f"{table['num_unlabelled']} + {table['num_labelled']}, {table['precision']}"
+        rows = table["rows"]
+        if table["num_unlabelled"] >= 200:
+            add(f"M2 to compiled PyTorch, {size}", 1.0, rows["ssdgm_tf"])
+        add(f"engine to TensorFlow by hand, {size}", 1.05, table["to_tensorflow_by_hand"]["ssdgm_tf"])
+        for name, row in table.get("to_pyro", {}).items():
+            add(f"M2 to {name}, {size}", 0.5, row)
+        for name, row in table["to_enumerate"].items():
+            add(f"{name.split(', ')[1]} to enumerate, {size}", 0.45, row)
+        memory = rows["ssdgm_tf"]["peak_mib"] / rows["PyTorch by hand, compiled"]["peak_mib"]
+        lines.append(f"| peak memory to compiled PyTorch, {size} | 1.2 | {memory:.2f} | {_met(memory, 1.2)} |")
+        slower = min(row["ratio"] for row in table["to_jit"].values())
+        lines.append(
+            f"| the better of jit on and off to `auto`, {size} | at least 1 | {slower:.2f} | "
+            f"{'yes' if slower >= 1 else '**no**'} |"
+        )
+    overheads = load("overheads")
+    add("`fit` to the bare compiled step", 1.1, overheads["fit"]["fit"])
+    commands = overheads["commands"]
+    imported, helped = commands["import ssdgm_tf"]["ratio"], commands["ssdgm-train --help"]
+    lines.append(f"| `import ssdgm_tf` to TensorFlow + TFP | 1.15 | {imported:.2f} | {_met(imported, 1.15)} |")
+    lines.append(f"| `ssdgm-train --help` | 1.5 s | {helped['seconds']:.2f} s | {_met(helped['seconds'], 1.5)} |")
+    for name, sweep in load("scaling")["sweeps"].items():
+        lines.append(
+            f"| cost of twice the {name}, at the end of the sweep | 2 | {sweep['last_doubling']:.2f} | "
+            f"{_met(sweep['last_doubling'], 2.0)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def scaling_table(sweeps: dict) -> str:
+    """Each sweep beside its straight line."""
+    lines = []
+    for name, sweep in sweeps.items():
+        lines += [
+            f"| {name} | " + " | ".join(map(str, sweep["values"])) + " |",
+            "|---" * (len(sweep["values"]) + 1) + "|",
+            "| ms | " + " | ".join(f"{value:.1f}" for value in sweep["ms"]) + " |\n",
+            f"Line: {sweep['constant_ms']:.1f} + {sweep['ms_each']:.2f} n ms; the largest deviation from it is "
+            f"{sweep['largest_deviation']:.0%}.\n",
+        ]
+    return "\n".join(lines)
+
+
+def profile_table(profiles: dict) -> str:
+    """Where the time goes, a column per variant."""
+    lines = []
+    for precision, variants in profiles["profiles"].items():
+        lines += [f"| {precision}, ms | " + " | ".join(variants) + " |", "|---" * (len(variants) + 1) + "|"]
+        for kind in next(iter(variants.values()))["ms"]:
+            lines.append(f"| {kind} | " + " | ".join(f"{v['ms'][kind]:.1f}" for v in variants.values()) + " |")
+        lines.append("| the step, profiled | " + " | ".join(f"{v['step_ms']:.1f}" for v in variants.values()) + " |")
+        for key, title in (("operations", "operations of TensorFlow"), ("kernels", "compiled kernels")):
+            lines.append(f"| {title}, number | " + " | ".join(str(v[key]) for v in variants.values()) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def ideas_table() -> str:
+    """The step without each idea, predicted and measured."""
+    without = load("ideas")["without"]
+    lines = ["| without | float32, predicted | measured | bfloat16, predicted | measured |", "|---|---|---|---|---|"]
+    for name in list(without["float32"])[1:]:
+        cells = [f"{rows[name]['predicted_ratio']:.2f} | {ratio(rows[name])}" for rows in without.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def documents() -> dict[Path, str]:
+    """Every generated document, {path: text}."""
+    before, rest = PERFORMANCE.read_text().split(START)
+    return {README: readme(), PERFORMANCE: f"{before}{START}{ideas_table()}{END}{rest.split(END, 1)[1]}"}
+
+
+def readme() -> str:
+    """The whole page."""
+    steps, scaling, profiles = load("step_time"), load("scaling"), load("profile")
+    environment = steps["environment"]
+    versions = ", ".join(f"{name} {environment[name]}" for name in ("tensorflow", "keras", "python"))
+    return "\n".join(
+        [
+            "# Benchmarks\n",
+            "Written by `python -m benchmarks.render` from results/. Measured by the modules beside it, each run from the "
+            "root of the repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, "
+            "`.scaling`, `.profile`.\n",
+            "M2 of 784 pixels, 10 classes summed exactly, z of 50, (600, 600) softplus hidden units, Adam. Each "
+            "implementation is a process of its own; all step in turn, in an order that rotates, and a ratio is that of two "
+            "steps of the same round, so that a machine that drifts slows both. Before that, the loss of each on the same "
+            "weights and noise is compared with the loss longhand in float64: to 1e-5 in float32, 1e-2 in bfloat16. Peak "
+            "memory is the most that the process ever held, above what it held once its libraries were imported.\n",
+            f"{environment['cpu_cores']} cores of {environment['machine']}, {versions}; PyTorch 2.13.0 and Pyro 1.9.2.\n",
+            "## Bars\n",
+            bars(steps["tables"]),
+            "## A step\n",
+            *map(step_table, steps["tables"]),
+            "## Where a step's time goes\n",
+            "200 + 100 images. Every moment of a step belongs to the first kind of work in the table that runs on any core "
+            f"then. The input alone takes {profiles['input_ms']:.2f} ms a step, beside the step and not before it.\n",
+            profile_table(profiles),
+            "## Against classes, samples and latents\n",
+            "![ms a step against classes, samples and latent variables](results/scaling.png)\n",
+            scaling_table(scaling["sweeps"]),
+        ]
+    )
+
+
+def _met(value, bar):
+    return "yes" if value <= bar else "**no**"
+
+
+def main() -> None:
+    """The command."""
+    for path, text in documents().items():
+        path.write_text(text)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
