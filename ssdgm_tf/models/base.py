@@ -1,7 +1,6 @@
 """The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
 
 import abc
-import math
 
 import keras
 import numpy as np
@@ -9,15 +8,13 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.layers import kernels
-from ssdgm_tf.models import bounds, checks, streams
+from ssdgm_tf.models import bounds, checks, compilation, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
 from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
-# Examples times evaluations times weights of a step beyond which compiled kernels repay their starts; measured.
-_SMALLEST_FUSED_STEP = 1e9
 # What keras.Model.compile takes for losses and metrics given from outside.
 _OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 # What keras.Model.fit takes to weigh or split plain arrays.
@@ -267,7 +264,15 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self._require_built()
         if not isinstance(x, tf.data.Dataset):
             x = self.data_format.x(x)
+            self._trace_predict(x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+
+    def _trace_predict(self, x: dict) -> None:
+        """Traces prediction for batches of any size; Keras would for the first one's, and again where the last is smaller."""
+        if self.predict_function is None and not self.run_eagerly and not tf.distribute.has_strategy():
+            self.make_predict_function()
+            batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
+            self.predict_function.get_concrete_function([batch] * (self.steps_per_execution or 1))
 
     def train_step(self, data):
         labelled = unlabelled = None
@@ -279,22 +284,12 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             loss = self._loss(labelled, unlabelled)
             scaled_loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        self._update(gradients)
+        compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         self.step.assign_add(1)
         logs = self.monitor.add_loss(loss) | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         if labelled is not None:
             logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
         return logs
-
-    def _update(self, gradients) -> None:
-        """Gives the optimizer its gradients; all its arithmetic is one kernel where kernels are fused."""
-
-        def update(gradients):
-            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-
-        if self.fuses_kernels:
-            update = tf.function(update, jit_compile=True, autograph=False)
-        update(gradients)
 
     def test_step(self, data):
         x, y = data
@@ -385,10 +380,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             self.optimizer.build(self.trainable_variables)
 
     def _choose_kernels(self, num_examples: int) -> None:
-        """Compiles elementwise work, with `jit_compile="auto"` on a CPU, where a step is large enough to repay it."""
-        work = num_examples * self.evaluations_per_example * sum(math.prod(v.shape) for v in self.trainable_variables)
-        on_cpu = not self.jit_compile and not self.run_eagerly and not tf.distribute.has_strategy()
-        fuses = self.jit_is_auto and on_cpu and work >= _SMALLEST_FUSED_STEP
+        """With `jit_compile="auto"` on a CPU: are the kernels of a step compiled? It is a constant of the step."""
+        fuses = self.jit_is_auto and not self.jit_compile and not self.run_eagerly
+        fuses = fuses and compilation.repays_kernels(num_examples, self.evaluations_per_example, self.trainable_variables)
         if fuses != self.fuses_kernels:
             self.fuses_kernels = fuses
             self.train_function = None

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.layers import kernels
-from ssdgm_tf.models import M2, base
+from ssdgm_tf.models import M2, compilation
 from ssdgm_tf.nodes import estimators
 
 TRAINING_METRICS = {"loss", "bound_unlabelled", "bound_labelled", "classification_loss", "error", "log_px", "kl_z", "kl_y"}
@@ -144,7 +144,7 @@ def test_large_steps_have_kernels_and_learn_the_same(tiny, monkeypatch):
     x, y = tiny
     histories = []
     for smallest, jit_compile in ((1.0, "auto"), (1e18, "auto"), (1.0, False)):
-        monkeypatch.setattr(base, "_SMALLEST_FUSED_STEP", smallest)
+        monkeypatch.setattr(compilation, "_SMALLEST_STEP", smallest)
         monkeypatch.setattr(kernels, "_SMALLEST_FUSED", 1)
         keras.utils.set_random_seed(3)
         model = M2(3, 2, (8,), seed=0)
