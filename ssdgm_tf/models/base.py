@@ -268,7 +268,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
     def _trace_predict(self, x: dict) -> None:
-        """Traces prediction for batches of any size; Keras would for the first one's, and again where the last is smaller."""
+        """Traces prediction for batches of any size; Keras would for that of the first, and again for a smaller last one."""
         if self.predict_function is None and not self.run_eagerly and not tf.distribute.has_strategy():
             self.make_predict_function()
             batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
