@@ -21,13 +21,12 @@ from ssdgm_tf.trainers.environment import environment
 
 #: {kind of work: what its events are called}, in order of precedence.
 KINDS = {
-    "matrix products": r"MatMul$|^(eigen_)?dot|onednn_matmul",
-    "optimizer": r"optimizer_kernel|ResourceApply|Assign\w*VariableOp$",
-    "compiled elementwise kernels": r"ExecuteAsyncOnStream$|_fusion",
+    "matrix products": r":_?\w*MatMul$|^MatMul(_\d+)?(\.\d+)?$",
+    "the optimizer's operations": r"^adam\w*/",
+    "compiled kernels, the optimizer's among them": r"ExecuteAsyncOnStream$",
     "random numbers": r":Stateless(Random|Truncated)\w*$",
-    "elementwise and the rest of TensorFlow": r":\w+$",
-    "the executor between operations": r"KernelAndDeviceFunc::Run$",
-    "Python and the call": r"^(train_step|Train|one_step)",
+    "elementwise and all other operations": r"[^:]:\w+$",
+    "Python and the call": r"^train_step",
 }
 VARIANTS = {
     "every operation apart (jit_compile=False)": {"jit_compile": False},
