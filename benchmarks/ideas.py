@@ -14,7 +14,7 @@ from tqdm import tqdm
 from benchmarks import engine, interleave
 from benchmarks import problem as p
 from ssdgm_tf import layers
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import kernels, precision
 from ssdgm_tf.models import compilation
 from ssdgm_tf.trainers.environment import environment
 
@@ -43,6 +43,10 @@ IDEAS = {
     "noise shared by all classes": (
         (0.01, 0.02),
         lambda: mock.patch.object(layers.NormalNode, "draws", layers.StochasticNode.draws),
+    ),
+    "weights cast once for both streams": (
+        (0.0, 0.04),
+        lambda: mock.patch.object(precision, "casting_once", contextlib.nullcontext),
     ),
     "small work left alone": ((0.01, 0.01), lambda: mock.patch.object(kernels, "_SMALLEST_FUSED", 1)),
 }

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers.precision import cast_weight
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -54,11 +55,14 @@ class MLP(keras.layers.Layer):
 
     def call(self, inputs):
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
-        products = [tf.tensordot(parent, layer.kernel, 1) for layer, parent in zip(self.input_layers, parents, strict=True)]
-        h = kernels.activated_sum(self.activation, *products, self.input_layers[0].bias)
+        products = [self._product(parent, layer) for layer, parent in zip(self.input_layers, parents, strict=True)]
+        h = kernels.activated_sum(self.activation, *products, cast_weight(self.input_layers[0].bias, self.compute_dtype))
         for layer in self.hidden_layers:
-            h = kernels.activated_sum(self.activation, tf.tensordot(h, layer.kernel, 1), layer.bias)
+            h = kernels.activated_sum(self.activation, self._product(h, layer), cast_weight(layer.bias, self.compute_dtype))
         return h
+
+    def _product(self, x, layer):
+        return tf.tensordot(tf.cast(x, self.compute_dtype), cast_weight(layer.kernel, self.compute_dtype), 1)
 
     def compute_output_shape(self, input_shape):
         leading = ()

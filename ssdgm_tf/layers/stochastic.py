@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.random_state import SavedRandomState
 
 tfd = tfp.distributions
@@ -124,7 +125,8 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         if not self.built:
             self.build(inputs.shape)
         # As a matrix of rows: there TensorFlow adds the bias within the product.
-        rows = self.projection(tf.reshape(inputs, [-1, inputs.shape[-1]]))
+        kernel, bias = (cast_weight(w, self.compute_dtype) for w in (self.projection.kernel, self.projection.bias))
+        rows = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel), bias)
         shape = [*inputs.shape[:-1], self.num_parameters]
         parameters = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], shape[-1:]], axis=0))
         return self.make_distribution(tf.cast(tf.ensure_shape(parameters, shape), self.density_dtype))

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import objectives
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import kernels, precision
 from ssdgm_tf.models import bounds, checks, compilation, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
@@ -276,7 +276,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
 
     def train_step(self, data):
         labelled = unlabelled = None
-        with kernels.fusing(self.fuses_kernels or self.jit_compile), tf.GradientTape() as tape:
+        fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
+        with fusing, precision.casting_once(), tf.GradientTape() as tape:
             if "labelled" in data:
                 labelled = self.labelled_terms(*data["labelled"], self.complete, training=True)
             if "unlabelled" in data:
