@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -28,7 +29,7 @@ COMMANDS = {
 
 
 def fit_against_step(rounds: int, steps: int = 40) -> dict:
-    """A whole epoch of `fit` on arrays (input, callbacks, metrics, progress bar) against as many bare compiled steps."""
+    """An epoch of `fit` on arrays (input, callbacks, metrics, progress bar), and after it as many bare compiled steps."""
     problem = p.make(200, 100)
     step = engine.Step(problem)
     rng = np.random.default_rng(1)
@@ -37,27 +38,26 @@ def fit_against_step(rounds: int, steps: int = 40) -> dict:
     y[:100] = problem.y
     model = engine.make_m2("float32")
     engine.start(model, 200 * steps, 100)
-    history = {"fit": [], "fit, one epoch a call": [], "step": []}
+    seconds = {"fit": [], "step": []}
 
-    def fit(epochs):
-        start = time.perf_counter()
-        model.fit(x, y, batch_size=200, labelled_batch_size=100, epochs=epochs, seed=0, verbose=1)
-        return time.perf_counter() - start
+    class Alternate(keras.callbacks.Callback):
+        """Times each epoch, then the same number of bare steps."""
 
-    def bare():
-        start = time.perf_counter()
-        for _ in range(steps):
-            step()
-        return time.perf_counter() - start
+        def on_epoch_begin(self, epoch, logs=None):
+            self.start = time.perf_counter()
 
-    fit(1), bare()  # compiles
-    for _ in tqdm(range(rounds), desc="fit"):
-        # Two epochs less one leave out what a call of fit does once, such as checking its arrays.
-        one, two = fit(1), fit(2)
-        history["fit"].append((two - one) / steps)
-        history["fit, one epoch a call"].append(one / steps)
-        history["step"].append(bare() / steps)
-    return interleave.summary(history, "step")
+        def on_epoch_end(self, epoch, logs=None):
+            seconds["fit"].append((time.perf_counter() - self.start) / steps)
+            start = time.perf_counter()
+            for _ in range(steps):
+                step()
+            seconds["step"].append((time.perf_counter() - start) / steps)
+
+    for _ in range(3):
+        step()
+    model.fit(x, y, batch_size=200, labelled_batch_size=100, epochs=rounds + 1, seed=0, callbacks=[Alternate()])
+    # The first epoch compiles.
+    return interleave.summary({name: own[1:] for name, own in seconds.items()}, "step")
 
 
 def commands(rounds: int) -> dict:
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "overheads.json")
     args = parser.parse_args()
     tf.get_logger().setLevel("ERROR")
-    values = {"commands": commands(args.rounds), "fit": fit_against_step(args.rounds), "environment": environment()}
+    values = {"fit": fit_against_step(args.rounds), "commands": commands(args.rounds), "environment": environment()}
     interleave.write(args.output, values)
     print(f"Written to {args.output}")
 
