@@ -69,11 +69,11 @@ class NormalNode(StochasticNode):
     def draws(self, distribution, num_samples, seed):
         # All states share the noise: fewer random numbers, and less noise in the differences between states.
         loc, scale = _loc_and_scale(distribution)
-        num_states_axes = loc.shape.rank - len(self.event_shape) - 2
-        shape = tf.concat([[1] * num_states_axes, [num_samples], tf.shape(loc)[num_states_axes + 1 :]], axis=0)
+        num_state_axes = loc.shape.rank - len(self.event_shape) - 2
+        shape = tf.concat([[1] * num_state_axes, [num_samples], tf.shape(loc)[num_state_axes + 1 :]], axis=0)
         noise = tf.ensure_shape(
             tf.random.stateless_normal(shape, seed, dtype=loc.dtype),
-            [*[1] * num_states_axes, num_samples, *loc.shape[num_states_axes + 1 :]],
+            [*[1] * num_state_axes, num_samples, *loc.shape[num_state_axes + 1 :]],
         )
         return _shifted(loc, scale, noise)
 
@@ -90,13 +90,13 @@ def _shifted(loc, scale, noise):
     return loc + scale * noise
 
 
-@kernels.kernel()
+@kernels.kernel(num_parameters=2)
 def _log_density(loc, scale, value, event_rank):
     terms = -0.5 * ((value - loc) / scale) ** 2 - tf.math.log(scale) - 0.5 * math.log(2 * math.pi)
     return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))
 
 
-@kernels.kernel()
+@kernels.kernel(num_parameters=2)
 def _kl_divergence(loc_q, scale_q, loc_p, scale_p, event_rank):
     ratio = scale_q / scale_p
     terms = 0.5 * (ratio**2 + ((loc_q - loc_p) / scale_p) ** 2 - 1.0) - tf.math.log(ratio)
