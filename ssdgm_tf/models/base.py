@@ -264,15 +264,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         self._require_built()
         if not isinstance(x, tf.data.Dataset):
             x = self.data_format.x(x)
-            self._trace_predict(x)
+            compilation.trace_predict(self, x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
-
-    def _trace_predict(self, x: dict) -> None:
-        """Traces prediction for batches of any size; Keras would for that of the first, and again for a smaller last one."""
-        if self.predict_function is None and not self.run_eagerly and not tf.distribute.has_strategy():
-            self.make_predict_function()
-            batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
-            self.predict_function.get_concrete_function([batch] * (self.steps_per_execution or 1))
 
     def train_step(self, data):
         labelled = unlabelled = None
@@ -342,17 +335,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
         if labelled is None:
             return -tf.reduce_mean(unlabelled["objective"])
-        scale = self.objective_scale
-        supervised = objectives.labelled_objective(
-            labelled["objective"], -labelled["classification_loss"], scale.classification_weight
-        )
-        mask = tf.ones_like(supervised) if mask is None else mask
-        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))
-        if unlabelled is None or not scale.num_unlabelled:
-            return -supervised
-        return -objectives.total_objective(
-            unlabelled["objective"], supervised, scale.gamma, scale.num_unlabelled, scale.num_labelled
-        )
+        return -self.objective_scale.objective(labelled, unlabelled, mask)
 
     def _set_complete(self, names: tuple[str, ...]) -> None:
         """Which supervised variables every labelled example has; a constant of the compiled step."""
@@ -381,9 +364,8 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             self.optimizer.build(self.trainable_variables)
 
     def _choose_kernels(self, num_examples: int) -> None:
-        """With `jit_compile="auto"` on a CPU: are the kernels of a step compiled? It is a constant of the step."""
-        fuses = self.jit_is_auto and not self.jit_compile and not self.run_eagerly
-        fuses = fuses and compilation.repays_kernels(num_examples, self.evaluations_per_example, self.trainable_variables)
+        """Are kernels compiled, with so many examples of the larger stream? A constant of the step."""
+        fuses = compilation.repays_kernels(self, num_examples)
         if fuses != self.fuses_kernels:
             self.fuses_kernels = fuses
             self.train_function = None

@@ -1,25 +1,40 @@
-"""What of a training step XLA compiles on a CPU, where `jit_compile="auto"` leaves the step as a whole to TensorFlow."""
+"""What is traced and compiled, beyond what Keras does by itself."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 # Examples times evaluations times weights of a step, beyond which kernels repay the time that they take to compile.
 _SMALLEST_STEP = 1e9
 
 
-def repays_kernels(num_examples: int, evaluations: int, variables: Sequence[keras.Variable]) -> bool:
-    """Is a step so large, and on one device, that its elementwise work should be compiled?
+def repays_kernels(model, num_examples: int) -> bool:
+    """Should elementwise work be compiled: does `jit_compile="auto"` leave the step to TensorFlow, and is it a large one?
 
     Args:
+        model: the model, built and compiled.
         num_examples: examples of the larger stream.
-        evaluations: how many times the widest network is evaluated for an example.
-        variables: what is trained.
     """
-    num_weights = sum(math.prod(variable.shape) for variable in variables)
-    return num_examples * evaluations * num_weights >= _SMALLEST_STEP and not tf.distribute.has_strategy()
+    num_weights = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    is_large = num_examples * model.evaluations_per_example * num_weights >= _SMALLEST_STEP
+    left_to_tensorflow = model.jit_is_auto and not model.jit_compile and not model.run_eagerly
+    return is_large and left_to_tensorflow and not tf.distribute.has_strategy()
+
+
+def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
+    """Traces prediction for batches of any size; Keras would for that of the first, and again for a smaller last one.
+
+    Args:
+        model: the model, built.
+        x: {name: array} of what will be predicted from.
+    """
+    if model.predict_function is None and not model.run_eagerly and not tf.distribute.has_strategy():
+        model.make_predict_function()
+        batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
+        model.predict_function.get_concrete_function([batch] * (model.steps_per_execution or 1))
 
 
 def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], compiled: bool) -> None:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from ssdgm_tf import objectives
 
 
@@ -19,6 +21,25 @@ class ObjectiveScale(NamedTuple):
     num_labelled: float
     gamma: float
     classification_weight: float
+
+    def objective(self, labelled: dict, unlabelled: dict | None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """What a step maximises, a scalar.
+
+        Args:
+            labelled: terms of the labelled stream; see `SemiSupervisedModel.labelled_terms`.
+            unlabelled: terms of the other; None where there is none.
+            mask: [B], 0 where a labelled term is left out.
+        """
+        supervised = objectives.labelled_objective(
+            labelled["objective"], -labelled["classification_loss"], self.classification_weight
+        )
+        mask = tf.ones_like(supervised) if mask is None else mask
+        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))
+        if unlabelled is None or not self.num_unlabelled:
+            return supervised
+        return objectives.total_objective(
+            unlabelled["objective"], supervised, self.gamma, self.num_unlabelled, self.num_labelled
+        )
 
     def __str__(self):
         if not self.num_labelled:

@@ -6,9 +6,8 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import objectives
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import NormalNode, kernels
 from ssdgm_tf.models import M2, compilation
-from ssdgm_tf.nodes import estimators
 
 TRAINING_METRICS = {"loss", "bound_unlabelled", "bound_labelled", "classification_loss", "error", "log_px", "kl_z", "kl_y"}
 
@@ -260,7 +259,9 @@ def test_xla_agrees_with_eager(tiny, monkeypatch):
     XLA's random bits are others than TensorFlow's for the same seed, so the noise is held fixed.
     """
     noise = np.random.default_rng(0).normal(size=(3, 1, 1, 2)).astype("float32")
-    monkeypatch.setattr(estimators, "sample", lambda q, axes, seed: q.mean() + q.stddev() * noise[: q.batch_shape[0]])
+    monkeypatch.setattr(
+        NormalNode, "draws", lambda self, q, num_samples, seed: q.mean() + q.stddev() * noise[: q.batch_shape[0]]
+    )
     results = {}
     for jit_compile in (True, False):
         keras.utils.set_random_seed(5)
