@@ -95,10 +95,10 @@ def profile_table(profiles: dict) -> str:
     """Where the time goes, a column per variant."""
     lines = []
     for precision, variants in profiles["profiles"].items():
-        lines += [f"| {precision}, ms | " + " | ".join(variants) + " |", "|---" * (len(variants) + 1) + "|"]
+        lines += [f"| {precision}, share of the step | " + " | ".join(variants) + " |", "|---" * (len(variants) + 1) + "|"]
         for kind in next(iter(variants.values()))["ms"]:
-            lines.append(f"| {kind} | " + " | ".join(f"{v['ms'][kind]:.1f}" for v in variants.values()) + " |")
-        lines.append("| the step, profiled | " + " | ".join(f"{v['step_ms']:.1f}" for v in variants.values()) + " |")
+            shares = [variant["ms"][kind] / variant["step_ms"] for variant in variants.values()]
+            lines.append(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
         for key, title in (("operations", "operations of TensorFlow"), ("kernels", "compiled kernels")):
             lines.append(f"| {title}, number | " + " | ".join(str(v[key]) for v in variants.values()) + " |")
         lines.append("")
@@ -143,8 +143,9 @@ def readme() -> str:
             "## A step\n",
             *map(step_table, steps["tables"]),
             "## Where a step's time goes\n",
-            "200 + 100 images. Every moment of a step belongs to the first kind of work in the table that runs on any core "
-            f"then. The input alone takes {profiles['input_ms']:.2f} ms a step, beside the step and not before it.\n",
+            "200 + 100 images; profiled one after the other, so only the shares of a column are comparable. Every moment "
+            "of a step belongs to the first kind of work in the table that runs on any core then. The input takes "
+            f"{profiles['input_ms']:.2f} ms a step, on another thread, beside the step and not before it.\n",
             profile_table(profiles),
             "## Against classes, samples and latents\n",
             "![ms a step against classes, samples and latent variables](results/scaling.png)\n",
