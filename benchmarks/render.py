@@ -131,7 +131,7 @@ def readme() -> str:
             "# Benchmarks\n",
             "Written by `python -m benchmarks.render` from results/. Measured by the modules beside it, each run from the "
             "root of the repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, "
-            "`.scaling`, `.profile`.\n",
+            "`.scaling`, `.profile`, and `.ideas` for the table of docs/performance.md.\n",
             "M2 of 784 pixels, 10 classes summed exactly, z of 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation is a process of its own; all step in turn, in an order that rotates, and a ratio is that of two "
             "steps of the same round, so that a machine that drifts slows both. Before that, the loss of each on the same "
