@@ -152,6 +152,8 @@ def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ,
+        # A shell that starts the tests in the background has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 120
     while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
