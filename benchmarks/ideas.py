@@ -1,6 +1,6 @@
 """What each idea is worth: a step with everything against one without it: `python -m benchmarks.ideas`, about 3 minutes.
 
-Writes results/ideas.json. What was predicted was written down before the measurement, from single operations and counts.
+Writes results/ideas.json. The predictions are from single operations, timed alone.
 """
 
 import argparse
