@@ -1,12 +1,12 @@
 """Steps of this package's models, through `compile` and `fit`'s own step, as a user has them."""
 
+from collections.abc import Callable
 from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-import ssdgm_tf
 from benchmarks import problem as p
 from ssdgm_tf import layers, models, nodes
 
@@ -26,11 +26,10 @@ class Step:
     analytic_kl = True
 
     def __init__(self, problem: p.Problem, precision: str = "float32", jit_compile="auto", estimator: str | None = None):
-        self.problem = problem
         self.model = make_m2(POLICIES[precision], estimator)
+        sizes = len(problem.x_unlabelled), len(problem.x_labelled)
+        self.step = start(self.model, *sizes, jit_compile=jit_compile)
         set_weights(self.model, problem.weights)
-        start(self.model, len(problem.x_unlabelled), len(problem.x_labelled), jit_compile)
-        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile, autograph=False)
         self.data = batch(problem)
 
     def loss(self, problem: p.Problem) -> float:
@@ -47,7 +46,7 @@ class Step:
 
     def __call__(self) -> None:
         """Takes one step."""
-        self.step(self.data)["loss"].numpy()
+        self.step(self.data)
 
 
 class GraphStep:
@@ -63,8 +62,7 @@ class GraphStep:
 
     def __init__(self, problem: p.Problem, precision: str = "float32", graph: str = "adgm"):
         self.model = {"adgm": make_adgm, "faces": make_faces}[graph](POLICIES[precision])
-        start(self.model, len(problem.x_unlabelled), len(problem.x_labelled))
-        self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile, autograph=False)
+        self.step = start(self.model, len(problem.x_unlabelled), len(problem.x_labelled))
         y = {name: tf.constant(problem.y, tf.int32) for name in self.model.data_format.supervised}
         if "lighting" in y:
             y["lighting"] = tf.constant(problem.noise_labelled[:, :3])
@@ -74,15 +72,21 @@ class GraphStep:
 
     def __call__(self) -> None:
         """Takes one step."""
-        self.step(self.data)["loss"].numpy()
+        self.step(self.data)
+
+
+def parts_given(hidden_units, activation: str, dtype: str | None = None) -> Callable[..., dict]:
+    """A function of parents: what a node over them is made with, a network of its own included."""
+
+    def given(*parents):
+        return {"parents": parents, "network": layers.MLP(hidden_units, activation, dtype=dtype), "dtype": dtype}
+
+    return given
 
 
 def make_adgm(dtype: str) -> models.GraphicalModel:
     """The auxiliary deep generative model of Maaloe et al. 2016, as a graph."""
-
-    def given(*parents):
-        return {"parents": parents, "network": layers.MLP((500, 500), "relu", dtype=dtype), "dtype": dtype}
-
+    given = parts_given((500, 500), "relu", dtype)
     generative = {"y": nodes.OneHotCategorical(10, dtype=dtype), "z": nodes.Normal(100, dtype=dtype)}
     generative |= {"x": nodes.Bernoulli(None, **given("y", "z")), "a": nodes.Normal(100, **given("x", "y", "z"))}
     recognition = {"a": nodes.Normal(100, **given("x")), "y": nodes.OneHotCategorical(10, **given("a", "x"))}
@@ -94,10 +98,7 @@ def make_adgm(dtype: str) -> models.GraphicalModel:
 
 def make_faces(dtype: str) -> models.GraphicalModel:
     """Four variables, two of them partly supervised, as in the faces of Siddharth et al. 2017."""
-
-    def given(*parents):
-        return {"parents": parents, "network": layers.MLP((500,), "relu", dtype=dtype), "dtype": dtype}
-
+    given = parts_given((500,), "relu", dtype)
     generative = {"identity": nodes.OneHotCategorical(38, dtype=dtype), "lighting": nodes.Normal(3, dtype=dtype)}
     generative["style"] = nodes.Normal(20, dtype=dtype)
     generative["x"] = nodes.Bernoulli(None, **given("identity", "lighting", "style"))
@@ -109,14 +110,12 @@ def make_faces(dtype: str) -> models.GraphicalModel:
     )
 
 
-def make_m2(dtype: str, estimator: str | None = None) -> ssdgm_tf.models.GraphicalModel:
+def make_m2(dtype: str, estimator: str | None = None) -> models.GraphicalModel:
     """M2 of the problem's sizes; with an estimator for its label it is written out as a graph."""
     if estimator is None:
         return models.M2(p.CLASSES, p.LATENT, p.HIDDEN, dtype=dtype, seed=1)
 
-    def given(*parents):
-        return {"parents": parents, "network": layers.MLP(p.HIDDEN, "softplus", dtype=dtype), "dtype": dtype}
-
+    given = parts_given(p.HIDDEN, "softplus", dtype)
     generative = {"y": nodes.OneHotCategorical(p.CLASSES, dtype=dtype), "z": nodes.Normal(p.LATENT, dtype=dtype)}
     generative["x"] = nodes.Bernoulli(None, **given("y", "z"))
     recognition = {
@@ -126,23 +125,24 @@ def make_m2(dtype: str, estimator: str | None = None) -> ssdgm_tf.models.Graphic
     return models.GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1, dtype=dtype)
 
 
-def start(model, num_unlabelled: int, num_labelled: int, jit_compile="auto") -> None:
-    """Compiles and builds a model as `fit` does, with the means of both streams counted alike."""
+def start(model, num_unlabelled: int, num_labelled: int, **kwargs) -> Callable[[dict], None]:
+    """Compiles and builds a model as `fit` does, with the means of both streams counted alike; returns its training step."""
     model.build((None, p.PIXELS))
     model.compile(
         keras.optimizers.Adam(p.LEARNING_RATE),
         classification_weight=p.CLASSIFICATION_WEIGHT,
         num_unlabelled=num_unlabelled,
         num_labelled=num_labelled,
-        jit_compile=jit_compile,
+        **kwargs,
     )
     model.optimizer.build(model.trainable_variables)
     model._choose_kernels(num_unlabelled)
+    step = tf.function(model.train_step, jit_compile=model.jit_compile, autograph=False)
+    return lambda data: step(data)["loss"].numpy()
 
 
 def set_weights(model, weights: dict[str, np.ndarray]) -> None:
     """Gives an M2 the problem's weights."""
-    model.build((None, p.PIXELS))
     q, g = model.recognition, model.generative
     order = {q["y"]: "y0 y1 y2", q["z"]: "zx zy z1 z2", g["x"]: "xy xz x1 x2"}
     for node, names in order.items():

@@ -123,11 +123,9 @@ class SviStep(Step):
             return scaled
 
         def svi(model, guide, size):
-            loss = TraceEnum_ELBO(max_plate_nesting=1, strict_enumeration_warning=False)
-            return pyro.infer.SVI(registered(model, size), registered(guide, size), optimizer, loss)
+            return pyro.infer.SVI(registered(model, size), registered(guide, size), optimizer, self.elbo)
 
-        enumerated = config_enumerate(self.guide, "parallel", expand=True)
-        self.of_unlabelled = svi(self.model, enumerated, len(self.x_unlabelled))
+        self.of_unlabelled = svi(self.model, self.guide_enumerated, len(self.x_unlabelled))
         self.of_labelled = svi(self.model, self.guide, len(self.y))
         self.of_classifier = svi(self._classify, lambda x, y: None, len(self.y))
 

@@ -4,7 +4,6 @@ Writes results/overheads.json.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import time
@@ -68,12 +67,8 @@ def commands(rounds: int) -> dict:
             start = time.perf_counter()
             subprocess.run(command, capture_output=True, check=False)
             seconds[name].append(time.perf_counter() - start)
-    base = seconds["import tensorflow, tensorflow_probability"]
-    ratios = {name: [a / b for a, b in zip(own, base, strict=True)] for name, own in seconds.items()}
-    return {
-        name: {"seconds": round(statistics.median(own), 2), "ratio": round(statistics.median(ratios[name]), 3)}
-        for name, own in seconds.items()
-    }
+    rows = interleave.summary(seconds, "import tensorflow, tensorflow_probability")
+    return {name: {"seconds": round(row["median_ms"] / 1e3, 2), "ratio": row["ratio"]} for name, row in rows.items()}
 
 
 def main() -> None:

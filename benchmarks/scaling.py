@@ -6,15 +6,14 @@ Writes results/scaling.json and results/scaling.png. A cost that is at most line
 import argparse
 import time
 
-import keras
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from benchmarks import interleave
-from ssdgm_tf import layers, models, nodes
+from benchmarks import engine, interleave
+from ssdgm_tf import models, nodes
 from ssdgm_tf.trainers.environment import environment
 
 PIXELS, BATCH = 256, 64
@@ -27,23 +26,17 @@ SWEEPS = {
 
 def make(classes: int = 2, samples: int = 1, latents: int = 1):
     """A training step of a model with so many classes (all enumerated), Monte-Carlo samples, and latents of 20 each."""
-
-    def given(*parents):
-        return {"parents": parents, "network": layers.MLP((200, 200), "softplus")}
-
+    given = engine.parts_given((200, 200), "softplus")
     names = [f"z{i}" for i in range(latents)]
     generative = {"y": nodes.OneHotCategorical(classes)} | {name: nodes.Normal(20) for name in names}
     generative["x"] = nodes.Bernoulli(PIXELS, **given("y", *names))
     recognition = {"y": nodes.OneHotCategorical(classes, estimator="enumerate", **given("x"))}
     recognition |= {name: nodes.Normal(20, **given("x", "y")) for name in names}
     model = models.GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1)
-    model.compile(keras.optimizers.Adam(3e-4), num_samples=samples, num_unlabelled=BATCH, num_labelled=BATCH)
-    model.optimizer.build(model.trainable_variables)
-    model._choose_kernels(BATCH)
-    step = tf.function(model.train_step, autograph=False)
+    step = engine.start(model, BATCH, BATCH, num_samples=samples)
     x = tf.constant(np.random.default_rng(0).uniform(size=(BATCH, PIXELS)), tf.float32)
     data = {"labelled": ({"x": x}, {"y": tf.range(BATCH) % classes}), "unlabelled": {"x": x}}
-    return lambda: step(data)["loss"].numpy()
+    return lambda: step(data)
 
 
 def measure(name: str, values: tuple[int, ...], rounds: int) -> dict:

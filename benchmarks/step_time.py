@@ -10,21 +10,17 @@ from tqdm import tqdm
 
 from benchmarks import interleave
 from benchmarks import problem as p
+from benchmarks.worker import ESTIMATORS, FLOOR, OTHER_WORK, OTHERS
 from ssdgm_tf.trainers.environment import environment
 
 SIZES = ((100, 100), (200, 100), (1000, 100))
 AGAINST = "PyTorch by hand, compiled"
 IN_BOTH = (AGAINST, "PyTorch by hand, eager", "ssdgm_tf", "ssdgm_tf, jit on", "ssdgm_tf, jit off", "TensorFlow by hand")
-ESTIMATORS = ("ssdgm_tf, top_k", "ssdgm_tf, relaxed")
-OTHERS = ("ADGM", "four-node graph")
-FLOOR = "matrix products alone"
 #: The size at which estimators and other models step too.
 SIZE_OF_ALL = (200, 100)
 PYRO = ("Pyro", "Pyro, SVI as in its example")
 #: How far a loss may be from the loss longhand, relative to it.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
-#: What the loss is not checked of: another objective's estimate, another model, no model.
-UNCHECKED = (*ESTIMATORS, *OTHERS, FLOOR)
 
 
 def measure(size: tuple[int, int], precision: str, rounds: int) -> dict:
@@ -37,7 +33,7 @@ def measure(size: tuple[int, int], precision: str, rounds: int) -> dict:
     ]
     common = {"precision": precision, "num_unlabelled": size[0], "num_labelled": size[1]}
     with interleave.Workers({name: {"implementation": name, **common} for name in names}) as workers:
-        losses = {name: workers.ask(name, "loss") for name in names if name not in UNCHECKED}
+        losses = {name: workers.ask(name, "loss") for name in names if name not in OTHER_WORK}
         for name, answer in losses.items():
             if not math.isclose(answer["loss"], answer["longhand"], rel_tol=TOLERANCE[precision]):
                 raise ValueError(f"Every implementation must compute the same loss. Received: {name}, {answer}")

@@ -1,7 +1,7 @@
 """One implementation in a process of its own, which steps when it is told to: `python -m benchmarks.worker '{...}'`.
 
-It answers a line of JSON to the start (its loss at the problem's noise, beside the loss longhand) and to every line on its
-input: a number of steps to time, or "end" for its peak memory.
+It answers a line of JSON when it is ready, and to every line on its input: "loss" for its loss at the problem's noise beside
+the loss longhand, a number of steps to time, or "end" for its peak memory.
 """
 
 import importlib
@@ -28,6 +28,11 @@ IMPLEMENTATIONS = {
     "four-node graph": ("engine:GraphStep", {"graph": "faces"}),
     "matrix products alone": ("matrix_products:Step", {}),
 }
+ESTIMATORS = ("ssdgm_tf, top_k", "ssdgm_tf, relaxed")
+OTHERS = ("ADGM", "four-node graph")
+FLOOR = "matrix products alone"
+#: What is no exact step of M2: another objective's estimate, another model, no model.
+OTHER_WORK = (*ESTIMATORS, *OTHERS, FLOOR)
 
 
 def main(settings: dict) -> None:

@@ -79,7 +79,7 @@ def kernel(num_parameters: int | None = None) -> Callable[[Callable], Callable]:
 
         @functools.wraps(function)
         def call(*args, **static):
-            if not _is_fusing.get() or not _is_large(args):
+            if not _are_fused(args):
                 return function(*args, **static)
 
             @tf.custom_gradient
@@ -117,7 +117,7 @@ def activated_sum(activation: Callable, *terms: tf.Tensor) -> tf.Tensor:
         activation: a function, or a Keras layer.
         *terms: tensors.
     """
-    if activation not in _SLOPES or not _is_fusing.get() or not _is_large(terms):
+    if activation not in _SLOPES or not _are_fused(terms):
         return activation(sum(terms[1:], terms[0]))
 
     @tf.custom_gradient
@@ -181,7 +181,9 @@ def _polynomial_softplus(x):
     return tf.cast(tf.maximum(wide, 0.0) + log1p_over_t * t, x.dtype), gradient
 
 
-def _is_large(args):
-    """Is any of these so large, or of a size not known yet, that the passes saved outweigh a kernel's start?"""
+def _are_fused(args):
+    """Inside `fusing()`: is one so large, or of a size not known yet, that the passes saved repay a kernel's start?"""
+    if not _is_fusing.get():
+        return False
     sizes = [tf.convert_to_tensor(arg).shape.num_elements() for arg in args]
     return any(size is None or size >= _SMALLEST_FUSED for size in sizes)

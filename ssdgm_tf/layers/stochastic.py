@@ -234,13 +234,9 @@ def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> 
     return tf.transpose(values, [*order[1 : axis + 1], 0, *order[axis + 1 :]])
 
 
+@kernels.kernel()
 def positive(raw: tf.Tensor) -> tf.Tensor:
     """softplus(raw + 0.5413) + 1e-4: about 1 at 0, where a new node starts, and never 0."""
-    return _positive(raw)
-
-
-@kernels.kernel()
-def _positive(raw):
     return kernels.softplus(raw + _POSITIVE_OFFSET) + _POSITIVE_MINIMUM
 
 

@@ -34,7 +34,7 @@ def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
     if model.predict_function is None and not model.run_eagerly and not tf.distribute.has_strategy():
         model.make_predict_function()
         batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
-        model.predict_function.get_concrete_function([batch] * (model.steps_per_execution or 1))
+        model.predict_function.get_concrete_function([batch] * model.steps_per_execution)
 
 
 def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], compiled: bool) -> None:

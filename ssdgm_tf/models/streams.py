@@ -54,35 +54,30 @@ def two_streams(
         keys = tf.random.stateless_uniform([num_passes, len(indices)], seed=tf.stack([seed, 2 * epoch + stream]))
         return tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])
 
-    def gather(arrays, index):
-        return tf.nest.map_structure(lambda array: tf.gather(array, index), arrays)
+    def once(indices, epoch, stream, size):
+        """Batches of one pass; where all are full, the step knows their size."""
+        ordered = tf.data.Dataset.from_tensor_slices(order(indices, epoch, stream))
+        return ordered.batch(size, drop_remainder=len(indices) % size == 0)
 
     steps = steps_per_epoch(is_labelled, batch_size, labelled_batch_size)
-    if not len(labelled) or not len(unlabelled):
-        indices, stream, size = (labelled, 0, labelled_batch_size) if len(labelled) else (unlabelled, 1, batch_size)
-
-        def one_stream(epoch):
-            return tf.data.Dataset.from_tensor_slices(order(indices, epoch, stream)).batch(size)
-
-        def batch(index):
-            return {"labelled": gather((x, y), index)} if len(labelled) else {"unlabelled": gather(x, index)}
-
-        return _epochs(initial_epoch).flat_map(one_stream).map(batch).prefetch(2), steps
-
-    num_passes = -(-steps * labelled_batch_size // len(labelled))
+    num_passes = -(-steps * labelled_batch_size // max(1, len(labelled)))
 
     def epoch_of_indices(epoch):
-        fill = order(labelled, epoch, stream=0, num_passes=num_passes)[: steps * labelled_batch_size]
+        if not len(labelled):
+            return once(unlabelled, epoch, 1, batch_size).map(lambda index: {"unlabelled": index})
+        if not len(unlabelled):
+            return once(labelled, epoch, 0, labelled_batch_size).map(lambda index: {"labelled": index})
+        fill = order(labelled, epoch, 0, num_passes)[: steps * labelled_batch_size]
         fill = tf.data.Dataset.from_tensor_slices(tf.reshape(fill, [steps, labelled_batch_size]))
-        # Where every batch is full its size is known to the step.
-        is_full = len(unlabelled) % batch_size == 0
-        once = tf.data.Dataset.from_tensor_slices(order(unlabelled, epoch, stream=1))
-        return tf.data.Dataset.zip(fill, once.batch(batch_size, drop_remainder=is_full))
+        return tf.data.Dataset.zip({"labelled": fill, "unlabelled": once(unlabelled, epoch, 1, batch_size)})
+
+    arrays = {"labelled": (x, y), "unlabelled": x}
+
+    def gather(name, index):
+        return tf.nest.map_structure(lambda array: tf.gather(array, index), arrays[name])
 
     batches = _epochs(initial_epoch).flat_map(epoch_of_indices)
-    return batches.map(lambda index, other: {"labelled": gather((x, y), index), "unlabelled": gather(x, other)}).prefetch(
-        2
-    ), steps
+    return batches.map(lambda indices: {name: gather(name, index) for name, index in indices.items()}).prefetch(2), steps
 
 
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
