@@ -16,11 +16,13 @@ ALLOWED = {
     "objectives": set(),
     "layers": set(),
     "data": set(),
+    "baselines": {"layers"},
     "configs": set(),
     "nodes": {"layers"},
     "models": {"objectives", "layers", "nodes", "plots"},
     "plots": set(),
-    "trainers": {"objectives", "layers", "nodes", "models", "data", "plots"},
+    "tables": {"data", "configs"},
+    "trainers": {"objectives", "layers", "nodes", "models", "data", "plots", "baselines", "configs", "tables"},
 }
 
 

@@ -1,9 +1,27 @@
-"""Data sets as arrays, and label draws by seed. Nothing here touches the network unless told to download."""
+"""Data sets as arrays, label draws by seed, and whitening. Nothing here touches the network unless told to download."""
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.digits import load_digits
+from ssdgm_tf.data.folder import load_folder
+from ssdgm_tf.data.idx import load_idx
+from ssdgm_tf.data.npz import load_npz
+from ssdgm_tf.data.preprocessing import Whitening, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import load_tfds
 
-__all__ = ["SemiSupervisedData", "draw_labels", "hide_labels", "load", "load_digits", "load_tfds", "require"]
+__all__ = [
+    "SemiSupervisedData",
+    "Whitening",
+    "draw_labels",
+    "fit_preprocessing",
+    "hide_labels",
+    "load",
+    "load_digits",
+    "load_folder",
+    "load_idx",
+    "load_npz",
+    "load_tfds",
+    "parse_preprocessing",
+    "require",
+]

@@ -4,18 +4,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ssdgm_tf.data.preprocessing import Whitening
+
 
 class SemiSupervisedData(NamedTuple):
     """A data set of which a few training labels are shown.
 
     Attributes:
-        x_train: images [N, H, W, C], float32 in [0, 1].
-        y_train: labels [N], int32; -1 where the label is hidden.
+        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or what the preprocessing makes of them.
+        y_train: labels [N], int32; -1 where the label is hidden or unknown.
         x_test: images [N_test, H, W, C].
         y_test: labels [N_test], int32, all shown.
-        x_validation: images held out of training, [N_val, H, W, C]; empty where the set is too small for it.
-        y_validation: their labels.
+        x_validation: images held out of training, [N_val, H, W, C]; empty where none were asked for.
+        y_validation: their labels, all shown.
         num_classes: number of classes K.
+        class_names: names of the classes in the order of the labels; empty where the source has none.
+        preprocessing: what was done to the images, fitted on `x_train`; None for nothing.
     """
 
     x_train: np.ndarray
@@ -25,6 +29,8 @@ class SemiSupervisedData(NamedTuple):
     x_validation: np.ndarray
     y_validation: np.ndarray
     num_classes: int
+    class_names: tuple[str, ...] = ()
+    preprocessing: Whitening | None = None
 
     @property
     def monitored(self) -> tuple[np.ndarray, np.ndarray, str]:
@@ -38,3 +44,17 @@ class SemiSupervisedData(NamedTuple):
         """The labelled training examples."""
         shown = self.y_train >= 0
         return self.x_train[shown], self.y_train[shown]
+
+    def to_images(self, x: np.ndarray) -> np.ndarray:
+        """Preprocessed examples as the images that they stand for, for figures.
+
+        Args:
+            x: examples in the form of `x_train`, behind any leading axes [..., *x_train.shape[1:]].
+
+        Returns:
+            Images [..., H, W, C] clipped to [0, 1] (vectors [..., D] as they come out); `x` itself without preprocessing.
+        """
+        if self.preprocessing is None:
+            return x
+        images = self.preprocessing.inverse(x)
+        return images.clip(0, 1) if len(self.preprocessing.shape) == 3 else images

@@ -9,11 +9,14 @@ NUM_TEST = 500
 
 
 def load_digits(num_labels: int, seed: int) -> SemiSupervisedData:
-    """scikit-learn's digits, 1,297 to train on and 500 to test on; both the split and the labels are drawn by `seed`.
+    """scikit-learn's digits, 1,297 to train on and 500 to test on: `--config.data=digits`.
 
     Args:
-        num_labels: labels shown, a multiple of 10.
+        num_labels: labels shown; 0 for all.
         seed: of the split and of the label draw.
+
+    Raises:
+        ValueError: labels that cannot be drawn.
     """
     from sklearn.datasets import load_digits as load
 

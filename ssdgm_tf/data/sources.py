@@ -1,8 +1,21 @@
 """A data set by the name that a config gives it."""
 
+import re
+
+import numpy as np
+
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.digits import load_digits
+from ssdgm_tf.data.folder import find_folder, load_folder
+from ssdgm_tf.data.idx import find_idx, load_idx
+from ssdgm_tf.data.names import FORMS
+from ssdgm_tf.data.npz import find_npz, load_npz
+from ssdgm_tf.data.preprocessing import fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
+
+_FILES = {"npz": (find_npz, load_npz), "idx": (find_idx, load_idx), "folder": (find_folder, load_folder)}
+# A name, perhaps with a configuration and a version: cifar10_corrupted/fog_1:1.0.0
+_TFDS_NAME = re.compile(r"[A-Za-z]\w*(/[\w.+=,-]+)?(:[\d.*]+)?")
 
 
 def load(
@@ -12,36 +25,85 @@ def load(
     num_validation: int = 0,
     data_dir: str | None = None,
     download: bool = False,
+    preprocessing: str = "none",
 ) -> SemiSupervisedData:
-    """The data set `name`: "digits" (shipped with scikit-learn), else the TFDS set of that name.
+    """The data set `name`, as `--config.data=` takes it.
+
+    Prints how many labels each class has where `num_labels` is no multiple of the number of classes.
 
     Args:
-        name: "digits" or a TFDS name.
-        num_labels: labels shown, equal per class.
-        seed: of the label draw (and of the split of the digits).
-        num_validation: images held out of training, of a TFDS set.
-        data_dir: folder of prepared TFDS sets.
+        name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "idx:FOLDER" (see
+            `load_idx`), "folder:FOLDER" (see `load_folder`), or a TFDS name (see `load_tfds`).
+        num_labels: labels shown, as equal per class as can be (see `draw_labels`); 0 for all that are known.
+        seed: of the label draw, and of the split where the source has none.
+        num_validation: the last so many labelled training examples are held out of training; the digits have none.
+        data_dir: folder of prepared TFDS sets, and the folder that relative paths of the others start at.
         download: download and prepare a TFDS set that is not prepared.
+        preprocessing: "none", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training images.
 
     Raises:
-        FileNotFoundError: a TFDS set that is not prepared, with `download` False.
-        ValueError: an unknown name, or labels that cannot be drawn.
+        FileNotFoundError: files that are not there, or a TFDS set that is not prepared, with `download` False.
+        ValueError: an unknown name or preprocessing, data that is not as it must be, or labels that cannot be drawn.
     """
-    if name == "digits":
-        return load_digits(num_labels, seed)
-    return load_tfds(name, num_labels, seed, num_validation, data_dir, download)
+    parse_preprocessing(preprocessing)  # what can be refused at once is refused before anything is read
+    kind, path = _source(name)
+    if kind == "digits":
+        if num_validation:
+            raise ValueError(f"The digits have no validation set. Received: num_validation={num_validation}")
+        dataset = load_digits(num_labels, seed)
+    elif kind == "tfds":
+        dataset = load_tfds(name, num_labels, seed, num_validation, data_dir, download)
+    else:
+        dataset = _FILES[kind][1](path, num_labels, seed, num_validation, data_dir)
+    if num_labels % dataset.num_classes:
+        counts = np.bincount(dataset.y_train[dataset.y_train >= 0], minlength=dataset.num_classes)
+        print("labels per class:", *counts)
+    return _preprocess(dataset, preprocessing)
 
 
 def require(name: str, data_dir: str | None = None, download: bool = False) -> None:
-    """Fails at once, before anything is imported or trained, where `load` would find no data.
+    """Fails at once, before anything is imported, read or trained, where `load` would find no data.
 
     Args:
-        name: "digits" or a TFDS name.
-        data_dir: folder of prepared TFDS sets.
+        name: a data set as `load` takes it.
+        data_dir: folder of prepared TFDS sets, and the folder that relative paths start at.
         download: would it be downloaded?
 
     Raises:
-        FileNotFoundError: a TFDS set that is not prepared, with `download` False.
+        FileNotFoundError: files that are not there, or a TFDS set that is not prepared, with `download` False.
+        ValueError: a name of no known form.
     """
-    if name != "digits" and not download:
+    kind, path = _source(name)
+    if kind in _FILES:
+        _FILES[kind][0](path, data_dir)
+    elif kind == "tfds" and not download:
         find_prepared(name, data_dir)
+
+
+def _source(name):
+    """The kind of source that `name` speaks of, and its path.
+
+    Raises:
+        ValueError: a name of no known form.
+    """
+    kind, _, path = name.partition(":")
+    if kind in _FILES and path:
+        return kind, path
+    if name == "digits":
+        return "digits", ""
+    if kind in _FILES or not _TFDS_NAME.fullmatch(name):
+        raise ValueError(f"The data set must be {FORMS}. Received: {name!r}")
+    return "tfds", ""
+
+
+def _preprocess(dataset, preprocessing):
+    """The data set with its images preprocessed, by what is fitted on those to train on."""
+    fitted = fit_preprocessing(preprocessing, dataset.x_train)
+    if fitted is None:
+        return dataset
+    return dataset._replace(
+        x_train=fitted.transform(dataset.x_train),
+        x_test=fitted.transform(dataset.x_test),
+        x_validation=fitted.transform(dataset.x_validation),
+        preprocessing=fitted,
+    )

@@ -1,4 +1,4 @@
-"""Which training labels are shown: drawn by seed, equal per class, reproducible to the index."""
+"""Which training labels are shown: drawn by seed, as equal per class as can be, reproducible to the index."""
 
 import numpy as np
 
@@ -6,9 +6,11 @@ import numpy as np
 def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> np.ndarray:
     """Indices of the examples whose label is shown.
 
+    Every class has num_labels // num_classes of them; the remainder goes one each to classes drawn by the seed.
+
     Args:
-        y: labels [N], 0..num_classes - 1.
-        num_labels: how many in all; a multiple of `num_classes`, so that every class has as many.
+        y: labels [N], 0..num_classes - 1, or -1 where the label is unknown; those are never drawn.
+        num_labels: how many in all, at least `num_classes`; 0 for every label that is known.
         num_classes: number of classes K.
         seed: of NumPy's PCG64; the draw depends on it, on `y` and on `num_labels` alone.
 
@@ -16,23 +18,29 @@ def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> 
         Sorted indices [num_labels], int64.
 
     Raises:
-        ValueError: `num_labels` is no positive multiple of `num_classes`, or a class has too few examples.
+        ValueError: `num_labels` is neither 0 nor at least `num_classes`, or a class has too few examples.
     """
-    if num_labels < num_classes or num_labels % num_classes:
+    y = np.asarray(y)
+    if num_labels == 0:
+        return np.flatnonzero(y >= 0)
+    if num_labels < num_classes:
         raise ValueError(
-            f"num_labels must be a positive multiple of the {num_classes} classes. Received: num_labels={num_labels}"
+            f"num_labels must be one or more for each of the {num_classes} classes, or 0 for every label. "
+            f"Received: num_labels={num_labels}"
         )
-    per_class = num_labels // num_classes
     generator = np.random.default_rng(seed)
+    counts = np.full(num_classes, num_labels // num_classes)
+    if remainder := num_labels % num_classes:
+        counts[generator.choice(num_classes, remainder, replace=False)] += 1
     drawn = []
-    for label in range(num_classes):
-        members = np.flatnonzero(np.asarray(y) == label)
-        if len(members) < per_class:
+    for label, count in enumerate(counts):
+        members = np.flatnonzero(y == label)
+        if len(members) < count:
             raise ValueError(
-                f"num_labels={num_labels} takes {per_class} examples of every class. "
-                f"Received: {len(members)} of class {label}"
+                f"num_labels={num_labels} takes {count} labelled examples of class {label}. "
+                f"Received: {len(members)} (num_labels=0 shows every label)"
             )
-        drawn.append(generator.choice(members, per_class, replace=False))
+        drawn.append(generator.choice(members, count, replace=False))
     return np.sort(np.concatenate(drawn))
 
 
@@ -41,3 +49,26 @@ def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
     hidden = np.full(len(y), -1, np.int32)
     hidden[shown] = np.asarray(y)[shown]
     return hidden
+
+
+def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which training examples are trained on and which are held out for validation, where labels are needed.
+
+    Args:
+        y: labels [N], -1 where the label is unknown.
+        num_validation: how many are held out: the last so many labelled ones, in the stored order.
+
+    Returns:
+        The indices of the rest and of those held out, both sorted.
+
+    Raises:
+        ValueError: no labelled example would be left.
+    """
+    labelled = np.flatnonzero(np.asarray(y) >= 0)
+    if not 0 <= num_validation < len(labelled):
+        raise ValueError(
+            f"num_validation must lie in 0..{len(labelled) - 1}, for validation takes labelled examples and leaves one. "
+            f"Received: num_validation={num_validation}"
+        )
+    held_out = labelled[len(labelled) - num_validation :]
+    return np.delete(np.arange(len(y)), held_out), held_out

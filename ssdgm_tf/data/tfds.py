@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.splits import draw_labels, hide_labels
+from ssdgm_tf.data.assembly import assemble
+from ssdgm_tf.data.names import FORMS
 
 
 def load_tfds(
@@ -17,11 +18,13 @@ def load_tfds(
     data_dir: str | None = None,
     download: bool = False,
 ) -> SemiSupervisedData:
-    """A TFDS data set with the features "image" and "label" and the splits "train" and "test".
+    """A TFDS data set with the features "image" and "label": `--config.data=mnist`, `--config.data=svhn_cropped`.
+
+    Its splits "train" and "test" are taken as they are stored; others, such as "extra" of SVHN, are left alone.
 
     Args:
         name: TFDS name, such as "mnist", "mnist:3.0.1" or "cifar10_corrupted/fog_1".
-        num_labels: labels shown, a multiple of the number of classes.
+        num_labels: labels shown; 0 for all.
         seed: of the label draw.
         num_validation: the last so many training examples, in the stored order, are held out of training.
         data_dir: folder of prepared sets; None for the default of TFDS.
@@ -29,7 +32,7 @@ def load_tfds(
 
     Raises:
         FileNotFoundError: the set is not prepared and `download` is False.
-        ValueError: an unknown name, or a set without images, labels or the two splits.
+        ValueError: an unknown name, a set without images, labels or the two splits, or labels that cannot be drawn.
     """
     builder = _builder(name, data_dir, download)
     features, splits = builder.info.features, builder.info.splits
@@ -40,21 +43,9 @@ def load_tfds(
         )
     if None in features["image"].shape:
         raise ValueError(f"Images must all have one size. Received: {name} with images of shape {features['image'].shape}")
-    num_classes = features["label"].num_classes
-    x, y = _arrays(builder, "train")
-    x_test, y_test = _arrays(builder, "test")
-    if not 0 <= num_validation < len(y):
-        raise ValueError(f"num_validation must lie in 0..{len(y) - 1}. Received: num_validation={num_validation}")
-    num_train = len(y) - num_validation
-    return SemiSupervisedData(
-        x_train=x[:num_train],
-        y_train=hide_labels(y[:num_train], draw_labels(y[:num_train], num_labels, num_classes, seed)),
-        x_test=x_test,
-        y_test=y_test,
-        x_validation=x[num_train:],
-        y_validation=y[num_train:],
-        num_classes=num_classes,
-    )
+    label = features["label"]
+    train, test = _arrays(builder, "train"), _arrays(builder, "test")
+    return assemble(train, test, num_labels, seed, num_validation, label.num_classes, tuple(label.names))
 
 
 def find_prepared(name: str, data_dir: str | None = None) -> Path:
@@ -67,8 +58,9 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
     versions = [info.parent for info in (*folder.glob("dataset_info.json"), *folder.glob("*/dataset_info.json"))]
     if not versions:
         raise FileNotFoundError(
-            f"The data set {name!r} must be prepared under {folder}, or be downloaded with --download "
-            "(load_tfds: download=True); --data_dir names another folder. Received: no prepared set there."
+            f"The data set {name!r} must be prepared under {folder}. --download fetches and prepares it there (load_tfds: "
+            "download=True); --data_dir (data_dir) names another folder of prepared sets, such as `tfds build` makes. "
+            f"Data sets are {FORMS}. Received: no prepared set there."
         )
     return max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
 
@@ -90,7 +82,7 @@ def _builder(name, data_dir, download):
     try:
         builder = tfds.builder(name, data_dir=_data_dir(data_dir))
     except tfds.core.registered.DatasetNotFoundError as error:
-        raise ValueError(f"The data set must be 'digits' or a name of TFDS. Received: {name!r}") from error
+        raise ValueError(f"The data set must be {FORMS}. Received: {name!r}") from error
     builder.download_and_prepare()
     return builder
 

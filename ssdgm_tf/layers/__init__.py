@@ -1,9 +1,11 @@
 """Keras layers: stochastic nodes that wrap TensorFlow Probability distributions, and the networks between them."""
 
+from ssdgm_tf.layers.affine import RandomAffine, affine_transform
 from ssdgm_tf.layers.any_distribution import DistributionNode
 from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
 from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, RelaxedOneHotCategoricalNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
+from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder
 from ssdgm_tf.layers.counts import PoissonNode
 from ssdgm_tf.layers.directions import VonMisesFisherNode, VonMisesNode
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
@@ -18,6 +20,8 @@ __all__ = [
     "BetaNode",
     "CategoricalNode",
     "ContinuousBernoulliNode",
+    "ConvDecoder",
+    "ConvEncoder",
     "DirichletNode",
     "DiscretizedLogisticNode",
     "DistributionNode",
@@ -27,9 +31,11 @@ __all__ = [
     "NormalNode",
     "OneHotCategoricalNode",
     "PoissonNode",
+    "RandomAffine",
     "RelaxedOneHotCategoricalNode",
     "StochasticNode",
     "StudentTNode",
     "VonMisesFisherNode",
     "VonMisesNode",
+    "affine_transform",
 ]

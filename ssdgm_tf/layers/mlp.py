@@ -1,5 +1,6 @@
 """Dense networks whose inputs are added, never concatenated."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -8,12 +9,14 @@ import tensorflow as tf
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
 
+NORMALIZATIONS = (None, "batch", "layer")
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class MLP(keras.layers.Layer):
     """Hidden dense layers over one or several parents.
 
-        h_1 = activation(sum_i W_i parent_i + b),   h_{l+1} = activation(W h_l + b)
+        h_1 = activation(norm(sum_i W_i parent_i + b)),   h_{l+1} = activation(norm(W h_l + b))
 
     A sum of linear maps equals one linear map of the concatenation, but each W_i parent_i is computed at the shape of
     its own parent: with images [1, 1, B, D] and enumerated labels [K, 1, 1, K], the images are multiplied once and not
@@ -22,19 +25,27 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: width of each hidden layer, at least one.
         activation: anything that `keras.activations.get` takes.
+        normalization: None, "batch" or "layer": of each hidden layer, before its activation. "batch" takes its statistics over
+            every leading axis, states and samples included.
 
     Call arguments:
         inputs: a tensor [..., features], or a list of such tensors with leading axes that broadcast.
 
     Returns:
         A tensor [..., hidden_units[-1]], in the compute dtype.
+
+    Raises:
+        ValueError: no hidden layer, a width below 1, or another normalization.
     """
 
-    def __init__(self, hidden_units: Sequence[int], activation="relu", **kwargs):
+    def __init__(self, hidden_units: Sequence[int], activation="relu", normalization: str | None = None, **kwargs):
         super().__init__(**kwargs)
         if not hidden_units or any(int(units) < 1 for units in hidden_units):
             raise ValueError(f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}")
+        if normalization not in NORMALIZATIONS:
+            raise ValueError(f"normalization must be one of {NORMALIZATIONS}. Received: normalization={normalization!r}")
         self.hidden_units = tuple(int(units) for units in hidden_units)
+        self.normalization = normalization
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
@@ -52,14 +63,31 @@ class MLP(keras.layers.Layer):
         ]
         for layer, width in zip(self.hidden_layers, self.hidden_units, strict=False):
             layer.build((None, width))
+        self.norms = [self._make_norm(i) for i in range(len(self.hidden_units))] if self.normalization else []
+        for norm, width in zip(self.norms, self.hidden_units, strict=False):
+            norm.build((None, width))
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
         products = [self._product(parent, layer) for layer, parent in zip(self.input_layers, parents, strict=True)]
-        h = kernels.activated_sum(self.activation, *products, cast_weight(self.input_layers[0].bias, self.compute_dtype))
-        for layer in self.hidden_layers:
-            h = kernels.activated_sum(self.activation, self._product(h, layer), cast_weight(layer.bias, self.compute_dtype))
+        h = self._hidden(0, products, self.input_layers[0].bias, training)
+        for i, layer in enumerate(self.hidden_layers, start=1):
+            h = self._hidden(i, [self._product(h, layer)], layer.bias, training)
         return h
+
+    def _hidden(self, index, products, bias, training):
+        """One hidden layer of the products of its inputs."""
+        terms = (*products, cast_weight(bias, self.compute_dtype))
+        if not self.norms:
+            return kernels.activated_sum(self.activation, *terms)
+        total = functools.reduce(tf.add, terms)
+        rows = self.norms[index](tf.reshape(total, [-1, total.shape[-1]]), training=training)
+        return self.activation(tf.ensure_shape(tf.reshape(rows, tf.shape(total)), total.shape))
+
+    def _make_norm(self, index):
+        if self.normalization == "batch":
+            return keras.layers.BatchNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
+        return keras.layers.LayerNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
 
     def _product(self, x, layer):
         return tf.tensordot(tf.cast(x, self.compute_dtype), cast_weight(layer.kernel, self.compute_dtype), 1)
@@ -75,6 +103,7 @@ class MLP(keras.layers.Layer):
             **super().get_config(),
             "hidden_units": self.hidden_units,
             "activation": keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
         }
 
 

@@ -124,7 +124,7 @@ class DataFormat:
     def _as_event(head, tensor):
         tensor = tf.convert_to_tensor(tensor)
         if head.support == "classes":
-            return tf.one_hot(tf.maximum(tensor, 0), head.num_classes, dtype=head.density_dtype)
+            return tf.one_hot(tf.maximum(tf.cast(tensor, tf.int32), 0), head.num_classes, dtype=head.density_dtype)
         if not tensor.shape[1:].is_compatible_with(head.event_shape):
             raise ValueError(
                 f"Values must have the shape that this model was built for, {head.event_shape}. "

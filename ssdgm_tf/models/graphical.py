@@ -107,13 +107,13 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
 
         Returns:
             Of one supervised variable its prediction, of several {name: prediction}: class probabilities [B, K], or
-            {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, {name: mean} of the latent
-            ones. Averaged over draws of what comes before the variable in the recognition model.
+            {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
+            one, or {name: mean} of several. Averaged over draws of what comes before the variable in the recognition model.
         """
         one_pass = self._pass(self.data_format.as_dict(x), seed=tf.constant(_PREDICTION_SEED), predicting=True)
         names = self.graph.supervised or self.graph.latent
         if not self.graph.supervised:
-            return {name: tf.cast(one_pass.mean(name), tf.float32) for name in names}
+            return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
         return only_or_all({name: self._prediction(name, one_pass) for name in names})
 
     def compile(self, *args, **kwargs):
@@ -264,8 +264,10 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
 
     @classmethod
     def from_config(cls, config):
-        graphs = tuple(name for name in ("generative", "recognition") if name in config)  # a subclass may make its own
-        return cls(**from_parts(config, graphs))
+        return cls(**from_parts(config, cls._parts))
+
+    #: The fields of the config that hold objects.
+    _parts: tuple[str, ...] = ("generative", "recognition")
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,20 +1,15 @@
-"""M2, the generative semi-supervised model of Kingma et al. 2014."""
-
-from collections.abc import Sequence
+"""M2, the generative semi-supervised model of Kingma et al. 2014, and the same with a label that depends on the style."""
 
 import keras
 
-from ssdgm_tf import layers, nodes
-from ssdgm_tf.models.graphical import GraphicalModel
-
-LIKELIHOODS = ("bernoulli", "normal")
+from ssdgm_tf.models.named import NamedModel
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class M2(GraphicalModel):
+class M2(NamedModel):
     """M2: a label and a style generate an image (Kingma et al. 2014, section 2.2).
 
-        generative     p(y) p(z) p(x|y,z)      y ~ uniform over K classes,   z ~ Normal(0, I)
+        generative     p(y) p(z) p(x|y,z)      y ~ uniform over K classes (or as `prior`),   z ~ Normal(0, I)
         recognition    q(y|x) q(z|x,y)
 
     | variable | meaning | name here |
@@ -23,8 +18,8 @@ class M2(GraphicalModel):
     | y | label, partly observed | `y`, one-hot inside |
     | z | style, never observed | `z` |
 
-    The bounds are exact in y (all K labels are summed, nothing is sampled or relaxed) and reparameterised in z, with the
-    KL of z in closed form:
+    By default the bounds are exact in y (all K labels are summed, nothing is sampled or relaxed) and reparameterised in z,
+    with the KL of z in closed form:
 
         L(x,y) = E_q(z|x,y) [ log p(x|y,z) ] + log p(y) - KL(q(z|x,y) || p(z))          eq. 6
         U(x)   = sum_y q(y|x) [ L(x,y) - log q(y|x) ]                                   eq. 7
@@ -36,54 +31,63 @@ class M2(GraphicalModel):
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z.
-        hidden_units: widths of the hidden layers of each of the three networks.
-        activation: of the hidden layers.
-        likelihood: "bernoulli" (pixels in [0, 1]; on grey pixels the cross-entropy, not a normalised density) or
-            "normal" with one fixed scale.
-        likelihood_scale: the standard deviation of the "normal" likelihood.
         seed: integer seed of the draws of z.
-        dtype: of the networks and densities, such as "mixed_bfloat16".
+        **options: of `ssdgm_tf.models.Options`.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        latent_dim: int = 50,
-        hidden_units: Sequence[int] = (500, 500),
-        activation="softplus",
-        likelihood: str = "bernoulli",
-        likelihood_scale: float = 0.2,
-        seed: int | None = None,
-        dtype=None,
-        **kwargs,
-    ):
-        if likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={likelihood!r}")
+    def __init__(self, num_classes: int, latent_dim: int = 50, seed: int | None = None, **options):
+        super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
 
-        def given(*parents):
-            return {"parents": parents, "network": layers.MLP(hidden_units, activation, dtype=dtype), "dtype": dtype}
-
-        image = nodes.Bernoulli(None, **given("y", "z"))
-        if likelihood == "normal":
-            image = nodes.Normal(None, likelihood_scale, **given("y", "z"))
-        style = nodes.Normal(latent_dim, dtype=dtype)
-        generative = {"y": nodes.OneHotCategorical(num_classes, dtype=dtype), "z": style, "x": image}
-        recognition = {
-            "y": nodes.OneHotCategorical(num_classes, **given("x")),
-            "z": nodes.Normal(latent_dim, **given("x", "y")),
+    @staticmethod
+    def specify(options, num_classes, latent_dim):
+        computed, image = options.image_features()
+        generative = {
+            "y": options.label_prior(num_classes),
+            "z": options.latent(latent_dim),
+            "x": options.observation("y", "z"),
         }
-        super().__init__(generative, recognition, observed="x", supervised="y", seed=seed, dtype=dtype, **kwargs)
-        self.num_classes, self.latent_dim = num_classes, latent_dim
-        self.hidden_units, self.activation = tuple(hidden_units), keras.activations.get(activation)
-        self.likelihood, self.likelihood_scale = likelihood, likelihood_scale
+        recognition = {"y": options.label(num_classes, "x"), "z": options.latent(latent_dim, image, "y")}
+        return generative, computed | recognition
 
-    def get_config(self):
-        return {
-            **self.common_config(),
-            "num_classes": self.num_classes,
-            "latent_dim": self.latent_dim,
-            "hidden_units": self.hidden_units,
-            "activation": keras.activations.serialize(self.activation),
-            "likelihood": self.likelihood,
-            "likelihood_scale": self.likelihood_scale,
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class DisentangledVAE(NamedModel):
+    """M2's generative model with a label that is inferred given the style (the digits of Siddharth et al. 2017, section 4.1).
+
+        generative     p(y) p(z) p(x|y,z)
+        recognition    q(z|x) q(y|x,z)
+
+    | variable | meaning | name here |
+    |---|---|---|
+    | x | image | `x`, [B, *image_shape] |
+    | y | label, partly observed | `y`, one-hot inside |
+    | z | style, never observed | `z` |
+
+    The weights w_s = q(y|x,z_s) are not constant: by default the labelled bound is the self-normalised one of their eq. 7,
+
+        L(x,y) ~ (1/S) sum_s (w_s/Z) [ log p(x,y,z_s) - log q(y,z_s|x) ] + log Z,    Z = (1/S) sum_s w_s
+
+    with S = `num_samples` of `compile`. Where the paper differs: it relaxes y where it is not observed
+    (`estimator="relaxed"` here); by default all classes are summed.
+
+    Args:
+        num_classes: number of classes K.
+        latent_dim: size of the style z.
+        seed: integer seed of the draws.
+        **options: of `ssdgm_tf.models.Options`.
+    """
+
+    def __init__(self, num_classes: int, latent_dim: int = 50, seed: int | None = None, **options):
+        super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
+
+    @staticmethod
+    def specify(options, num_classes, latent_dim):
+        computed, image = options.image_features()
+        also_computed, class_image = options.class_features()
+        generative = {
+            "y": options.label_prior(num_classes),
+            "z": options.latent(latent_dim),
+            "x": options.observation("y", "z"),
         }
+        recognition = {"z": options.latent(latent_dim, image), "y": options.label(num_classes, class_image, "z")}
+        return generative, computed | also_computed | recognition

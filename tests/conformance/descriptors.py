@@ -18,6 +18,8 @@ class Descriptor(NamedTuple):
     Attributes:
         make: a function of keyword arguments (such as dtype) that makes it.
         input_shape: of one example.
+        averages_draws: is a call a mean over draws of its own seed, which XLA draws otherwise?
+        num_classes: of a label "y" that is observed beside the image "x"; 0 for none.
         output_shape: of one example.
         is_random: does a call draw?
         has_gradient: does the output carry a gradient?
@@ -28,6 +30,8 @@ class Descriptor(NamedTuple):
     output_shape: tuple
     is_random: bool
     has_gradient: bool = True
+    averages_draws: bool = False
+    num_classes: int = 0
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -43,6 +47,42 @@ def triangular(parameters):
 def m2(**kwargs):
     model = models.M2(3, latent_dim=2, hidden_units=(8,), seed=1, **kwargs)
     model.build((None, 4, 3))
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
+def named(model_class, *args, shape=(None, 4, 3), optimizer=True, **options):
+    """A maker of a named model of images [4, 3] and of classes, where it has any."""
+
+    def make(**kwargs):
+        model = model_class(*args, latent_dim=2, hidden_units=(8,), seed=1, **options, **kwargs)
+        model.build(shape)
+        model.compile(keras.optimizers.Adam(1e-2))
+        return model
+
+    return make
+
+
+def sdgm(dtype=None, **kwargs):
+    """Every network that may be given, convolutional."""
+    classifier = [layers.RandomAffine(seed=1, dtype=dtype), layers.ConvEncoder((4, 4), 8, 0.5, dtype=dtype)]
+    model = models.SDGM(
+        3,
+        2,
+        auxiliary_dim=2,
+        hidden_units=(8,),
+        normalization="batch",
+        likelihood="discretized_logistic",
+        classifier=keras.Sequential(classifier),
+        encoder=layers.ConvEncoder((4,), 8, dtype=dtype),
+        decoder=layers.ConvDecoder((4, 3, 2), (4,), dtype=dtype),
+        prior="learned",
+        estimator=nodes.TopK(k=1),
+        seed=1,
+        dtype=dtype,
+        **kwargs,
+    )
+    model.build((None, 4, 3, 1))
     model.compile(keras.optimizers.Adam(1e-2))
     return model
 
@@ -78,6 +118,11 @@ def graphical_model(dtype=None, **kwargs):
 
 DESCRIPTORS = {
     "MLP": Descriptor(lambda **kwargs: layers.MLP((6, 4), "tanh", **kwargs), (5,), (4,), False),
+    "RandomAffine": Descriptor(
+        lambda **kwargs: layers.RandomAffine(seed=1, **kwargs), (6, 5, 2), (6, 5, 2), False, has_gradient=False
+    ),
+    "ConvEncoder": Descriptor(lambda **kwargs: layers.ConvEncoder((4, 6), 7, **kwargs), (6, 5, 2), (7,), False),
+    "ConvDecoder": Descriptor(lambda **kwargs: layers.ConvDecoder((6, 5, 2), (4, 3), **kwargs), (7,), (6, 5, 2), False),
     "NormalNode": Descriptor(
         lambda **kwargs: layers.NormalNode((2, 3), prior="standard", seed=1, **kwargs), (5,), (2, 3), True
     ),
@@ -131,7 +176,19 @@ DESCRIPTORS = {
         lambda **kwargs: layers.DistributionNode(1, 3, triangular, seed=1, **kwargs), (5,), (1,), True
     ),
     "M2": Descriptor(m2, (4, 3), (3,), False),
+    "DisentangledVAE": Descriptor(named(models.DisentangledVAE, 3), (4, 3), (3,), False, averages_draws=True),
+    "VAE": Descriptor(named(models.VAE), (4, 3), (2,), False),
+    "ConditionalVAE": Descriptor(
+        named(models.ConditionalVAE, 3, shape={"x": (None, 4, 3), "y": (None,)}), (4, 3), (2,), False, num_classes=3
+    ),
+    "M1M2": Descriptor(named(models.M1M2, 3, features_dim=4, top_units=(5,)), (4, 3), (3,), False, averages_draws=True),
+    "ADGM": Descriptor(
+        named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False, averages_draws=True
+    ),
+    "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False, averages_draws=True),
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.
-ABSTRACT = {"StochasticNode", "SemiSupervisedModel"}
+ABSTRACT = {"StochasticNode", "SemiSupervisedModel", "NamedModel"}
+# Neither layers nor models.
+HELPERS = {"affine_transform", "Options", "empirical_prior"}

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from ssdgm_tf import data
+from ssdgm_tf.data.splits import hold_out
 
 
 @pytest.fixture
@@ -45,17 +47,71 @@ class TestLabels:
         np.testing.assert_array_equal(np.flatnonzero(hidden >= 0), shown)
         np.testing.assert_array_equal(hidden[shown], self.y[shown])
 
-    @pytest.mark.parametrize("num_labels", [0, 3, 21])
-    def test_refuses_what_cannot_be_equal_per_class(self, num_labels):
-        with pytest.raises(ValueError, match=f"positive multiple of the 5 classes. Received: num_labels={num_labels}"):
+    @pytest.mark.parametrize("num_labels", [100, 600, 3000])
+    def test_large_draws_are_reproducible_to_the_index(self, num_labels):
+        y = np.random.default_rng(1).integers(10, size=60_000)
+        shown = data.draw_labels(y, num_labels, 10, seed=5)
+        assert hashlib.sha256(shown.astype("<i8").tobytes()).hexdigest() == EXPECTED_DIGESTS[num_labels]
+
+    def test_the_draw_of_the_digits_is_that_of_the_published_results(self, digits):
+        assert np.flatnonzero(digits.y_train >= 0).tolist() == EXPECTED_DIGITS
+
+    def test_the_remainder_goes_one_each_to_classes_drawn_by_the_seed(self):
+        favoured = set()
+        for seed in range(20):
+            shown = data.draw_labels(self.y, 22, 5, seed)
+            counts = np.bincount(self.y[shown])
+            assert sorted(counts) == [4, 4, 4, 5, 5] and len(set(shown)) == 22
+            favoured.add(tuple(np.flatnonzero(counts == 5)))
+        assert len(favoured) > 5  # of 10 pairs, in 20 draws
+        assert data.draw_labels(self.y, 22, 5, 3).tolist() == data.draw_labels(self.y, 22, 5, 3).tolist()
+
+    def test_zero_shows_every_label_that_is_known(self):
+        y = np.where(np.arange(300) % 7, self.y, -1)
+        np.testing.assert_array_equal(data.hide_labels(y, data.draw_labels(y, 0, 5, seed=0)), y)
+
+    def test_never_draws_an_unknown_label(self):
+        y = np.where(np.arange(300) % 3, -1, self.y)
+        shown = data.draw_labels(y, 52, 5, seed=1)
+        assert set(shown % 3) == {0} and sorted(np.bincount(y[shown])) == [10, 10, 10, 11, 11]
+
+    @pytest.mark.parametrize("num_labels", [-5, 1, 4])
+    def test_refuses_fewer_labels_than_classes(self, num_labels):
+        with pytest.raises(
+            ValueError, match=f"each of the 5 classes, or 0 for every label. Received: num_labels={num_labels}"
+        ):
             data.draw_labels(self.y, num_labels, 5, seed=0)
 
     def test_refuses_more_than_there_are(self):
-        with pytest.raises(ValueError, match=r"takes 100 examples of every class. Received: \d+ of class 0"):
+        with pytest.raises(ValueError, match=r"takes 100 labelled examples of class 0. Received: \d+ "):
             data.draw_labels(self.y, 500, 5, seed=0)
 
 
 EXPECTED_INDICES = [2, 9, 13, 24, 27, 28, 31, 38]
+EXPECTED_DIGESTS = {
+    100: "fc93a49d9d919141f4ca6b4795f77459f258f36394f97c66cf3b7b8e4c9e30bb",
+    600: "b6372b9dc128a7176a82f65f5eaaa28a6cf95e4b2030175a328953ce5115a0b2",
+    3000: "80d4c00db69230868ba56d5175d4068b11e95549d1dfe2710f24e69d23dbb356",
+}
+EXPECTED_DIGITS = [14, 22, 33, 59, 66, 96, 126, 131, 223, 349, 360, 482, 631, 669, 691, 701, 722, 726, 827, 831]
+EXPECTED_DIGITS += [833, 836, 857, 864, 965, 1032, 1038, 1040, 1140, 1196]
+
+
+class TestValidation:
+    y = np.array([0, 1, -1, 2, -1, 0, 1, -1])
+
+    def test_takes_the_last_labelled_examples(self):
+        kept, held_out = hold_out(self.y, 2)
+        assert kept.tolist() == [0, 1, 2, 3, 4, 7] and held_out.tolist() == [5, 6]
+
+    def test_none_is_none(self):
+        kept, held_out = hold_out(self.y, 0)
+        assert kept.tolist() == list(range(8)) and held_out.tolist() == []
+
+    @pytest.mark.parametrize("number", [-1, 5])
+    def test_leaves_a_labelled_example(self, number):
+        with pytest.raises(ValueError, match=rf"must lie in 0..4, .* Received: num_validation={number}"):
+            hold_out(self.y, number)
 
 
 class TestDigits:
@@ -78,33 +134,32 @@ class TestDigits:
         assert name == "test" and x is digits.x_test
 
 
+def pairs(dataset, split):
+    """The images of a split as bytes, each with its label."""
+    images = np.rint(getattr(dataset, f"x_{split}") * 255).astype(np.uint8)
+    return zip(map(bytes, images), getattr(dataset, f"y_{split}").tolist(), strict=True)
+
+
 class TestTfds:
-    def test_mnist_is_read_without_a_network(self, shared_data, no_network):
-        mnist = data.load("mnist", 100, seed=0, num_validation=10_000, data_dir=str(shared_data / "tfds"))
+    def test_mnist_is_read_without_a_network_and_is_that_of_the_idx_files(self, shared_data, no_network):
+        """The same images with the same labels as in the files of its makers, in another order."""
+        mnist = data.load("mnist", 0, seed=0, num_validation=10_000, data_dir=str(shared_data / "tfds"))
         assert mnist.x_train.shape == (50_000, 28, 28, 1) and mnist.x_test.shape == (10_000, 28, 28, 1)
         assert mnist.x_train.min() == 0 and mnist.x_train.max() == 1 and mnist.num_classes == 10
-        np.testing.assert_array_equal(np.bincount(mnist.labelled[1]), [10] * 10)
         assert mnist.monitored[2] == "validation" and len(mnist.y_validation) == 10_000
-        assert (mnist.y_train == -1).sum() == 49_900
-
-    def test_mnist_is_the_mnist_of_the_idx_files(self, shared_data):
-        """The same images with the same labels as LeCun's files, in another order: compared by their sums and labels."""
-        import gzip
-
-        mnist = data.load("mnist", 100, seed=0, data_dir=str(shared_data / "tfds"))
-        raw = gzip.decompress((shared_data / "idx/mnist/t10k-images-idx3-ubyte.gz").read_bytes())[16:]
-        labels = np.frombuffer(
-            gzip.decompress((shared_data / "idx/mnist/t10k-labels-idx1-ubyte.gz").read_bytes())[8:], np.uint8
-        )
-        images = np.frombuffer(raw, np.uint8).reshape(10_000, -1)
-        ours = np.rint(mnist.x_test.reshape(10_000, -1) * 255).astype(np.uint8)
-        expected = sorted(zip(map(bytes, images), labels.tolist(), strict=True))
-        assert sorted(zip(map(bytes, ours), mnist.y_test.tolist(), strict=True)) == expected
+        assert mnist.class_names == tuple("0123456789")
+        if not (shared_data / "idx" / "mnist").is_dir():
+            pytest.skip(f"needs idx/mnist; none in {shared_data}")
+        original = data.load("idx:idx/mnist", 0, seed=0, num_validation=10_000, data_dir=str(shared_data))
+        assert original.y_train[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
+        for splits in (("train", "validation"), ("test",)):
+            ours, theirs = (sorted(pair for split in splits for pair in pairs(d, split)) for d in (mnist, original))
+            assert len(ours) in (60_000, 10_000) and ours == theirs
 
     def test_an_unprepared_set_fails_at_once_and_names_folder_and_flag(self, tmp_path, no_network):
         start = time.monotonic()
         for load in (data.load, data.load_tfds):
-            with pytest.raises(FileNotFoundError, match=rf"'svhn_cropped'.*{tmp_path}/svhn_cropped.*--download"):
+            with pytest.raises(FileNotFoundError, match=rf"'svhn_cropped'.*{tmp_path}/svhn_cropped. --download .*data_dir"):
                 load("svhn_cropped", 100, seed=0, data_dir=str(tmp_path))
         with pytest.raises(FileNotFoundError):
             data.require("svhn_cropped", str(tmp_path))
@@ -134,7 +189,7 @@ class TestTfds:
             data.load_tfds("other", 100, seed=0)
 
     def test_an_unknown_name_is_refused_even_with_download(self, tmp_path, no_network):
-        with pytest.raises(ValueError, match=r"must be 'digits' or a name of TFDS. Received: 'nonsense'"):
+        with pytest.raises(ValueError, match=r"must be 'digits', 'npz:FILE'.*'folder:FOLDER'.*Received: 'nonsense'"):
             data.load("nonsense", 100, seed=0, data_dir=str(tmp_path), download=True)
 
     def test_digits_need_no_folder(self):

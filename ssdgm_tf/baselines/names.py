@@ -1,0 +1,64 @@
+"""The baselines by name."""
+
+import keras
+
+from ssdgm_tf import layers
+from ssdgm_tf.baselines.base import Baseline
+from ssdgm_tf.baselines.estimators import LabelGraph, NearestNeighbours, SelfTraining, SupportVectorMachine
+from ssdgm_tf.baselines.network import NetworkClassifier
+from ssdgm_tf.baselines.transductive_svm import TransductiveSVM
+
+# {name: (num_classes, seed) -> estimator}
+_MAKERS = {
+    "nearest_neighbours": lambda num_classes, seed: NearestNeighbours(),
+    "linear_svm": lambda num_classes, seed: SupportVectorMachine("linear", seed),
+    "rbf_svm": lambda num_classes, seed: SupportVectorMachine("rbf", seed),
+    "self_training": lambda num_classes, seed: SelfTraining(seed=seed),
+    "label_propagation": lambda num_classes, seed: LabelGraph("propagation"),
+    "label_spreading": lambda num_classes, seed: LabelGraph("spreading"),
+    "transductive_svm": lambda num_classes, seed: TransductiveSVM(seed=seed),
+    "network": lambda num_classes, seed: NetworkClassifier(layers.MLP((500, 500)), num_classes, seed=seed),
+    "convolutional_network": lambda num_classes, seed: NetworkClassifier(_convolutional(), num_classes, seed=seed),
+}
+
+NAMES = tuple(_MAKERS)
+
+
+def make(name: str, num_classes: int, seed: int) -> Baseline:
+    """A baseline with settings that need no tuning.
+
+    | name | what it is | uses examples without a label |
+    |---|---|---|
+    | "nearest_neighbours" | `NearestNeighbours` | no |
+    | "linear_svm", "rbf_svm" | `SupportVectorMachine` | no |
+    | "network" | `NetworkClassifier`: dense layers of 500 and 500 rectified units | no |
+    | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
+    | "self_training" | `SelfTraining` | yes |
+    | "label_propagation", "label_spreading" | `LabelGraph` | yes |
+    | "transductive_svm" | `TransductiveSVM` with the RBF kernel | yes |
+
+    Args:
+        name: one of `NAMES`.
+        num_classes: number of classes K, the outputs of a network; the others go by the labels that they see.
+        seed: of whatever the baseline draws.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"A baseline must be one of {NAMES}. Received: name={name!r}")
+    return _MAKERS[name](num_classes, seed)
+
+
+def _convolutional():
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(padding="same"),
+            keras.layers.Conv2D(64, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(padding="same"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dropout(0.5),
+        ]
+    )

@@ -1,0 +1,89 @@
+"""A network trained on the labelled examples alone: what a semi-supervised model of the same size must beat."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from ssdgm_tf import layers
+from ssdgm_tf.baselines.base import UNLABELLED, Baseline
+
+
+class NetworkClassifier(Baseline):
+    """Softmax regression on what a network makes of the examples, both trained by cross-entropy on the labelled ones.
+
+    Args:
+        network: an untrained Keras layer or model. It is copied by its config and stays as it is. As in a node, a
+            `layers.MLP` gets the examples flattened, any other network gets them in their own shape.
+        num_classes: number of classes K.
+        learning_rate: of Adam.
+        num_steps: steps of Adam.
+        batch_size: labelled examples per step; all of them where there are fewer.
+        seed: of the weights, the order of the examples and the network's own draws. `fit` seeds Keras, NumPy and Python.
+    """
+
+    keeps_shape = True
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        num_classes: int,
+        learning_rate: float = 1e-3,
+        num_steps: int = 2000,
+        batch_size: int = 100,
+        seed: int = 0,
+    ):
+        self.network = network
+        self.num_classes = num_classes
+        self.learning_rate = learning_rate
+        self.num_steps = num_steps
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def _fit(self, x, y):
+        if self.classes_[-1] >= self.num_classes:
+            raise ValueError(
+                f"Labels must lie in 0..{self.num_classes - 1}, or be -1 for no label. Received: y with the label "
+                f"{self.classes_[-1]}"
+            )
+        self.classes_ = np.arange(self.num_classes)
+        x, y = x[y != UNLABELLED], y[y != UNLABELLED]
+        keras.utils.set_random_seed(self.seed)
+        self._model = self._build()
+        self._model.compile(
+            keras.optimizers.Adam(self.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=self.seed).repeat()
+        batches = batches.batch(min(self.batch_size, len(x)))
+        progress = _Progress("network on the labels alone", self.num_steps)
+        self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
+
+    def _build(self):
+        network = type(self.network).from_config(self.network.get_config())
+        before = [keras.layers.Flatten()] if isinstance(network, layers.MLP) else []
+        return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(self.num_classes)])
+
+    def _predict(self, x):
+        return self._model.predict(x, verbose=0).argmax(axis=1)
+
+
+class _Progress(keras.callbacks.Callback):
+    """A bar over the steps, for a training that takes longer than two seconds."""
+
+    def __init__(self, description, num_steps):
+        super().__init__()
+        self.description, self.num_steps = description, num_steps
+
+    def on_train_begin(self, logs=None):
+        interval = 0.5 if sys.stderr.isatty() else 10.0  # a log file keeps every line
+        self.bar = tqdm(total=self.num_steps, desc=self.description, unit="step", delay=2, mininterval=interval)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()

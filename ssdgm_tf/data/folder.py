@@ -1,0 +1,183 @@
+"""A data set of image files, a folder per class: `--config.data=folder:FOLDER`."""
+
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.assembly import assemble, check_examples
+from ssdgm_tf.data.names import resolve
+
+_FORMATS = ("PNG", "JPEG", "BMP")
+_UNLABELLED = ("unlabelled", "unlabeled")
+_GREY, _DEEP = ("1", "L", "LA"), ("I", "F")
+_TEST_SHARE = 5
+
+
+def load_folder(
+    path: str, num_labels: int, seed: int, num_validation: int = 0, data_dir: str | None = None
+) -> SemiSupervisedData:
+    """PNG, JPEG or BMP files in a folder per class: `--config.data=folder:FOLDER`.
+
+    Either FOLDER/train/CLASS/* and FOLDER/test/CLASS/*, or FOLDER/CLASS/*, of which a fifth of the images of each class (at
+    least one) is held out for the test by the seed. A folder `unlabelled` beside the training classes holds images without
+    a label. Classes are numbered in the alphabetical order of their names. Names that begin with a dot are passed over.
+
+    The training images are shuffled by the seed. Images are grey [N, H, W, 1] if all files are, else RGB [N, H, W, 3].
+
+    Args:
+        path: the folder.
+        num_labels: labels shown; 0 for all that are known.
+        seed: of the split, of the order of the training images and of the label draw.
+        num_validation: the last so many labelled training images, in the shuffled order, are held out of training.
+        data_dir: folder that a relative path starts at; None for the current one.
+
+    Raises:
+        FileNotFoundError: no such folder, or none of these layouts in it.
+        ValueError: a class without images, files that are no images or not all of one size, or labels that cannot be drawn.
+    """
+    root = find_folder(path, data_dir)
+    generator = np.random.default_rng(seed)
+    names = _class_names(root / "train" if (root / "train").is_dir() else root)
+    if (root / "train").is_dir():
+        _check_test_classes(root / "test", names)
+        train, test = _labelled(root / "train", names), _labelled(root / "test", _class_names(root / "test"), names)
+        unlabelled = _unlabelled(root / "train")
+    else:
+        train, test = _hold_out_test(_labelled(root, names), generator)
+        unlabelled = _unlabelled(root)
+    train += [(file, -1) for file in unlabelled]
+    train = [train[index] for index in generator.permutation(len(train))]
+    x = check_examples(read_images([file for file, _ in train + test]), str(root))
+    y = np.array([label for _, label in train + test], np.int32)
+    size = len(train)
+    return assemble((x[:size], y[:size]), (x[size:], y[size:]), num_labels, seed, num_validation, len(names), tuple(names))
+
+
+def find_folder(path: str, data_dir: str | None = None) -> Path:
+    """The folder that `path` names. Looks at the folders in it, not at the images.
+
+    Raises:
+        FileNotFoundError: it is not there, has only one of train/ and test/, or no folder of a class.
+    """
+    root = resolve(path, data_dir)
+    parts = [root / name for name in ("train", "test") if (root / name).is_dir()]
+    if len(parts) == 1:
+        raise FileNotFoundError(f"folder: needs train/ and test/ or neither. Received: {root} with {parts[0].name}/ alone")
+    for part in parts or [root]:
+        if not part.is_dir() or not _class_names(part):
+            raise FileNotFoundError(
+                "folder:FOLDER must hold train/CLASS/ and test/CLASS/, or CLASS/, with images in each; relative paths start "
+                f"at --data_dir where given. Received: no folder of a class in {part}"
+            )
+    return root
+
+
+def read_images(files: list[Path]) -> np.ndarray:
+    """Image files of one size as an array, with a progress bar.
+
+    Args:
+        files: PNG, JPEG or BMP files, 8 bits a channel.
+
+    Returns:
+        uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3]; transparency is dropped.
+
+    Raises:
+        ValueError: a file that cannot be read, or of another size than the first.
+    """
+    images = []
+    for file in tqdm(files, desc="reading images", delay=2, leave=False):
+        images.append(_read_image(file))
+        (height, width), (first_height, first_width) = images[-1].shape[:2], images[0].shape[:2]
+        if (height, width) != (first_height, first_width):
+            raise ValueError(
+                f"Images must all have one size, here {first_width}x{first_height} as {files[0]}. "
+                f"Received: {file} of {width}x{height}"
+            )
+    channels = max(image.shape[-1] for image in images)
+    return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
+
+
+def _read_image(file):
+    """One image as uint8 [H, W, 1] or [H, W, 3]."""
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            image.load()
+            if image.mode.startswith(_DEEP):
+                raise ValueError(f"mode {image.mode}")
+            if image.mode in _GREY:
+                return np.asarray(image.convert("L"))[..., None]
+            # By way of RGBA, for a palette may hold transparent colours.
+            return np.asarray((image.convert("RGBA") if image.mode == "P" else image).convert("RGB"))
+    except (EOFError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"Images must be whole PNG, JPEG or BMP files with 8 bits a channel. Received: {file} ({error})"
+        ) from error
+
+
+def _visible(folder):
+    """What a folder holds, by name, without what begins with a dot."""
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _class_names(folder):
+    """Names of the classes that have a folder there, in alphabetical order."""
+    return [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in _UNLABELLED]
+
+
+def _files(folder):
+    """The files of a folder, by name."""
+    return [entry for entry in _visible(folder) if entry.is_file()]
+
+
+def _unlabelled(folder):
+    """The images without a label."""
+    return [file for name in _UNLABELLED if (folder / name).is_dir() for file in _files(folder / name)]
+
+
+def _labelled(folder, names, numbering=None):
+    """The images of the classes `names`, each with its label: the place of its class in `numbering`.
+
+    Raises:
+        ValueError: a class without images.
+    """
+    found = [(file, (numbering or names).index(name)) for name in names for file in _files(folder / name)]
+    empty = [name for name in names if not _files(folder / name)]
+    if empty:
+        raise ValueError(f"The folder of a class must hold images. Received: none in {folder / empty[0]}")
+    return found
+
+
+def _check_test_classes(folder, names):
+    """The test images must be of the training classes.
+
+    Raises:
+        ValueError: another class, or images without a label.
+    """
+    other = [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in names]
+    if other:
+        raise ValueError(f"Test images must be of the training classes {', '.join(names)}. Received: {folder / other[0]}")
+
+
+def _hold_out_test(labelled, generator):
+    """The labelled images, split by class into those to train on and those to test on.
+
+    Raises:
+        ValueError: a class with a single image.
+    """
+    train, test = [], []
+    labels = np.array([label for _, label in labelled])
+    for label in range(labels[-1] + 1):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        if len(members) < 2:
+            raise ValueError(
+                "Without train/ and test/ every class needs two images or more, for one is held out for the test. "
+                f"Received: {len(members)} in {labelled[members[0]][0].parent}"
+            )
+        num_test = max(1, len(members) // _TEST_SHARE)
+        test += [labelled[index] for index in np.sort(members[:num_test])]
+        train += [labelled[index] for index in np.sort(members[num_test:])]
+    return train, test

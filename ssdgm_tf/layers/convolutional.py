@@ -1,0 +1,111 @@
+"""Convolutional networks of the sizes that small images need."""
+
+from collections.abc import Sequence
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class ConvEncoder(keras.layers.Layer):
+    """Features of images: a strided convolution, then convolutions that are each pooled by 2, then a dense layer.
+
+    Args:
+        filters: channels of each convolution; the first is 5x5 with stride 2, the others 3x3.
+        units: width of the dense layer.
+        dropout: share of the last feature map that is dropped in training.
+        activation: of every layer.
+
+    Call arguments:
+        inputs: images [B, H, W, C].
+        training: drop?
+
+    Returns:
+        [B, units], in the compute dtype.
+    """
+
+    def __init__(
+        self, filters: Sequence[int] = (32, 64, 64), units: int = 128, dropout: float = 0.0, activation="relu", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.units, self.dropout = tuple(filters), units, dropout
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        first, *rest = self.filters
+        same = {"padding": "same", "activation": self.activation, "dtype": self.dtype_policy}
+        stack = [keras.layers.Conv2D(first, 5, strides=2, **same)]
+        for channels in rest:
+            stack += [keras.layers.Conv2D(channels, 3, **same), keras.layers.MaxPooling2D(padding="same")]
+        stack += [keras.layers.Flatten(), keras.layers.Dropout(self.dropout)]
+        self.stack = [*stack, keras.layers.Dense(self.units, self.activation, dtype=self.dtype_policy)]
+        _build_in_turn(self.stack, input_shape)
+
+    def call(self, inputs, training=False):
+        return _call_in_turn(self.stack, inputs, training)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.units)
+
+    def get_config(self):
+        own = {"filters": self.filters, "units": self.units, "dropout": self.dropout}
+        return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class ConvDecoder(keras.layers.Layer):
+    """Images of vectors: a dense layer, then transposed convolutions that each double height and width.
+
+    As the network of an image's node it gives the parameters of each pixel itself: `image_shape` is then [H, W, C times the
+    numbers per element].
+
+    Args:
+        image_shape: (height, width, channels) of the output.
+        filters: channels of the feature maps, from the smallest map on.
+        activation: of every layer but the last.
+
+    Call arguments:
+        inputs: vectors [B, D].
+
+    Returns:
+        [B, *image_shape], in the compute dtype.
+    """
+
+    def __init__(self, image_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation="relu", **kwargs):
+        super().__init__(**kwargs)
+        self.image_shape, self.filters = tuple(image_shape), tuple(filters)
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        height, width, channels = self.image_shape
+        factor = 2 ** len(self.filters)
+        small = (-(-height // factor), -(-width // factor), self.filters[0])
+        inner = {"activation": self.activation, "dtype": self.dtype_policy}
+        stack = [keras.layers.Dense(small[0] * small[1] * small[2], **inner), keras.layers.Reshape(small)]
+        for maps in self.filters[1:]:
+            stack.append(keras.layers.Conv2DTranspose(maps, 4, strides=2, padding="same", **inner))
+        stack.append(keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", dtype=self.dtype_policy))
+        self.stack = stack
+        _build_in_turn(self.stack, input_shape)
+
+    def call(self, inputs):
+        height, width, _ = self.image_shape
+        return _call_in_turn(self.stack, inputs, False)[:, :height, :width]
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self.image_shape)
+
+    def get_config(self):
+        own = {"image_shape": self.image_shape, "filters": self.filters}
+        return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
+
+
+def _build_in_turn(stack, shape) -> None:
+    for layer in stack:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+
+
+def _call_in_turn(stack, values, training):
+    for layer in stack:
+        values = layer(values, training=training) if isinstance(layer, keras.layers.Dropout) else layer(values)
+    return values

@@ -1,0 +1,196 @@
+"""What the named models share: their options, and how a model of a few lines is made of them."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from ssdgm_tf import layers, nodes
+from ssdgm_tf.models.graphical import GraphicalModel
+
+LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic")
+PRIORS = ("uniform", "learned")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options that all named models take by name, and the nodes that they stand for.
+
+    Attributes:
+        hidden_units: widths of the hidden layers of every dense network.
+        activation: of the hidden layers.
+        normalization: of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
+        likelihood: of the observed variable: "bernoulli" (values in [0, 1]; on grey pixels the cross-entropy, not a
+            normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
+        likelihood_scale: the standard deviation of "normal", or None to learn one of every element. A wide one lets y
+            explain only what is large in an image: with few labels it holds the model back from errors that feed themselves.
+        prior: p(y): "uniform", "learned", or the K probabilities; `empirical_prior` counts them.
+        estimator: of the expectation over y: None for all classes, or as of `nodes.Node`, such as "relaxed" or "top_k".
+        classifier: a network of the image for q(y|...) in the place of x itself, such as `layers.ConvEncoder`; it sees x
+            through `layers.RandomAffine`, if that is a part of it, without what is generated changing.
+        encoder: a network of the image for the latent variables of the recognition model in the place of x itself.
+        decoder: a network of the latent variables for the observed one in the place of a dense network.
+        dtype: of the networks and densities, such as "mixed_bfloat16".
+
+    Raises:
+        ValueError: another likelihood or prior.
+    """
+
+    hidden_units: Sequence[int] = (500, 500)
+    activation: str = "softplus"
+    normalization: str | None = None
+    likelihood: str = "bernoulli"
+    likelihood_scale: float | None = 0.2
+    prior: str | Sequence[float] = "uniform"
+    estimator: str | nodes.Estimator | None = None
+    classifier: keras.layers.Layer | None = None
+    encoder: keras.layers.Layer | None = None
+    decoder: keras.layers.Layer | None = None
+    dtype: str | None = None
+
+    def __post_init__(self):
+        if self.likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
+        if isinstance(self.prior, str) and self.prior not in PRIORS:
+            raise ValueError(f"prior must be one of {PRIORS}, or probabilities. Received: prior={self.prior!r}")
+
+    def label_prior(self, num_classes: int) -> nodes.Node:
+        """p(y).
+
+        Args:
+            num_classes: number of classes K.
+        """
+        prior = {"uniform": None, "learned": "learned"}.get(self.prior) if isinstance(self.prior, str) else self.prior
+        if prior is not None and prior != "learned":
+            if len(prior) != num_classes or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-3:
+                raise ValueError(
+                    f"prior must hold the probabilities of {num_classes} classes, positive and of sum 1. "
+                    f"Received: prior={list(prior)}"
+                )
+            prior = np.log(prior)
+        return nodes.OneHotCategorical(num_classes, prior=prior, dtype=self.dtype)
+
+    def label(self, num_classes: int, *parents: str) -> nodes.Node:
+        """q(y | parents): a network of the image alone is the classifier; of more parents, a dense one beside them.
+
+        Args:
+            num_classes: number of classes K.
+            *parents: names of the parents.
+        """
+        network = self.classifier if parents == ("x",) and self.classifier is not None else self._dense()
+        return nodes.OneHotCategorical(
+            num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
+        )
+
+    def latent(self, dim: int, *parents: str) -> nodes.Node:
+        """A Gaussian variable: the standard prior, or given parents.
+
+        Args:
+            dim: its size.
+            *parents: names of the parents; none for the prior.
+        """
+        network = {"parents": parents, "network": self._dense()} if parents else {}
+        return nodes.Normal(dim, dtype=self.dtype, **network)
+
+    def observation(self, *parents: str) -> nodes.Node:
+        """p(x | parents).
+
+        Args:
+            *parents: names of the parents.
+        """
+        head = {
+            "bernoulli": nodes.Bernoulli,
+            "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
+            "discretized_logistic": nodes.DiscretizedLogistic,
+        }[self.likelihood]
+        return head(None, parents=parents, network=self.decoder or self._dense(), dtype=self.dtype)
+
+    def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
+        """What latent variables are inferred from: x, or what `encoder` makes of it; ({name: node} to add to q, name)."""
+        return _computed("features", self.encoder)
+
+    def class_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
+        """What a label of several parents is inferred from: x, or what `classifier` makes of it; as `image_features`."""
+        return _computed("class_features", self.classifier)
+
+    def of_widths(self, hidden_units: Sequence[int]) -> "Options":
+        """The same options for dense networks of other widths.
+
+        Args:
+            hidden_units: widths of the hidden layers.
+        """
+        return dataclasses.replace(self, hidden_units=tuple(hidden_units))
+
+    def _dense(self):
+        return layers.MLP(self.hidden_units, self.activation, self.normalization, dtype=self.dtype)
+
+
+class NamedModel(GraphicalModel):
+    """A model of the literature: a specification of a graph, made with `Options`.
+
+    A subclass has a docstring, the names of its sizes, and `specify`.
+
+    Args:
+        sizes: {argument: value} of the subclass's own arguments.
+        seed: integer seed of the model's draws.
+        **options: of `Options`, and of `keras.Model`.
+    """
+
+    supervised = "y"
+    #: The labelled bound where `compile` names none; None for the one that follows from the graph.
+    labelled_bound_of_its_own: str | None = None
+    _parts = ("classifier", "encoder", "decoder", "estimator")
+
+    def __init__(self, sizes: dict, seed: int | None, **options):
+        names = {field.name for field in dataclasses.fields(Options)}
+        given = Options(**{name: value for name, value in options.items() if name in names})
+        generative, recognition = self.specify(given, **sizes)
+        super().__init__(
+            generative,
+            recognition,
+            observed=self.observed,
+            supervised=self.supervised,
+            seed=seed,
+            dtype=given.dtype,
+            **{name: value for name, value in options.items() if name not in names},
+        )
+        self._sizes, self._options = sizes, dataclasses.replace(given, hidden_units=tuple(given.hidden_units))
+
+    observed = "x"
+
+    @staticmethod
+    def specify(options: Options, **sizes) -> tuple[dict, dict]:
+        """The generative and the recognition model, {name: node} each.
+
+        Args:
+            options: what the nodes are made with.
+            **sizes: the subclass's own arguments.
+        """
+        raise NotImplementedError
+
+    @property
+    def labelled_bound_in_use(self) -> str:
+        return self.labelled_bound or self.labelled_bound_of_its_own or super().labelled_bound_in_use
+
+    def get_config(self):
+        options = {field.name: getattr(self._options, field.name) for field in dataclasses.fields(Options)}
+        options["activation"] = keras.activations.serialize(keras.activations.get(options["activation"]))
+        options["estimator"] = nodes.estimators.get(options["estimator"])
+        return {**options, **self.common_config(), **self._sizes}
+
+
+def _computed(name: str, network) -> tuple[dict, str]:
+    return ({}, "x") if network is None else ({name: nodes.Deterministic("x", network)}, name)
+
+
+def empirical_prior(y, num_classes: int) -> tuple[float, ...]:
+    """The share of each class among the labels, every class counted once more than it is there (Laplace's rule).
+
+    Args:
+        y: labels, -1 for none.
+        num_classes: number of classes K.
+    """
+    counts = 1 + np.bincount(np.asarray(y)[np.asarray(y) >= 0], minlength=num_classes)
+    return tuple(float(share) for share in counts / counts.sum())

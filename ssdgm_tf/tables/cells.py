@@ -1,0 +1,186 @@
+"""A cell of a table (row, label count, seed): which are asked for, their configs, their folders, their commands."""
+
+import importlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdgm_tf.tables.definitions import TABLES, Row, Table
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a table.
+
+    Attributes:
+        table: name of the table whose folder holds the run.
+        row: name of its row.
+        labels: its label count; None for a row without labels.
+        seed: its seed.
+    """
+
+    table: str
+    row: str
+    labels: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its folder and of its results file."""
+        labels = "" if self.labels is None else f"_labels{self.labels}"
+        return f"{self.row}{labels}_seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where cells run and how.
+
+    Attributes:
+        workdir: folder of the runs, WORKDIR/TABLE/CELL.
+        results: folder of the results files, RESULTS/TABLE/CELL.json.
+        data_dir: folder of the data sets; None for the default.
+        download: download data sets that are not prepared.
+        precision: as ssdgm-train's flag.
+        jit_compile: as ssdgm-train's flag.
+    """
+
+    workdir: Path
+    results: Path
+    data_dir: str | None = None
+    download: bool = False
+    precision: str = "float32"
+    jit_compile: str = "auto"
+
+    def run_folder(self, cell: Cell) -> Path:
+        """The folder of a cell's run."""
+        return self.workdir / cell.table / cell.name
+
+    def results_file(self, cell: Cell) -> Path:
+        """The results file of a cell."""
+        return self.results / cell.table / f"{cell.name}.json"
+
+
+def find_table(name: str | None) -> Table:
+    """The table of that name.
+
+    Args:
+        name: one of `TABLES`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in TABLES:
+        raise ValueError(f"--table must be one of {', '.join(TABLES)}. Received: {name!r}")
+    return TABLES[name]
+
+
+def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list[Cell]:
+    """The cells that the flags ask for: label count by label count, so that a column is whole before the next begins.
+
+    Args:
+        table: the table.
+        rows: names of rows; empty for all.
+        labels: label counts; empty for all.
+        seeds: "0-2", "0,3" or both.
+
+    Raises:
+        ValueError: an unknown row or label count, or seeds of another form.
+    """
+    for row in rows:
+        if row not in table.rows:
+            raise ValueError(f"--rows must be rows of {table.name}: {', '.join(table.rows)}. Received: {row!r}")
+    counts = [_label_count(table, text) for text in labels] or table.labels
+    chosen = [table.rows[name] for name in rows or table.rows]
+    numbers = parse_seeds(seeds)
+    cells = [_cell(table, row, count, seed) for count in counts for row in chosen for seed in numbers]
+    return list(dict.fromkeys(cells))
+
+
+def _cell(table: Table, row: Row, labels: int, seed: int) -> Cell:
+    return Cell(table.home, row.name, labels if row.labelled else None, seed)
+
+
+def _label_count(table: Table, text: str) -> int:
+    if not re.fullmatch(r"[0-9]+", text) or int(text) not in table.labels:
+        known = ", ".join(map(str, table.labels))
+        raise ValueError(f"--labels must be label counts of {table.name}: {known}. Received: {text!r}")
+    return int(text)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`"0-2,5"` as [0, 1, 2, 5].
+
+    Args:
+        text: numbers and ranges, separated by commas; a range includes its end.
+
+    Raises:
+        ValueError: another form, or a range that ends before it starts.
+    """
+    seeds = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match or int(match[2] or match[1]) < int(match[1]):
+            raise ValueError(f"--seeds must be numbers and ranges, as 0-2 or 0,3. Received: {text!r}")
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return list(dict.fromkeys(seeds))
+
+
+def needed(table: Table, cell: Cell) -> Cell | None:
+    """The cell whose run `cell` builds on, or None.
+
+    Args:
+        table: the table of the cell.
+        cell: any of its cells.
+    """
+    uses = table.rows[cell.row].uses
+    return Cell(cell.table, uses, None, cell.seed) if uses else None
+
+
+def config(table: Table, cell: Cell) -> dict:
+    """The config that a cell's run will have, built as ssdgm-train builds it.
+
+    Args:
+        table: the table of the cell.
+        cell: any of its cells.
+
+    Raises:
+        ValueError: the preset does not exist, or refuses its arguments or the fields that the row overrides.
+    """
+    row = table.rows[cell.row]
+    try:
+        fields = importlib.import_module(f"ssdgm_tf.configs.{row.preset}").get_config(_argument(cell))
+        fields.update_from_flattened_dict(row.overrides)
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"A cell's config must be valid. Received: {cell.table}/{cell.name}, with the preset {row.preset} ({reason})"
+        ) from error
+    return fields.to_dict()
+
+
+def _argument(cell: Cell) -> str:
+    """What follows the colon of --config=PRESET:..."""
+    labels = "" if cell.labels is None else f"labels={cell.labels},"
+    return f"{labels}seed={cell.seed}"
+
+
+def command(table: Table, cell: Cell, options: Options) -> list[str]:
+    """The command line that trains a cell.
+
+    Args:
+        table: the table of the cell.
+        cell: any of its cells.
+        options: where and how.
+    """
+    row = table.rows[cell.row]
+    words = [sys.executable, "-m", "ssdgm_tf.trainers.train", f"--config={row.preset}:{_argument(cell)}"]
+    words += [f"--config.{name}={value}" for name, value in row.overrides.items()]
+    words += [f"--workdir={options.run_folder(cell)}"]
+    if below := needed(table, cell):
+        words.append(f"--{row.uses}={options.run_folder(below)}")
+    if options.data_dir is not None:
+        words.append(f"--data_dir={options.data_dir}")
+    if options.download:
+        words.append("--download")
+    return [*words, f"--precision={options.precision}", f"--jit_compile={options.jit_compile}"]

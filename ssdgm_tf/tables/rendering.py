@@ -1,0 +1,230 @@
+"""Tables as Markdown and CSV: what was published beside what the results files say."""
+
+import csv
+import io
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssdgm_tf.tables import records
+from ssdgm_tf.tables.definitions import TABLES, Row, Table, published
+
+_INTRODUCTION = (
+    "# Results\n\nWritten by `python -m ssdgm_tf.trainers.table --render` from the files beside it, one per run: config, "
+    "versions and hardware, final figures, and metrics by epoch. Errors are of the test set, in percent, mean ± standard "
+    "deviation over label draws.\n"
+)
+_HEADER = ("labels", "model", "published", "target", "measured", "runs", "minutes per run", "labels only")
+_CSV_COLUMNS = (
+    "table labels row title published_error published_spread published_tag published_source also_published target "
+    "measured_error measured_spread runs seeds minutes labels_only_error labels_only_spread"
+).split()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a rendered table: a row at a label count.
+
+    Attributes:
+        row: the row.
+        labels: the label count; None for a row without labels.
+        figures: what was published, as in published.json.
+        target: the error in percent that this project aims at, or None.
+        runs: the records of its finished cells.
+    """
+
+    row: Row
+    labels: int | None
+    figures: list[dict]
+    target: float | None
+    runs: list[dict]
+
+    def spread(self, key: str) -> tuple[float | None, float | None]:
+        """Mean and standard deviation in percent of a figure over the runs; None where there are too few for it.
+
+        Args:
+            key: as in the run's results.
+        """
+        values = [100 * run["results"][key] for run in self.runs if key in run["results"]]
+        mean = statistics.mean(values) if values else None
+        return mean, statistics.stdev(values) if len(values) > 1 else None
+
+    @property
+    def minutes(self) -> float | None:
+        """Mean minutes of a run."""
+        return statistics.mean(run["minutes"] for run in self.runs) if self.runs else None
+
+
+def lines(table: Table, runs: list[dict]) -> list[Line]:
+    """The lines of a table, label count by label count.
+
+    Args:
+        table: the table.
+        runs: records of its home; those of other rows and label counts are left out.
+    """
+    found: dict[tuple, list[dict]] = {}
+    for run in runs:
+        found.setdefault((run["row"], run["labels"]), []).append(run)
+    keys = [(row, None) for row in table.rows.values() if not row.labelled]
+    keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
+    result = []
+    for row, labels in keys:
+        key = f"{table.published}/{row.name}/{labels}"
+        figures, target = published()["figures"].get(key, []), published()["targets"].get(key)
+        runs_here = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])
+        result.append(Line(row, labels, figures, target, runs_here))
+    return result
+
+
+def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: str = "#") -> str:
+    """A table as Markdown: heading, note, lines, what was not run, and what the tags mean.
+
+    Args:
+        table: the table.
+        runs: records of its home.
+        damaged: what is wrong with files that were left out.
+        heading: the marks before its title.
+    """
+    every = lines(table, runs)
+    shown = [line for line in every if line.runs or line.figures]
+    sources = list(dict.fromkeys(figure["source"] for line in shown for figure in line.figures))
+    with_target = any(line.target is not None for line in shown)
+    columns = [name for name in _HEADER if name != "target" or with_target]
+    parts = [f"{heading} {table.title}\n", table.note + "\n"] if table.note else [f"{heading} {table.title}\n"]
+    parts += [f"`ssdgm-table --table={table.name}`; errors in percent, minutes of training.\n"]
+    body = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    body += [
+        "| " + " | ".join(cells[name] for name in columns) + " |" for cells in (_cells(line, sources) for line in shown)
+    ]
+    parts += ["\n".join(body) + "\n"]
+    if unrun := [line for line in every if not line.runs]:
+        parts += [f"Not run: {_unrun(table, unrun)}.\n"]
+    if damaged:
+        parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]
+    if sources:
+        parts += [_footnote(shown, sources)]
+    return "\n".join(parts)
+
+
+def _cells(line: Line, sources: list[str]) -> dict[str, str]:
+    """The texts of one line by column."""
+    mean, deviation = line.spread("error")
+    figures = [
+        f"{_percent(figure['error'], figure.get('spread'))} [{figure['tag']}, {sources.index(figure['source']) + 1}]"
+        for figure in line.figures
+    ]
+    return {
+        "labels": "none" if line.labels is None else str(line.labels),
+        "model": line.row.title.replace("|", "\\|"),
+        "published": "; ".join(figures) or "–",
+        "target": _target(line.target, mean),
+        "measured": _percent(mean, deviation),
+        "runs": str(len(line.runs)),
+        "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",
+        "labels only": _percent(*line.spread("labels_only_error")),
+    }
+
+
+def _percent(mean: float | None, deviation: float | None) -> str:
+    if mean is None:
+        return "–"
+    return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
+
+
+def _target(target: float | None, mean: float | None) -> str:
+    if target is None:
+        return "–"
+    # Compared as shown, to two decimals.
+    outcome = "" if mean is None else ", met" if round(mean, 2) <= target else ", missed"
+    return f"≤ {target}{outcome}"
+
+
+def _unrun(table: Table, unrun: list[Line]) -> str:
+    """`adgm, m2 (600, 3000 labels)`: rows in order, with the label counts that are missing where others are there."""
+    counts: dict[str, list[str]] = {}
+    for line in unrun:
+        counts.setdefault(line.row.name, []).append(str(line.labels))
+    partly = {name for name, row in table.rows.items() if row.labelled and len(counts.get(name, ())) < len(table.labels)}
+    return ", ".join(f"{name} ({', '.join(missing)} labels)" if name in partly else name for name, missing in counts.items())
+
+
+def _footnote(shown: list[Line], sources: list[str]) -> str:
+    """The sources by number, and the tags that occur."""
+    tags = sorted({figure["tag"] for line in shown for figure in line.figures})
+    numbered = [f"{number}. {published()['sources'][source]}" for number, source in enumerate(sources, 1)]
+    meanings = "; ".join(f"[{tag}] {published()['tags'][tag]}" for tag in tags)
+    return "Sources of the published figures:\n\n" + "\n".join(numbered) + f"\n\nHow they are known: {meanings}.\n"
+
+
+def comma_separated(table: Table, runs: list[dict]) -> str:
+    """A table as CSV: every line, an empty field where there is no figure.
+
+    Args:
+        table: the table.
+        runs: records of its home.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in lines(table, runs):
+        paper, *others = line.figures or [{}]
+        error, error_spread = line.spread("error")
+        alone, alone_spread = line.spread("labels_only_error")
+        values = {
+            "table": table.name,
+            "labels": line.labels,
+            "row": line.row.name,
+            "title": line.row.title,
+            "published_error": paper.get("error"),
+            "published_spread": paper.get("spread"),
+            "published_tag": paper.get("tag"),
+            "published_source": published()["sources"].get(paper.get("source")),
+            "also_published": "; ".join(f"{other['error']} [{other['tag']}] {other['source']}" for other in others),
+            "target": line.target,
+            "measured_error": _rounded(error),
+            "measured_spread": _rounded(error_spread),
+            "runs": len(line.runs),
+            "seeds": " ".join(str(run["seed"]) for run in line.runs),
+            "minutes": _rounded(line.minutes),
+            "labels_only_error": _rounded(alone),
+            "labels_only_spread": _rounded(alone_spread),
+        }
+        writer.writerow({name: "" if value is None else value for name, value in values.items()})
+    return text.getvalue()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def table_documents(table: Table, results: Path) -> dict[Path, str]:
+    """TABLE.md and TABLE.csv of one table, {path: text}.
+
+    Args:
+        table: the table.
+        results: folder of the results files.
+    """
+    runs, damaged = records.read_all(results / table.home)
+    return {
+        results / f"{table.name}.md": markdown(table, runs, damaged),
+        results / f"{table.name}.csv": comma_separated(table, runs),
+    }
+
+
+def documents(results_dir: Path) -> dict[Path, str]:
+    """Every generated document of a folder of results, {path: text}: README.md, and two files for each table with runs.
+
+    Args:
+        results_dir: folder of the results files, RESULTS/TABLE/CELL.json.
+    """
+    results, parts, texts, empty = Path(results_dir), [_INTRODUCTION], {}, []
+    for table in TABLES.values():
+        runs, damaged = records.read_all(results / table.home)
+        if not damaged and not any(line.runs for line in lines(table, runs)):
+            empty.append(f"`{table.name}`")
+            continue
+        parts.append(markdown(table, runs, damaged, heading="##"))
+        texts |= table_documents(table, results)
+    if empty:
+        parts.append(f"Tables without a run: {', '.join(empty)}.\n")
+    return {results / "README.md": "\n".join(parts), **texts}

@@ -1,0 +1,267 @@
+"""Runs cells one after another, each in a process of its own: its memory is freed, and its failure ends nothing else."""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from ssdgm_tf import data
+from ssdgm_tf.tables import records
+from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
+from ssdgm_tf.tables.definitions import Table
+
+# How long an interrupted run may take to end before it is killed; its checkpoint is whole either way.
+_GRACE_SECONDS = 30
+_LOG_LINES = 8
+
+
+def run(
+    table: Table,
+    cells: list[Cell],
+    options: Options,
+    launch: Callable[[list[str], Path], int] | None = None,
+    after: Callable[[], None] = lambda: None,
+) -> dict[Cell, str]:
+    """Runs the cells of `plan` and writes a results file for each that ends well.
+
+    Args:
+        table: the table of the cells.
+        cells: what to run, in this order.
+        options: where and how.
+        launch: (command line, log file) -> exit status; by default `launch_process`.
+        after: called when a cell has ended.
+
+    Returns:
+        {cell: reason} of those that failed.
+    """
+    failed: dict[Cell, str] = {}
+    minutes = Minutes(records.read_all(options.results / table.home)[0])
+    bar_format = "{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
+    with tqdm(total=len(cells), desc=table.name, bar_format=bar_format, disable=not cells) as bar:
+        for number, cell in enumerate(cells):
+            bar.set_postfix_str(f"{cell.name}, {minutes.left(cells[number:])}")
+            below = needed(table, cell)
+            if below in failed:
+                failed[cell] = f"needs {below.name}, which failed"
+            else:
+                bar.write(f"{number + 1} of {len(cells)}: {cell.name}, {minutes.left(cells[number:])}", file=sys.stderr)
+                bar.clear()
+                try:
+                    record = run_one(table, cell, options, launch or launch_process)
+                    minutes.add(record)
+                    bar.write(f"{cell.name}: {_outcome(record)}", file=sys.stderr)
+                except RunFailed as error:
+                    failed[cell] = str(error)
+            if cell in failed:
+                bar.write(f"{cell.name} FAILED: {failed[cell]}", file=sys.stderr)
+            bar.update()
+            after()
+    return failed
+
+
+class RunFailed(Exception):
+    """A cell's run that ended without a result: its exit status and the end of its log."""
+
+
+def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell], list[str]]:
+    """The cells that are still to be run, each after the one it builds on, and what is wrong with damaged files.
+
+    Args:
+        table: the table of the cells.
+        asked: of `cells.select`.
+        options: where and how.
+    """
+    todo: dict[Cell, None] = {}
+    damaged: dict[str, None] = {}
+
+    def whole(cell: Cell) -> bool:
+        if not (path := options.results_file(cell)).exists():
+            return False
+        try:
+            records.read(path)
+        except ValueError as error:
+            damaged[str(error)] = None
+            return False
+        return True
+
+    for cell in asked:
+        if whole(cell):
+            continue
+        below = needed(table, cell)
+        # Its results file is not enough: the trained model itself is needed.
+        if below and not (whole(below) and (options.run_folder(below) / "results.json").exists()):
+            todo[below] = None
+        todo[cell] = None
+    return list(todo), list(damaged)
+
+
+def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -> None:
+    """Finds, before any training, what would make a cell fail: its config, or data that are not there.
+
+    Args:
+        table: the table of the cells.
+        cells: the cells whose configs are built, those of `todo` among them.
+        todo: the cells whose data are looked for.
+        options: where and how.
+
+    Raises:
+        ValueError: an invalid config, or a data set of an unknown form.
+        FileNotFoundError: data that are not there.
+    """
+    configs = {cell: config(table, cell) for cell in cells}
+    for name in dict.fromkeys(configs[cell]["data"] for cell in todo):
+        data.require(name, options.data_dir, options.download)
+
+
+def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[str], Path], int]) -> dict:
+    """Runs one cell and writes its results file.
+
+    Args:
+        table: the table of the cell.
+        cell: the cell.
+        options: where and how.
+        launch: (command line, log file) -> exit status.
+
+    Returns:
+        The record that was written.
+
+    Raises:
+        RunFailed: the process failed, or left no result that can be recorded.
+    """
+    folder = options.run_folder(cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    revision, log, start = _note_revision(folder / "revision.txt"), folder / "log.txt", time.monotonic()
+    status = launch(command(table, cell, options), log)
+    if status:
+        raise RunFailed(f"exit status {status}; the end of {log}:\n{_tail(log)}")
+    try:
+        record = records.collect(cell, folder, revision, time.monotonic() - start)
+    except ValueError as error:
+        raise RunFailed(str(error)) from error
+    records.write(options.results_file(cell), record)
+    return record
+
+
+def _note_revision(path: Path) -> str | None:
+    """The revisions that this run was started and resumed at, this start's among them."""
+    known = path.read_text().splitlines() if path.exists() else []
+    revision = records.git_revision()
+    if revision is not None and revision not in known:
+        known.append(revision)
+        path.write_text("\n".join(known) + "\n")
+    return ", ".join(known) or None
+
+
+def _tail(log: Path) -> str:
+    """The last lines of a log, without the states that a progress bar overwrote."""
+    text = log.read_text(errors="replace").replace("\r\n", "\n") if log.exists() else ""
+    lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n") if line.strip()]
+    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES:])
+
+
+def _outcome(record: dict) -> str:
+    error = record["results"].get("error")
+    measured = "done" if error is None else f"test error {100 * error:.2f} %"
+    return f"{measured}, {record['minutes']:.1f} minutes"
+
+
+class Minutes:
+    """What is known of how long cells take.
+
+    Args:
+        finished: the records of cells that are finished.
+    """
+
+    def __init__(self, finished: list[dict]):
+        self._by_row: dict[str, list[float]] = {}
+        for record in finished:
+            self.add(record)
+
+    def add(self, record: dict) -> None:
+        """Counts one more finished cell.
+
+        Args:
+            record: of that cell.
+        """
+        self._by_row.setdefault(record["row"], []).append(record["minutes"])
+
+    def left(self, cells: list[Cell]) -> str:
+        """The time that `cells` will take, in words: by the mean of the same row, else by that of all rows.
+
+        Args:
+            cells: what is still to be run.
+        """
+        if not self._by_row:
+            return "time left not known yet"
+        overall = statistics.mean(value for values in self._by_row.values() for value in values)
+        left = sum(statistics.mean(self._by_row.get(cell.row, [overall])) for cell in cells)
+        return f"about {left / 60:.1f} hours left" if left >= 90 else f"about {left:.0f} minutes left"
+
+
+def launch_process(words: list[str], log: Path) -> int:
+    """Runs a command to its end, its output in `log`, and on the terminal too where there is one.
+
+    An interruption (KeyboardInterrupt) is passed on, and waited for.
+
+    Args:
+        words: the command line.
+        log: written on at its end.
+
+    Returns:
+        The exit status.
+    """
+    with log.open("ab", buffering=0) as file:
+        if not (sys.stderr.isatty() and os.name == "posix"):
+            return _wait(words, file.fileno())
+        # A terminal of its own keeps the run's progress bar as it is; what it shows passes through here into the log.
+        import pty
+        import termios
+
+        leader, output = pty.openpty()
+        termios.tcsetwinsize(output, termios.tcgetwinsize(sys.stderr.fileno()))
+        copying = threading.Thread(target=_copy, args=(leader, file), daemon=True)
+        copying.start()
+        try:
+            return _wait(words, output)
+        finally:
+            os.close(output)
+            copying.join(timeout=5)
+
+
+def _wait(words: list[str], output: int) -> int:
+    """Runs a command with its output in a file descriptor."""
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that the log's last line is what happened last
+    # In a session of its own a run hears of an interruption once: from us.
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        # A command started in the background ignores SIGINT, and so do its children.
+        ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+def _copy(leader: int, file) -> None:
+    """Everything that a terminal shows, to stderr and to `file`, until its other end is closed."""
+    with open(leader, "rb", buffering=0) as shown:
+        try:
+            while chunk := shown.read(65536):
+                file.write(chunk)
+                os.write(sys.stderr.fileno(), chunk)
+        except OSError:  # what Linux says at the end
+            return

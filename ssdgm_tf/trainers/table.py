@@ -1,0 +1,89 @@
+"""Rebuilds a published table cell by cell: published figures beside measured ones.
+
+    ssdgm-table --table=kingma_mnist --rows=m2,adgm --labels=100,1000 --seeds=0-2
+    ssdgm-table --render
+
+Each cell (row, label count, seed) is a run of ssdgm-train in WORKDIR/TABLE/CELL, and ends as RESULTS/TABLE/CELL.json. The
+same command again skips finished cells and goes on with interrupted ones.
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from ssdgm_tf.tables import TABLES, cells, rendering, running
+from ssdgm_tf.trainers import flags as command
+
+# --help prints the flags of `command`.
+_SHOWN = {"module_name": command.__name__}
+
+flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", **_SHOWN)
+flags.DEFINE_list("rows", [], "Rows of the table, as m2,adgm; all where none is given.", **_SHOWN)
+flags.DEFINE_list("labels", [], "Label counts of the table, as 100,1000; all where none is given.", **_SHOWN)
+flags.DEFINE_string("seeds", "0", "Seeds of the label draws, as 0-2 or 0,3.", **_SHOWN)
+flags.DEFINE_string("results", "results", "Folder of the results files and of the rendered tables.", **_SHOWN)
+flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", **_SHOWN)
+flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "As of ssdgm-train.", **_SHOWN)
+flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As of ssdgm-train.", **_SHOWN)
+command.define_workdir()
+flags.FLAGS["workdir"].help = "Folder of the runs, WORKDIR/TABLE/CELL."
+flags.FLAGS.set_default("workdir", "runs/tables")
+
+
+def main() -> None:
+    """`ssdgm-table`, after its flags are parsed."""
+    values = flags.FLAGS
+    if values.render:
+        _write(rendering.documents(Path(values.results)))
+        return
+    options = cells.Options(
+        workdir=Path(values.workdir),
+        results=Path(values.results),
+        data_dir=values.data_dir,
+        download=values.download,
+        precision=values.precision,
+        jit_compile=values.jit_compile,
+    )
+    try:
+        table = cells.find_table(values.table)
+        asked = cells.select(table, values.rows, values.labels, values.seeds)
+        todo, damaged = running.plan(table, asked, options)
+        running.check(table, [*asked, *todo], todo, options)
+    except (ValueError, FileNotFoundError) as error:
+        raise command.UserError(str(error)) from error
+    for reason in damaged:
+        print(f"{reason}. It is run again.", file=sys.stderr)
+    print(f"{table.name}: {len(asked)} cells asked for, {len(todo)} to run", file=sys.stderr)
+    signal.signal(signal.SIGTERM, _interrupt)
+    failed = running.run(table, todo, options, after=lambda: _write(rendering.table_documents(table, options.results)))
+    texts = rendering.table_documents(table, options.results)
+    _write(texts)
+    page, sheet = texts
+    print(f"{texts[page]}\nThe table is in {page} and {sheet}", flush=True)
+    if failed:
+        names = ", ".join(cell.name for cell in failed)
+        logs = options.workdir / table.home
+        raise command.UserError(
+            f"{len(failed)} of {len(todo)} cells failed: {names}. See log.txt in their folders in {logs}"
+        )
+
+
+def _write(texts: dict[Path, str]) -> None:
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _interrupt(signal_number, frame):
+    raise KeyboardInterrupt
+
+
+def cli() -> None:
+    """The console script."""
+    command.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,188 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from ssdgm_tf import data
+
+LABELS = np.arange(30) % 3
+
+
+def arrays(**replaced):
+    """A whole set: 30 images to train on, 6 to test on, 3 classes."""
+    generator = np.random.default_rng(0)
+    return {
+        "x_train": generator.integers(256, size=(30, 4, 3), dtype=np.uint8),
+        "y_train": LABELS,
+        "x_test": generator.integers(256, size=(6, 4, 3), dtype=np.uint8),
+        "y_test": LABELS[:6],
+    } | replaced
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Saves arrays in one file and loads it with every label shown."""
+
+    def save_and_load(num_labels=0, num_validation=0, **replaced):
+        np.savez(tmp_path / "set.npz", **{k: v for k, v in arrays(**replaced).items() if v is not None})
+        return data.load_npz(str(tmp_path / "set.npz"), num_labels, 0, num_validation)
+
+    return save_and_load
+
+
+def test_bytes_become_images_in_the_unit_interval(load):
+    dataset = load(filename=np.array(["a", "b"]))  # other arrays are not looked at
+    np.testing.assert_allclose(dataset.x_train[..., 0], arrays()["x_train"] / 255, atol=1e-7)
+    np.testing.assert_allclose(dataset.x_test[..., 0], arrays()["x_test"] / 255, atol=1e-7)
+    np.testing.assert_array_equal(dataset.y_train, LABELS)
+    np.testing.assert_array_equal(dataset.y_test, LABELS[:6])
+    assert dataset.x_train.dtype == np.float32 and dataset.y_train.dtype == dataset.y_test.dtype == np.int32
+    assert dataset.num_classes == 3 and dataset.class_names == () and len(dataset.x_validation) == 0
+
+
+def test_two_files(tmp_path):
+    whole = arrays()
+    np.savez(tmp_path / "train.npz", x=whole["x_train"], y=whole["y_train"])
+    np.savez_compressed(tmp_path / "test.npz", x=whole["x_test"], y=whole["y_test"])
+    dataset = data.load_npz("train.npz,test.npz", 6, seed=0, data_dir=str(tmp_path))
+    np.testing.assert_allclose(dataset.x_train[..., 0], whole["x_train"] / 255, atol=1e-7)
+    np.testing.assert_allclose(dataset.x_test[..., 0], whole["x_test"] / 255, atol=1e-7)
+    np.testing.assert_array_equal(dataset.y_test, whole["y_test"])
+    np.testing.assert_array_equal(np.bincount(dataset.labelled[1]), [2, 2, 2])
+
+
+def test_floats_are_taken_as_they_are(load):
+    x = np.random.default_rng(1).uniform(size=(30, 4, 3, 2))
+    dataset = load(x_train=x, x_test=x[:6].astype(np.float16))
+    np.testing.assert_allclose(dataset.x_train, x, atol=1e-7)
+    assert dataset.x_train.dtype == dataset.x_test.dtype == np.float32 and dataset.x_test.shape == (6, 4, 3, 2)
+
+
+def test_vectors_of_any_range(load):
+    x = np.random.default_rng(1).normal(scale=100, size=(30, 7))
+    dataset = load(x_train=x, x_test=x[:6])
+    np.testing.assert_allclose(dataset.x_train, x, rtol=1e-6)
+    assert dataset.x_train.dtype == np.float32
+
+
+def test_unknown_labels_stay_unknown(load):
+    y = np.where(np.arange(30) < 21, LABELS, -1)
+    np.testing.assert_array_equal(load(y_train=y).y_train, y)
+    dataset = load(num_labels=6, y_train=y)
+    shown = np.flatnonzero(dataset.y_train >= 0)
+    assert shown.max() < 21 and np.bincount(dataset.y_train[shown]).tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"takes 8 labelled examples of class 0. Received: 7"):
+        load(num_labels=24, y_train=y)
+
+
+def test_validation_is_the_last_labelled_examples(load):
+    y = np.where(np.arange(30) < 27, LABELS, -1)
+    dataset = load(num_validation=5, y_train=y.astype(float))
+    np.testing.assert_allclose(dataset.x_validation[..., 0], arrays()["x_train"][22:27] / 255, atol=1e-7)
+    np.testing.assert_array_equal(dataset.y_validation, LABELS[22:27])
+    np.testing.assert_array_equal(dataset.y_train, np.r_[LABELS[:22], [-1, -1, -1]])
+    np.testing.assert_allclose(dataset.x_train[-3:, ..., 0], arrays()["x_train"][27:] / 255, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        (
+            {"y_test": None},
+            r"must hold the arrays x_train, y_train, x_test, y_test. Received: .* with x_test, x_train, y_train",
+        ),
+        ({"x_train": np.full((30, 4, 3), 1.5)}, r"must lie in \[0, 1\]. Received: x_train with values from 1.5 to 1.5"),
+        ({"x_test": np.full((6, 4, 3), -0.5)}, r"must lie in \[0, 1\]. Received: x_test with values from -0.5"),
+        ({"x_train": np.full((30, 4, 3), np.nan)}, r"must lie in \[0, 1\]. Received: x_train with values from nan"),
+        ({"x_train": np.zeros((30, 4, 3), np.int64)}, r"uint8 or floats .* Received: x_train \[30, 4, 3\] of int64"),
+        ({"x_train": np.zeros((30, 9), np.uint8)}, r"vectors \[N, D\] of floats. Received: x_train \[30, 9\] of uint8"),
+        ({"x_train": np.full((30, 9), np.inf)}, "must be finite in float32. Received: x_train"),
+        ({"x_train": np.full((30, 9), 1e300)}, "must be finite in float32. Received: x_train"),
+        ({"x_train": np.full((30, 4, 3), 1e300)}, r"must lie in \[0, 1\]. Received: x_train with values from inf to inf"),
+        ({"x_train": np.zeros(30)}, r"Received: x_train \[30\] of float64"),
+        ({"x_train": np.zeros((30, 2, 2, 2, 2))}, r"Received: x_train \[30, 2, 2, 2, 2\]"),
+        ({"x_test": np.zeros((0, 4, 3))}, r"Received: x_test \[0, 4, 3\]"),
+        ({"x_test": np.zeros((6, 4, 4))}, r"the same shape. Received: x_train \[30, 4, 3, 1\], x_test \[6, 4, 4, 1\]"),
+        ({"y_train": LABELS[:29]}, "must have a label, -1 where unknown. Received: 30 examples, 29 in y_train"),
+        ({"y_test": LABELS}, "Received: 6 examples, 30 in y_test"),
+        ({"y_train": LABELS[:, None]}, r"whole numbers 0..K-1, or -1 where unknown. Received: y_train \[30, 1\]"),
+        ({"y_train": LABELS.astype(str)}, r"whole numbers .* Received: y_train \[30\] of <U"),
+        ({"y_train": LABELS > 0}, r"whole numbers .* Received: y_train \[30\] of bool"),
+        ({"y_train": LABELS + 0.5}, "whole numbers .* Received: y_train with 0.5"),
+        ({"y_train": np.where(LABELS, LABELS, np.nan)}, "whole numbers .* Received: y_train with nan"),
+        ({"y_train": np.where(LABELS, LABELS, -np.inf)}, "whole numbers .* Received: y_train with -inf"),
+        ({"y_train": np.where(LABELS, LABELS, -2)}, "whole numbers .* Received: y_train with -2"),
+        ({"y_train": np.where(LABELS, LABELS.astype(np.uint64), 2**63)}, f"whole numbers .* Received: y_train with {2**63}"),
+        ({"y_train": np.where(LABELS, LABELS, 10**9)}, "Every class .* with a label 1000000000 and none of class 0"),
+        ({"y_train": LABELS + 1}, "Every class .* with a label 3 and none of class 0"),
+        ({"y_train": np.full(30, -1)}, "needs some labels. Received: y_train with -1 alone"),
+        ({"y_test": np.full(6, 3)}, r"among the training classes 0..2. Received: y_test with 3"),
+        ({"y_test": np.full(6, -1)}, r"must all be known .* Received: y_test with -1"),
+        ({"x_train": np.array([{}] * 30, dtype=object)}, "not of objects. Received: .*set.npz"),
+    ],
+)
+def test_what_is_refused(replaced, message, load):
+    with pytest.raises(ValueError, match=message):
+        load(**replaced)
+
+
+def test_of_two_files_the_message_names_the_one(tmp_path):
+    whole = arrays()
+    np.savez(tmp_path / "a.npz", x=whole["x_train"], y=whole["y_train"])
+    np.savez(tmp_path / "b.npz", x=whole["x_test"], y=whole["y_test"] - 2)
+    with pytest.raises(ValueError, match=r"y of b.npz with -2"):
+        data.load_npz(f"{tmp_path}/a.npz,{tmp_path}/b.npz", 0, 0)
+    with pytest.raises(ValueError, match=r"a.npz must hold the arrays x_train, .* with x, y"):
+        data.load_npz(f"{tmp_path}/a.npz", 0, 0)
+
+
+@pytest.mark.parametrize("path", ["a.npz,b.npz,c.npz", "a.npz,", ",a.npz", ""])
+def test_one_file_or_two(path):
+    with pytest.raises(ValueError, match=f"one file, or two separated by a comma. Received: 'npz:{path}'"):
+        data.load_npz(path, 0, 0)
+
+
+def test_damaged_files_are_refused(tmp_path):
+    np.savez(tmp_path / "whole.npz", **arrays())
+    whole = (tmp_path / "whole.npz").read_bytes()
+    other_crc = whole.replace(arrays()["x_train"].tobytes()[:50], bytes(50))
+    single = io.BytesIO()
+    np.save(single, np.zeros(3))
+    lying = io.BytesIO()
+    with zipfile.ZipFile(lying, "w") as archive:  # a header that promises more than there is
+        for name, array in arrays().items():
+            entry = io.BytesIO()
+            np.save(entry, array)
+            archive.writestr(f"{name}.npy", entry.getvalue()[:-5])
+    contents = [b"", b"nonsense", whole[: len(whole) // 2], other_crc, single.getvalue(), lying.getvalue()]
+    for content in contents:
+        (tmp_path / "damaged.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"takes files of numpy.savez .* Received: .*damaged.npz"):
+            data.load_npz(str(tmp_path / "damaged.npz"), 0, 0)
+
+
+class TestShared:
+    def test_small_norb(self, shared_data):
+        if not (shared_data / "small_norb").is_dir():
+            pytest.skip(f"needs small_norb; none in {shared_data}")
+        folder = shared_data / "small_norb"
+        name = "npz:small_norb_32x32x2_train.npz,small_norb_32x32x2_test.npz"
+        norb = data.load(name, 1000, seed=0, data_dir=str(folder))
+        assert norb.x_train.shape == norb.x_test.shape == (24_300, 32, 32, 2) and norb.num_classes == 5
+        np.testing.assert_array_equal(np.bincount(norb.labelled[1]), [200] * 5)
+        np.testing.assert_array_equal(np.bincount(norb.y_test), [4860] * 5)
+        with np.load(folder / "small_norb_32x32x2_test.npz") as stored:
+            np.testing.assert_allclose(norb.x_test[::500], stored["x"][::500] / 255, atol=1e-7)
+            np.testing.assert_array_equal(norb.y_test, stored["y"])
+
+    def test_svhn_recrop(self, shared_data):
+        if not (shared_data / "svhn_recrop").is_dir():
+            pytest.skip(f"needs svhn_recrop; none in {shared_data}")
+        svhn = data.load("npz:svhn_recrop/svhn_recrop.npz", 1000, seed=0, num_validation=434, data_dir=str(shared_data))
+        assert svhn.x_train.shape == (4000, 32, 32, 3) and svhn.x_test.shape == (1952, 32, 32, 3)
+        with np.load(shared_data / "svhn_recrop" / "svhn_recrop.npz") as stored:
+            np.testing.assert_allclose(svhn.x_validation, stored["x_train"][4000:] / 255, atol=1e-7)
+            np.testing.assert_array_equal(svhn.y_validation, stored["y_train"][4000:])
+            np.testing.assert_array_equal(svhn.y_test, stored["y_test"])
+        np.testing.assert_array_equal(np.bincount(svhn.labelled[1]), [100] * 10)

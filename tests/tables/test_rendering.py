@@ -1,0 +1,94 @@
+"""Published beside measured, from records alone."""
+
+import csv
+import io
+import statistics
+
+import pytest
+
+from ssdgm_tf.tables import TABLES, rendering
+from ssdgm_tf.tables.cells import Cell
+from ssdgm_tf.tables.records import collect, write
+
+
+def record(row, labels, seed, error=None, minutes=10.0, **results):
+    figures = results if error is None else {"error": error, **results}
+    return {"table": "t", "row": row, "labels": labels, "seed": seed, "minutes": minutes, "results": figures}
+
+
+def line_of(page, labels, title):
+    [line] = [line for line in page.splitlines() if line.startswith(f"| {labels} | {title} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+ERRORS = [0.07, 0.075, 0.062]
+RUNS = [record("m2", 100, seed, error, 9.0 + seed, labels_only_error=0.3) for seed, error in enumerate(ERRORS)]
+
+
+def test_mean_and_spread_stand_beside_the_published_figures():
+    page = rendering.markdown(TABLES["kingma_mnist"], [*RUNS, record("m1m2", 100, 0, 0.04), record("m1", None, 0)])
+    measured = f"{100 * statistics.mean(ERRORS):.2f} ± {100 * statistics.stdev(ERRORS):.2f}"
+    assert measured == "6.90 ± 0.66"
+    cells = line_of(page, 100, "M2")
+    assert cells[2].startswith("11.97 ± 1.71 [V, ") and "; 6.81 [V, " in cells[2]
+    assert cells[3:] == ["≤ 7.0, met", measured, "3", "10.0", "30.00 ± 0.00"]
+    assert line_of(page, 100, "M1 + M2")[3:] == ["≤ 3.3, missed", "4.00", "1", "10.0", "–"]
+    assert line_of(page, 3000, "Siddharth et al. (importance)")[2:6] == ["1.57 ± 0.93 [M, 5]", "–", "–", "0"]
+    assert line_of(page, "none", "M1, trained without labels")[4:] == ["–", "1", "10.0", "–"]
+
+
+def test_tags_and_sources_that_occur_are_explained():
+    page = rendering.markdown(TABLES["adgm"], [])
+    sources = page.split("Sources of the published figures:\n\n")[1].splitlines()
+    assert sources[0].startswith("1. Kingma et al. 2014") and sources[1].startswith("2. Pyro's tutorial")
+    assert line_of(page, 100, "ADGM")[2] == "0.96 ± 0.02 [V, 3]" and sources[2].startswith("3. Maaløe et al. 2016")
+    assert "[V] read where the source says." in page and "[M]" not in page
+    assert "from memory of the paper" in rendering.markdown(TABLES["kingma_norb"], [])
+
+
+def test_what_was_not_run_is_said():
+    page = rendering.markdown(TABLES["siddharth_mnist"], RUNS)
+    assert "Not run: siddharth, m2 (600, 1000, 3000 labels)." in page
+    assert "Not run: m1, nearest_neighbours, linear_svm, " in rendering.markdown(TABLES["digits"], [])
+
+
+def test_the_note_and_what_was_left_out_are_said():
+    page = rendering.markdown(TABLES["kingma_norb"], [], ["m2_labels1000_seed0.json was edited"])
+    assert "**Not the papers' data:**" in page and "- m2_labels1000_seed0.json was edited" in page
+
+
+def test_a_bar_in_a_title_does_not_end_a_cell():
+    page = rendering.markdown(TABLES["kingma_mnist"], [record("fast", 100, 0, 0.05)])
+    assert "| 100 | recommended preset: convolutional q(y\\|x), augmentation; not permutation-invariant | – |" in page
+    widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_csv_has_every_cell():
+    rows = list(csv.DictReader(io.StringIO(rendering.comma_separated(TABLES["siddharth_mnist"], RUNS))))
+    assert [(row["labels"], row["row"]) for row in rows[:3]] == [("100", "m2"), ("100", "siddharth"), ("600", "m2")]
+    assert float(rows[0]["measured_error"]) == pytest.approx(6.9) and rows[0]["seeds"] == "0 1 2"
+    assert float(rows[0]["measured_spread"]) == pytest.approx(0.6557, abs=1e-4)
+    assert (rows[0]["published_error"], rows[0]["published_tag"], rows[0]["also_published"]) == (
+        "11.97",
+        "V",
+        "6.81 [V] pyro",
+    )
+    assert (rows[1]["measured_error"], rows[1]["runs"], rows[1]["published_spread"]) == ("", "0", "0.91")
+
+
+def test_documents_hold_the_tables_that_have_runs(tmp_path, finish):
+    cell = Cell("kingma_mnist", "m2", 100, 0)
+    finish(tmp_path / "run", error=0.08)
+    record = collect(cell, tmp_path / "run", None, 1.0)
+    write(tmp_path / "kingma_mnist" / f"{cell.name}.json", record)
+    texts = rendering.documents(tmp_path)
+    shown = ("kingma_mnist", "adgm", "siddharth_mnist")  # the other two are views of the first one's runs
+    assert {path.name for path in texts} == {"README.md"} | {f"{name}.{ext}" for name in shown for ext in ("md", "csv")}
+    readme = texts[tmp_path / "README.md"]
+    assert readme.count("8.00") == 3 and "Tables without a run: `kingma_svhn`" in readme
+    assert line_of(texts[tmp_path / "adgm.md"], 100, "M2")[4] == "8.00"
+
+    (tmp_path / "kingma_mnist" / "m2_labels100_seed1.json").write_text("{")
+    edited = rendering.documents(tmp_path)[tmp_path / "kingma_mnist.md"]
+    assert line_of(edited, 100, "M2")[4:6] == ["8.00", "1"] and "- A results file must be as it was written." in edited
