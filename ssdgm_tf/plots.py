@@ -21,18 +21,20 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
     panels = {
         "bound U(x), nats": {"bound_unlabelled": "training", "val_bound_unlabelled": monitored},
         "error": {"error": "labelled training examples", "val_error": monitored},
-        "KL, nats": {"kl_z": "KL(q(z|x,y) || p(z))", "kl_y": "KL(q(y|x) || p(y))"},
+        "KL, nats": {name: f"KL of {name.removeprefix('kl_')}" for name in rows[-1] if name.startswith("kl_")},
     }
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
-    for axes, (title, curves) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    panels = {title: curves for title, curves in panels.items() if set(curves) & set(rows[-1])}
+    figure = Figure(figsize=(4 * len(panels), 3.4), layout="constrained")
+    for axes, (title, curves) in zip(np.ravel(figure.subplots(1, len(panels))), panels.items(), strict=True):
         for name, label in curves.items():
             if name in rows[-1]:
                 axes.plot(epochs, [row[name] for row in rows], label=label, marker="." if len(rows) < 30 else None)
         axes.set(title=title, xlabel="epoch")
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
-    bound, error, _ = figure.axes
-    error.set_ylim(bottom=0)
+        if title == "error":
+            axes.set_ylim(bottom=0)
+    bound = figure.axes[0]
     if len(rows) > 10:  # the first epochs reach far below the rest and would flatten it
         low, high = np.quantile([line.get_ydata() for line in bound.lines], [0.05, 1.0])
         bound.set_ylim(bottom=low - 0.1 * (high - low))
@@ -175,6 +177,8 @@ def _grid(images: np.ndarray, row_labels=(), column_labels=()) -> Figure:
     """Images [rows, columns, H, W(, C)] side by side on white; values are clipped to [0, 1]."""
     if images.ndim == 4:
         images = images[..., None]
+    if images.shape[-1] == 2:
+        images = images[..., :1]  # a stereo pair: the left image
     rows, columns, height, width, channels = images.shape
     padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=1.0)
     canvas = padded.transpose(0, 2, 1, 3, 4).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)

@@ -8,24 +8,42 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.configs import common, from_json
-from ssdgm_tf.trainers import run
+from ssdgm_tf.trainers import build, run
 from ssdgm_tf.trainers.flags import presets
+
+#: The shapes of the real sets, without their files: image shape, classes.
+SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5)}
+
+
+def made_up(config, digits):
+    """The digits themselves, or noise of the shape of the config's data set."""
+    if config["data"] == "digits":
+        return digits
+    shape, num_classes = SHAPES[config["data"].split(":")[0]]
+    generator = np.random.default_rng(0)
+    x = generator.uniform(size=(1600, *shape)).astype("float32")
+    y = generator.integers(num_classes, size=len(x)).astype("int32")
+    hidden = data.hide_labels(y, data.draw_labels(y, config["labels"], num_classes, config["seed"]))
+    return data.SemiSupervisedData(x, hidden, x[:50], y[:50], x[:50], y[:50], num_classes)
 
 
 @pytest.mark.parametrize("name", presets())
 def test_two_steps(name, digits):
     config = importlib.import_module(f"ssdgm_tf.configs.{name}").get_config("seed=1").to_dict()
-    if config["data"] == "digits":
-        dataset = digits
-    else:  # the shape of the real set, without its files
-        generator = np.random.default_rng(0)
-        x, y = generator.uniform(size=(600, 28, 28, 1)).astype("float32"), generator.integers(10, size=600).astype("int32")
-        hidden = data.hide_labels(y, data.draw_labels(y, config["labels"], 10, config["seed"]))
-        dataset = data.SemiSupervisedData(x, hidden, x[:50], y[:50], x[:50], y[:50], 10)
-    model = run.make_model({"config": config, "precision": "float32", "jit_compile": "auto"}, dataset.num_classes)
+    dataset = made_up(config, digits)
+    if build.is_baseline(config):
+        assert run.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
+        return
+    settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
+    m1 = None
+    if config["m1"]:
+        m1_config = importlib.import_module(f"ssdgm_tf.configs.{config['m1']}").get_config().to_dict()
+        m1 = build.model({**settings, "config": m1_config}, dataset)
+        m1.build((None, *dataset.x_train.shape[1:]))
+    model = build.model(settings, dataset, m1)
     history = model.fit(
         dataset.x_train,
-        dataset.y_train,
+        dataset.y_train if model.graph.supervised else None,
         batch_size=config["batch_size"],
         labelled_batch_size=config["labelled_batch_size"],
         steps_per_epoch=2,
@@ -38,14 +56,14 @@ def test_two_steps(name, digits):
 def test_the_docstring_gives_the_command(name):
     module = importlib.import_module(f"ssdgm_tf.configs.{name}")
     assert f"ssdgm-train --config={name}" in module.__doc__
-    assert set(module.get_config()) == set(common.m2_config())
+    assert set(module.get_config()) == set(common.model_config())
 
 
 def test_an_unknown_field_is_refused():
     with pytest.raises(KeyError, match="nonsense"):
-        common.m2_config(nonsense=1)
+        common.model_config(nonsense=1)
     with pytest.raises(TypeError, match="latent_dim"):
-        common.m2_config(latent_dim="many")
+        common.model_config(latent_dim="many")
 
 
 def test_arguments_are_typed_integers_with_defaults():
@@ -57,6 +75,6 @@ def test_arguments_are_typed_integers_with_defaults():
 
 
 def test_the_config_of_a_run_is_a_config(tmp_path):
-    original = common.m2_config(labels=50).to_dict()
+    original = common.model_config(labels=50).to_dict()
     (tmp_path / "config.json").write_text(json.dumps({"config": original}))
     assert json.dumps(from_json.get_config(str(tmp_path / "config.json")).to_dict()) == json.dumps(original)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def public():
-    for module in (ssdgm_tf.objectives, ssdgm_tf.layers, ssdgm_tf.nodes, ssdgm_tf.models, ssdgm_tf.data):
+    for module in (ssdgm_tf.objectives, ssdgm_tf.layers, ssdgm_tf.nodes, ssdgm_tf.models, ssdgm_tf.data, ssdgm_tf.baselines):
         for name in module.__all__:
             yield f"{module.__name__}.{name}", getattr(module, name)
 

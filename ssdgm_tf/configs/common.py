@@ -28,28 +28,41 @@ def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
     return ConfigDict(values)
 
 
-def m2_config(**fields) -> ConfigDict:
-    """A config of M2: the defaults below, replaced by `fields`; an unknown field or another type raises."""
+def model_config(**fields) -> ConfigDict:
+    """A config: the defaults below, replaced by `fields`; an unknown field or another type raises."""
     config = ConfigDict(
         {
-            # Data: "digits", or the name of a TensorFlow Datasets set.
+            # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, idx:FOLDER or folder:FOLDER.
             "data": "digits",
-            "labels": 100,
+            "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
+            "labels": 100,  # 0 for all that there are
             "num_validation": 0,
             "seed": 0,
-            # Model.
+            # Model: "vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae"; or a baseline, see `ssdgm_tf.baselines.make`.
             "model": "m2",
+            "m1": "",  # the config of the M1 that it builds on; "" for none
             "latent_dim": 50,
+            "auxiliary_dim": 50,  # of adgm and sdgm
+            "top_units": (500,),  # of m1m2, over the features
             "hidden_units": (500, 500),
             "activation": "softplus",
+            "normalization": config_dict.placeholder(str),
             "likelihood": "bernoulli",
             "likelihood_scale": 0.2,
+            "prior": "uniform",  # or "learned", "empirical"
+            "estimator": config_dict.placeholder(str),
+            "classifier": "dense",  # or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones)
+            "noise": 0.3,  # of "noisy"
+            "dropout": 0.5,  # of "convolutional"
             # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M.
             "gamma": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
+            "labelled_bound": config_dict.placeholder(str),
             "num_samples": 1,
+            "warmup_epochs": 0,  # over which the weight of the KL terms rises from 0 to 1
             # Optimisation.
             "learning_rate": 3e-4,
+            "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
             "batch_size": 100,
             "labelled_batch_size": 100,

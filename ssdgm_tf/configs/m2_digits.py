@@ -6,13 +6,13 @@ Half a minute on two CPU cores; results/README.md has the errors. Tuned on the t
 set is too small for a validation part.
 """
 
-from ssdgm_tf.configs.common import m2_config, parse_arg
+from ssdgm_tf.configs.common import model_config, parse_arg
 
 
 def get_config(arg: str | None = None):
     """Arguments: `labels` (a multiple of 10) and `seed` (of the split, the labels, the weights and the draws)."""
     args = parse_arg(arg, labels=30, seed=0)
-    return m2_config(
+    return model_config(
         **args,
         data="digits",
         latent_dim=30,

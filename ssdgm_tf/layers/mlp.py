@@ -25,8 +25,8 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: width of each hidden layer, at least one.
         activation: anything that `keras.activations.get` takes.
-        normalization: None, "batch" or "layer": of each hidden layer, before its activation. "batch" takes its statistics over
-            every leading axis, states and samples included.
+        normalization: None, "batch" or "layer": of each hidden layer, before its activation. "batch" takes its statistics
+            over every leading axis, states and samples included.
 
     Call arguments:
         inputs: a tensor [..., features], or a list of such tensors with leading axes that broadcast.

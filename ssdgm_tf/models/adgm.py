@@ -86,8 +86,8 @@ class SDGM(_Auxiliary):
     | z | style, never observed | `z` |
     | a | second layer of latent variables, never observed | `a` |
 
-    The bounds are ADGM's with log p(a|y,z) + log p(x|a,y,z) in the place of log p(x|y,z) + log p(a|x,y,z). Networks may be dense,
-    with batch or layer normalisation, or convolutional (`encoder`, `classifier`, `decoder`).
+    The bounds are ADGM's with log p(a|y,z) + log p(x|a,y,z) in the place of log p(x|y,z) + log p(a|x,y,z). Networks may be
+    dense, with batch or layer normalisation, or convolutional (`encoder`, `classifier`, `decoder`).
 
     Args:
         num_classes: number of classes K.

@@ -20,12 +20,12 @@ class M1M2(NamedModel):
     | z1 | features of the image, never observed | `z1` |
     | z2 | style, never observed | `z2` |
 
-        L(x,y) = E_q(z1|x) q(z2|z1,y) [ log p(x|z1) + log p(z1|y,z2) - log q(z1|x) + log p(y) - KL(q(z2|z1,y) || p(z2)) ]
+        L(x,y) = E_q(z1|x) q(z2|z1,y) [ log p(x|z1) + log p(z1|y,z2) - log q(z1|x) ] + log p(y) - KL(q(z2|z1,y) || p(z2))
         U(x)   = the same with y summed by q(y|z1), minus log q(y|z1)
 
     Two stages, as in the paper: `M1M2.from_m1(m1, num_classes)` takes q(z1|x) and p(x|z1) from a trained `VAE` and keeps
-    them as they are; at every step z1 is drawn anew from q(z1|x). Jointly: `M1M2(num_classes)` trains the whole graph end to end.
-    The labelled bound is the conditional one: labels are held for the z1 that q(z1|x) draws. Where the paper's code
+    them as they are; at every step z1 is drawn anew from q(z1|x). Jointly: `M1M2(num_classes)` trains the whole graph end
+    to end. The labelled bound is the conditional one: labels are held for the z1 that q(z1|x) draws. Where the paper's code
     differs: it drops log p(y), keeps only the dimensions of z1 that M1 uses, and has a prior over the weights.
 
     Args:

@@ -52,7 +52,7 @@ class M2(NamedModel):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class DisentangledVAE(NamedModel):
-    """M2's generative model with a label that is inferred given the style (the digits of Siddharth et al. 2017, section 4.1).
+    """M2 with a label that is inferred given the style (the digits of Siddharth et al. 2017, section 4.1).
 
         generative     p(y) p(z) p(x|y,z)
         recognition    q(z|x) q(y|x,z)

@@ -66,10 +66,10 @@ def _rows(data: str) -> list[Row]:
     """The rows that every data set has, with the presets of `data`."""
 
     def baseline(name: str, title: str) -> Row:
-        return Row(name, title, f"baseline_{data}", {"model": name, "features": "pixels"})
+        return Row(name, title, f"baseline_{data}", {"model": name})
 
     def on_m1(name: str, title: str, model: str) -> Row:
-        return Row(name, title, f"baseline_{data}", {"model": model, "features": "m1"}, uses="m1")
+        return Row(name, title, f"baseline_{data}", {"model": model, "m1": f"m1_{data}"}, uses="m1")
 
     return [
         baseline("nearest_neighbours", "nearest neighbours"),

@@ -21,7 +21,12 @@ class UserError(Exception):
 def define_workdir() -> None:
     """--workdir, --data_dir and --download."""
     flags.DEFINE_string("workdir", None, "Folder of the run: its config, checkpoints, metrics and report.")
-    flags.DEFINE_string("data_dir", None, "Folder of prepared TensorFlow Datasets; the default is that of TFDS.")
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of prepared TensorFlow Datasets, and of npz:, idx: and folder: data; the defaults "
+        "are that of TFDS and the current folder.",
+    )
     flags.DEFINE_bool("download", False, "Download and prepare the data set where it is not prepared.")
 
 
@@ -35,6 +40,7 @@ def define_training() -> None:
         "config.json of a run. --config.FIELD=VALUE overrides a field. "
         f"(default: {DEFAULT_CONFIG})",
     )
+    flags.DEFINE_string("m1", None, "Folder of a run of M1 to build on; the default is to train it in WORKDIR/m1.")
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "Compute type; weights stay float32.")
 

@@ -9,39 +9,49 @@ import numpy as np
 
 from ssdgm_tf import plots
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.models import M2
+from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.trainers.workdir import Workdir
 
 _CAPTIONS = {
     "learning_curves": "Learning curves. Left: the bound U(x) per example. Middle: the share of wrong labels; on the few "
     "labelled examples it soon reaches 0. Right: what the latent variables cost, on unlabelled examples.",
-    "reconstructions": "Test images and the mean of p(x|y,z) at their likeliest label and mean style.",
-    "samples": "Images drawn from the model, a class per row: the label held, the style drawn from its prior.",
+    "reconstructions": "Test images and what the model makes of their likeliest label and their mean latent variables.",
+    "samples": "Images drawn from the model. Where it has labels, a class per row: the label held, the style drawn from its "
+    "prior.",
     "analogies": "Analogies. Each row: a test image, then every label in its style. The style should stay along a row, the "
     "label along a column.",
-    "latent_space": "Styles z of test images, coloured by label: the more mixed, the better label and style are separated.",
+    "latent_space": "The last latent variable of test images, coloured by label. For a style: the more mixed, the better "
+    "label and style are separated; for the features of a model without labels, the other way round.",
 }
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 
-def figures(model: M2, dataset: SemiSupervisedData, rows: list[dict], seed: int) -> dict:
-    """Every figure of a finished run, {name: matplotlib figure}."""
+def figures(model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict], seed: int) -> dict:
+    """Every figure of a finished run, {name: matplotlib figure}; those of images where the data are images."""
     generator = np.random.default_rng(seed)
     shown = generator.permutation(len(dataset.x_test))
-    few = dataset.x_test[shown[:10]]
-    some, labels = dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]]
-    num_classes = dataset.num_classes
-    drawn = model.generate({"y": np.repeat(np.arange(num_classes), 10)}, seed=seed)
-    return {
+    few, some, labels = dataset.x_test[shown[:10]], dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]]
+    style = model.graph.latent[-1]
+    made = {
         "learning_curves": plots.learning_curves(rows, dataset.monitored[-1]),
-        "reconstructions": plots.reconstructions(few, model.reconstruct(few)),
-        "samples": plots.samples(drawn.reshape((num_classes, 10, *drawn.shape[1:]))),
-        "analogies": plots.analogies(few, model.analogies(few)),
-        "latent_space": plots.latent_space(model.encode(some)["z"], labels),
+        "latent_space": plots.latent_space(model.encode(some)[style], labels),
     }
+    if dataset.to_images(few).ndim < 4:
+        return made
+    labels_drawn = np.repeat(np.arange(dataset.num_classes), 10)
+    given = {"y": labels_drawn} if model.graph.supervised else None
+    drawn = dataset.to_images(model.generate(given, num_samples=len(labels_drawn), seed=seed))
+    images = dataset.to_images(few)
+    made |= {
+        "reconstructions": plots.reconstructions(images, dataset.to_images(model.reconstruct(few))),
+        "samples": plots.samples(drawn.reshape((dataset.num_classes, 10, *drawn.shape[1:]))),
+    }
+    if model.graph.supervised:
+        made["analogies"] = plots.analogies(images, dataset.to_images(model.analogies(few)))
+    return made
 
 
-def write(model: M2, dataset: SemiSupervisedData, settings: dict, results: dict, folder: Workdir) -> None:
+def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, results: dict, folder: Workdir) -> None:
     """Writes figures/*.png and report.html into the run's folder."""
     folder.figures.mkdir(exist_ok=True)
     blocks = []
@@ -55,7 +65,7 @@ def write(model: M2, dataset: SemiSupervisedData, settings: dict, results: dict,
         )
     config = settings["config"]
     page = _PAGE.substitute(
-        title=html.escape(f"M2 on {config['data']}, {config['labels']} labels"),
+        title=html.escape(f"{type(model).__name__} on {config['data']}, {config['labels']} labels"),
         results=_table(_result_rows(results)),
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
@@ -67,21 +77,28 @@ def _result_rows(results: dict) -> list[tuple[str, str]]:
     def percent(key):
         return f"{100 * results[key]:.2f} %"
 
-    return [
-        ("Test error, M2", percent("error")),
-        ("Test error, the same network on the labels alone", percent("labels_only_error")),
-        ("Test error, nearest labelled neighbour", percent("nearest_neighbour_error")),
+    errors = {
+        "error": "Test error",
+        "labels_only_error": "Test error, the same network on the labels alone",
+        "nearest_neighbour_error": "Test error, nearest labelled neighbour",
+    }
+    rows = [(title, percent(key)) for key, title in errors.items() if key in results]
+    rows += [
         ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
         (
             f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "
             f"{results['log_likelihood_images']} images",
             f"{results['log_likelihood']:.2f} nats",
         ),
-        ("Expected calibration error of q(y|x)", f"{results['ece']:.3f}"),
-        ("Negative log q(y|x) of the test labels", f"{results['classification_loss']:.3f} nats"),
-        ("Test images", str(results["test_images"])),
-        ("Training time", f"{results['training_seconds']:.0f} s"),
     ]
+    if "ece" in results:
+        rows += [
+            ("Expected calibration error of q(y|x)", f"{results['ece']:.3f}"),
+            ("Negative log q(y|x) of the test labels", f"{results['classification_loss']:.3f} nats"),
+        ]
+    if "m1_seconds" in results:
+        rows.append(("Training time of its M1, a part of the next line", f"{results['m1_seconds']:.0f} s"))
+    return [*rows, ("Test images", str(results["test_images"])), ("Training time", f"{results['training_seconds']:.0f} s")]
 
 
 def _table(rows, leave_out=()) -> str:

@@ -6,6 +6,9 @@
 The same command again goes on where the run stopped.
 """
 
+import re
+from pathlib import Path
+
 from absl import flags
 
 from ssdgm_tf.trainers import flags as command
@@ -17,7 +20,8 @@ def main() -> None:
     """`ssdgm-train`, after its flags are parsed."""
     values = flags.FLAGS
     config = values.config.to_dict()
-    workdir = values.workdir or f"runs/{config['model']}_{config['data']}_{config['labels']}_{config['seed']}"
+    data_name = re.sub(r"\W+", "-", config["data"])
+    workdir = values.workdir or f"runs/{config['model']}_{data_name}_{config['labels']}_{config['seed']}"
     settings = {"config": config, "precision": values.precision, "jit_compile": values.jit_compile}
 
     # What can be refused without TensorFlow is refused before its import.
@@ -27,15 +31,17 @@ def main() -> None:
     Workdir(workdir).check(settings)
     try:
         data.require(config["data"], values.data_dir, values.download)
-    except FileNotFoundError as error:
+        data.parse_preprocessing(config["preprocessing"])
+    except (FileNotFoundError, ValueError) as error:
         raise command.UserError(str(error)) from error
 
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 
-    results = run.train(settings, workdir, data_dir=values.data_dir, download=values.download)
+    results = run.train(settings, workdir, values.data_dir, values.download, values.m1)
     print(run.summary(results, config))
-    print(f"Results in {workdir}: open {workdir}/report.html")
+    page = Path(workdir) / "report.html"
+    print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")
 
 
 def cli() -> None:

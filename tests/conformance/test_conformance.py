@@ -70,7 +70,8 @@ def test_saved_model_round_trip(name, tmp_path):
     model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(tmp_path / "exported")
     outputs = [
-        np.asarray(exported.serve(keras.tree.map_structure(lambda array, n=n: tf.constant(array[:n], "float32"), x))) for n in (7, 7, 2)
+        np.asarray(exported.serve(keras.tree.map_structure(lambda array, n=n: tf.constant(array[:n], "float32"), x)))
+        for n in (7, 7, 2)
     ]
     assert [out.shape for out in outputs] == [(n, *descriptor.output_shape) for n in (7, 7, 2)]
     if descriptor.is_random:

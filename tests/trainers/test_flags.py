@@ -23,7 +23,11 @@ def run(command, *arguments, cwd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config=m3"], "--config must be one of m2_digits, m2_mnist, or an existing .py or .json file. Received: 'm3'"),
+        (
+            ["--config=m3"],
+            "m2_mnist, m2_norb, m2_svhn, sdgm_digits, sdgm_mnist, sdgm_norb, sdgm_svhn, siddharth_digits, "
+            "siddharth_mnist, siddharth_norb, siddharth_svhn, or an existing .py or .json file. Received: 'm3'",
+        ),
         (["--config=m2_digits:label=3"], "defaults labels=30, seed=0. Received: 'label=3'"),
         (["--config=m2_digits:labels=x"], "Received: 'labels=x'"),
         (["--config.latent=3"], "--config.FIELD must name a field of the config. Received: 'latent' Did you mean"),
@@ -63,5 +67,6 @@ def test_names_files_and_separate_words_are_resolved(tmp_path):
 
 
 def test_presets_are_the_files_of_configs():
-    assert flags.presets() == ["m2_digits", "m2_mnist"]
+    assert {"m1_mnist", "m1m2_norb", "m2_digits", "sdgm_svhn", "baseline_mnist", "fast_mnist"} <= set(flags.presets())
+    assert not {"common", "from_json", "__init__"} & set(flags.presets())
     assert all((Path(flags.CONFIGS) / f"{name}.py").exists() for name in flags.presets())

@@ -1,0 +1,30 @@
+"""ADGM on MNIST.
+
+    ssdgm-train --config=adgm_mnist:labels=100,seed=0 --workdir=runs/adgm_mnist
+
+50,000 training images, the other 10,000 for validation. results/README.md has the errors.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=100, seed=0)
+    num_unlabelled = 50_000 - args.labels
+    return model_config(
+        **args,
+        data="mnist",
+        num_validation=10_000,
+        model="adgm",
+        activation="relu",
+        normalization="batch",
+        estimator="top_k",
+        classifier="noisy",
+        noise=0.3,
+        learning_rate=0.001,
+        learning_rate_schedule="cosine",
+        batch_size=200,
+        epochs=20,
+        gamma=0.1 * num_unlabelled / args.labels,
+    )

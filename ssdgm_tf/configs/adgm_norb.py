@@ -1,0 +1,30 @@
+"""ADGM with a convolutional q(y|a,x) on small NORB (two npz files under --data_dir).
+
+    ssdgm-train --config=adgm_norb:labels=1000,seed=0 --workdir=runs/adgm_norb
+
+results/README.md has the errors.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=1000, seed=0)
+    return model_config(
+        **args,
+        data="npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz",
+        model="adgm",
+        latent_dim=20,
+        auxiliary_dim=20,
+        hidden_units=(500,),
+        activation="relu",
+        likelihood="normal",
+        likelihood_scale=0.5,
+        estimator="top_k",
+        classifier="convolutional",
+        learning_rate=0.001,
+        learning_rate_schedule="cosine",
+        batch_size=200,
+        epochs=15,
+    )

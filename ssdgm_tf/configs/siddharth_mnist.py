@@ -1,0 +1,32 @@
+"""M2 with a label inferred given the style (Siddharth et al. 2017) on MNIST.
+
+    ssdgm-train --config=siddharth_mnist:labels=100,seed=0 --workdir=runs/siddharth_mnist
+
+50,000 training images, the other 10,000 for validation. results/README.md has the errors.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=100, seed=0)
+    num_unlabelled = 50_000 - args.labels
+    return model_config(
+        **args,
+        data="mnist",
+        num_validation=10_000,
+        model="disentangled_vae",
+        hidden_units=(500,),
+        activation="relu",
+        estimator="top_k",
+        classifier="noisy",
+        noise=0.3,
+        labelled_bound="importance",
+        num_samples=2,
+        learning_rate=0.002,
+        learning_rate_schedule="cosine",
+        batch_size=200,
+        epochs=20,
+        gamma=0.1 * num_unlabelled / args.labels,
+    )

@@ -1,0 +1,31 @@
+"""M2 with a label inferred given the style (Siddharth et al. 2017) on SVHN (`svhn_cropped` of TFDS).
+
+    ssdgm-train --config=siddharth_svhn:labels=1000,seed=0 --workdir=runs/siddharth_svhn
+
+results/README.md has the errors.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=1000, seed=0)
+    return model_config(
+        **args,
+        data="svhn_cropped",
+        model="disentangled_vae",
+        latent_dim=20,
+        hidden_units=(500,),
+        activation="relu",
+        likelihood="normal",
+        likelihood_scale=0.5,
+        estimator="top_k",
+        classifier="convolutional",
+        labelled_bound="importance",
+        num_samples=2,
+        learning_rate=0.001,
+        learning_rate_schedule="cosine",
+        batch_size=200,
+        epochs=40,
+    )

@@ -1,0 +1,160 @@
+"""From the fields of a config to what is trained: the model, its networks, its optimizer; or a baseline."""
+
+import keras
+
+from ssdgm_tf import baselines, layers, models
+from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.models import streams
+from ssdgm_tf.trainers.flags import UserError
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
+# {config.model: (class, the config's fields that are sizes of its own)}
+MODELS = {
+    "vae": (models.VAE, ("latent_dim",)),
+    "m2": (models.M2, ("latent_dim",)),
+    "m1m2": (models.M1M2, ("latent_dim", "top_units")),
+    "adgm": (models.ADGM, ("latent_dim", "auxiliary_dim")),
+    "sdgm": (models.SDGM, ("latent_dim", "auxiliary_dim")),
+    "disentangled_vae": (models.DisentangledVAE, ("latent_dim",)),
+}
+_OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
+CLASSIFIERS = ("dense", "noisy", "convolutional")
+
+
+def is_baseline(config: dict) -> bool:
+    """Does the config name a baseline in the place of a model?"""
+    return config["model"] in baselines.names.NAMES
+
+
+def title(config: dict) -> str:
+    """What the config trains, as a reader knows it."""
+    return MODELS[config["model"]][0].__name__ if config["model"] in MODELS else config["model"].replace("_", " ")
+
+
+def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = None) -> models.NamedModel:
+    """The model that the settings describe, compiled, with weights that follow from the config's seed.
+
+    Args:
+        settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
+        dataset: what it will be trained on.
+        m1: the trained M1 that a two-stage model builds on.
+
+    Raises:
+        UserError: a field that the model or its optimizer refuses.
+    """
+    config = settings["config"]
+    if config["model"] not in MODELS:
+        known = sorted({*MODELS, *baselines.names.NAMES})
+        raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
+    keras.utils.set_random_seed(config["seed"])
+    try:
+        made = _make(settings, dataset, m1)
+        made.compile(
+            keras.optimizers.Adam(_learning_rate(config, dataset), weight_decay=config["weight_decay"] or None),
+            gamma=config["gamma"],
+            classification_weight=config["classification_weight"],
+            num_samples=config["num_samples"],
+            labelled_bound=config["labelled_bound"],
+            kl_weight=_kl_weight(config, dataset),
+            jit_compile=_JIT_COMPILE[settings["jit_compile"]],
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return made
+
+
+def classifier(config: dict) -> keras.layers.Layer | None:
+    """The network of q(y|...) that the config asks for; None for the model's own dense one.
+
+    Raises:
+        ValueError: another name.
+    """
+    if config["classifier"] not in CLASSIFIERS:
+        raise ValueError(
+            f"config.classifier must be one of {CLASSIFIERS}. Received: config.classifier={config['classifier']!r}"
+        )
+    if config["classifier"] == "dense":
+        return None
+    if config["classifier"] == "noisy":
+        dense = layers.MLP(config["hidden_units"], config["activation"], config["normalization"])
+        return keras.Sequential([keras.layers.Flatten(), keras.layers.GaussianNoise(config["noise"]), dense])
+    return keras.Sequential([layers.RandomAffine(seed=config["seed"]), layers.ConvEncoder(dropout=config["dropout"])])
+
+
+def labels_only(config: dict, num_classes: int, num_steps: int) -> baselines.NetworkClassifier:
+    """The network of q(y|x), to be trained on the labelled examples alone.
+
+    Args:
+        config: the fields.
+        num_classes: number of classes K.
+        num_steps: steps of Adam, at the config's learning rate but at most 1e-3.
+    """
+    network = classifier(config) or layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS))
+    rate = min(config["learning_rate"], 1e-3)
+    return baselines.NetworkClassifier(network, num_classes, rate, num_steps, seed=config["seed"])
+
+
+def _make(settings, dataset, m1):
+    config = settings["config"]
+    model_class, sizes = MODELS[config["model"]]
+    options = {name: config[name] for name in sizes}
+    if config["model"] != "vae":
+        options |= {
+            "num_classes": dataset.num_classes,
+            "prior": _prior(config, dataset),
+            "estimator": config["estimator"],
+            "classifier": classifier(config),
+        }
+    if m1 is not None:
+        return models.M1M2.from_m1(m1, seed=config["seed"], **options)
+    options |= {name: config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
+    return model_class(**options, seed=config["seed"], dtype=_POLICIES[settings["precision"]])
+
+
+def _prior(config, dataset):
+    if config["prior"] == "empirical":
+        return models.empirical_prior(dataset.y_train, dataset.num_classes)
+    return config["prior"]
+
+
+def _learning_rate(config, dataset):
+    """The rate, or its schedule: a linear rise over the first epoch, then a cosine to a hundredth at the run's end."""
+    rate = config["learning_rate"]
+    if config["learning_rate_schedule"] == "constant":
+        return rate
+    if config["learning_rate_schedule"] != "cosine":
+        raise ValueError(
+            "config.learning_rate_schedule must be 'constant' or 'cosine'. "
+            f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
+        )
+    steps = steps_per_epoch(config, dataset)
+    schedule = keras.optimizers.schedules.CosineDecay
+    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=steps)
+
+
+def _kl_weight(config, dataset):
+    if not config["warmup_epochs"]:
+        return None
+    steps = config["warmup_epochs"] * steps_per_epoch(config, dataset)
+    return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
+
+
+def steps_per_epoch(config: dict, dataset: SemiSupervisedData) -> int:
+    """Steps of an epoch of the config on the data set.
+
+    Args:
+        config: the fields.
+        dataset: its training examples.
+    """
+    return streams.steps_per_epoch(is_labelled(config, dataset), config["batch_size"], config["labelled_batch_size"])
+
+
+def is_labelled(config: dict, dataset: SemiSupervisedData):
+    """Which training examples the model sees as labelled, bool [N]: none for M1.
+
+    Args:
+        config: the fields.
+        dataset: its training examples.
+    """
+    return (dataset.y_train >= 0) & (config["model"] != "vae")
