@@ -35,3 +35,28 @@ def test_symbolic_shape_is_the_broadcast_one():
 def test_refuses_widths_below_one(hidden_units):
     with pytest.raises(ValueError, match=r"hidden_units must hold at least one positive width\. Received"):
         MLP(hidden_units)
+
+
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_normalization_of_a_sum_of_parents_is_longhand(normalization):
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(1, 2, 5, 4)).astype("float32"), generator.normal(size=(3, 1, 1, 2)).astype("float32")
+    mlp = MLP((6,), "relu", normalization)
+    out = mlp([a, b], training=True)
+    kernels = [np.asarray(layer.kernel) for layer in mlp.input_layers]
+    h = a @ kernels[0] + b @ kernels[1]
+    axes = (0, 1, 2) if normalization == "batch" else -1
+    centred = h - h.mean(axis=axes, keepdims=True)
+    expected = np.maximum(centred / np.sqrt(h.var(axis=axes, keepdims=True) + 1e-3), 0)
+    np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-4)
+    if normalization == "batch":  # inference goes by the running statistics, which start at mean 0 and variance 1
+        before = MLP((6,), "relu", normalization)
+        before.build([a.shape, b.shape])
+        before.set_weights([np.array(w) for w in before.get_weights()])
+        np.testing.assert_allclose(mlp([a, b]), mlp([a, b], training=False))
+        assert not np.allclose(mlp([a, b]), out)
+
+
+def test_an_unknown_normalization_is_refused():
+    with pytest.raises(ValueError, match="normalization must be one of"):
+        MLP((6,), normalization="group")

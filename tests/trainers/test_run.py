@@ -128,7 +128,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
         ({"batch_size": 0}, r"config.batch_size must be positive. Received: config.batch_size=0"),
         ({"learning_rate": -1.0}, "config.learning_rate must be positive"),
         ({"likelihood": "poisson"}, "likelihood must be one of"),
-        ({"model": "m3"}, "config.model must be one of adgm, disentangled_vae.*Received: config.model='m3'"),
+        ({"model": "m3"}, "config.model must be one of adgm.*disentangled_vae.*Received: config.model='m3'"),
         ({"activation": "rely"}, "rely"),
         ({"classifier": "deep"}, "config.classifier must be one of.*Received: config.classifier='deep'"),
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
