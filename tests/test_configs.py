@@ -12,7 +12,7 @@ from ssdgm_tf.trainers import build, run
 from ssdgm_tf.trainers.flags import presets
 
 #: The shapes of the real sets, without their files: image shape, classes.
-SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5)}
+SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5), "folder": ((20, 24, 3), 3)}
 
 
 def made_up(config, digits):

@@ -116,6 +116,8 @@ _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}
 _MNIST = [*_rows("mnist"), _RECOMMENDED]
 _RECROPPED = [Row(r.name, r.title, r.preset, r.overrides | _RECROP, r.uses, r.labelled) for r in _rows("svhn")]
 
+_KINGMA_WEIGHTS = Row("m2_kingma", "M2, Kingma's weights (gamma = 1)", "m2_digits", {"gamma": 1.0})
+
 _ALL = (
     _table("kingma_mnist", "MNIST, the tables of Kingma et al. 2014 and after", _MNIST, (100, 600, 1000, 3000), "mnist"),
     _table(
@@ -178,7 +180,7 @@ _ALL = (
     _table(
         "digits",
         "scikit-learn's digits (8x8)",
-        _rows("digits"),
+        [*_rows("digits"), _KINGMA_WEIGHTS],
         (30, 100, 300, 1000),
         None,
         "1,297 training and 500 test images; seeds draw the split as well as the labels. Nothing was published on them.",

@@ -10,8 +10,8 @@ from ssdgm_tf.tables import records
 from ssdgm_tf.tables.definitions import TABLES, Row, Table, published
 
 _INTRODUCTION = (
-    "# Results\n\nWritten by `python -m ssdgm_tf.trainers.table --render` from the files beside it, one per run: config, "
-    "versions and hardware, final figures, and metrics by epoch. Errors are of the test set, in percent, mean ± standard "
+    "# Results\n\nGenerated from the files beside it, one per run: config, versions and hardware, final figures, and "
+    "metrics by epoch. Errors are of the test set, in percent, mean ± standard "
     "deviation over label draws.\n"
 )
 _HEADER = ("labels", "model", "published", "target", "measured", "runs", "minutes per run", "labels only")

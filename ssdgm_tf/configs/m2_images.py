@@ -1,0 +1,29 @@
+"""M2 with a convolutional q(y|x) on your own images: the recommended start.
+
+    ssdgm-train --config=m2_images:labels=0,seed=0 --config.data=folder:photos --workdir=runs/m2_images
+
+photos/ has a folder of images for each class and one named unlabelled/; README.md has the other forms of --config.data.
+labels=0 shows every label that there is. Images up to about 64x64, all of one size.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` (0 for all) and `seed` (of the held-out images, the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=0, seed=0)
+    return model_config(
+        **args,
+        data="folder:images",
+        model="m2",
+        latent_dim=20,
+        hidden_units=(500,),
+        activation="relu",
+        likelihood="normal",
+        likelihood_scale=0.5,
+        prior="empirical",
+        classifier="convolutional",
+        learning_rate=1e-3,
+        learning_rate_schedule="cosine",
+        epochs=40,
+    )
