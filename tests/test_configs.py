@@ -23,7 +23,7 @@ def made_up(config, digits):
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(1600, *shape)).astype("float32")
     y = generator.integers(num_classes, size=len(x)).astype("int32")
-    hidden = data.hide_labels(y, data.draw_labels(y, config["labels"], num_classes, config["seed"]))
+    hidden = data.hide_labels(y, data.draw_labels(y, config["labels"] or 60, num_classes, config["seed"]))
     return data.SemiSupervisedData(x, hidden, x[:50], y[:50], x[:50], y[:50], num_classes)
 
 

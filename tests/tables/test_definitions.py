@@ -36,3 +36,4 @@ def test_every_published_figure_is_shown_and_known():
 
 def test_every_preset_exists():
     missing = {row.preset for table in TABLES.values() for row in table.rows.values()} - set(presets())
+    assert not missing
