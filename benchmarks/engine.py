@@ -113,7 +113,7 @@ def make_faces(dtype: str) -> models.GraphicalModel:
 def make_m2(dtype: str, estimator: str | None = None) -> models.GraphicalModel:
     """M2 of the problem's sizes; with an estimator for its label it is written out as a graph."""
     if estimator is None:
-        return models.M2(p.CLASSES, p.LATENT, p.HIDDEN, dtype=dtype, seed=1)
+        return models.M2(p.CLASSES, p.LATENT, hidden_units=p.HIDDEN, dtype=dtype, seed=1)
 
     given = parts_given(p.HIDDEN, "softplus", dtype)
     generative = {"y": nodes.OneHotCategorical(p.CLASSES, dtype=dtype), "z": nodes.Normal(p.LATENT, dtype=dtype)}

@@ -1,8 +1,10 @@
 """Writes README.md of this folder, and the table of docs/performance.md, from results/: `python -m benchmarks.render`."""
 
 import json
+import statistics
 from pathlib import Path
 
+from benchmarks import time_to_error
 from benchmarks.worker import FLOOR, OTHER_WORK
 
 RESULTS = Path(__file__).parent / "results"
@@ -112,6 +114,32 @@ def ideas_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def time_to_error_section() -> list[str]:
+    """Errors of each method by the minute, mean and standard deviation over the label draws; nothing before it is run."""
+    if not time_to_error.PATH.exists():
+        return []
+    runs = load("time_to_error")["runs"]
+    lines = [
+        "## Error against time\n",
+        "MNIST, 100 labels, the same label draws for all; test error in percent, mean ± standard deviation over the draws, "
+        "by minutes of training. A run that has ended keeps its last error. `python -m benchmarks.time_to_error`.\n",
+        "![test error against minutes of training](results/time_to_error.png)\n",
+        "| method | draws | " + " | ".join(f"{minute} min" for minute in time_to_error.MINUTES) + " | ends after |",
+        "|---" * (len(time_to_error.MINUTES) + 3) + "|",
+    ]
+    for method, title in time_to_error.TITLES.items():
+        if not (of_method := [run for run in runs if run["method"] == method]):
+            continue
+        cells = []
+        for minute in time_to_error.MINUTES:
+            errors = [error for run in of_method if (error := time_to_error.at_minute(run, minute)) is not None]
+            spread = f" ± {statistics.stdev(errors):.1f}" if len(errors) > 1 else ""
+            cells.append(f"{statistics.mean(errors):.1f}{spread}" if len(errors) == len(of_method) else "–")
+        minutes = statistics.mean(run["seconds"][-1] for run in of_method) / 60
+        lines.append(f"| {title.replace('|', chr(92) + '|')} | {len(of_method)} | {' | '.join(cells)} | {minutes:.1f} min |")
+    return ["\n".join(lines[:3]), "\n".join(lines[3:]) + "\n"]
+
+
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
     before, rest = PERFORMANCE.read_text().split(START)
@@ -137,6 +165,7 @@ def readme() -> str:
             f"{environment['cpu_cores']} cores of {environment['machine']}, {versions}; PyTorch 2.13.0 and Pyro 1.9.2.\n",
             "## Bars\n",
             bars(steps["tables"]),
+            *time_to_error_section(),
             "## A step\n",
             *map(step_table, steps["tables"]),
             "## Where a step's time goes\n",

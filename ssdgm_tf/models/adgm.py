@@ -11,7 +11,7 @@ class _Auxiliary(NamedModel):
     labelled_bound_of_its_own = "conditional"
 
     def __init__(
-        self, num_classes: int, latent_dim: int = 100, auxiliary_dim: int = 100, seed: int | None = None, **options
+        self, num_classes: int, latent_dim: int = 100, auxiliary_dim: int = 100, *, seed: int | None = None, **options
     ):
         super().__init__(
             {"num_classes": num_classes, "latent_dim": latent_dim, "auxiliary_dim": auxiliary_dim}, seed, **options

@@ -47,6 +47,7 @@ class M1M2(NamedModel):
         features_dim: int = 50,
         top_units=(500,),
         two_stage: bool = False,
+        *,
         seed: int | None = None,
         **options,
     ):

@@ -35,7 +35,7 @@ class M2(NamedModel):
         **options: of `ssdgm_tf.models.Options`.
     """
 
-    def __init__(self, num_classes: int, latent_dim: int = 50, seed: int | None = None, **options):
+    def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options):
         super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
 
     @staticmethod
@@ -77,7 +77,7 @@ class DisentangledVAE(NamedModel):
         **options: of `ssdgm_tf.models.Options`.
     """
 
-    def __init__(self, num_classes: int, latent_dim: int = 50, seed: int | None = None, **options):
+    def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options):
         super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
 
     @staticmethod

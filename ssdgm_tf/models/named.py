@@ -156,7 +156,7 @@ class NamedModel(GraphicalModel):
             dtype=given.dtype,
             **{name: value for name, value in options.items() if name not in names},
         )
-        self._sizes, self._options = sizes, dataclasses.replace(given, hidden_units=tuple(given.hidden_units))
+        self._sizes, self.options = sizes, dataclasses.replace(given, hidden_units=tuple(given.hidden_units))
 
     observed = "x"
 
@@ -175,7 +175,7 @@ class NamedModel(GraphicalModel):
         return self.labelled_bound or self.labelled_bound_of_its_own or super().labelled_bound_in_use
 
     def get_config(self):
-        options = {field.name: getattr(self._options, field.name) for field in dataclasses.fields(Options)}
+        options = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(Options)}
         options["activation"] = keras.activations.serialize(keras.activations.get(options["activation"]))
         options["estimator"] = nodes.estimators.get(options["estimator"])
         return {**options, **self.common_config(), **self._sizes}

@@ -30,7 +30,7 @@ class VAE(NamedModel):
 
     supervised = ()
 
-    def __init__(self, latent_dim: int = 50, seed: int | None = None, **options):
+    def __init__(self, latent_dim: int = 50, *, seed: int | None = None, **options):
         super().__init__({"latent_dim": latent_dim}, seed, **options)
 
     @staticmethod
@@ -67,7 +67,7 @@ class ConditionalVAE(NamedModel):
 
     observed, supervised = ("x", "y"), ()
 
-    def __init__(self, num_classes: int, latent_dim: int = 50, seed: int | None = None, **options):
+    def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options):
         super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
 
     @staticmethod

@@ -1,11 +1,12 @@
 """Everybody who is measured computes the same loss; ratios are those of rounds; the tables say what was measured."""
 
 import math
+import time
 
 import numpy as np
 import pytest
 
-from benchmarks import interleave, render, scaling, step_time, worker
+from benchmarks import interleave, render, scaling, step_time, time_to_error, worker
 from benchmarks import problem as p
 
 
@@ -95,3 +96,18 @@ def test_a_straight_line_is_found(monkeypatch):
 
 def test_a_bar_that_is_missed_is_said_so():
     assert render._met(1.21, 1.2) == "**no**" and render._met(1.2, 1.2) == "yes"
+
+
+def test_the_clock_stands_still_while_it_measures():
+    clock = time_to_error.Clock(lambda: time.sleep(0.2) or 0.25, before=10.0)
+    time.sleep(0.05)
+    clock.measure()
+    assert clock.errors == [0.25] and 10.0 <= clock.seconds[0] < 10.2
+    assert clock.now() < 10.2
+
+
+def test_the_error_at_a_minute_is_the_last_measured_before_it():
+    run = {"seconds": [30.0, 90.0, 200.0], "error": [0.3, 0.2, 0.1]}
+    assert [time_to_error.at_minute(run, minute) for minute in (0.4, 1, 2, 9)] == [None, 30.0, 20.0, 10.0]
+    chart = time_to_error.figure([run | {"method": "m2_mnist", "seed": 0}])
+    assert len(chart.axes[0].lines) == 1

@@ -23,7 +23,7 @@ def test_history_holds_every_term_by_name(tiny, tiny_m2):
 def test_loss_is_minus_the_objective_of_the_logged_terms(tiny):
     """One step on the whole data set, so that batch means are data-set means."""
     x, y = tiny
-    model = M2(3, 2, (8,), seed=0)
+    model = M2(3, 2, hidden_units=(8,), seed=0)
     model.compile("sgd", gamma=2.0, classification_weight=7.0)
     logs = {name: values[0] for name, values in model.fit(x, y, batch_size=200, verbose=0).history.items()}
     expected = logs["bound_unlabelled"] + 2.0 * 12 / 108 * (logs["bound_labelled"] - 7.0 * logs["classification_loss"])
@@ -68,7 +68,7 @@ def test_the_default_weights_are_those_of_adgm_and_are_printed(tiny, tiny_m2, ca
 
 def test_the_papers_weights_can_be_asked_for(tiny, capsys):
     gamma, weight = objectives.kingma_weights(0.1, 120, 12)
-    model = M2(3, 2, (8,), seed=0)
+    model = M2(3, 2, hidden_units=(8,), seed=0)
     model.compile("sgd", gamma=gamma, classification_weight=weight)
     model.fit(*tiny, verbose=2)
     assert "maximises mean U + 0.111 mean (L + 1 log q(y|x)), supervision rate rho = 0.1" in capsys.readouterr().out
@@ -110,7 +110,7 @@ def test_fit_takes_a_dataset_of_two_streams(tiny, tiny_m2):
 
 def test_the_sizes_given_to_compile_weigh_a_dataset(tiny):
     x, y = tiny
-    model = M2(3, 2, (8,), seed=0)
+    model = M2(3, 2, hidden_units=(8,), seed=0)
     model.compile("sgd", gamma=1.0, num_unlabelled=1000, num_labelled=10, classification_weight=2.0)
     dataset = tf.data.Dataset.from_tensors({"labelled": (x[:12], y[:12]), "unlabelled": x[12:]})
     logs = {name: values[0] for name, values in model.fit(dataset, verbose=0).history.items()}
@@ -146,7 +146,7 @@ def test_large_steps_have_kernels_and_learn_the_same(tiny, monkeypatch):
         monkeypatch.setattr(compilation, "_SMALLEST_STEP", smallest)
         monkeypatch.setattr(kernels, "_SMALLEST_FUSED", 1)
         keras.utils.set_random_seed(3)
-        model = M2(3, 2, (8,), seed=0)
+        model = M2(3, 2, hidden_units=(8,), seed=0)
         model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
         histories.append(model.fit(x, y, batch_size=20, epochs=2, seed=0, verbose=0).history["loss"])
         assert model.fuses_kernels == (smallest == 1.0 and jit_compile == "auto")
@@ -171,7 +171,7 @@ def test_other_weights_make_a_new_step(tiny, tiny_m2):
 def test_training_is_reproducible_given_the_seeds(tiny):
     def weights():
         keras.utils.set_random_seed(5)
-        model = M2(3, 2, (8,), seed=0)
+        model = M2(3, 2, hidden_units=(8,), seed=0)
         model.compile(keras.optimizers.Adam(1e-2))
         model.fit(*tiny, batch_size=20, epochs=2, seed=1, verbose=0)
         return model.get_weights()
@@ -185,7 +185,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path):
 
     def fresh():
         keras.utils.set_random_seed(5)
-        model = M2(3, 2, (8,), seed=0)
+        model = M2(3, 2, hidden_units=(8,), seed=0)
         model.build((None, 4, 3))
         model.compile(keras.optimizers.Adam(1e-2))
         return model
@@ -213,7 +213,7 @@ def test_a_loaded_model_evaluates_as_the_saved_one(tiny, tiny_m2, tmp_path):
 
 
 def test_training_lowers_the_loss_and_the_error(digits):
-    model = M2(10, 10, (64,), activation="relu", likelihood="normal", seed=0)
+    model = M2(10, 10, hidden_units=(64,), activation="relu", likelihood="normal", seed=0)
     model.compile(keras.optimizers.Adam(3e-3), gamma=10.0, classification_weight=30.0)
     before = None
     for epochs in (1, 12):
@@ -227,11 +227,11 @@ def test_training_lowers_the_loss_and_the_error(digits):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_and_logs_float32(policy, tiny):
     x, y = tiny
-    model = M2(3, 2, (8,), seed=0, dtype=policy)
+    model = M2(3, 2, hidden_units=(8,), seed=0, dtype=policy)
     model.compile(keras.optimizers.Adam(1e-2))
     history = model.fit(x, y, batch_size=20, epochs=5, verbose=0).history
     assert np.all(np.isfinite(history["loss"])) and history["loss"][-1] < history["loss"][0]
-    reference = M2(3, 2, (8,), seed=0)
+    reference = M2(3, 2, hidden_units=(8,), seed=0)
     reference.build((None, 4, 3))
     reference.compile("sgd")
     reference.set_weights(model.get_weights())
@@ -244,7 +244,7 @@ def test_mixed_precision_trains_and_logs_float32(policy, tiny):
 
 def test_float64_trains_and_evaluates(tiny):
     x, y = tiny
-    model = M2(3, 2, (8,), seed=0, dtype="float64")
+    model = M2(3, 2, hidden_units=(8,), seed=0, dtype="float64")
     model.compile(keras.optimizers.Adam(1e-2))
     history = model.fit(x, y, batch_size=20, epochs=2, validation_data=(x, y), verbose=0).history
     assert history["val_loss"][1] < history["val_loss"][0]
@@ -265,7 +265,7 @@ def test_xla_agrees_with_eager(tiny, monkeypatch):
     results = {}
     for jit_compile in (True, False):
         keras.utils.set_random_seed(5)
-        model = M2(3, 2, (8,), seed=0)
+        model = M2(3, 2, hidden_units=(8,), seed=0)
         model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
         history = model.fit(*tiny, batch_size=20, epochs=3, seed=1, validation_data=tiny, verbose=0).history
         results[jit_compile] = history["loss"] + history["val_loss"]
@@ -276,7 +276,7 @@ def test_steps_per_execution_take_the_same_steps(tiny):
     losses = []
     for steps in (1, 3):
         keras.utils.set_random_seed(5)
-        model = M2(3, 2, (8,), seed=0)
+        model = M2(3, 2, hidden_units=(8,), seed=0)
         model.compile(keras.optimizers.Adam(1e-2), steps_per_execution=steps)
         losses.append(model.fit(*tiny, batch_size=18, epochs=2, seed=1, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -85,7 +85,7 @@ def test_integral_floats_and_columns_are_labels(tiny, tiny_m2):
 
 def test_any_pixel_suits_a_normal_likelihood(tiny):
     x, y = tiny
-    model = M2(3, 2, (8,), likelihood="normal")
+    model = M2(3, 2, hidden_units=(8,), likelihood="normal")
     model.compile("adam")
     assert np.isfinite(model.fit(10 * x - 5, y, verbose=0).history["loss"][0])
 

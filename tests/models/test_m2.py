@@ -100,7 +100,9 @@ class TestLinearGaussian:
         """An M2 whose weights are the true decoder and the exact posterior of z and of y."""
         columns, means, _, _ = parts
         k, d, p = self.num_classes, self.latent_dim, self.pixels
-        model = M2(k, d, (p + k,), "linear", likelihood="normal", likelihood_scale=self.scale, seed=0)
+        model = M2(
+            k, d, hidden_units=(p + k,), activation="linear", likelihood="normal", likelihood_scale=self.scale, seed=0
+        )
         model.build((None, p))
         model.compile("sgd")
         identity = np.eye(p + k)
@@ -255,6 +257,6 @@ def posterior(model, x, y):
 
 def log_likelihood(model, x, y, z):
     parameters = head(model.generative["x"].head, network(model.generative["x"].network, np.eye(3)[y], z))
-    if model.likelihood == "normal":
-        return stats.norm(parameters, model.likelihood_scale).logpdf(x.ravel()).sum()
+    if model.options.likelihood == "normal":
+        return stats.norm(parameters, model.options.likelihood_scale).logpdf(x.ravel()).sum()
     return np.sum(x.ravel() * parameters - np.logaddexp(0, parameters))

@@ -1,0 +1,201 @@
+"""Test error against seconds of training, MNIST with 100 labels: `python -m benchmarks.time_to_error --data_dir=FOLDER`.
+
+Our presets, whole, and Pyro's M2 for --minutes, on the same label draws; one run after the other, each in a process of its
+own. The clock runs while a model trains, its first compilation included, and stands still while it is measured; that of a
+two-stage preset begins with its first stage. A run is written as it ends; the same command again does what is missing.
+Writes results/time_to_error.json and results/time_to_error.png.
+"""
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+from tqdm import tqdm
+
+from benchmarks import interleave
+from benchmarks import problem as p
+from ssdgm_tf import data
+from ssdgm_tf.trainers import build
+from ssdgm_tf.trainers.environment import environment
+
+PATH = Path(__file__).parent / "results" / "time_to_error.json"
+PRESETS = ("fast_mnist", "m2_mnist", "m1m2_mnist")
+PYRO = "Pyro, M2"
+TITLES = {
+    "fast_mnist": "fast_mnist: convolutional q(y|x) of moved images",
+    "m2_mnist": "m2_mnist: dense",
+    "m1m2_mnist": "m1m2_mnist: dense, M1 first",
+    PYRO: "Pyro, M2: dense",
+}
+LABELS, BATCH = 100, 200
+MINUTES = (1, 2, 5, 10, 20)
+
+
+class Clock:
+    """Seconds of training, without what `measure` takes, and the errors that it measured.
+
+    Args:
+        error: a function without arguments.
+        before: seconds that were spent already.
+    """
+
+    def __init__(self, error, before: float = 0.0):
+        self.error, self.before = error, before
+        self.seconds, self.errors = [], []
+        self.start, self.still = time.perf_counter(), 0.0
+
+    def now(self) -> float:
+        """Seconds of training up to now."""
+        return self.before + time.perf_counter() - self.start - self.still
+
+    def measure(self) -> None:
+        """Stops, measures, goes on."""
+        stopped = time.perf_counter()
+        self.seconds.append(round(self.now(), 1))
+        self.errors.append(round(float(self.error()), 5))
+        self.still += time.perf_counter() - stopped
+
+
+def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Clock:
+    """A preset of ours to its end, measured after every epoch."""
+    fields = _fields(name, seed)
+    m1, before = None, 0.0
+    if fields["m1"]:
+        m1_fields = _fields(fields["m1"], seed)
+        m1 = _model(m1_fields, dataset)
+        start = time.perf_counter()
+        _fit(m1, m1_fields, dataset)
+        before = time.perf_counter() - start
+    model = _model(fields, dataset, m1)
+    clock = Clock(lambda: _error(model.predict(dataset.x_test, batch_size=1000, verbose=0), dataset.y_test), before)
+    _fit(model, fields, dataset, [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: clock.measure())])
+    return clock
+
+
+def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> Clock:
+    """Pyro's M2 in one optimizer step for the whole objective, the faster of its two manners; measured every 20 seconds."""
+    import torch
+
+    from benchmarks import m2_pyro
+
+    torch.manual_seed(seed)
+    step = m2_pyro.Step(p.make(BATCH, LABELS, seed))
+    x, y = dataset.labelled
+    step.x_labelled = torch.tensor(x.reshape(LABELS, -1))
+    step.y = torch.nn.functional.one_hot(torch.tensor(y, dtype=torch.long), p.CLASSES).float()
+    unlabelled = torch.tensor(dataset.x_train[dataset.y_train < 0].reshape(-1, p.PIXELS))
+    x_test = torch.tensor(dataset.x_test.reshape(-1, p.PIXELS))
+
+    def error():
+        with torch.no_grad():
+            return _error(step.q_y(x_test).numpy(), dataset.y_test)
+
+    clock, order = Clock(error), iter(())
+    progress = tqdm(total=int(60 * minutes), desc=PYRO, unit="s")
+    while clock.now() < 60 * minutes:
+        if (rows := next(order, None)) is None:
+            order = iter(torch.randperm(len(unlabelled)).split(BATCH))
+            rows = next(order)
+        step.x_unlabelled = unlabelled[rows]
+        step()
+        if clock.now() >= 20 * (len(clock.errors) + 1):
+            clock.measure()
+            progress.update(int(clock.now()) - progress.n)
+    clock.measure()
+    return clock
+
+
+def _fields(name, seed) -> dict:
+    return importlib.import_module(f"ssdgm_tf.configs.{name}").get_config(f"labels={LABELS},seed={seed}").to_dict()
+
+
+def _model(fields, dataset, m1=None):
+    return build.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset, m1)
+
+
+def _fit(model, fields, dataset, callbacks=()):
+    model.fit(
+        dataset.x_train,
+        dataset.y_train if model.graph.supervised else None,
+        batch_size=fields["batch_size"],
+        labelled_batch_size=fields["labelled_batch_size"],
+        epochs=fields["epochs"],
+        seed=fields["seed"],
+        verbose=0,
+        callbacks=list(callbacks),
+    )
+
+
+def _error(scores, labels) -> float:
+    return np.mean(np.argmax(scores, axis=-1) != labels)
+
+
+def at_minute(run: dict, minute: float) -> float | None:
+    """The last error measured up to a minute, in percent; None before the first. A run that ended keeps its last."""
+    before = [error for seconds, error in zip(run["seconds"], run["error"], strict=True) if seconds <= 60 * minute]
+    return 100 * before[-1] if before else None
+
+
+def figure(runs: list[dict]) -> plt.Figure:
+    """A curve per run, the label draws of a method in one colour."""
+    chart, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    for colour, method in zip(("tab:blue", "tab:orange", "tab:green", "tab:red"), TITLES, strict=True):
+        for run in (run for run in runs if run["method"] == method):
+            label = TITLES[method] if run["seed"] == min(r["seed"] for r in runs if r["method"] == method) else None
+            minutes = np.array(run["seconds"]) / 60
+            axes.plot(minutes, 100 * np.array(run["error"]), color=colour, alpha=0.8, label=label)
+    ticks = (2, 3, 4, 5, 7, 10, 20, 30)
+    axes.set(xlabel="minutes of training", ylabel="test error, %", yscale="log", xlim=(0, None))
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return chart
+
+
+def _one(method: str, seed: int, minutes: float, data_dir: str | None) -> dict:
+    dataset = data.load("mnist", LABELS, seed, num_validation=10_000, data_dir=data_dir)
+    clock = train_pyro(seed, dataset, minutes) if method == PYRO else train_preset(method, seed, dataset)
+    return {"method": method, "seed": seed, "seconds": clock.seconds, "error": clock.errors}
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", default=",".join(TITLES))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of Pyro's model")
+    parser.add_argument("--data_dir", help="folder of prepared TensorFlow Datasets")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    methods, seeds = options.methods.split(","), [int(seed) for seed in options.seeds.split(",")]
+    if unknown := sorted(set(methods) - set(TITLES)):
+        parser.error(f"--methods must be of {list(TITLES)}. Received: {unknown}")
+    if options.one:
+        print(json.dumps(_one(methods[0], seeds[0], options.minutes, options.data_dir)))
+        return
+    matplotlib.use("Agg")
+    runs = json.loads(PATH.read_text())["runs"] if PATH.exists() else []
+    done = {(run["method"], run["seed"]) for run in runs}
+    todo = [(method, seed) for seed in seeds for method in methods if (method, seed) not in done]
+    for method, seed in tqdm(todo, desc="time to error"):
+        words = [f"--methods={method}", f"--seeds={seed}", f"--minutes={options.minutes}", "--one"]
+        words += [f"--data_dir={options.data_dir}"] if options.data_dir else []
+        command = [sys.executable, "-m", "benchmarks.time_to_error", *words]
+        result = subprocess.run(command, cwd=interleave.ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        runs.append(json.loads(result.stdout.splitlines()[-1]))
+        PATH.write_text(json.dumps({"runs": runs, "environment": environment()}, indent=1) + "\n")
+        figure(runs).savefig(PATH.with_suffix(".png"), dpi=130)
+    print(f"Results in {PATH.relative_to(interleave.ROOT)} and {PATH.stem}.png: now python -m benchmarks.render")
+
+
+if __name__ == "__main__":
+    main()
