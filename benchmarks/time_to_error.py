@@ -25,6 +25,7 @@ from benchmarks import problem as p
 from ssdgm_tf import data
 from ssdgm_tf.trainers import build
 from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.trainers.workdir import write_json
 
 PATH = Path(__file__).parent / "results" / "time_to_error.json"
 PRESETS = ("fast_mnist", "m2_mnist", "m1m2_mnist")
@@ -117,6 +118,18 @@ def _fields(name, seed) -> dict:
     return importlib.import_module(f"ssdgm_tf.configs.{name}").get_config(f"labels={LABELS},seed={seed}").to_dict()
 
 
+def _config(method, seed) -> dict:
+    """The config of a run as a file holds it; of Pyro's model the sizes."""
+    if method == PYRO:
+        return {
+            "hidden_units": list(p.HIDDEN),
+            "latent_dim": p.LATENT,
+            "learning_rate": p.LEARNING_RATE,
+            "batch_size": BATCH,
+        }
+    return json.loads(json.dumps(_fields(method, seed)))
+
+
 def _model(fields, dataset, m1=None):
     return build.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset, m1)
 
@@ -139,7 +152,12 @@ def _error(scores, labels) -> float:
 
 
 def at_minute(run: dict, minute: float) -> float | None:
-    """The last error measured up to a minute, in percent; None before the first. A run that ended keeps its last."""
+    """The last error measured up to a minute, in percent; None before the first.
+
+    A preset that has ended keeps its last error; Pyro's model, which is cut off, has none after that.
+    """
+    if run["method"] == PYRO and run["seconds"][-1] < 60 * minute - 1:
+        return None
     before = [error for seconds, error in zip(run["seconds"], run["error"], strict=True) if seconds <= 60 * minute]
     return 100 * before[-1] if before else None
 
@@ -164,7 +182,8 @@ def figure(runs: list[dict]) -> plt.Figure:
 def _one(method: str, seed: int, minutes: float, data_dir: str | None) -> dict:
     dataset = data.load("mnist", LABELS, seed, num_validation=10_000, data_dir=data_dir)
     clock = train_pyro(seed, dataset, minutes) if method == PYRO else train_preset(method, seed, dataset)
-    return {"method": method, "seed": seed, "seconds": clock.seconds, "error": clock.errors}
+    run = {"method": method, "seed": seed, "config": _config(method, seed), "environment": environment()}
+    return run | {"seconds": clock.seconds, "error": clock.errors}
 
 
 def main() -> None:
@@ -184,15 +203,20 @@ def main() -> None:
         return
     matplotlib.use("Agg")
     runs = json.loads(PATH.read_text())["runs"] if PATH.exists() else []
+    # Of a preset that has changed since, the run is made again.
+    runs = [run for run in runs if run["config"] == _config(run["method"], run["seed"])]
     done = {(run["method"], run["seed"]) for run in runs}
     todo = [(method, seed) for seed in seeds for method in methods if (method, seed) not in done]
     for method, seed in tqdm(todo, desc="time to error"):
         words = [f"--methods={method}", f"--seeds={seed}", f"--minutes={options.minutes}", "--one"]
         words += [f"--data_dir={options.data_dir}"] if options.data_dir else []
         command = [sys.executable, "-m", "benchmarks.time_to_error", *words]
-        result = subprocess.run(command, cwd=interleave.ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        result = subprocess.run(command, cwd=interleave.ROOT, stdout=subprocess.PIPE, text=True)
+        if result.returncode:
+            print(f"{method}, seed {seed}: exit status {result.returncode}; the others go on", file=sys.stderr)
+            continue
         runs.append(json.loads(result.stdout.splitlines()[-1]))
-        PATH.write_text(json.dumps({"runs": runs, "environment": environment()}, indent=1) + "\n")
+        write_json(PATH, {"runs": runs})
         figure(runs).savefig(PATH.with_suffix(".png"), dpi=130)
     print(f"Results in {PATH.relative_to(interleave.ROOT)} and {PATH.stem}.png: now python -m benchmarks.render")
 

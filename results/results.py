@@ -61,7 +61,7 @@ def faces_table() -> str:
     """Identity and lighting errors of the faces example, mean and spread over draws of split and labels."""
     runs = [json.loads(path.read_text()) for path in sorted((RESULTS / "faces").glob("*.json"))]
     lines = [
-        "## Faces\n",
+        "# Faces\n",
         f"`examples/faces.py`: {runs[0]['test_images']} test images, identity known for a tenth of the others and "
         f"lighting for another tenth, {len(runs)} draws, {runs[0]['environment']['cpu_cores']} CPU cores, "
         f"{statistics.mean(run['training_seconds'] for run in runs) / 60:.1f} minutes of training each:\n",
@@ -82,8 +82,7 @@ def faces_table() -> str:
 
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
-    texts = rendering.documents(RESULTS)
-    texts[RESULTS / "README.md"] += f"\n{faces_table()}"
+    texts = rendering.documents(RESULTS) | {RESULTS / "faces.md": faces_table()}
     kingma = {"digits, 30 labels, Kingma's weights (gamma = 1)": load("digits", "m2_kingma", 30)}
     when_to_use = error_table(digits("m2", 30, 100, 300, 1000) | kingma)
     pages = {ROOT / "README.md": error_table(digits("m2", 30)), ROOT / "docs" / "choosing_a_model.md": when_to_use}

@@ -74,3 +74,21 @@ def model_config(**fields) -> ConfigDict:
     config.lock()
     config.update(fields)
     return config
+
+
+def relative_gamma(config: ConfigDict, weight: float, num_training: int) -> ConfigDict:
+    """The config with gamma = `weight` N / M: the mean of the labelled stream has that weight against the other one.
+
+    Args:
+        config: the config; its gamma follows `config.labels`, also where the command line changes it.
+        weight: of the labelled mean; 1 is the default of a config without gamma.
+        num_training: N + M, the training examples.
+
+    Raises:
+        ValueError: `labels` is not positive.
+    """
+    if not config.labels > 0:
+        raise ValueError(f"This config needs a positive number of labels. Received: labels={config.labels}")
+    num_labels = config.get_ref("labels").to_float()
+    config.gamma = weight * (num_training - num_labels) / num_labels
+    return config

@@ -8,14 +8,13 @@ likelihood is wide, so that the label is inferred from what is large in an image
 labels=100,seed=2.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma
 
 
 def get_config(arg: str | None = None):
     """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
     args = parse_arg(arg, labels=100, seed=0)
-    num_unlabelled = 50_000 - args.labels
-    return model_config(
+    config = model_config(
         **args,
         data="mnist",
         num_validation=10_000,
@@ -31,5 +30,5 @@ def get_config(arg: str | None = None):
         learning_rate_schedule="cosine",
         batch_size=200,
         epochs=12,
-        gamma=0.1 * num_unlabelled / args.labels,
     )
+    return relative_gamma(config, 0.1, num_training=50_000)

@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from ml_collections import ConfigDict
+from ssdgm_tf.configs.common import model_config
 
 
 def get_config(path: str):
     """The fields that the run at `path` was trained with (its precision and jit_compile are flags, not fields)."""
-    fields = json.loads(Path(path).read_text())["config"]
-    return ConfigDict(fields)
+    return model_config(**json.loads(Path(path).read_text())["config"])

@@ -5,14 +5,13 @@
 50,000 training images, the other 10,000 for validation. results/README.md has the errors.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma
 
 
 def get_config(arg: str | None = None):
     """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
     args = parse_arg(arg, labels=100, seed=0)
-    num_unlabelled = 50_000 - args.labels
-    return model_config(
+    config = model_config(
         **args,
         data="mnist",
         num_validation=10_000,
@@ -28,5 +27,5 @@ def get_config(arg: str | None = None):
         learning_rate_schedule="cosine",
         batch_size=200,
         epochs=20,
-        gamma=0.1 * num_unlabelled / args.labels,
     )
+    return relative_gamma(config, 0.1, num_training=50_000)

@@ -14,6 +14,7 @@ class ConvEncoder(keras.layers.Layer):
         units: width of the dense layer.
         dropout: share of the last feature map that is dropped in training.
         activation: of every layer.
+        seed: integer seed of what is dropped.
 
     Call arguments:
         inputs: images [B, H, W, C].
@@ -21,13 +22,22 @@ class ConvEncoder(keras.layers.Layer):
 
     Returns:
         [B, units], in the compute dtype.
+
+    Raises:
+        ValueError: no filters, or a number below 1.
     """
 
     def __init__(
-        self, filters: Sequence[int] = (32, 64, 64), units: int = 128, dropout: float = 0.0, activation="relu", **kwargs
+        self,
+        filters: Sequence[int] = (32, 64, 64),
+        units: int = 128,
+        dropout: float = 0.0,
+        activation="relu",
+        seed: int | None = None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters, self.units, self.dropout = tuple(filters), units, dropout
+        self.filters, self.units, self.dropout, self.seed = _checked(filters), units, dropout, seed
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
@@ -35,8 +45,10 @@ class ConvEncoder(keras.layers.Layer):
         same = {"padding": "same", "activation": self.activation, "dtype": self.dtype_policy}
         stack = [keras.layers.Conv2D(first, 5, strides=2, **same)]
         for channels in rest:
-            stack += [keras.layers.Conv2D(channels, 3, **same), keras.layers.MaxPooling2D(padding="same")]
-        stack += [keras.layers.Flatten(), keras.layers.Dropout(self.dropout)]
+            pooling = keras.layers.MaxPooling2D(padding="same", dtype=self.dtype_policy)
+            stack += [keras.layers.Conv2D(channels, 3, **same), pooling]
+        dropout = keras.layers.Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
+        stack += [keras.layers.Flatten(dtype=self.dtype_policy), dropout]
         self.stack = [*stack, keras.layers.Dense(self.units, self.activation, dtype=self.dtype_policy)]
         _build_in_turn(self.stack, input_shape)
 
@@ -47,7 +59,7 @@ class ConvEncoder(keras.layers.Layer):
         return (input_shape[0], self.units)
 
     def get_config(self):
-        own = {"filters": self.filters, "units": self.units, "dropout": self.dropout}
+        own = {"filters": self.filters, "units": self.units, "dropout": self.dropout, "seed": self.seed}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
 
@@ -68,11 +80,14 @@ class ConvDecoder(keras.layers.Layer):
 
     Returns:
         [B, *image_shape], in the compute dtype.
+
+    Raises:
+        ValueError: no filters, or a number below 1.
     """
 
     def __init__(self, image_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation="relu", **kwargs):
         super().__init__(**kwargs)
-        self.image_shape, self.filters = tuple(image_shape), tuple(filters)
+        self.image_shape, self.filters = tuple(image_shape), _checked(filters)
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
@@ -80,7 +95,10 @@ class ConvDecoder(keras.layers.Layer):
         factor = 2 ** len(self.filters)
         small = (-(-height // factor), -(-width // factor), self.filters[0])
         inner = {"activation": self.activation, "dtype": self.dtype_policy}
-        stack = [keras.layers.Dense(small[0] * small[1] * small[2], **inner), keras.layers.Reshape(small)]
+        stack = [
+            keras.layers.Dense(small[0] * small[1] * small[2], **inner),
+            keras.layers.Reshape(small, dtype=self.dtype_policy),
+        ]
         for maps in self.filters[1:]:
             stack.append(keras.layers.Conv2DTranspose(maps, 4, strides=2, padding="same", **inner))
         stack.append(keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", dtype=self.dtype_policy))
@@ -97,6 +115,12 @@ class ConvDecoder(keras.layers.Layer):
     def get_config(self):
         own = {"image_shape": self.image_shape, "filters": self.filters}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
+
+
+def _checked(filters) -> tuple[int, ...]:
+    if not filters or min(filters) < 1:
+        raise ValueError(f"filters must hold at least one positive number. Received: filters={filters!r}")
+    return tuple(filters)
 
 
 def _build_in_turn(stack, shape) -> None:

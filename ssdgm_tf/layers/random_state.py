@@ -21,10 +21,17 @@ class SavedRandomState:
         """The next seed of the stream; int32, as TFP wants it."""
         return tf.cast(self.seed_generator.next(), tf.int32)
 
+    def _random_states(self) -> dict:
+        """{name in the file: generator} of what is saved; a model adds those of Keras' own layers inside it."""
+        return {_KEY: self.seed_generator}
+
     def save_own_variables(self, store):
         super().save_own_variables(store)
-        store[_KEY] = self.seed_generator.state.numpy()
+        for name, generator in self._random_states().items():
+            store[name] = generator.state.numpy()
 
     def load_own_variables(self, store):
-        super().load_own_variables({name: store[name] for name in store.keys() if name != _KEY})
-        self.seed_generator.state.assign(store[_KEY])
+        generators = self._random_states()
+        super().load_own_variables({name: store[name] for name in store.keys() if name not in generators})
+        for name, generator in generators.items():
+            generator.state.assign(store[name])

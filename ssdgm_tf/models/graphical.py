@@ -245,6 +245,13 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         """A TFP seed: of the integer given, or the next of the model's own stream."""
         return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
 
+    def _random_states(self):
+        """The model's own, and those of Keras' layers of noise and dropout in its networks, which Keras does not save."""
+        layers = {id(layer): layer for layer in self._flatten_layers() if not isinstance(layer, SavedRandomState)}
+        generators = [getattr(layer, "seed_generator", None) for layer in layers.values()]
+        of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
+        return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
+
     def common_config(self) -> dict:
         """The config of every graphical model; one with arguments of its own adds those, not its graph."""
         return {

@@ -89,7 +89,8 @@ class M1M2(NamedModel):
             ValueError: m1 is no VAE, or has no weights yet.
         """
         if not isinstance(m1, VAE) or not m1.built:
-            raise ValueError(f"from_m1 takes a trained VAE. Received: {type(m1).__name__}, built={m1.built}")
+            state = ", without weights" if isinstance(m1, VAE) else ""
+            raise ValueError(f"from_m1 takes a trained VAE. Received: {type(m1).__name__}{state}")
         config = m1.get_config()
         own = {"num_classes": num_classes, "latent_dim": latent_dim, "top_units": top_units, "two_stage": True}
         inherited = {name: value for name, value in config.items() if name not in ("latent_dim", "name")}

@@ -32,7 +32,7 @@ class Options:
             through `layers.RandomAffine`, if that is a part of it, without what is generated changing.
         encoder: a network of the image for the latent variables of the recognition model in the place of x itself.
         decoder: a network of the latent variables for the observed one in the place of a dense network.
-        dtype: of the networks and densities, such as "mixed_bfloat16".
+        dtype: of the densities and of every network that is not given, such as "mixed_bfloat16".
 
     Raises:
         ValueError: another likelihood or prior.
@@ -53,7 +53,9 @@ class Options:
     def __post_init__(self):
         if self.likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
-        if isinstance(self.prior, str) and self.prior not in PRIORS:
+        if not isinstance(self.prior, str):
+            object.__setattr__(self, "prior", tuple(float(share) for share in self.prior))
+        elif self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {PRIORS}, or probabilities. Received: prior={self.prior!r}")
 
     def label_prior(self, num_classes: int) -> nodes.Node:
@@ -62,15 +64,15 @@ class Options:
         Args:
             num_classes: number of classes K.
         """
-        prior = {"uniform": None, "learned": "learned"}.get(self.prior) if isinstance(self.prior, str) else self.prior
-        if prior is not None and prior != "learned":
-            if len(prior) != num_classes or min(prior) <= 0 or abs(sum(prior) - 1) > 1e-3:
-                raise ValueError(
-                    f"prior must hold the probabilities of {num_classes} classes, positive and of sum 1. "
-                    f"Received: prior={list(prior)}"
-                )
-            prior = np.log(prior)
-        return nodes.OneHotCategorical(num_classes, prior=prior, dtype=self.dtype)
+        if isinstance(self.prior, str):
+            prior = None if self.prior == "uniform" else self.prior
+            return nodes.OneHotCategorical(num_classes, prior=prior, dtype=self.dtype)
+        if len(self.prior) != num_classes or min(self.prior) <= 0 or abs(sum(self.prior) - 1) > 1e-3:
+            raise ValueError(
+                f"prior must hold the probabilities of {num_classes} classes, positive and of sum 1. "
+                f"Received: prior={self.prior}"
+            )
+        return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
     def label(self, num_classes: int, *parents: str) -> nodes.Node:
         """q(y | parents): a network of the image alone is the classifier; of more parents, a dense one beside them.
@@ -187,6 +189,8 @@ def _computed(name: str, network) -> tuple[dict, str]:
 
 def empirical_prior(y, num_classes: int) -> tuple[float, ...]:
     """The share of each class among the labels, every class counted once more than it is there (Laplace's rule).
+
+    Of labels that were drawn equal per class, as `ssdgm_tf.data.draw_labels` does, that is the uniform one.
 
     Args:
         y: labels, -1 for none.

@@ -178,11 +178,7 @@ class Node(NodeWithParents):
             self.root = self.add_weight(shape=(self.head.num_parameters,), initializer="zeros", name="parameters")
         elif self.parents and not self.gives_parameters and not self.head.built:
             self.head.build((None, math.prod(self.feature_shape)))
-        for part in (self, self.head, self.network):
-            if part is not None and not part.trainable:
-                # Read from a file before it had weights, which are to be frozen too; setting the same value does nothing.
-                part.trainable = True
-                part.trainable = False
+        _freeze_again(self, self.head, self.network)
         self.baseline = None
         if self.parents and getattr(self.estimator, "baseline", None) == "learned":
             self.baseline = keras.layers.Dense(1, dtype=self.head.density_dtype, name="baseline")
@@ -259,6 +255,10 @@ class Deterministic(NodeWithParents):
         """Shape of one value; None before the model is built."""
         return self.feature_shape if self.built else None
 
+    def build(self, parent_shapes):
+        super().build(parent_shapes)
+        _freeze_again(self, self.network)
+
     def value(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         """The value given the parents' values, [*leading, *event_shape]."""
         return self.features(values, training)
@@ -302,6 +302,14 @@ class NodeMean(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**from_parts(config, ("node",)))
+
+
+def _freeze_again(*parts: keras.layers.Layer | None) -> None:
+    """What was frozen before it had weights, as when it is read from a file, is frozen with them."""
+    for part in parts:
+        if part is not None and not part.trainable:
+            part.trainable = True  # setting the same value does nothing
+            part.trainable = False
 
 
 def _flatten(value: tf.Tensor, event_rank: int) -> tf.Tensor:

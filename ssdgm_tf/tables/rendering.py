@@ -117,7 +117,7 @@ def _cells(line: Line, sources: list[str]) -> dict[str, str]:
         "labels": "none" if line.labels is None else str(line.labels),
         "model": line.row.title.replace("|", "\\|"),
         "published": "; ".join(figures) or "–",
-        "target": _target(line.target, mean),
+        "target": _target(line.target, mean, len(line.runs)),
         "measured": _percent(mean, deviation),
         "runs": str(len(line.runs)),
         "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",
@@ -131,11 +131,12 @@ def _percent(mean: float | None, deviation: float | None) -> str:
     return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
 
 
-def _target(target: float | None, mean: float | None) -> str:
+def _target(target: float | None, mean: float | None, runs: int) -> str:
+    """The target, and whether the mean of at least three runs meets it."""
     if target is None:
         return "–"
     # Compared as shown, to two decimals.
-    outcome = "" if mean is None else ", met" if round(mean, 2) <= target else ", missed"
+    outcome = "" if mean is None or runs < 3 else ", met" if round(mean, 2) <= target else ", missed"
     return f"≤ {target}{outcome}"
 
 
@@ -227,4 +228,8 @@ def documents(results_dir: Path) -> dict[Path, str]:
         texts |= table_documents(table, results)
     if empty:
         parts.append(f"Tables without a run: {', '.join(empty)}.\n")
+    of_tables = {"README", *TABLES}
+    others = [path.name for path in sorted(results.glob("*.md")) if path.stem not in of_tables]
+    if others:
+        parts.append("Beside the tables: " + ", ".join(f"[{name}]({name})" for name in others) + ".\n")
     return {results / "README.md": "\n".join(parts), **texts}

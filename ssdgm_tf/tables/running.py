@@ -1,5 +1,6 @@
 """Runs cells one after another, each in a process of its own: its memory is freed, and its failure ends nothing else."""
 
+import json
 import os
 import signal
 import statistics
@@ -13,6 +14,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ssdgm_tf import data
+from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
 from ssdgm_tf.tables.definitions import Table
@@ -85,7 +87,7 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
         if not (path := options.results_file(cell)).exists():
             return False
         try:
-            records.read(path)
+            _check_config(table, cell, records.read(path))
         except ValueError as error:
             damaged[str(error)] = None
             return False
@@ -100,6 +102,17 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
             todo[below] = None
         todo[cell] = None
     return list(todo), list(damaged)
+
+
+def _check_config(table: Table, cell: Cell, record: dict) -> None:
+    """Raises ValueError where a record is of another config than the cell has now."""
+    now = records.without_folders(json.loads(json.dumps(config(table, cell))))
+    ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
+    if changed := [name for name in now if ran.get(name) != now[name]]:
+        raise ValueError(
+            f"A cell has the config of its preset. Received: {cell.table}/{cell.name}, which was run with another "
+            f"{', '.join(changed)}; remove the folder of its old run"
+        )
 
 
 def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -> None:
@@ -137,7 +150,8 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
     """
     folder = options.run_folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
-    revision, log, start = _note_revision(folder / "revision.txt"), folder / "log.txt", time.monotonic()
+    is_finished = (folder / "results.json").exists()
+    revision, log, start = _note_revision(folder / "revision.txt", is_finished), folder / "log.txt", time.monotonic()
     status = launch(command(table, cell, options), log)
     if status:
         raise RunFailed(f"exit status {status}; the end of {log}:\n{_tail(log)}")
@@ -149,11 +163,11 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
     return record
 
 
-def _note_revision(path: Path) -> str | None:
-    """The revisions that this run was started and resumed at, this start's among them."""
+def _note_revision(path: Path, is_finished: bool) -> str | None:
+    """The revisions that this run was started and resumed at; this start's too, unless the run is finished."""
     known = path.read_text().splitlines() if path.exists() else []
     revision = records.git_revision()
-    if revision is not None and revision not in known:
+    if revision is not None and revision not in known and not is_finished:
         known.append(revision)
         path.write_text("\n".join(known) + "\n")
     return ", ".join(known) or None

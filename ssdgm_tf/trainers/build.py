@@ -32,6 +32,13 @@ def title(config: dict) -> str:
     return MODELS[config["model"]][0].__name__ if config["model"] in MODELS else config["model"].replace("_", " ")
 
 
+def labels(config: dict) -> str:
+    """How many labels the config shows, in words."""
+    if config["model"] == "vae":
+        return "no labels"
+    return f"{config['labels']} labels" if config["labels"] else "all labels"
+
+
 def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = None) -> models.NamedModel:
     """The model that the settings describe, compiled, with weights that follow from the config's seed.
 
@@ -48,8 +55,14 @@ def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = N
         known = sorted({*MODELS, *baselines.names.NAMES})
         raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
     keras.utils.set_random_seed(config["seed"])
+    if config["preprocessing"] != "none" and config["likelihood"] != "normal":
+        raise UserError(
+            "Whitened data are real numbers: they need config.likelihood=normal. "
+            f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
+        )
     try:
         made = _make(settings, dataset, m1)
+        made.build((None, *dataset.x_train.shape[1:]))
         made.compile(
             keras.optimizers.Adam(_learning_rate(config, dataset), weight_decay=config["weight_decay"] or None),
             gamma=config["gamma"],
@@ -64,8 +77,12 @@ def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = N
     return made
 
 
-def classifier(config: dict) -> keras.layers.Layer | None:
+def classifier(config: dict, dtype: str | None = None) -> keras.layers.Layer | None:
     """The network of q(y|...) that the config asks for; None for the model's own dense one.
+
+    Args:
+        config: the fields.
+        dtype: of its layers, but for the places of pixels, which need float32.
 
     Raises:
         ValueError: another name.
@@ -77,9 +94,11 @@ def classifier(config: dict) -> keras.layers.Layer | None:
     if config["classifier"] == "dense":
         return None
     if config["classifier"] == "noisy":
-        dense = layers.MLP(config["hidden_units"], config["activation"], config["normalization"])
-        return keras.Sequential([keras.layers.Flatten(), keras.layers.GaussianNoise(config["noise"]), dense])
-    return keras.Sequential([layers.RandomAffine(seed=config["seed"]), layers.ConvEncoder(dropout=config["dropout"])])
+        dense = layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS), dtype=dtype)
+        noise = keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)
+        return keras.Sequential([keras.layers.Flatten(dtype=dtype), noise, dense])
+    moved = layers.RandomAffine(seed=config["seed"], dtype="float32")
+    return keras.Sequential([moved, layers.ConvEncoder(dropout=config["dropout"], seed=config["seed"], dtype=dtype)])
 
 
 def labels_only(config: dict, num_classes: int, num_steps: int) -> baselines.NetworkClassifier:
@@ -99,27 +118,35 @@ def _make(settings, dataset, m1):
     config = settings["config"]
     model_class, sizes = MODELS[config["model"]]
     options = {name: config[name] for name in sizes}
+    dtype = _POLICIES[settings["precision"]]
+    if config["model"] in ("vae", "m1m2") and config["classifier"] != "dense":
+        raise ValueError(
+            f"{config['model']} has no classifier of images: config.classifier must be 'dense'. "
+            f"Received: config.classifier={config['classifier']!r}"
+        )
     if config["model"] != "vae":
         options |= {
             "num_classes": dataset.num_classes,
             "prior": _prior(config, dataset),
             "estimator": config["estimator"],
-            "classifier": classifier(config),
+            "classifier": classifier(config, dtype),
         }
     if m1 is not None:
         return models.M1M2.from_m1(m1, seed=config["seed"], **options)
     options |= {name: config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
-    return model_class(**options, seed=config["seed"], dtype=_POLICIES[settings["precision"]])
+    return model_class(**options, seed=config["seed"], dtype=dtype)
 
 
 def _prior(config, dataset):
     if config["prior"] == "empirical":
+        if config["labels"]:
+            print("Labels that are drawn are equal per class: the empirical prior over classes is uniform.")
         return models.empirical_prior(dataset.y_train, dataset.num_classes)
     return config["prior"]
 
 
 def _learning_rate(config, dataset):
-    """The rate, or its schedule: a linear rise over the first epoch, then a cosine to a hundredth at the run's end."""
+    """The rate, or its schedule: a linear rise over the first epoch, then a cosine that would end an epoch after the run."""
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
         return rate

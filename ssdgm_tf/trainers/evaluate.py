@@ -23,6 +23,8 @@ def main() -> None:
     folder = Workdir(values.workdir)
     config = folder.load_config()["config"]
 
+    if folder.results.exists() and not folder.model.exists():
+        raise command.UserError(f"A baseline keeps no model to evaluate. Received: {folder.path}; see its results.json")
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 

@@ -10,6 +10,7 @@ import numpy as np
 from ssdgm_tf import plots
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import GraphicalModel
+from ssdgm_tf.trainers import build
 from ssdgm_tf.trainers.workdir import Workdir
 
 _CAPTIONS = {
@@ -65,7 +66,7 @@ def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, re
         )
     config = settings["config"]
     page = _PAGE.substitute(
-        title=html.escape(f"{type(model).__name__} on {config['data']}, {config['labels']} labels"),
+        title=html.escape(f"{build.title(config)} on {config['data']}, {build.labels(config)}"),
         results=_table(_result_rows(results)),
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
@@ -79,7 +80,7 @@ def _result_rows(results: dict) -> list[tuple[str, str]]:
 
     errors = {
         "error": "Test error",
-        "labels_only_error": "Test error, the same network on the labels alone",
+        "labels_only_error": "Test error, a network like that of q(y|...) on the labels alone",
         "nearest_neighbour_error": "Test error, nearest labelled neighbour",
     }
     rows = [(title, percent(key)) for key, title in errors.items() if key in results]

@@ -1,6 +1,7 @@
 """One run from config to report: data, model, training (resumed where it stopped), figures of merit, files."""
 
 import importlib
+import json
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ssdgm_tf import baselines, data, models
 from ssdgm_tf.trainers import build, report
 from ssdgm_tf.trainers.callbacks import Checkpoint, MetricsFile, ProgressBar
 from ssdgm_tf.trainers.environment import environment
-from ssdgm_tf.trainers.flags import UserError
+from ssdgm_tf.trainers.flags import UserError, presets
 from ssdgm_tf.trainers.workdir import Workdir, write_json
 
 # Test images whose log-likelihood is estimated: enough for a mean, few enough to wait for.
@@ -19,6 +20,9 @@ _LIKELIHOOD_IMAGES = 500
 # Steps of the labels-only network: it has learned all that a few thousand labels hold long before.
 _MAX_LABELS_ONLY_STEPS = 3000
 _POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
+_OF_THE_DATA = ("data", "preprocessing", "num_validation")
+# What a two-stage M1+M2 takes from its M1.
+_INHERITED = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale")
 _SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss", "val_error": "error"}
 
 
@@ -44,16 +48,15 @@ def train(
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
+    _check_m1(config, m1_workdir)
     folder.check(settings)
-    if (results := folder.load_results()) is not None:
+    if (results := folder.load_results()) is not None and (build.is_baseline(config) or folder.report.exists()):
         print(f"The run in {folder.path} is finished; nothing to train.")
         return results
     dataset = load_data(config, data_dir, download)
-    m1 = m1_results = None
-    if config["m1"]:
-        m1_folder = Workdir(m1_workdir or folder.path / "m1")
-        m1_results = _train_m1(settings, m1_folder, data_dir, download)
-        m1 = load_model(m1_folder.model)
+    m1 = None
+    if config["m1"] and not folder.model.exists():
+        m1 = _trained_m1(settings, folder, m1_workdir, data_dir, download)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, m1)
@@ -63,30 +66,53 @@ def train(
         fit(model, config, dataset, folder)
         results = measure(model, config, dataset) | measure_labels_only(config, dataset, num_steps=int(model.step))
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
-    if m1_results is not None:
-        results |= {"m1_seconds": m1_results["training_seconds"]}
-        results["training_seconds"] += m1_results["training_seconds"]
+    if config["m1"]:
+        results |= {"m1_seconds": json.loads(folder.m1_results.read_text())["training_seconds"]}
+        results["training_seconds"] += results["m1_seconds"]
     results |= {"environment": environment()}
+    write_json(folder.results, results)
     if not build.is_baseline(config):
         report.write(model, dataset, settings, results, folder)
-    write_json(folder.results, results)
     return results
 
 
-def _train_m1(settings, folder, data_dir, download) -> dict:
-    """Trains the M1 that a config builds on, on the same data; or finds it trained."""
+def _check_m1(config: dict, m1_workdir: str | None) -> None:
+    """Whether the config may build on an M1, and names one where it must."""
+    may = config["model"] == "m1m2" or build.is_baseline(config)
+    if config["m1"] and not may:
+        raise UserError(
+            "config.m1 is for m1m2 and baselines; the joint M1+M2 is m1m2 without it. "
+            f"Received: config.model={config['model']!r}, config.m1={config['m1']!r}"
+        )
+    if m1_workdir and not config["m1"]:
+        raise UserError("--m1 needs a config that builds on an M1. Received: config.m1=''")
+    if config["m1"] and config["m1"] not in presets():
+        raise UserError(f"config.m1 must be one of {', '.join(presets())}. Received: config.m1={config['m1']!r}")
+
+
+def _trained_m1(settings, folder, m1_workdir, data_dir, download) -> models.VAE:
+    """The M1 that a config builds on: trained in the run's folder, or the one of another run; its figures are noted."""
     config = settings["config"]
+    m1_folder = Workdir(m1_workdir or folder.path / "m1")
     fields = importlib.import_module(f"ssdgm_tf.configs.{config['m1']}").get_config().to_dict()
-    fields |= {name: config[name] for name in ("data", "preprocessing", "num_validation", "seed")}
-    if folder.config.exists():  # its own command line may have changed it
-        fields = fields | folder.load_config()["config"]
-    for name in ("data", "preprocessing", "num_validation"):
-        if fields[name] != config[name]:
-            raise UserError(
-                f"M1 must have seen the same data. Received: config.{name}={config[name]!r}, where {folder.path} has "
-                f"{fields[name]!r}"
-            )
-    return train({**settings, "config": fields}, folder.path, data_dir, download)
+    fields |= {"labels": 0} | {name: config[name] for name in (*_OF_THE_DATA, "seed")}
+    own = {**settings, "config": fields}
+    if m1_folder.config.exists():  # its own command line may have changed it
+        own = m1_folder.load_config()
+    shared = (*_OF_THE_DATA, "seed", *(_INHERITED if config["model"] == "m1m2" else ()))
+    if differing := [name for name in shared if json.dumps(own["config"].get(name)) != json.dumps(config[name])]:
+        name = differing[0]
+        raise UserError(
+            f"A run has the data, the seed and the networks of its M1. Received: config.{name}={config[name]!r}, where "
+            f"{m1_folder.path} has {own['config'].get(name)!r}"
+        )
+    folder.claim(settings)
+    results = train(own, m1_folder.path, data_dir, download)
+    m1 = load_model(m1_folder.model)
+    if not isinstance(m1, models.VAE):
+        raise UserError(f"--m1 must be a run of M1. Received: {m1_folder.path}, of a {type(m1).__name__}")
+    write_json(folder.m1_results, results)
+    return m1
 
 
 def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSupervisedData:
@@ -191,7 +217,10 @@ def measure_baseline(config: dict, dataset: data.SemiSupervisedData, m1: models.
     estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
     print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(dataset.y_train >= 0))} of them labelled.")
     start = time.monotonic()
-    estimator.fit(x_train, dataset.y_train)
+    try:
+        estimator.fit(x_train, dataset.y_train)
+    except ValueError as error:
+        raise UserError(f"{config['model']} does not take these data: {error}") from error
     seconds = time.monotonic() - start
     error = 1 - estimator.score(x_test, dataset.y_test)
     return {"error": float(error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}
@@ -201,10 +230,10 @@ def summary(results: dict, config: dict) -> str:
     """The last lines that a command prints."""
     errors = {
         "error": build.title(config),
-        "labels_only_error": "labels only, same network",
+        "labels_only_error": "network, labels only",
         "nearest_neighbour_error": "nearest neighbour",
     }
-    lines = [f"{config['data']}, {config['labels']} labels, seed {config['seed']}: {results['test_images']} test images"]
+    lines = [f"{config['data']}, {build.labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
     lines += [f"  test error  {title:<28}{100 * results[key]:7.2f} %" for key, title in errors.items() if key in results]
     if "bound_unlabelled" in results:
         lines += [

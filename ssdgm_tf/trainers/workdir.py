@@ -4,7 +4,9 @@
     model.keras      the last checkpoint: weights, optimizer, random state
     metrics.jsonl    one line an epoch
     tensorboard/     the same as TensorBoard events
-    results.json     the final figures; its presence says that the run is finished
+    m1/              the run of the M1 that this one builds on, unless --m1 names another folder
+    m1_results.json  the final figures of that M1
+    results.json     the final figures; its presence says that the training is finished
     report.html      the same with figures, self-contained; the figures also as figures/*.png
 
 Imports no TensorFlow.
@@ -31,6 +33,7 @@ class Workdir:
         self.metrics = self.path / "metrics.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.results = self.path / "results.json"
+        self.m1_results = self.path / "m1_results.json"
         self.report = self.path / "report.html"
         self.figures = self.path / "figures"
 

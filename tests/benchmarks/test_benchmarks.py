@@ -107,7 +107,8 @@ def test_the_clock_stands_still_while_it_measures():
 
 
 def test_the_error_at_a_minute_is_the_last_measured_before_it():
-    run = {"seconds": [30.0, 90.0, 200.0], "error": [0.3, 0.2, 0.1]}
+    run = {"method": "m2_mnist", "seed": 0, "seconds": [30.0, 90.0, 200.0], "error": [0.3, 0.2, 0.1]}
+    assert time_to_error.at_minute(run | {"method": time_to_error.PYRO}, 9) is None  # cut off, not ended
     assert [time_to_error.at_minute(run, minute) for minute in (0.4, 1, 2, 9)] == [None, 30.0, 20.0, 10.0]
-    chart = time_to_error.figure([run | {"method": "m2_mnist", "seed": 0}])
+    chart = time_to_error.figure([run])
     assert len(chart.axes[0].lines) == 1

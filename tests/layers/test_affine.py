@@ -52,8 +52,29 @@ def test_images_are_moved_in_training_alone_and_each_in_its_own_way():
     assert not np.allclose(layer(x, training=True)[..., 0], moved)
 
 
-def test_turning_and_scaling_keep_the_centre():
-    x = np.zeros((50, 21, 21, 1), np.float32)
-    x[:, 10, 10] = 1.0
-    moved = np.asarray(layers.RandomAffine(shift=0.0, seed=1)(x, training=True))
-    np.testing.assert_allclose(moved[:, 10, 10], 1.0, rtol=1e-4)
+@pytest.mark.parametrize("only", ["rotation", "scaling", "shear"])
+def test_each_kind_has_its_own_matrix_within_its_limit(only):
+    """Read off two ramps, whose values are the row and the column that a pixel came from."""
+    limits = {"rotation": 40.0, "scaling": 0.5, "shear": 0.5}
+    layer = layers.RandomAffine(
+        **{"shift": 0.0, "rotation": 0.0, "scaling": 0.0, "shear": 0.0} | {only: limits[only]}, seed=1
+    )
+    rows, columns = np.meshgrid(np.arange(21.0), np.arange(21.0), indexing="ij")
+    ramps = np.tile(np.stack([rows, columns], axis=-1)[None], (300, 1, 1, 1)).astype(np.float32)
+    out = np.asarray(layer(ramps, training=True))
+    np.testing.assert_allclose(out[:, 10, 10], 10.0, atol=1e-4)
+    m = np.stack([out[:, 11, 10] - out[:, 10, 10], out[:, 10, 11] - out[:, 10, 10]], axis=-1)  # [B, 2, 2]
+    if only == "rotation":
+        np.testing.assert_allclose(np.linalg.det(m), 1.0, atol=1e-3)
+        np.testing.assert_allclose(m[:, 0, 0], m[:, 1, 1], atol=1e-3)
+        drawn = np.degrees(np.arctan2(m[:, 1, 0], m[:, 0, 0]))
+    elif only == "scaling":
+        np.testing.assert_allclose(m[:, [0, 1], [1, 0]], 0.0, atol=1e-4)
+        drawn = np.log(np.concatenate([m[:, 0, 0], m[:, 1, 1]]))
+        assert np.corrcoef(np.log(m[:, 0, 0]), np.log(m[:, 1, 1]))[0, 1] < 0.3  # each axis has its own
+    else:
+        np.testing.assert_allclose(m[:, [0, 1, 1], [0, 1, 0]], [[1.0, 1.0, 0.0]] * 300, atol=1e-4)
+        drawn = m[:, 0, 1]
+    # Uniform within the limit: standard deviation limit / 3^0.5, to 5 standard errors of 300 draws (failure below 1e-5).
+    assert np.abs(drawn).max() <= limits[only] + 1e-2
+    assert drawn.std() == pytest.approx(limits[only] / np.sqrt(3), rel=0.15)

@@ -156,9 +156,11 @@ def test_the_disentangled_vae_weighs_its_samples(x):
 
 
 class TestM1M2:
-    @pytest.fixture
-    def m1(self, x):
-        m1 = models.VAE(4, seed=1, hidden_units=(8,), activation="relu", likelihood="normal", likelihood_scale=0.3)
+    @pytest.fixture(params=[None, "encoder"])
+    def m1(self, x, request):
+        options = {"hidden_units": (8,), "activation": "relu", "likelihood": "normal", "likelihood_scale": 0.3}
+        encoder = request.param and keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(5, "tanh")])
+        m1 = models.VAE(4, seed=1, encoder=encoder, **options)
         m1.compile("adam")
         m1.fit(x, epochs=1, verbose=0)
         return m1
@@ -187,13 +189,16 @@ class TestM1M2:
         assert (config["likelihood"], config["likelihood_scale"], config["features_dim"]) == ("normal", 0.3, 4)
         assert config["prior"] == "learned" and config["two_stage"] and model.generative["y"].is_learned_root
 
-    def test_a_saved_one_stays_frozen(self, m1, tmp_path):
+    def test_a_saved_one_stays_frozen(self, m1, x, tmp_path):
         model = models.M1M2.from_m1(m1, K, latent_dim=2)
+        model.compile("adam")
         model.save(tmp_path / "model.keras")
         loaded = keras.models.load_model(tmp_path / "model.keras")
         assert len(loaded.trainable_variables) == len(model.trainable_variables) < len(model.variables) - 2
         for trained, kept in zip(loaded.trainable_variables, model.trainable_variables, strict=True):
             np.testing.assert_array_equal(trained, kept)
+        loaded.fit(x, np.array([0, 1, 2, -1, -1]), epochs=2, verbose=0)
+        np.testing.assert_allclose(loaded.encode(x)["z1"], m1.encode(x)["z"], rtol=1e-6)
 
     def test_jointly_everything_is_trained(self):
         model = make(models.M1M2)
@@ -201,14 +206,14 @@ class TestM1M2:
         assert {id(v) for node in model.generative.values() for v in node.weights} <= trained
 
     def test_it_needs_a_trained_vae(self):
-        for wrong in (make(models.M2), models.VAE(2)):
+        for wrong in (make(models.M2), models.VAE(2), "m1.keras"):
             with pytest.raises(ValueError, match="from_m1 takes a trained VAE"):
                 models.M1M2.from_m1(wrong, K)
 
 
 class TestOptions:
     def test_priors_of_the_label(self, x):
-        probs = (0.5, 0.3, 0.2)
+        probs = np.array([0.5, 0.3, 0.2])
         given = make(models.M2, prior=probs)
         np.testing.assert_allclose(given.generative["y"].distribution().probs_parameter(), probs, rtol=1e-6)
         learned = make(models.M2, prior="learned")
@@ -256,6 +261,21 @@ class TestOptions:
         assert not np.allclose(logits(True), logits(True)) and not np.allclose(logits(True), logits(False))
         first, second = (model._pass({"x": images}, seed=(1, 2), training=True).sites["x"].value for _ in range(2))
         np.testing.assert_array_equal(first, second)
+
+    def test_noise_and_dropout_of_keras_go_on_where_a_saved_model_stopped(self, x, tmp_path):
+        """What a resumed run draws is what an uninterrupted one would have drawn."""
+        noisy = [keras.layers.Flatten(), keras.layers.GaussianNoise(0.5), keras.layers.Dropout(0.5), layers.MLP((8,))]
+        model = make(models.M2, classifier=keras.Sequential(noisy))
+
+        def logits(model):
+            return np.asarray(model._pass({"x": x}, seed=(1, 2), training=True).sites["y"].q.logits)
+
+        logits(model)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        first = logits(model)
+        np.testing.assert_allclose(logits(loaded), first, rtol=1e-6)
+        assert not np.allclose(logits(model), first)
 
     def test_the_recognition_model_of_the_rest_has_an_encoder_of_its_own(self, x):
         images = x[..., None]

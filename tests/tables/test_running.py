@@ -17,7 +17,7 @@ from ssdgm_tf.tables.running import Minutes
 
 
 @pytest.fixture
-def launcher(options, finish):
+def launcher(table, options, finish):
     """Remembers the cells that it ran; those in `failing` end with a traceback."""
 
     class Launcher:
@@ -29,7 +29,8 @@ def launcher(options, finish):
             log.write_text("bar 1%\rbar 99%\r\nTraceback\nValueError: no\n")
             if name in self.failing:
                 return 1
-            finish(log.parent)
+            row, labels, seed = re.fullmatch(r"(\w+?)(?:_labels(\d+))?_seed(\d+)", name).groups()
+            finish(log.parent, **cells.config(table, Cell("tiny", row, labels and int(labels), int(seed))))
             return 0
 
     launch = Launcher()
@@ -57,6 +58,24 @@ def test_finished_cells_are_skipped(table, options, launcher):
     assert launcher.ran == ["m2_labels30_seed0", "m2_labels100_seed0"]
     record = records.read(options.results_file(Cell("tiny", "m2", 30, 0)))
     assert record["results"]["error"] == 0.1 and record["minutes"] == 2.0
+
+
+def test_a_cell_of_another_config_is_reported_and_run_again(table, options, launcher):
+    go(table, options, launcher, rows=["m2"], labels=["30"], seeds="0-1")
+    changed = dataclasses.replace(table.rows["m2"], overrides={"epochs": 2})
+    changed = dataclasses.replace(table, rows=table.rows | {"m2": changed})
+    todo, damaged = running.plan(changed, cells.select(changed, ["m2"], ["30"], "0"), options)
+    assert [cell.name for cell in todo] == ["m2_labels30_seed0"]
+    assert len(damaged) == 1 and "tiny/m2_labels30_seed0, which was run with another epochs" in damaged[0]
+
+
+def test_a_record_that_lacks_newer_fields_counts_as_run_at_their_defaults(table, options, launcher):
+    go(table, options, launcher, rows=["m2"], labels=["30"])
+    path = options.results_file(Cell("tiny", "m2", 30, 0))
+    record = records.read(path)
+    del record["config"]["warmup_epochs"]
+    records.write(path, record | {"digest": records.digest(record)})
+    assert running.plan(table, cells.select(table, ["m2"], ["30"], "0"), options) == ([], [])
 
 
 def test_an_edited_file_is_reported_and_run_again(table, options, launcher):

@@ -1,0 +1,26 @@
+"""Convolutional networks: their shapes, what they drop, what they refuse. The rest is in the conformance suite."""
+
+import numpy as np
+import pytest
+
+from ssdgm_tf import layers
+
+
+def test_features_are_dropped_in_training_alone():
+    x = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype(np.float32)
+    network = layers.ConvEncoder((4, 4), 16, dropout=0.5, seed=1)
+    np.testing.assert_array_equal(network(x), network(x))
+    assert not np.allclose(network(x, training=True), network(x, training=True))
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (7, 10, 3), (32, 32, 2)])
+def test_a_decoder_makes_images_of_any_size(shape):
+    assert layers.ConvDecoder(shape, (8, 4))(np.zeros((2, 5), np.float32)).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("filters", [(), (4, 0)])
+def test_filters_are_positive(filters):
+    with pytest.raises(ValueError, match="filters must hold"):
+        layers.ConvEncoder(filters)
+    with pytest.raises(ValueError, match="filters must hold"):
+        layers.ConvDecoder((4, 4, 1), filters)
