@@ -85,7 +85,11 @@ def documents() -> dict[Path, str]:
     texts = rendering.documents(RESULTS) | {RESULTS / "faces.md": faces_table()}
     kingma = {"digits, 30 labels, Kingma's weights (gamma = 1)": load("digits", "m2_kingma", 30)}
     when_to_use = error_table(digits("m2", 30, 100, 300, 1000) | kingma)
-    pages = {ROOT / "README.md": error_table(digits("m2", 30)), ROOT / "docs" / "choosing_a_model.md": when_to_use}
+    recommended = {"MNIST, 100 labels, `fast_mnist`": load("kingma_mnist", "fast", 100)}
+    pages = {
+        ROOT / "README.md": error_table(digits("m2", 30) | recommended),
+        ROOT / "docs" / "choosing_a_model.md": when_to_use,
+    }
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 
