@@ -54,6 +54,8 @@ def model_config(**fields) -> ConfigDict:
             "classifier": "dense",  # or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones)
             "noise": 0.3,  # of "noisy"
             "dropout": 0.5,  # of "convolutional"
+            "encoder": "dense",  # of the latent variables; or "convolutional"
+            "decoder": "dense",  # of the image; or "convolutional"
             # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M.
             "gamma": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),

@@ -1,4 +1,4 @@
-"""SDGM with a convolutional q(y|a,x) on small NORB (two npz files under --data_dir).
+"""SDGM, convolutional on small NORB (two npz files under --data_dir).
 
     ssdgm-train --config=sdgm_norb:labels=1000,seed=0 --workdir=runs/sdgm_norb
 
@@ -15,6 +15,8 @@ def get_config(arg: str | None = None):
         **args,
         data="npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz",
         model="sdgm",
+        encoder="convolutional",
+        decoder="convolutional",
         latent_dim=20,
         auxiliary_dim=20,
         hidden_units=(500,),

@@ -1,4 +1,4 @@
-"""SDGM with a convolutional q(y|a,x) on SVHN (`svhn_cropped` of TFDS).
+"""SDGM, convolutional on SVHN (`svhn_cropped` of TFDS).
 
     ssdgm-train --config=sdgm_svhn:labels=1000,seed=0 --workdir=runs/sdgm_svhn
 
@@ -15,6 +15,8 @@ def get_config(arg: str | None = None):
         **args,
         data="svhn_cropped",
         model="sdgm",
+        encoder="convolutional",
+        decoder="convolutional",
         latent_dim=20,
         auxiliary_dim=20,
         hidden_units=(500,),

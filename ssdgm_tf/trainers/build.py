@@ -87,11 +87,7 @@ def classifier(config: dict, dtype: str | None = None) -> keras.layers.Layer | N
     Raises:
         ValueError: another name.
     """
-    if config["classifier"] not in CLASSIFIERS:
-        raise ValueError(
-            f"config.classifier must be one of {CLASSIFIERS}. Received: config.classifier={config['classifier']!r}"
-        )
-    if config["classifier"] == "dense":
+    if _named("classifier", config, CLASSIFIERS) == "dense":
         return None
     if config["classifier"] == "noisy":
         dense = layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS), dtype=dtype)
@@ -134,7 +130,34 @@ def _make(settings, dataset, m1):
     if m1 is not None:
         return models.M1M2.from_m1(m1, seed=config["seed"], **options)
     options |= {name: config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
+    options |= {"encoder": _encoder(config, dtype), "decoder": _decoder(config, dataset, dtype)}
     return model_class(**options, seed=config["seed"], dtype=dtype)
+
+
+def _encoder(config, dtype):
+    if _named("encoder", config, ("dense", "convolutional")) == "dense":
+        return None
+    return layers.ConvEncoder(units=256, dtype=dtype)
+
+
+def _decoder(config, dataset, dtype):
+    if _named("decoder", config, ("dense", "convolutional")) == "dense":
+        return None
+    *space, channels = dataset.x_train.shape[1:]
+    if len(space) != 2:
+        raise ValueError(
+            f"A convolutional decoder makes images [H, W, C]. Received: examples of shape {dataset.x_train.shape[1:]}"
+        )
+    has_scale = config["likelihood"] == "discretized_logistic" or (
+        config["likelihood"] == "normal" and config["likelihood_scale"] is None
+    )
+    return layers.ConvDecoder((*space, channels * (1 + has_scale)), dtype=dtype)
+
+
+def _named(field, config, known):
+    if config[field] not in known:
+        raise ValueError(f"config.{field} must be one of {known}. Received: config.{field}={config[field]!r}")
+    return config[field]
 
 
 def _prior(config, dataset):

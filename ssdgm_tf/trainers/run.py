@@ -56,6 +56,8 @@ def train(
     dataset = load_data(config, data_dir, download)
     m1 = None
     if config["m1"] and not folder.model.exists():
+        if not build.is_baseline(config):
+            build.model(settings, dataset)  # what is wrong with the config is found before M1 is trained
         m1 = _trained_m1(settings, folder, m1_workdir, data_dir, download)
     if build.is_baseline(config):
         folder.claim(settings)

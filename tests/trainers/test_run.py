@@ -130,6 +130,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
         ({"likelihood": "poisson"}, "likelihood must be one of"),
         ({"model": "m3"}, "config.model must be one of adgm.*disentangled_vae.*Received: config.model='m3'"),
         ({"activation": "rely"}, "rely"),
+        ({"decoder": "deep"}, "config.decoder must be one of.*Received: config.decoder='deep'"),
         ({"classifier": "deep"}, "config.classifier must be one of.*Received: config.classifier='deep'"),
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
         ({"preprocessing": "svd"}, "preprocessing"),
