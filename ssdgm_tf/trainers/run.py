@@ -22,7 +22,7 @@ _MAX_LABELS_ONLY_STEPS = 3000
 _POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
 _OF_THE_DATA = ("data", "preprocessing", "num_validation")
 # What a two-stage M1+M2 takes from its M1.
-_INHERITED = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale")
+_INHERITED = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale", "encoder", "decoder")
 _SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss", "val_error": "error"}
 
 
@@ -102,11 +102,11 @@ def _trained_m1(settings, folder, m1_workdir, data_dir, download) -> models.VAE:
     if m1_folder.config.exists():  # its own command line may have changed it
         own = m1_folder.load_config()
     shared = (*_OF_THE_DATA, "seed", *(_INHERITED if config["model"] == "m1m2" else ()))
-    if differing := [name for name in shared if json.dumps(own["config"].get(name)) != json.dumps(config[name])]:
+    if differing := [name for name in shared if json.dumps(own["config"][name]) != json.dumps(config[name])]:
         name = differing[0]
         raise UserError(
             f"A run has the data, the seed and the networks of its M1. Received: config.{name}={config[name]!r}, where "
-            f"{m1_folder.path} has {own['config'].get(name)!r}"
+            f"{m1_folder.path} has {own['config'][name]!r}"
         )
     folder.claim(settings)
     results = train(own, m1_folder.path, data_dir, download)
