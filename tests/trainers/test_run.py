@@ -79,7 +79,7 @@ def test_no_result_holds_a_path_of_the_machine(finished):
 def test_the_summary_names_what_was_asked_for(finished):
     _, results = finished
     text = run.summary(results, settings()["config"])
-    for part in ("M2", "labels only, same network", "nearest neighbour", "test bound", "nats", "ECE"):
+    for part in ("M2", "network, labels only", "nearest neighbour", "test bound", "nats", "ECE"):
         assert part in text
 
 
