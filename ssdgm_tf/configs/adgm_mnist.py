@@ -5,7 +5,7 @@
 50,000 training images, the other 10,000 for validation. results/README.md has the errors.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma
+from ssdgm_tf.configs.common import NOISY, model_config, parse_arg, relative_gamma
 
 
 def get_config(arg: str | None = None):
@@ -15,15 +15,10 @@ def get_config(arg: str | None = None):
         **args,
         data="mnist",
         num_validation=10_000,
+        **NOISY,
         model="adgm",
-        activation="relu",
         normalization="batch",
-        estimator="top_k",
-        classifier="noisy",
-        noise=0.3,
         learning_rate=0.001,
-        learning_rate_schedule="cosine",
-        batch_size=200,
         epochs=20,
     )
     return relative_gamma(config, 0.1, num_training=50_000)

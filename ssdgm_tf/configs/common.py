@@ -2,6 +2,28 @@
 
 from ml_collections import ConfigDict, config_dict
 
+#: A convolutional classifier of moved images, and evidence that is gentle with it: see docs/choosing_a_model.md.
+CONVOLUTIONAL = {
+    "hidden_units": (500,),
+    "activation": "relu",
+    "likelihood": "normal",
+    "likelihood_scale": 0.5,
+    "estimator": "top_k",
+    "classifier": "convolutional",
+    "learning_rate": 1e-3,
+    "learning_rate_schedule": "cosine",
+    "batch_size": 200,
+}
+#: A dense classifier of noisy images, for models that know no places of pixels.
+NOISY = {
+    "activation": "relu",
+    "estimator": "top_k",
+    "classifier": "noisy",
+    "noise": 0.3,
+    "learning_rate_schedule": "cosine",
+    "batch_size": 200,
+}
+
 
 def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
     """`"labels=100,seed=0"` as a ConfigDict over typed defaults.

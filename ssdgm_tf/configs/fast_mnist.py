@@ -8,7 +8,7 @@ likelihood is wide, so that the label is inferred from what is large in an image
 labels=100,seed=2.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma
+from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg, relative_gamma
 
 
 def get_config(arg: str | None = None):
@@ -18,17 +18,9 @@ def get_config(arg: str | None = None):
         **args,
         data="mnist",
         num_validation=10_000,
+        **CONVOLUTIONAL,
         model="m2",
         latent_dim=10,
-        hidden_units=(500,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=0.5,
-        estimator="top_k",
-        classifier="convolutional",
-        learning_rate=0.001,
-        learning_rate_schedule="cosine",
-        batch_size=200,
         epochs=12,
     )
     return relative_gamma(config, 0.1, num_training=50_000)

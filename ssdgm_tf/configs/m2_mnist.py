@@ -6,7 +6,7 @@
 results/README.md has the errors. Tuned on the validation error of labels=100,seed=2.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma
+from ssdgm_tf.configs.common import NOISY, model_config, parse_arg, relative_gamma
 
 
 def get_config(arg: str | None = None):
@@ -16,15 +16,10 @@ def get_config(arg: str | None = None):
         **args,
         data="mnist",
         num_validation=10_000,
+        **NOISY,
         model="m2",
         hidden_units=(500,),
-        activation="relu",
-        estimator="top_k",
-        classifier="noisy",
-        noise=0.3,
         learning_rate=0.004,
-        learning_rate_schedule="cosine",
-        batch_size=200,
         epochs=50,
     )
     return relative_gamma(config, 0.1, num_training=50_000)

@@ -5,7 +5,7 @@
 results/README.md has the errors.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg
 
 
 def get_config(arg: str | None = None):
@@ -14,16 +14,8 @@ def get_config(arg: str | None = None):
     return model_config(
         **args,
         data="svhn_cropped",
+        **CONVOLUTIONAL,
         model="m2",
         latent_dim=20,
-        hidden_units=(500,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=0.5,
-        estimator="top_k",
-        classifier="convolutional",
-        learning_rate=0.001,
-        learning_rate_schedule="cosine",
-        batch_size=200,
         epochs=40,
     )

@@ -5,7 +5,7 @@
 results/README.md has the errors.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg
 
 
 def get_config(arg: str | None = None):
@@ -14,18 +14,10 @@ def get_config(arg: str | None = None):
     return model_config(
         **args,
         data="npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz",
+        **CONVOLUTIONAL,
         model="disentangled_vae",
         latent_dim=20,
-        hidden_units=(500,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=0.5,
-        estimator="top_k",
-        classifier="convolutional",
         labelled_bound="importance",
         num_samples=2,
-        learning_rate=0.001,
-        learning_rate_schedule="cosine",
-        batch_size=200,
         epochs=15,
     )
