@@ -51,6 +51,7 @@ class Options:
     dtype: str | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         if self.likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
         if not isinstance(self.prior, str):
@@ -123,7 +124,7 @@ class Options:
         Args:
             hidden_units: widths of the hidden layers.
         """
-        return dataclasses.replace(self, hidden_units=tuple(hidden_units))
+        return dataclasses.replace(self, hidden_units=hidden_units)
 
     def _dense(self):
         return layers.MLP(self.hidden_units, self.activation, self.normalization, dtype=self.dtype)
@@ -140,7 +141,7 @@ class NamedModel(GraphicalModel):
         **options: of `Options`, and of `keras.Model`.
     """
 
-    supervised = "y"
+    observed, supervised = "x", "y"
     #: The labelled bound where `compile` names none; None for the one that follows from the graph.
     labelled_bound_of_its_own: str | None = None
     _parts = ("classifier", "encoder", "decoder", "estimator")
@@ -158,9 +159,7 @@ class NamedModel(GraphicalModel):
             dtype=given.dtype,
             **{name: value for name, value in options.items() if name not in names},
         )
-        self._sizes, self.options = sizes, dataclasses.replace(given, hidden_units=tuple(given.hidden_units))
-
-    observed = "x"
+        self._sizes, self.options = sizes, given
 
     @staticmethod
     def specify(options: Options, **sizes) -> tuple[dict, dict]:
