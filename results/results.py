@@ -2,18 +2,22 @@
 
     python results/results.py
 
-`ssdgm-table` adds the runs of tables, `examples/faces.py` those of faces. No figure in a document is typed by hand: a test
-runs this command and compares.
+`ssdgm-table` adds the runs of tables, `examples/faces.py` those of faces. The docstrings of presets are among the documents.
+No figure in a document is typed by hand: a test runs this command and compares.
 """
 
 import json
+import re
 import statistics
+import textwrap
 from pathlib import Path
 
 from ssdgm_tf.tables import records, rendering
+from ssdgm_tf.tables.definitions import TABLES
 
 RESULTS = Path(__file__).parent
 ROOT = RESULTS.parent
+CONFIGS = ROOT / "ssdgm_tf" / "configs"
 START, END = "<!-- results: written by `python results/results.py` -->\n", "<!-- end of results -->"
 
 
@@ -80,6 +84,41 @@ def faces_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def measured(preset: str) -> str:
+    """What the runs of a preset gave, in words: the time and the error to expect."""
+    found = []
+    for table in TABLES.values():
+        if table.home != table.name:
+            continue
+        of_preset = [line for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]) if line.runs]
+        several = sum(row.preset == preset for row in table.rows.values()) > 1
+        for line in of_preset:
+            if line.row.preset == preset:
+                found.append(expected(line, table, several))
+    if not found:
+        return "Measured: nothing yet."
+    return f"Measured on two CPU cores: {'; '.join(found)}. results/README.md has the tables."
+
+
+def expected(line: rendering.Line, table, several: bool) -> str:
+    """One line of a table in words."""
+    mean, deviation = line.spread("error")
+    where = " of the re-crop" if table.name == "svhn_recrop" else ""
+    row = f"{line.row.title}, " if several else ""
+    runs = "1 run" if len(line.runs) == 1 else f"{len(line.runs)} runs"
+    minutes = f"{line.minutes:.1f} minutes, {runs}"
+    if mean is None:
+        return f"{minutes}{where}"
+    spread = f" ± {deviation:.2f}" if deviation is not None else ""
+    return f"{row}{line.labels} labels{where}: error {mean:.2f}{spread} % in {minutes}"
+
+
+def with_measured(path: Path) -> str:
+    """The text of a preset whose docstring says what was measured."""
+    paragraph = textwrap.fill(measured(path.stem), 119, break_on_hyphens=False)
+    return re.sub(r"^Measured\b.*?(?=\n\n|\n\"\"\")", lambda _: paragraph, path.read_text(), count=1, flags=re.M | re.S)
+
+
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
     texts = rendering.documents(RESULTS) | {RESULTS / "faces.md": faces_table()}
@@ -90,6 +129,8 @@ def documents() -> dict[Path, str]:
         ROOT / "README.md": error_table(digits("m2", 30) | recommended),
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
     }
+    presets = {row.preset for table in TABLES.values() for row in table.rows.values()}
+    texts |= {path: with_measured(path) for path in (CONFIGS / f"{preset}.py" for preset in sorted(presets))}
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 

@@ -2,7 +2,7 @@
 
     ssdgm-train --config=adgm_svhn:labels=1000,seed=0 --workdir=runs/adgm_svhn
 
-results/README.md has the errors.
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg

@@ -3,7 +3,13 @@
     ssdgm-train --config=baseline_mnist:labels=100,seed=0 --workdir=runs/baseline_mnist
 
 50,000 training images, the other 10,000 for validation. --config.model= names it, see `ssdgm_tf.baselines.make`;
---config.m1=m1_mnist fits it on M1's features. results/README.md has the errors.
+--config.m1=m1_mnist fits it on M1's features.
+
+Measured on two CPU cores: nearest neighbours, 100 labels: error 28.58 ± 1.46 % in 0.0 minutes, 3 runs; linear SVM, 100
+labels: error 23.64 ± 2.17 % in 0.0 minutes, 3 runs; SVM (RBF), 100 labels: error 23.52 ± 2.42 % in 0.0 minutes, 3
+runs; M1 + nearest neighbours, 100 labels: error 23.95 % in 2.1 minutes, 1 run; M1 + SVM (RBF), 100 labels: error 16.94
+% in 2.1 minutes, 1 run; M1 + transductive SVM, 100 labels: error 9.92 % in 2.7 minutes, 1 run. results/README.md has
+the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

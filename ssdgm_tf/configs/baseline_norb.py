@@ -3,7 +3,8 @@
     ssdgm-train --config=baseline_norb:labels=1000,seed=0 --workdir=runs/baseline_norb
 
 --config.model= names it, see `ssdgm_tf.baselines.make`; --config.m1=m1_norb fits it on M1's features.
-results/README.md has the errors.
+
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -3,6 +3,8 @@
     ssdgm-train --config=m1_norb:seed=0 --workdir=runs/m1_norb
 
 It sees no label: what it learns are features, which `m1m2_norb` and the baselines on M1 build on.
+
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -3,6 +3,8 @@
     ssdgm-train --config=m1_svhn:seed=0 --workdir=runs/m1_svhn
 
 It sees no label: what it learns are features, which `m1m2_svhn` and the baselines on M1 build on.
+
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

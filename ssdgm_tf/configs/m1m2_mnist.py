@@ -3,7 +3,9 @@
     ssdgm-train --config=m1m2_mnist:labels=100,seed=0 --workdir=runs/m1m2_mnist
 
 50,000 training images, the other 10,000 for validation. Trains `m1_mnist` in the run's folder first, or builds on a
-run of it: --m1=FOLDER. results/README.md has the errors.
+run of it: --m1=FOLDER.
+
+Measured on two CPU cores: 100 labels: error 9.82 % in 7.8 minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg, relative_gamma

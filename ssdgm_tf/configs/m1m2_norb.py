@@ -2,7 +2,9 @@
 
     ssdgm-train --config=m1m2_norb:labels=1000,seed=0 --workdir=runs/m1m2_norb
 
-Trains `m1_norb` in the run's folder first, or builds on a run of it: --m1=FOLDER. results/README.md has the errors.
+Trains `m1_norb` in the run's folder first, or builds on a run of it: --m1=FOLDER.
+
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -2,8 +2,10 @@
 
     ssdgm-train --config=m2_mnist:labels=100,seed=0 --workdir=runs/m2_mnist
 
-50,000 training images, the other 10,000 for validation. Six minutes on two CPU cores. q(y|x) sees noisy pixels.
-results/README.md has the errors. Tuned on the validation error of labels=100,seed=2.
+50,000 training images, the other 10,000 for validation. q(y|x) sees noisy pixels. Tuned on the validation error of
+labels=100,seed=2.
+
+Measured on two CPU cores: 100 labels: error 6.64 ± 0.33 % in 9.5 minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import NOISY, model_config, parse_arg, relative_gamma

@@ -2,7 +2,9 @@
 
     ssdgm-train --config=sdgm_mnist:labels=100,seed=0 --workdir=runs/sdgm_mnist
 
-50,000 training images, the other 10,000 for validation. results/README.md has the errors.
+50,000 training images, the other 10,000 for validation.
+
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import NOISY, model_config, parse_arg, relative_gamma

@@ -2,7 +2,7 @@
 
     ssdgm-train --config=siddharth_digits:labels=30,seed=0 --workdir=runs/siddharth_digits
 
-results/README.md has the errors.
+Measured: nothing yet.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -28,6 +28,9 @@ class M1M2(NamedModel):
     to end. The labelled bound is the conditional one: labels are held for the z1 that q(z1|x) draws. Where the paper's code
     differs: it drops log p(y), keeps only the dimensions of z1 that M1 uses, and has a prior over the weights.
 
+    With a `classifier`, such as a convolutional network, q(y|x) takes the place of q(y|z1): the generative model is the
+    same, and a label need not be read from features that were learned without labels.
+
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z2.
@@ -35,7 +38,7 @@ class M1M2(NamedModel):
         top_units: widths of the hidden layers of the networks over z1; those of the image have `hidden_units`.
         two_stage: are q(z1|x) and p(x|z1) kept as they are? `from_m1` says so.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; `encoder` and `decoder` are of z1, the classifier is not used.
+        **options: of `ssdgm_tf.models.Options`; `encoder` and `decoder` are of z1.
     """
 
     labelled_bound_of_its_own = "conditional"
@@ -66,7 +69,7 @@ class M1M2(NamedModel):
         }
         recognition = computed | {
             "z1": options.latent(features_dim, image),
-            "y": top.label(num_classes, "z1"),
+            "y": top.label(num_classes, "z1") if options.classifier is None else options.label(num_classes, "x"),
             "z2": top.latent(latent_dim, "z1", "y"),
         }
         if two_stage:

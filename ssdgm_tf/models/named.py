@@ -76,13 +76,16 @@ class Options:
         return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
     def label(self, num_classes: int, *parents: str) -> nodes.Node:
-        """q(y | parents): a network of the image alone is the classifier; of more parents, a dense one beside them.
+        """q(y | parents): by the classifier of the image alone; of more parents, linear in them and in what it computes.
 
         Args:
             num_classes: number of classes K.
             *parents: names of the parents.
         """
-        network = self.classifier if parents == ("x",) and self.classifier is not None else self._dense()
+        if self.classifier is None:
+            network = self._dense()
+        else:
+            network = self.classifier if parents == ("x",) else None
         return nodes.OneHotCategorical(
             num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
         )

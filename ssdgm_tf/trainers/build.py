@@ -115,10 +115,9 @@ def _make(settings, dataset, m1):
     model_class, sizes = MODELS[config["model"]]
     options = {name: config[name] for name in sizes}
     dtype = _POLICIES[settings["precision"]]
-    if config["model"] in ("vae", "m1m2") and config["classifier"] != "dense":
+    if config["model"] == "vae" and config["classifier"] != "dense":
         raise ValueError(
-            f"{config['model']} has no classifier of images: config.classifier must be 'dense'. "
-            f"Received: config.classifier={config['classifier']!r}"
+            f"vae has no classifier: config.classifier must be 'dense'. Received: config.classifier={config['classifier']!r}"
         )
     if config["model"] != "vae":
         options |= {

@@ -205,6 +205,13 @@ class TestM1M2:
         trained = {id(v) for v in model.trainable_variables}
         assert {id(v) for node in model.generative.values() for v in node.weights} <= trained
 
+    def test_a_classifier_reads_the_label_from_the_image(self, x):
+        model = make(models.M1M2, classifier=layers.MLP((7,)))
+        assert model.recognition["y"].parents == ("x",) and model.generative["z1"].parents == ("y", "z2")
+        first, second = (model._pass({"x": x}, seed=(1, seed)).sites for seed in (1, 2))
+        assert not np.allclose(first["z1"].value, second["z1"].value)
+        np.testing.assert_array_equal(first["y"].q.logits, second["y"].q.logits)
+
     def test_it_needs_a_trained_vae(self):
         for wrong in (make(models.M2), models.VAE(2), "m1.keras"):
             with pytest.raises(ValueError, match="from_m1 takes a trained VAE"):
@@ -261,6 +268,15 @@ class TestOptions:
         assert not np.allclose(logits(True), logits(True)) and not np.allclose(logits(True), logits(False))
         first, second = (model._pass({"x": images}, seed=(1, 2), training=True).sites["x"].value for _ in range(2))
         np.testing.assert_array_equal(first, second)
+
+    @pytest.mark.parametrize("model_class", [models.ADGM, models.SDGM, models.DisentangledVAE], ids=lambda c: c.__name__)
+    def test_a_label_of_several_parents_is_linear_in_them_and_in_what_its_classifier_computes(self, model_class):
+        """Hidden layers over the features of few labelled images learn those by heart."""
+        model = make(model_class, classifier=layers.MLP((7,)))
+        assert model.recognition["y"].network is None and "class_features" in model.recognition["y"].parents
+        (kernel,) = [w for w in model.recognition["y"].trainable_variables if w.ndim == 2]
+        (other,) = set(model.recognition["y"].parents) - {"class_features"}
+        assert kernel.shape == (model.recognition[other].event_shape[0] + 7, K)
 
     def test_noise_and_dropout_of_keras_go_on_where_a_saved_model_stopped(self, x, tmp_path):
         """What a resumed run draws is what an uninterrupted one would have drawn."""

@@ -132,6 +132,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
         ({"activation": "rely"}, "rely"),
         ({"decoder": "deep"}, "config.decoder must be one of.*Received: config.decoder='deep'"),
         ({"classifier": "deep"}, "config.classifier must be one of.*Received: config.classifier='deep'"),
+        ({"model": "vae", "classifier": "convolutional"}, "vae has no classifier: config.classifier must be 'dense'"),
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
         ({"preprocessing": "svd"}, "preprocessing"),
     ],

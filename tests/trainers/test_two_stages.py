@@ -63,7 +63,6 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
         (m1m2_digits, {"seed": 1}, "config.seed=1, where .* has 0"),
         (m1m2_digits, {"likelihood_scale": 0.5}, "config.likelihood_scale=0.5, where .* has 0.25"),
         (m1m2_digits, {"prior": "flat"}, "prior must be one of"),
-        (m1m2_digits, {"classifier": "convolutional"}, "config.classifier must be 'dense'"),
         (m1m2_digits, {"m1": "m1_typo"}, "config.m1 must be one of .*Received: config.m1='m1_typo'"),
         (m1m2_digits, {"model": "m2"}, "config.m1 is for m1m2 and baselines"),
         (m1m2_digits, {"m1": ""}, "--m1 needs a config that builds on an M1"),
