@@ -21,8 +21,8 @@ def get_config(arg: str | None = None):
         num_validation=10_000,
         **CONVOLUTIONAL,
         model="adgm",
-        latent_dim=10,
-        auxiliary_dim=10,
-        epochs=20,
+        latent_dim=5,
+        auxiliary_dim=5,
+        epochs=24,
     )
     return relative_gamma(config, 0.1, num_training=50_000)

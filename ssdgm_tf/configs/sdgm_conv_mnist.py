@@ -22,6 +22,6 @@ def get_config(arg: str | None = None):
         model="sdgm",
         latent_dim=5,
         auxiliary_dim=5,
-        epochs=20,
+        epochs=24,
     )
     return relative_gamma(config, 0.1, num_training=50_000)
