@@ -112,6 +112,7 @@ _CONVOLUTIONAL = [
     Row("m1m2_conv", "M1 + M2 as one graph, convolutional q(y|x), moved images", "m1m2_conv_mnist"),
     Row("adgm_conv", "ADGM, convolutional q(y|a,x), moved images", "adgm_conv_mnist"),
     Row("sdgm_conv", "SDGM, convolutional q(y|a,x), moved images", "sdgm_conv_mnist"),
+    Row("siddharth_conv", "Siddharth et al., convolutional q(y|x,z), moved images", "siddharth_conv_mnist"),
 ]
 # The re-crop of SVHN, found relative to --data_dir.
 _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}
@@ -158,7 +159,7 @@ _ALL = (
         (100, 600, 1000, 3000),
         "mnist",
         "Runs of `kingma_mnist`.",
-        only=("m2", "siddharth"),
+        only=("m2", "siddharth", "siddharth_conv"),
         home="kingma_mnist",
     ),
     _table(

@@ -1,0 +1,28 @@
+"""M2 with a label inferred given the style (Siddharth et al. 2017), by a convolutional network, on MNIST.
+
+    ssdgm-train --config=siddharth_conv_mnist:labels=100,seed=0 --workdir=runs/siddharth_conv_mnist
+
+50,000 training images, the other 10,000 for validation. As `fast_mnist`, it knows that pixels have places and that a digit
+may move. Tuned on the validation error of labels=100,seed=2.
+
+Measured: nothing yet.
+"""
+
+from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg, relative_gamma
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=100, seed=0)
+    config = model_config(
+        **args,
+        data="mnist",
+        num_validation=10_000,
+        **CONVOLUTIONAL,
+        model="disentangled_vae",
+        latent_dim=10,
+        labelled_bound="importance",
+        num_samples=2,
+        epochs=16,
+    )
+    return relative_gamma(config, 0.1, num_training=50_000)
