@@ -39,11 +39,9 @@ def test_two_steps(name, digits):
     if config["m1"]:
         m1_config = importlib.import_module(f"ssdgm_tf.configs.{config['m1']}").get_config().to_dict()
         m1 = build.model({**settings, "config": m1_config}, dataset)
-        m1.build((None, *dataset.x_train.shape[1:]))
     model = build.model(settings, dataset, m1)
     history = model.fit(
-        dataset.x_train,
-        dataset.y_train if model.graph.supervised else None,
+        *build.training_examples(model, dataset),
         batch_size=config["batch_size"],
         labelled_batch_size=config["labelled_batch_size"],
         steps_per_epoch=2,

@@ -60,7 +60,8 @@ def model_config(**fields) -> ConfigDict:
             "labels": 100,  # 0 for all that there are
             "num_validation": 0,
             "seed": 0,
-            # Model: "vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae"; or a baseline, see `ssdgm_tf.baselines.make`.
+            # Model: "vae", "conditional_vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae"; or a baseline,
+            # see `ssdgm_tf.baselines.make`.
             "model": "m2",
             "m1": "",  # the config of the M1 that it builds on; "" for none
             "latent_dim": 50,

@@ -1,6 +1,7 @@
 """From the fields of a config to what is trained: the model, its networks, its optimizer; or a baseline."""
 
 import keras
+import numpy as np
 
 from ssdgm_tf import baselines, layers, models
 from ssdgm_tf.data import SemiSupervisedData
@@ -12,6 +13,7 @@ _JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 # {config.model: (class, the config's fields that are sizes of its own)}
 MODELS = {
     "vae": (models.VAE, ("latent_dim",)),
+    "conditional_vae": (models.ConditionalVAE, ("latent_dim",)),
     "m2": (models.M2, ("latent_dim",)),
     "m1m2": (models.M1M2, ("latent_dim", "top_units")),
     "adgm": (models.ADGM, ("latent_dim", "auxiliary_dim")),
@@ -62,14 +64,14 @@ def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = N
         )
     try:
         made = _make(settings, dataset, m1)
-        made.build((None, *dataset.x_train.shape[1:]))
+        made.build(_input_shapes(made, dataset))
         made.compile(
-            keras.optimizers.Adam(_learning_rate(config, dataset), weight_decay=config["weight_decay"] or None),
+            keras.optimizers.Adam(_learning_rate(made, config, dataset), weight_decay=config["weight_decay"] or None),
             gamma=config["gamma"],
             classification_weight=config["classification_weight"],
             num_samples=config["num_samples"],
             labelled_bound=config["labelled_bound"],
-            kl_weight=_kl_weight(config, dataset),
+            kl_weight=_kl_weight(made, config, dataset),
             jit_compile=_JIT_COMPILE[settings["jit_compile"]],
         )
     except ValueError as error:
@@ -115,9 +117,10 @@ def _make(settings, dataset, m1):
     model_class, sizes = MODELS[config["model"]]
     options = {name: config[name] for name in sizes}
     dtype = _POLICIES[settings["precision"]]
-    if config["model"] == "vae" and config["classifier"] != "dense":
+    if config["model"] in ("vae", "conditional_vae") and config["classifier"] != "dense":
         raise ValueError(
-            f"vae has no classifier: config.classifier must be 'dense'. Received: config.classifier={config['classifier']!r}"
+            f"{config['model']} has no classifier: config.classifier must be 'dense'. "
+            f"Received: config.classifier={config['classifier']!r}"
         )
     if config["model"] != "vae":
         options |= {
@@ -167,7 +170,7 @@ def _prior(config, dataset):
     return config["prior"]
 
 
-def _learning_rate(config, dataset):
+def _learning_rate(made, config, dataset):
     """The rate, or its schedule: a linear rise over the first epoch, then a cosine that would end an epoch after the run."""
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
@@ -177,33 +180,54 @@ def _learning_rate(config, dataset):
             "config.learning_rate_schedule must be 'constant' or 'cosine'. "
             f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
         )
-    steps = steps_per_epoch(config, dataset)
+    steps = steps_per_epoch(made, config, dataset)
     schedule = keras.optimizers.schedules.CosineDecay
     return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=steps)
 
 
-def _kl_weight(config, dataset):
+def _kl_weight(made, config, dataset):
     if not config["warmup_epochs"]:
         return None
-    steps = config["warmup_epochs"] * steps_per_epoch(config, dataset)
+    steps = config["warmup_epochs"] * steps_per_epoch(made, config, dataset)
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
 
 
-def steps_per_epoch(config: dict, dataset: SemiSupervisedData) -> int:
+def _input_shapes(made, dataset):
+    x = (None, *dataset.x_train.shape[1:])
+    return {"x": x, "y": (None,)} if "y" in made.graph.observed else x
+
+
+def examples(made: models.NamedModel, x, y) -> tuple:
+    """(x, y) as the model's `fit` takes them: labels that it is to infer, that are always given, or that it does not see.
+
+    Args:
+        made: the model.
+        x: images.
+        y: their labels.
+    """
+    if "y" in made.graph.observed:
+        return {"x": x, "y": y}, None
+    return x, (y if made.graph.supervised else None)
+
+
+def training_examples(made: models.NamedModel, dataset: SemiSupervisedData) -> tuple:
+    """What the model trains on, as `examples`: the labelled ones alone where labels are always given.
+
+    Args:
+        made: the model.
+        dataset: its data set.
+    """
+    return examples(made, *(dataset.labelled if "y" in made.graph.observed else (dataset.x_train, dataset.y_train)))
+
+
+def steps_per_epoch(made: models.NamedModel, config: dict, dataset: SemiSupervisedData) -> int:
     """Steps of an epoch of the config on the data set.
 
     Args:
+        made: the model.
         config: the fields.
         dataset: its training examples.
     """
-    return streams.steps_per_epoch(is_labelled(config, dataset), config["batch_size"], config["labelled_batch_size"])
-
-
-def is_labelled(config: dict, dataset: SemiSupervisedData):
-    """Which training examples the model sees as labelled, bool [N]: none for M1.
-
-    Args:
-        config: the fields.
-        dataset: its training examples.
-    """
-    return (dataset.y_train >= 0) & (config["model"] != "vae")
+    x, y = training_examples(made, dataset)
+    is_labelled = np.zeros(len(x["x"] if isinstance(x, dict) else x), bool) if y is None else y >= 0
+    return streams.steps_per_epoch(is_labelled, config["batch_size"], config["labelled_batch_size"])

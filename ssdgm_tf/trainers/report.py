@@ -29,26 +29,31 @@ _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 def figures(model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict], seed: int) -> dict:
     """Every figure of a finished run, {name: matplotlib figure}; those of images where the data are images."""
-    generator = np.random.default_rng(seed)
-    shown = generator.permutation(len(dataset.x_test))
-    few, some, labels = dataset.x_test[shown[:10]], dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]]
+    shown = np.random.default_rng(seed).permutation(len(dataset.x_test))
+    few, _ = build.examples(model, dataset.x_test[shown[:10]], dataset.y_test[shown[:10]])
+    some, _ = build.examples(model, dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]])
     style = model.graph.latent[-1]
     made = {
         "learning_curves": plots.learning_curves(rows, dataset.monitored[-1]),
-        "latent_space": plots.latent_space(model.encode(some)[style], labels),
+        "latent_space": plots.latent_space(model.encode(some)[style], dataset.y_test[shown[:1000]]),
     }
-    if dataset.to_images(few).ndim < 4:
+
+    def images(values):
+        return dataset.to_images(values["x"] if isinstance(values, dict) else values)
+
+    if images(few).ndim < 4:
         return made
+    knows_labels = "y" in model.generative
     labels_drawn = np.repeat(np.arange(dataset.num_classes), 10)
-    given = {"y": labels_drawn} if model.graph.supervised else None
-    drawn = dataset.to_images(model.generate(given, num_samples=len(labels_drawn), seed=seed))
-    images = dataset.to_images(few)
+    given = {"y": labels_drawn} if knows_labels else None
+    drawn = images(model.generate(given, num_samples=len(labels_drawn), seed=seed))
     made |= {
-        "reconstructions": plots.reconstructions(images, dataset.to_images(model.reconstruct(few))),
+        "reconstructions": plots.reconstructions(images(few), images(model.reconstruct(few))),
         "samples": plots.samples(drawn.reshape((dataset.num_classes, 10, *drawn.shape[1:]))),
     }
-    if model.graph.supervised:
-        made["analogies"] = plots.analogies(images, dataset.to_images(model.analogies(few)))
+    if knows_labels:
+        varied = model.analogies(few, vary={"y": np.arange(dataset.num_classes)})
+        made["analogies"] = plots.analogies(images(few), images(varied))
     return made
 
 

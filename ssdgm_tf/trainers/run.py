@@ -66,7 +66,7 @@ def train(
         model = load_model(folder.model) if folder.model.exists() else build.model(settings, dataset, m1)
         folder.claim(settings)
         fit(model, config, dataset, folder)
-        results = measure(model, config, dataset) | measure_labels_only(config, dataset, num_steps=int(model.step))
+        results = measure(model, config, dataset) | measure_labels_only(model, config, dataset)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
     if config["m1"]:
         results |= {"m1_seconds": json.loads(folder.m1_results.read_text())["training_seconds"]}
@@ -156,23 +156,21 @@ def load_model(path: Path) -> keras.Model:
 def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
-    initial_epoch = int(model.step) // build.steps_per_epoch(config, dataset)
+    initial_epoch = int(model.step) // build.steps_per_epoch(model, config, dataset)
     print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(y_monitored)} images).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     if initial_epoch >= config["epochs"]:
         return
     title = type(model).__name__
-    has_labels = bool(model.graph.supervised)
     model.fit(
-        dataset.x_train,
-        dataset.y_train if has_labels else None,
+        *build.training_examples(model, dataset),
         batch_size=config["batch_size"],
         labelled_batch_size=config["labelled_batch_size"],
         epochs=config["epochs"],
         initial_epoch=initial_epoch,
         seed=config["seed"],
-        validation_data=(x_monitored, y_monitored if has_labels else None),
+        validation_data=build.examples(model, x_monitored, y_monitored),
         validation_batch_size=500,
         verbose=0,
         callbacks=[
@@ -187,24 +185,25 @@ def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervised
 
 def measure(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> dict:
     """The model's figures on the test set: every metric of `evaluate`, and the importance-weighted log-likelihood."""
-    y = dataset.y_test if model.graph.supervised else None
-    metrics = model.evaluate(dataset.x_test, y, batch_size=500, verbose=0, return_dict=True)
-    x = dataset.x_test[:_LIKELIHOOD_IMAGES]
-    log_px = model.log_likelihood(x, num_samples=config["num_importance_samples"], seed=config["seed"])
+    test = build.examples(model, dataset.x_test, dataset.y_test)
+    metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
+    some, _ = build.examples(model, dataset.x_test[:_LIKELIHOOD_IMAGES], dataset.y_test[:_LIKELIHOOD_IMAGES])
+    log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
     return {name: float(value) for name, value in metrics.items()} | {
         "log_likelihood": float(np.mean(log_px)),
-        "log_likelihood_images": len(x),
+        "log_likelihood_images": len(log_px),
         "log_likelihood_samples": config["num_importance_samples"],
         "test_images": len(dataset.y_test),
     }
 
 
-def measure_labels_only(config: dict, dataset: data.SemiSupervisedData, num_steps: int) -> dict:
-    """Test errors of what the labelled examples give alone; none for a model that sees no labels."""
-    if not build.is_labelled(config, dataset).any():
+def measure_labels_only(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> dict:
+    """Test errors of what the labelled examples give alone, in as many steps; none for a model that infers no label."""
+    if not model.graph.supervised or not np.any(dataset.y_train >= 0):
         return {}
+    num_steps = min(int(model.step), _MAX_LABELS_ONLY_STEPS)
     estimators = {
-        "labels_only_error": build.labels_only(config, dataset.num_classes, min(num_steps, _MAX_LABELS_ONLY_STEPS)),
+        "labels_only_error": build.labels_only(config, dataset.num_classes, num_steps),
         "nearest_neighbour_error": baselines.NearestNeighbours(num_neighbours=1),
     }
     x, y = dataset.labelled

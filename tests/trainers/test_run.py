@@ -44,6 +44,26 @@ def test_a_run_leaves_its_files(finished):
     assert not list(workdir.glob("*partial*"))
 
 
+def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
+    fields = {"model": "conditional_vae", "classifier": "dense"}
+    results = run.train(settings(**fields), tmp_path)
+    assert results["log_px"] < 0 and results["log_py"] == pytest.approx(-np.log(10)) and "error" not in results
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert int(model.step) == 4, "an epoch of 30 labelled examples is one step"
+    metrics = model.evaluate({"x": digits.x_test, "y": digits.y_test}, batch_size=500, verbose=0, return_dict=True)
+    assert metrics["bound_unlabelled"] == pytest.approx(results["bound_unlabelled"], rel=0.05)  # other draws of z
+    assert "conditional_vae has no classifier" in str(
+        refusal(settings(model="conditional_vae", classifier="noisy"), tmp_path)
+    )
+
+
+def refusal(run_settings, folder):
+    with pytest.raises(UserError) as error:
+        run.train(run_settings, folder / "refused")
+    return error.value
+
+
 def test_metrics_are_a_line_an_epoch(finished):
     workdir, _ = finished
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]

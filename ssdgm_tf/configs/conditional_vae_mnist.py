@@ -1,0 +1,28 @@
+"""The conditional VAE on MNIST: p(x|y,z) and q(z|x,y), every label given.
+
+    ssdgm-train --config=conditional_vae_mnist:seed=0 --workdir=runs/conditional_vae_mnist
+
+50,000 training images, the other 10,000 for validation. It classifies nothing: its figures are bounds, and images of
+each class in the style of others.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` (0 for all; images without one are left out) and `seed` (of the weights and the draws)."""
+    args = parse_arg(arg, labels=0, seed=0)
+    return model_config(
+        **args,
+        data="mnist",
+        num_validation=10_000,
+        model="conditional_vae",
+        latent_dim=20,
+        hidden_units=(500,),
+        activation="relu",
+        learning_rate=1e-3,
+        learning_rate_schedule="cosine",
+        labelled_batch_size=200,
+        batch_size=200,
+        epochs=10,
+    )
