@@ -93,7 +93,7 @@ class Inference:
             held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
             varied = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in vary.items()}
             x = {name: tf.repeat(value, num_values, axis=0) for name, value in self._held_values(x).items()}
-            images = self._decode(held | varied, x)
+            images = self._decode(held, x | varied)
             return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
 
         return only_or_all(self._in_batches(analogies, x, given, rows=num_values))

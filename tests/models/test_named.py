@@ -155,6 +155,14 @@ def test_the_disentangled_vae_weighs_its_samples(x):
         assert float(bound[b]) == pytest.approx(expected, rel=2e-5)
 
 
+def test_analogies_vary_a_label_that_is_observed(x):
+    """The style stays that of the image with its own label; at that label the analogy is the reconstruction."""
+    model, y = make(models.ConditionalVAE), np.array([0, 1, 2, 1, 0], np.int32)
+    images = model.analogies({"x": x, "y": y}, vary={"y": np.arange(K)})["x"]
+    np.testing.assert_allclose(images[np.arange(B), y], model.reconstruct({"x": x, "y": y})["x"], rtol=1e-5)
+    assert all(not np.allclose(images[:, 0], images[:, k]) for k in range(1, K))
+
+
 class TestM1M2:
     @pytest.fixture(params=[None, "encoder"])
     def m1(self, x, request):
