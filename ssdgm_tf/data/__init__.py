@@ -1,6 +1,7 @@
 """Data sets as arrays, label draws by seed, and whitening. Nothing here touches the network unless told to download."""
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.canvases import Canvases, load_canvases, make_canvases, save_canvases, stream_canvases
 from ssdgm_tf.data.digits import load_digits
 from ssdgm_tf.data.folder import load_folder
 from ssdgm_tf.data.idx import load_idx
@@ -11,17 +12,22 @@ from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import load_tfds
 
 __all__ = [
+    "Canvases",
     "SemiSupervisedData",
     "Whitening",
     "draw_labels",
     "fit_preprocessing",
     "hide_labels",
     "load",
+    "load_canvases",
     "load_digits",
     "load_folder",
     "load_idx",
     "load_npz",
     "load_tfds",
+    "make_canvases",
     "parse_preprocessing",
     "require",
+    "save_canvases",
+    "stream_canvases",
 ]

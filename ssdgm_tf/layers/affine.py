@@ -8,10 +8,12 @@ import tensorflow as tf
 from ssdgm_tf.layers.random_state import SavedRandomState
 
 
-def affine_transform(images: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
+def affine_transform(
+    images: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor, output_size: tuple[int, int] | None = None
+) -> tf.Tensor:
     """Images resampled on a grid that is moved about their centre, bilinear, zero outside.
 
-        out(c + v) = image(c + matrix v + offset),    c the centre, v = (row, column) off it, in pixels
+        out(c' + v) = image(c + matrix v + offset),    c, c' the centres, v = (row, column) off it, in pixels
 
     The convention of `scipy.ndimage.affine_transform`: the matrix leads from the output to the input. Runs under XLA and has
     gradients to all three.
@@ -20,15 +22,19 @@ def affine_transform(images: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor)
         images: [B, H, W, C].
         matrices: [B, 2, 2], rows before columns.
         offsets: [B, 2], in pixels.
+        output_size: (H', W') of the output; None for that of the images.
 
     Returns:
-        [B, H, W, C], of the dtype of the images.
+        [B, H', W', C], of the dtype of the images.
     """
     height, width, channels = images.shape[1:]
+    output_size = output_size or (height, width)
     size = tf.shape(images)[0]
-    centre = tf.constant([(height - 1) / 2, (width - 1) / 2], images.dtype)
-    rows, columns = tf.meshgrid(tf.range(height), tf.range(width), indexing="ij")
-    grid = tf.cast(tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])]), images.dtype) - centre[:, None]
+    centre, output_centre = (
+        tf.constant([(h - 1) / 2, (w - 1) / 2], images.dtype) for h, w in ((height, width), output_size)
+    )
+    rows, columns = tf.meshgrid(*(tf.range(length) for length in output_size), indexing="ij")
+    grid = tf.cast(tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])]), images.dtype) - output_centre[:, None]
     points = tf.matmul(matrices, grid) + (centre + offsets)[..., None]
     # A frame of zeros: every point outside lands on it.
     limits = tf.constant([[height], [width]], images.dtype)
@@ -45,7 +51,7 @@ def affine_transform(images: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor)
     down, right = fraction[:, 0, :, None], fraction[:, 1, :, None]
     above = (1 - right) * corner(first[:, 0], first[:, 1]) + right * corner(first[:, 0], second[:, 1])
     below = (1 - right) * corner(second[:, 0], first[:, 1]) + right * corner(second[:, 0], second[:, 1])
-    return tf.reshape((1 - down) * above + down * below, [size, height, width, channels])
+    return tf.reshape((1 - down) * above + down * below, [size, *output_size, channels])
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")

@@ -8,18 +8,21 @@ from scipy import ndimage
 from ssdgm_tf import layers
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (7, 10, 3)])
-def test_it_is_scipys_affine_transform(shape):
+@pytest.mark.parametrize(("shape", "output_size"), [((8, 8, 1), None), ((7, 10, 3), None), ((6, 5, 1), (11, 8))])
+def test_it_is_scipys_affine_transform(shape, output_size):
     generator = np.random.default_rng(0)
     images = generator.uniform(size=(6, *shape)).astype(np.float32)
     matrices = (np.eye(2) + 0.3 * generator.normal(size=(6, 2, 2))).astype(np.float32)
     offsets = generator.normal(size=(6, 2)).astype(np.float32) * 2
-    ours = layers.affine_transform(images, matrices, offsets)
-    centre = (np.array(shape[:2]) - 1) / 2
+    ours = layers.affine_transform(images, matrices, offsets, output_size)
+    output_shape = output_size or shape[:2]
+    centre, output_centre = ((np.array(size) - 1) / 2 for size in (shape[:2], output_shape))
     for image, matrix, offset, out in zip(images, matrices, offsets, np.asarray(ours), strict=True):
-        shift = centre + offset - matrix @ centre
+        shift = centre + offset - matrix @ output_centre
         for channel in range(shape[2]):
-            theirs = ndimage.affine_transform(image[..., channel], matrix, shift, order=1, mode="grid-constant")
+            theirs = ndimage.affine_transform(
+                image[..., channel], matrix, shift, output_shape, order=1, mode="grid-constant"
+            )
             np.testing.assert_allclose(out[..., channel], theirs, atol=2e-5)
 
 
