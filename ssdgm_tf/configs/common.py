@@ -92,6 +92,7 @@ def model_config(**fields) -> ConfigDict:
             "batch_size": 100,
             "labelled_batch_size": 100,
             "epochs": 10,
+            "labels_first_steps": 0,  # steps on the labelled examples alone, before the first epoch
             # Evaluation: importance samples of the reported log-likelihood.
             "num_importance_samples": 100,
         }

@@ -22,6 +22,7 @@ def get_config(arg: str | None = None):
         model="sdgm",
         latent_dim=5,
         auxiliary_dim=5,
-        epochs=24,
+        labels_first_steps=1500,
+        epochs=20,
     )
     return relative_gamma(config, 0.1, num_training=50_000)

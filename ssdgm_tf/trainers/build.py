@@ -171,7 +171,7 @@ def _prior(config, dataset):
 
 
 def _learning_rate(made, config, dataset):
-    """The rate, or its schedule: a linear rise over the first epoch, then a cosine that would end an epoch after the run."""
+    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
         return rate
@@ -181,14 +181,14 @@ def _learning_rate(made, config, dataset):
             f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
         )
     steps = steps_per_epoch(made, config, dataset)
-    schedule = keras.optimizers.schedules.CosineDecay
-    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=steps)
+    schedule, rise = keras.optimizers.schedules.CosineDecay, config["labels_first_steps"] or steps
+    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=rise)
 
 
 def _kl_weight(made, config, dataset):
     if not config["warmup_epochs"]:
         return None
-    steps = config["warmup_epochs"] * steps_per_epoch(made, config, dataset)
+    steps = config["labels_first_steps"] + config["warmup_epochs"] * steps_per_epoch(made, config, dataset)
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
 
 

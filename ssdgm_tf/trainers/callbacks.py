@@ -52,16 +52,18 @@ class MetricsFile(keras.callbacks.Callback):
     Args:
         path: the file.
         rows: the lines of the epochs before this start; the file is written anew with them.
+        seconds: of training before the first epoch.
     """
 
-    def __init__(self, path: Path, rows: list[dict]):
+    def __init__(self, path: Path, rows: list[dict], seconds: float = 0.0):
         super().__init__()
         self.path = path
         self.rows = rows
+        self.seconds = seconds
 
     def on_train_begin(self, logs=None):
         self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-        self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else 0.0)
+        self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else self.seconds)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.start, 2)}

@@ -3,6 +3,7 @@
 import importlib
 import json
 import time
+import warnings
 from pathlib import Path
 
 import keras
@@ -48,6 +49,11 @@ def train(
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
+    if config["labels_first_steps"] < 0:
+        raise UserError(
+            "config.labels_first_steps must not be negative. "
+            f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
+        )
     _check_m1(config, m1_workdir)
     folder.check(settings)
     if (results := folder.load_results()) is not None and (build.is_baseline(config) or folder.report.exists()):
@@ -156,7 +162,8 @@ def load_model(path: Path) -> keras.Model:
 def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
-    initial_epoch = int(model.step) // build.steps_per_epoch(model, config, dataset)
+    seconds = labels_first(model, config, dataset)
+    initial_epoch = (int(model.step) - config["labels_first_steps"]) // build.steps_per_epoch(model, config, dataset)
     print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(y_monitored)} images).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
@@ -176,11 +183,42 @@ def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervised
         callbacks=[
             keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),
             ProgressBar("training", _SHOWN, initial_epoch),
-            MetricsFile(folder.metrics, [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]),
+            MetricsFile(folder.metrics, [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch], seconds),
             Checkpoint(folder.model),
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         ],
     )
+
+
+def labels_first(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> float:
+    """The first steps of a run, on the labelled examples alone, where the config has any and they are not done yet.
+
+    A q(y|x) that begins right confirms fewer errors (results/tries.md). The objective is that of `fit` with these examples.
+
+    Returns:
+        The seconds that they took.
+
+    Raises:
+        UserError: the model infers no label, or there is none.
+    """
+    steps = config["labels_first_steps"] - int(model.step)
+    if steps <= 0:
+        return 0.0
+    x, y = dataset.labelled
+    if not model.graph.supervised or not len(y):
+        raise UserError(
+            "config.labels_first_steps needs a model that infers labels, and labels. "
+            f"Received: config.labels_first_steps={config['labels_first_steps']}, {build.title(config)}, {len(y)} labels"
+        )
+    start = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No unlabelled example")
+        size = config["labelled_batch_size"]
+        progress = [ProgressBar("labels first", {"classification_loss": "class. loss"})]
+        model.fit(
+            x, y, size, labelled_batch_size=size, steps_per_epoch=steps, seed=config["seed"], verbose=0, callbacks=progress
+        )
+    return time.monotonic() - start
 
 
 def measure(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> dict:

@@ -58,6 +58,35 @@ def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     )
 
 
+def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
+    fitted = []
+    fit = models.M2.fit
+
+    def spy(self, x, y, *args, **kwargs):
+        before = int(self.step)
+        history = fit(self, x, y, *args, **kwargs)
+        fitted.append((int(np.sum(y < 0)), int(self.step) - before))
+        return history
+
+    monkeypatch.setattr(models.M2, "fit", spy)
+    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine")
+    results = run.train(asked, tmp_path / "run")
+    assert fitted == [(0, 7), (1267, 2 * 13)]
+    assert (
+        results["training_seconds"] > json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["seconds"]
+    )
+    optimizer = keras.models.load_model(tmp_path / "run" / "model.keras").optimizer
+    schedule = keras.optimizers.schedules.deserialize(optimizer.get_config()["learning_rate"])
+    assert max(range(40), key=lambda step: float(schedule(step))) == 7
+
+    (tmp_path / "run" / "results.json").unlink()
+    fitted.clear()
+    assert run.train(asked, tmp_path / "run")["error"] == results["error"] and not fitted, "it is not begun again"
+    for wrong, message in (({"labels_first_steps": -1}, "must not be negative"), ({"model": "vae"}, "infers labels")):
+        with pytest.raises(UserError, match=message):
+            run.train(settings(**{"labels_first_steps": 7} | wrong), tmp_path / "wrong")
+
+
 def refusal(run_settings, folder):
     with pytest.raises(UserError) as error:
         run.train(run_settings, folder / "refused")
