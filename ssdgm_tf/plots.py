@@ -155,6 +155,22 @@ def _layers(roles, generative, recognition) -> dict[str, tuple[float, int]]:
     }
 
 
+def styles(images: np.ndarray, dimensions: tuple[int, int]) -> Figure:
+    """A mosaic per class of images over a grid of two style dimensions, [K, V, V, H, W, C]: rows are the first of them."""
+    num_classes = len(images)
+    columns = min(num_classes, 5)
+    rows = -(-num_classes // columns)
+    figure = Figure(figsize=(2.2 * columns, 2.3 * rows + 0.4), layout="constrained")
+    for label, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.axis("off")
+        if label < num_classes:
+            mosaic = np.concatenate(np.concatenate(images[label].clip(0, 1), axis=1), axis=1)
+            axes.imshow(mosaic[..., :3] if mosaic.shape[-1] >= 3 else mosaic[..., 0], cmap="gray", vmin=0, vmax=1)
+            axes.set_title(str(label), fontsize=10)
+    figure.supxlabel(f"across: dimension {dimensions[1]} of the style; down: dimension {dimensions[0]}", fontsize=9)
+    return figure
+
+
 def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
     """Styles [N, D] on their first two principal components, coloured by label [N].
 

@@ -37,6 +37,17 @@ def test_samples_are_a_row_per_class(channels):
     assert image(figure).shape[:2] == (4 * 6, 6 * 6)
 
 
+@pytest.mark.parametrize(("num_classes", "channels"), [(3, 1), (7, 3)])
+def test_styles_are_a_mosaic_per_class(num_classes, channels):
+    images = GENERATOR.uniform(size=(num_classes, 2, 2, 4, 5, channels))
+    figure = plots.styles(images, (3, 0))
+    assert [axes.get_title() for axes in figure.axes[:num_classes]] == [str(label) for label in range(num_classes)]
+    mosaic = np.asarray(figure.axes[1].images[0].get_array()).reshape(8, 10, channels)
+    np.testing.assert_allclose(mosaic[4:, :5], images[1, 1, 0])  # down: the first dimension
+    np.testing.assert_allclose(mosaic[:4, 5:], images[1, 0, 1])
+    assert "across: dimension 0 of the style; down: dimension 3" == figure.get_supxlabel()
+
+
 def test_learning_curves_draw_what_was_logged():
     names = ["bound_unlabelled", "val_bound_unlabelled", "error", "val_error", "kl_z", "kl_y"]
     rows = [{"epoch": i + 1, **{name: float(i) for name in names}} for i in range(20)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+from scipy import stats
 
 from ssdgm_tf import plots
 from ssdgm_tf.data import SemiSupervisedData
@@ -21,9 +22,13 @@ _CAPTIONS = {
     "prior.",
     "analogies": "Analogies. Each row: a test image, then every label in its style. The style should stay along a row, the "
     "label along a column.",
+    "styles": "Style exploration. A mosaic per label: the label held, the two style dimensions that differ most between "
+    "test images varied over the quantiles of their prior, the others at its mean.",
     "latent_space": "The last latent variable of test images, coloured by label. For a style: the more mixed, the better "
     "label and style are separated; for the features of a model without labels, the other way round.",
 }
+# Values of each of the two dimensions of a style that is explored.
+_QUANTILES = 7
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 
@@ -32,10 +37,10 @@ def figures(model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict]
     shown = np.random.default_rng(seed).permutation(len(dataset.x_test))
     few, _ = build.examples(model, dataset.x_test[shown[:10]], dataset.y_test[shown[:10]])
     some, _ = build.examples(model, dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]])
-    style = model.graph.latent[-1]
+    codes = model.encode(some)[model.graph.latent[-1]]
     made = {
         "learning_curves": plots.learning_curves(rows, dataset.monitored[-1]),
-        "latent_space": plots.latent_space(model.encode(some)[style], dataset.y_test[shown[:1000]]),
+        "latent_space": plots.latent_space(codes, dataset.y_test[shown[:1000]]),
     }
 
     def images(values):
@@ -54,7 +59,21 @@ def figures(model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict]
     if knows_labels:
         varied = model.analogies(few, vary={"y": np.arange(dataset.num_classes)})
         made["analogies"] = plots.analogies(images(few), images(varied))
+    if knows_labels and codes.shape[1] > 1:
+        made["styles"] = _styles(model, codes, dataset.num_classes, images, seed)
     return made
+
+
+def _styles(model, codes, num_classes, images, seed):
+    """Images of every label over a grid of the two dimensions of the style in which the codes [N, D] differ most."""
+    first, second = np.argsort(-codes.var(axis=0))[:2]
+    quantiles = stats.norm.ppf(np.linspace(0.05, 0.95, _QUANTILES))
+    points = np.zeros((num_classes, _QUANTILES, _QUANTILES, codes.shape[1]), np.float32)
+    points[..., first], points[..., second] = quantiles[:, None], quantiles
+    labels = np.repeat(np.arange(num_classes), _QUANTILES**2)
+    given = {"y": labels, model.graph.latent[-1]: points.reshape(len(labels), -1)}
+    drawn = images(model.generate(given, seed=seed))
+    return plots.styles(drawn.reshape((*points.shape[:3], *drawn.shape[1:])), (int(first), int(second)))
 
 
 def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, results: dict, folder: Workdir) -> None:

@@ -51,8 +51,9 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(arguments, message, tmp_path
         (["--workdir=nowhere"], "--workdir must be the folder of a run. Received: nowhere, without a config.json"),
     ],
 )
-def test_evaluate_needs_a_run(arguments, message, tmp_path):
-    result = run("evaluate", *arguments, cwd=tmp_path)
+@pytest.mark.parametrize("command", ["evaluate", "figures"])
+def test_what_looks_at_a_run_needs_one(command, arguments, message, tmp_path):
+    result = run(command, *arguments, cwd=tmp_path)
     assert result.returncode == 1 and message in result.stderr and "Traceback" not in result.stderr
 
 

@@ -19,7 +19,7 @@ from ssdgm_tf.trainers import run
 from ssdgm_tf.trainers.callbacks import Checkpoint
 from ssdgm_tf.trainers.flags import UserError
 
-FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "latent_space"}
+FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "styles", "latent_space"}
 
 
 def settings(**fields):
@@ -109,6 +109,17 @@ def test_the_report_holds_its_figures_and_results(finished):
         assert base64.b64decode(encoded) == (workdir / "figures" / f"{name}.png").read_bytes()
     assert f"{100 * results['error']:.2f} %" in page and f"{results['bound_unlabelled']:.2f} nats" in page
     assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
+
+
+def test_figures_are_drawn_anew(finished):
+    workdir, results = finished
+    (workdir / "figures" / "styles.png").unlink()
+    (workdir / "report.html").unlink()
+    command = [sys.executable, "-m", "ssdgm_tf.trainers.figures", f"--workdir={workdir}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and f"open {workdir / 'report.html'}" in done.stdout
+    assert {path.stem for path in (workdir / "figures").glob("*.png")} == FIGURES
+    assert f"{100 * results['error']:.2f} %" in (workdir / "report.html").read_text()
 
 
 def test_results_are_of_the_saved_model(finished, digits):

@@ -1,0 +1,44 @@
+"""Draws every figure of a finished run anew, and its report.
+
+    ssdgm-figures --workdir=runs/m2_digits
+
+It trains nothing: the figures are of the saved model.
+"""
+
+from absl import flags
+
+from ssdgm_tf.trainers import flags as command
+
+command.define_workdir()
+
+
+def main() -> None:
+    """`ssdgm-figures`, after its flags are parsed."""
+    values = flags.FLAGS
+    if values.workdir is None:
+        raise command.UserError("--workdir must name the folder of a run. Received: none")
+
+    from ssdgm_tf.trainers.workdir import Workdir
+
+    folder = Workdir(values.workdir)
+    settings, results = folder.load_config(), folder.load_results()
+    if results is None:
+        raise command.UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
+    if not folder.model.exists():
+        raise command.UserError(f"A baseline has no figures. Received: {folder.path}; see its results.json")
+    command.import_tensorflow_quietly()
+    from ssdgm_tf.trainers import report, run
+
+    model = run.load_model(folder.model)
+    dataset = run.load_data(settings["config"], values.data_dir, values.download)
+    report.write(model, dataset, settings, results, folder)
+    print(f"Figures in {folder.figures}: open {folder.report}")
+
+
+def cli() -> None:
+    """The console script."""
+    command.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    cli()
