@@ -6,7 +6,7 @@
 does not depend on y, so that summing classes costs next to nothing. As `fast_mnist`, it knows that pixels have places and
 that a digit may move. Tuned on the validation error of labels=100,seed=2.
 
-Measured: nothing yet.
+Measured on two CPU cores: 100 labels: error 2.06 ± 0.35 % in 6.3 minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg, relative_gamma
