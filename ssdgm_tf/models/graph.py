@@ -70,6 +70,14 @@ class Graph:
                     waiting.append(parent)
         return found
 
+    def descendants_p(self, *names: str) -> set[str]:
+        """What depends on any of the variables in the generative model, directly or not."""
+        found = set()
+        for name in self.order_p:
+            if found.union(names).intersection(self.generative[name].parents):
+                found.add(name)
+        return found
+
     @property
     def weights_are_constant(self) -> bool:
         """Does nothing that may be unknown come before a supervised variable in the recognition model?

@@ -72,6 +72,9 @@ class Inference:
     def analogies(self, x, y=None, vary: dict | None = None):
         """Each example with some variables varied and the rest of what `encode` makes of it held.
 
+        What depends on them in the generative model follows: a latent variable takes the mean of p given their new values,
+        as the features of M1+M2 do where the label varies.
+
         Args:
             x: as of `encode`.
             y: as of `encode`; what the rest is inferred with.
@@ -86,10 +89,11 @@ class Inference:
         x, given = self._inference_input(x, y, any_variable=True)
         vary = self._varied(vary)
         num_values = num_examples(vary)
+        follow = self.graph.descendants_p(*vary) - set(vary)
 
         def analogies(x, given, _):
-            points = self._means(x, given)[1]
-            size = num_examples(points)
+            points = {name: value for name, value in self._means(x, given)[1].items() if name not in follow}
+            size = num_examples(x)
             held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
             varied = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in vary.items()}
             x = {name: tf.repeat(value, num_values, axis=0) for name, value in self._held_values(x).items()}
@@ -101,7 +105,7 @@ class Inference:
     def generate(self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None):
         """Examples from the generative model: the mean of the observed variables, what is not given drawn.
 
-        An observed variable that others depend on is drawn too, or given.
+        An observed variable that other observed ones depend on is drawn too, or given.
 
         Args:
             given: {name: array [N, ...]} of any variables.
@@ -117,15 +121,17 @@ class Inference:
         self._require_built()
         arrays, size = self._generation_input(given or {}, num_samples)
         values, key = {}, self._seed(seed)
-        has_children = {parent for node in self.generative.values() for parent in node.parents}
         for index, name in enumerate(self.graph.order_p):
-            node = self.generative[name]
-            parents = [values[parent] for parent in node.parents]
+            node, makes_others = self.generative[name], self._makes_observed(name)
             if name in arrays:
                 values[name] = arrays[name]
-            elif isinstance(node, Deterministic):
+                continue
+            if not makes_others and name not in self.graph.observed:
+                continue
+            parents = [values[parent] for parent in node.parents]
+            if isinstance(node, Deterministic):
                 values[name] = node.value(parents)
-            elif name in self.graph.observed and name not in has_children:
+            elif not makes_others:
                 values[name] = self._mean(node, parents)
             else:
                 draw_seed = tf.random.experimental.stateless_fold_in(key, index)
@@ -251,16 +257,24 @@ class Inference:
         return node.root_distribution([tf.shape(values[self.graph.observed[0]])[0]])
 
     def _decode(self, points, x) -> dict:
-        """{name: mean of each observed variable}, its parents at `points`, observed ones at `x`; [B, *event]."""
+        """{name: mean of each observed variable}, its parents at `points` or their own means, observed ones at `x`."""
         values, means = {**points, **x}, {}
         for name in self.graph.order_p:
+            if name not in self.graph.observed and not self._makes_observed(name):
+                continue
             node = self.generative[name]
             parents = [values[parent] for parent in node.parents]
             if isinstance(node, Deterministic):
                 values[name] = node.value(parents)
             elif name in self.graph.observed:
                 means[name] = tf.broadcast_to(self._mean(node, parents), tf.shape(values[name]))
+            elif name not in values:
+                values[name] = self._mean(node, parents)
         return means
+
+    def _makes_observed(self, name) -> bool:
+        """Does an observed variable depend on it in the generative model?"""
+        return not self.graph.descendants_p(name).isdisjoint(self.graph.observed)
 
     def _held_values(self, x) -> dict:
         """{name: value [B, *event]} of the observed variables."""

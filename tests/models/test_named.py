@@ -163,6 +163,30 @@ def test_analogies_vary_a_label_that_is_observed(x):
     assert all(not np.allclose(images[:, 0], images[:, k]) for k in range(1, K))
 
 
+@pytest.mark.parametrize(("model_class", "follows"), [(models.M1M2, "z1"), (models.SDGM, "a")], ids=["M1M2", "SDGM"])
+def test_what_depends_on_a_varied_label_follows_it(model_class, follows, x):
+    """Between the label and the image: the mean of p(z1|y,z2), of p(a|y,z), not what the image had with its own label."""
+    model = make(model_class)
+    images, code = model.analogies(x), model.encode(x)
+    for k in range(K):
+        values = code | {"y": np.tile(np.eye(K)[k], (B, 1))}
+        between = model.generative[follows]
+        values[follows] = between.distribution([tf.constant(values[name], tf.float32) for name in between.parents]).mean()
+        node = model.generative["x"]
+        expected = node.distribution([tf.constant(values[name], tf.float32) for name in node.parents]).mean()
+        np.testing.assert_allclose(images[:, k], np.reshape(expected, (B, 4, 3)), rtol=2e-4, atol=1e-5)
+    assert not np.allclose(images[:, 0], images[:, 1])
+
+
+def test_images_of_a_model_whose_auxiliary_variable_depends_on_them_are_means():
+    """p(a|x,y,z) does not make x a variable that has to be drawn."""
+    model = make(models.ADGM)
+    given = {"y": np.array([0, 1]), "z": np.ones((2, 2), np.float32)}
+    first, second = (model.generate(given, seed=seed) for seed in (1, 2))
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first)) > 2, "means of Bernoulli pixels, not draws"
+
+
 class TestM1M2:
     @pytest.fixture(params=[None, "encoder"])
     def m1(self, x, request):
