@@ -48,7 +48,7 @@ def test_tags_and_sources_that_occur_are_explained():
 
 def test_what_was_not_run_is_said():
     page = rendering.markdown(TABLES["siddharth_mnist"], RUNS)
-    assert "Not run: siddharth, m2 (600, 1000, 3000 labels)." in page
+    assert "Not run: siddharth, siddharth_conv, m2 (600, 1000, 3000 labels)." in page
     assert "Not run: m1, nearest_neighbours, linear_svm, " in rendering.markdown(TABLES["digits"], [])
 
 
@@ -66,7 +66,8 @@ def test_a_bar_in_a_title_does_not_end_a_cell():
 
 def test_csv_has_every_cell():
     rows = list(csv.DictReader(io.StringIO(rendering.comma_separated(TABLES["siddharth_mnist"], RUNS))))
-    assert [(row["labels"], row["row"]) for row in rows[:3]] == [("100", "m2"), ("100", "siddharth"), ("600", "m2")]
+    keys = [(labels, row) for labels in ("100", "600", "1000", "3000") for row in ("m2", "siddharth", "siddharth_conv")]
+    assert [(row["labels"], row["row"]) for row in rows] == keys
     assert float(rows[0]["measured_error"]) == pytest.approx(6.9) and rows[0]["seeds"] == "0 1 2"
     assert float(rows[0]["measured_spread"]) == pytest.approx(0.6557, abs=1e-4)
     assert (rows[0]["published_error"], rows[0]["published_tag"], rows[0]["also_published"]) == (

@@ -20,7 +20,7 @@ def run(*arguments, cwd):
     [
         ([], "--table must be one of kingma_mnist, "),
         (["--table=kingma"], "Received: 'kingma'"),
-        (["--table=adgm", "--rows=m2,m3"], "--rows must be rows of adgm: m2, adgm, sdgm. Received: 'm3'"),
+        (["--table=adgm", "--rows=m2,m3"], "of adgm: m2, adgm, sdgm, adgm_conv, sdgm_conv. Received: 'm3'"),
         (["--table=adgm", "--labels=100,600"], "--labels must be label counts of adgm: 100. Received: '600'"),
         (["--table=adgm", "--seeds=2-0"], "Received: '2-0'"),
         (["--table=adgm", "--rows=m2", "--data_dir=nowhere"], "The data set 'mnist' must be prepared under nowhere"),
