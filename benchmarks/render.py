@@ -123,8 +123,8 @@ def time_to_error_section() -> list[str]:
         "## Error against time\n",
         "MNIST, 100 labels, the same label draws for all; test error in percent, mean ± standard deviation over the draws, "
         "by minutes of training. A preset that has ended keeps its last error. `python -m benchmarks.time_to_error`.\n\n"
-        "Pyro's M2 has the sizes and weights of the step benchmark below, which are not tuned for it: its own tutorial, with "
-        "other ones, reports 6.8 after a full run (see the tables in [results](../results/README.md)).\n",
+        "Pyro's M2 has the sizes and weights of the step benchmark below, which are not tuned for it: its own tutorial, "
+        "with other ones, reports 6.8 after a full run (see the tables in [results](../results/README.md)).\n",
         "![test error against minutes of training](results/time_to_error.png)\n",
         "| method | draws | " + " | ".join(f"{minute} min" for minute in time_to_error.MINUTES) + " | ends after |",
         "|---" * (len(time_to_error.MINUTES) + 3) + "|",
