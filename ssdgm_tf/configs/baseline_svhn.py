@@ -4,7 +4,9 @@
 
 --config.model= names it, see `ssdgm_tf.baselines.make`; --config.m1=m1_svhn fits it on M1's features.
 
-Measured: nothing yet.
+Measured on two CPU cores: M1 + nearest neighbours, 1000 labels of the re-crop: error 87.76 % in 0.5 minutes, 1 run; M1
++ SVM (RBF), 1000 labels of the re-crop: error 81.92 % in 0.7 minutes, 1 run; M1 + transductive SVM, 1000 labels of the
+re-crop: error 87.04 % in 0.9 minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -14,6 +14,8 @@ CONVOLUTIONAL = {
     "learning_rate_schedule": "cosine",
     "batch_size": 200,
 }
+#: The same for photographs, most of which is not about the class: the labels come first, and weigh more.
+PHOTOGRAPHS = CONVOLUTIONAL | {"likelihood_scale": 1.0, "classification_weight": 300.0, "labels_first_steps": 800}
 #: A dense classifier of noisy images, for models that know no places of pixels.
 NOISY = {
     "activation": "relu",

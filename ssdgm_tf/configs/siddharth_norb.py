@@ -5,7 +5,7 @@
 Measured: nothing yet.
 """
 
-from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg
+from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
 
 
 def get_config(arg: str | None = None):
@@ -14,7 +14,7 @@ def get_config(arg: str | None = None):
     return model_config(
         **args,
         data="npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz",
-        **CONVOLUTIONAL,
+        **PHOTOGRAPHS,
         model="disentangled_vae",
         latent_dim=20,
         labelled_bound="importance",
