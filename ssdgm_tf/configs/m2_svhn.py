@@ -2,7 +2,8 @@
 
     ssdgm-train --config=m2_svhn:labels=1000,seed=0 --workdir=runs/m2_svhn
 
-Measured: nothing yet.
+Measured on two CPU cores: 1000 labels of the re-crop: error 19.31 % in 2.1 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
