@@ -29,7 +29,6 @@ from ssdgm_tf.trainers.run import labels_first
 from ssdgm_tf.trainers.workdir import write_json
 
 PATH = Path(__file__).parent / "results" / "time_to_error.json"
-PRESETS = ("fast_mnist", "m1m2_conv_mnist", "m2_mnist")
 PYRO = "pyro_m2"
 TITLES = {
     "fast_mnist": "fast_mnist: convolutional q(y|x) of moved images",
@@ -85,10 +84,7 @@ def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Cloc
 
 
 def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> Clock:
-    """Pyro's M2 in the manner of its example, a step for each of its three losses; measured every 20 seconds.
-
-    With one step for their sum, the faster manner, its error rises after two minutes: an image without a label weighs more.
-    """
+    """Pyro's M2 in the manner of its example, a step for each of its three losses; measured every 20 seconds."""
     import torch
 
     from benchmarks import m2_pyro

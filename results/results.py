@@ -84,20 +84,22 @@ def faces_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def measured(preset: str) -> str:
-    """What the runs of a preset gave, in words: the time and the error to expect."""
-    found = []
+def measured() -> dict[str, str]:
+    """What the runs of each preset gave, in words: the time and the error to expect."""
+    found = {row.preset: [] for table in TABLES.values() for row in table.rows.values()}
     for table in TABLES.values():
         if table.home != table.name:
             continue
-        of_preset = [line for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]) if line.runs]
-        several = sum(row.preset == preset for row in table.rows.values()) > 1
-        for line in of_preset:
-            if line.row.preset == preset:
-                found.append(expected(line, table, several))
-    if not found:
-        return "Measured: nothing yet."
-    return f"Measured on two CPU cores: {'; '.join(found)}. results/README.md has the tables."
+        presets = [row.preset for row in table.rows.values()]
+        for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]):
+            if line.runs:
+                found[line.row.preset].append(expected(line, table, several=presets.count(line.row.preset) > 1))
+    return {
+        preset: f"Measured on two CPU cores: {'; '.join(texts)}. results/README.md has the tables."
+        if texts
+        else "Measured: nothing yet."
+        for preset, texts in found.items()
+    }
 
 
 def expected(line: rendering.Line, table, several: bool) -> str:
@@ -113,9 +115,9 @@ def expected(line: rendering.Line, table, several: bool) -> str:
     return f"{row}{line.labels} labels{where}: error {mean:.2f}{spread} % in {minutes}"
 
 
-def with_measured(path: Path) -> str:
+def with_measured(path: Path, text: str) -> str:
     """The text of a preset whose docstring says what was measured."""
-    paragraph = textwrap.fill(measured(path.stem), 119, break_on_hyphens=False)
+    paragraph = textwrap.fill(text, 119, break_on_hyphens=False)
     return re.sub(r"^Measured\b.*?(?=\n\n|\n\"\"\")", lambda _: paragraph, path.read_text(), count=1, flags=re.M | re.S)
 
 
@@ -129,8 +131,7 @@ def documents() -> dict[Path, str]:
         ROOT / "README.md": error_table(digits("m2", 30) | recommended),
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
     }
-    presets = {row.preset for table in TABLES.values() for row in table.rows.values()}
-    texts |= {path: with_measured(path) for path in (CONFIGS / f"{preset}.py" for preset in sorted(presets))}
+    texts |= {(path := CONFIGS / f"{preset}.py"): with_measured(path, text) for preset, text in measured().items()}
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 

@@ -165,7 +165,7 @@ def styles(images: np.ndarray, dimensions: tuple[int, int]) -> Figure:
         axes.axis("off")
         if label < num_classes:
             mosaic = np.concatenate(np.concatenate(images[label].clip(0, 1), axis=1), axis=1)
-            axes.imshow(mosaic[..., :3] if mosaic.shape[-1] >= 3 else mosaic[..., 0], cmap="gray", vmin=0, vmax=1)
+            axes.imshow(_visible(mosaic), cmap="gray", vmin=0, vmax=1)
             axes.set_title(str(label), fontsize=10)
     figure.supxlabel(f"across: dimension {dimensions[1]} of the style; down: dimension {dimensions[0]}", fontsize=9)
     return figure
@@ -189,19 +189,22 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
     return figure
 
 
+def _visible(image: np.ndarray) -> np.ndarray:
+    """What is shown of an image [H, W, C]: its colours, or the only channel; of a stereo pair the left image."""
+    return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+
+
 def _grid(images: np.ndarray, row_labels=(), column_labels=()) -> Figure:
     """Images [rows, columns, H, W(, C)] side by side on white; values are clipped to [0, 1]."""
     if images.ndim == 4:
         images = images[..., None]
-    if images.shape[-1] == 2:
-        images = images[..., :1]  # a stereo pair: the left image
     rows, columns, height, width, channels = images.shape
     padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=1.0)
     canvas = padded.transpose(0, 2, 1, 3, 4).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
     figure = Figure(figsize=(0.62 * columns + 0.7, 0.62 * rows * height / width + 0.5), layout="constrained")
     axes = figure.subplots()
     canvas = np.clip(canvas, 0.0, 1.0)
-    axes.imshow(canvas[..., 0] if channels == 1 else canvas[..., :3], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(_visible(canvas), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([(i + 0.5) * (width + _GAP) - 1 for i in range(len(column_labels))], column_labels)
     axes.set_yticks([(i + 0.5) * (height + _GAP) - 1 for i in range(len(row_labels))], row_labels)
     axes.xaxis.tick_top()

@@ -6,7 +6,7 @@ photos/ has a folder of images for each class and one named unlabelled/; README.
 labels=0 shows every label that there is. Images up to about 64x64, all of one size.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
 
 
 def get_config(arg: str | None = None):
@@ -15,17 +15,9 @@ def get_config(arg: str | None = None):
     return model_config(
         **args,
         data="folder:images",
+        **PHOTOGRAPHS | {"estimator": None, "batch_size": 100},
         model="m2",
         latent_dim=20,
-        hidden_units=(500,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=1.0,
         prior="empirical",
-        classifier="convolutional",
-        classification_weight=300.0,
-        labels_first_steps=800,
-        learning_rate=1e-3,
-        learning_rate_schedule="cosine",
         epochs=40,
     )

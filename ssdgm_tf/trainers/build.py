@@ -64,6 +64,7 @@ def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = N
         )
     try:
         made = _make(settings, dataset, m1)
+        _check_labels_first(made, config, dataset)
         made.build(_input_shapes(made, dataset))
         made.compile(
             keras.optimizers.Adam(_learning_rate(made, config, dataset), weight_decay=config["weight_decay"] or None),
@@ -190,6 +191,15 @@ def _kl_weight(made, config, dataset):
         return None
     steps = config["labels_first_steps"] + config["warmup_epochs"] * steps_per_epoch(made, config, dataset)
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
+
+
+def _check_labels_first(made, config, dataset):
+    num_labels = len(dataset.labelled[1])
+    if config["labels_first_steps"] and not (made.graph.supervised and num_labels):
+        raise ValueError(
+            "config.labels_first_steps needs a model that infers labels, and labels. "
+            f"Received: config.labels_first_steps={config['labels_first_steps']}, {title(config)}, {num_labels} labels"
+        )
 
 
 def _input_shapes(made, dataset):

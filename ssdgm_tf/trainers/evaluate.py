@@ -15,16 +15,8 @@ command.define_workdir()
 def main() -> None:
     """`ssdgm-evaluate`, after its flags are parsed."""
     values = flags.FLAGS
-    if values.workdir is None:
-        raise command.UserError("--workdir must name the folder of a run. Received: none")
-
-    from ssdgm_tf.trainers.workdir import Workdir
-
-    folder = Workdir(values.workdir)
+    folder = command.trained_run()
     config = folder.load_config()["config"]
-
-    if folder.results.exists() and not folder.model.exists():
-        raise command.UserError(f"A baseline keeps no model to evaluate. Received: {folder.path}; see its results.json")
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 

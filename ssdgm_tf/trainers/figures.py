@@ -15,17 +15,10 @@ command.define_workdir()
 def main() -> None:
     """`ssdgm-figures`, after its flags are parsed."""
     values = flags.FLAGS
-    if values.workdir is None:
-        raise command.UserError("--workdir must name the folder of a run. Received: none")
-
-    from ssdgm_tf.trainers.workdir import Workdir
-
-    folder = Workdir(values.workdir)
+    folder = command.trained_run()
     settings, results = folder.load_config(), folder.load_results()
     if results is None:
         raise command.UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
-    if not folder.model.exists():
-        raise command.UserError(f"A baseline has no figures. Received: {folder.path}; see its results.json")
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import report, run
 

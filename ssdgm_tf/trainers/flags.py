@@ -30,6 +30,23 @@ def define_workdir() -> None:
     flags.DEFINE_bool("download", False, "Download and prepare the data set where it is not prepared.")
 
 
+def trained_run():
+    """The `Workdir` that --workdir names, of a run that has trained a model.
+
+    Raises:
+        UserError: no run, or one of a baseline.
+    """
+    from ssdgm_tf.trainers.workdir import Workdir
+
+    if flags.FLAGS.workdir is None:
+        raise UserError("--workdir must name the folder of a run. Received: none")
+    folder = Workdir(flags.FLAGS.workdir)
+    folder.load_config()
+    if folder.results.exists() and not folder.model.exists():
+        raise UserError(f"A baseline keeps no model. Received: {folder.path}; see its results.json")
+    return folder
+
+
 def define_training() -> None:
     """The flags of `ssdgm-train`."""
     define_workdir()

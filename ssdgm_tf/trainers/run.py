@@ -197,19 +197,11 @@ def labels_first(model: models.GraphicalModel, config: dict, dataset: data.SemiS
 
     Returns:
         The seconds that they took.
-
-    Raises:
-        UserError: the model infers no label, or there is none.
     """
     steps = config["labels_first_steps"] - int(model.step)
     if steps <= 0:
         return 0.0
     x, y = dataset.labelled
-    if not model.graph.supervised or not len(y):
-        raise UserError(
-            "config.labels_first_steps needs a model that infers labels, and labels. "
-            f"Received: config.labels_first_steps={config['labels_first_steps']}, {build.title(config)}, {len(y)} labels"
-        )
     start = time.monotonic()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No unlabelled example")

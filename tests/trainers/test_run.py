@@ -85,6 +85,7 @@ def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
     for wrong, message in (({"labels_first_steps": -1}, "must not be negative"), ({"model": "vae"}, "infers labels")):
         with pytest.raises(UserError, match=message):
             run.train(settings(**{"labels_first_steps": 7} | wrong), tmp_path / "wrong")
+        assert not (tmp_path / "wrong").exists()
 
 
 def refusal(run_settings, folder):
