@@ -18,9 +18,10 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         monitored: name of the data set behind the `val_` metrics.
     """
     epochs = [row["epoch"] for row in rows]
+    errors = [name for name in rows[-1] if name.endswith(("error", "degrees")) and not name.startswith(("val_", "digit_"))]
     panels = {
         "bound U(x), nats": {"bound_unlabelled": "training", "val_bound_unlabelled": monitored},
-        "error": {"error": "labelled training examples", "val_error": monitored},
+        **{name.replace("_", " "): {name: "labelled training examples", f"val_{name}": monitored} for name in errors},
         "KL, nats": {name: f"KL of {name.removeprefix('kl_')}" for name in rows[-1] if name.startswith("kl_")},
     }
     panels = {title: curves for title, curves in panels.items() if set(curves) & set(rows[-1])}
@@ -32,7 +33,7 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         axes.set(title=title, xlabel="epoch")
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
-        if title == "error":
+        if title.endswith(("error", "degrees")):
             axes.set_ylim(bottom=0)
     bound = figure.axes[0]
     if len(rows) > 10:  # the first epochs reach far below the rest and would flatten it
@@ -62,6 +63,39 @@ def varied(x: np.ndarray, images: np.ndarray, column_labels: list[str]) -> Figur
     """Images [N, H, W, C] in the first column, then each with something varied: [N, V, H, W, C], a label per column."""
     gap = np.ones_like(x[:, None])
     return _grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=["image", "", *column_labels])
+
+
+def grid(images: np.ndarray, row_labels: list[str], column_labels: list[str]) -> Figure:
+    """Images [R, C, H, W, channels] in rows and columns."""
+    return _grid(images, row_labels, column_labels)
+
+
+def gallery(images: np.ndarray, columns: int = 13) -> Figure:
+    """Images [N, H, W, C] one after the other in rows; the first stands apart."""
+    first, rest = images[:1], images[1:]
+    rows = -(-len(rest) // columns)
+    empty = np.ones((rows * columns - len(rest), *rest.shape[1:]), rest.dtype)
+    apart = np.ones((rows, 2, *rest.shape[1:]), rest.dtype)
+    apart[0, 0] = first[0]
+    return _grid(np.concatenate([apart, np.concatenate([rest, empty]).reshape(rows, columns, *rest.shape[1:])], axis=1))
+
+
+def decomposition(images: np.ndarray, row_labels: list[str], column_labels: list[str], names=None) -> Figure:
+    """Canvases, the model's, and the digits on them, [N, 2 + K, H, W, C], white on black.
+
+    Args:
+        images: the images.
+        row_labels: of each canvas.
+        column_labels: of each column.
+        names: what each of the K digits is taken for, [N][K]; None for nothing.
+    """
+    figure = _grid(images, row_labels, column_labels)
+    height, width = images.shape[2:4]
+    for i, row in enumerate(names or []):
+        for k, name in enumerate(row):
+            corner = ((k + 2) * (width + _GAP) + 2, i * (height + _GAP) + 2)
+            figure.axes[0].text(*corner, name, color="tab:orange", va="top", fontsize=8, weight="bold")
+    return figure
 
 
 def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition: list[tuple[str, str]]) -> Figure:

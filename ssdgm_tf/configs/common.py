@@ -16,6 +16,23 @@ CONVOLUTIONAL = {
 }
 #: The same for photographs, most of which is not about the class: the labels come first, and weigh more.
 PHOTOGRAPHS = CONVOLUTIONAL | {"likelihood_scale": 1.0, "classification_weight": 300.0, "labels_first_steps": 800}
+#: Multi-MNIST: small networks, for each canvas is looked at three times.
+CANVASES = {
+    "data": "canvases:mnist",
+    "num_validation": 1000,
+    "model": "multi_digit",
+    "hidden_units": (256,),
+    "activation": "relu",
+    "likelihood": "normal",
+    "likelihood_scale": 0.3,
+    "encoder": "pooled",
+    "classification_weight": 50.0,
+    "labels_first_steps": 1000,
+    "learning_rate": 1e-3,
+    "learning_rate_schedule": "cosine",
+    "epochs": 10,
+    "num_importance_samples": 10,
+}
 #: A dense classifier of noisy images, for models that know no places of pixels.
 NOISY = {
     "activation": "relu",
@@ -56,16 +73,20 @@ def model_config(**fields) -> ConfigDict:
     """A config: the defaults below, replaced by `fields`; an unknown field or another type raises."""
     config = ConfigDict(
         {
-            # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, idx:FOLDER or folder:FOLDER.
+            # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, idx:FOLDER, folder:FOLDER,
+            # faces:FILE or canvases:DATA SET.
             "data": "digits",
             "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
             "labels": 100,  # 0 for all that there are
+            "supervised": "",  # of several variables those whose labels are shown, as "identity,lighting"; "" for all
             "num_validation": 0,
             "seed": 0,
-            # Model: "vae", "conditional_vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae"; or a baseline,
-            # see `ssdgm_tf.baselines.make`.
+            # Model: "vae", "conditional_vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae", "faces", "multi_digit"; or a
+            # baseline, see `ssdgm_tf.baselines.make`.
             "model": "m2",
             "m1": "",  # the config of the M1 that it builds on; "" for none
+            "digit_model": "",  # of multi_digit: the config of the model of single digits that it nests; "" for none
+            "fine_tune": False,  # is that trained further?
             "latent_dim": 50,
             "auxiliary_dim": 50,  # of adgm and sdgm
             "top_units": (500,),  # of m1m2, over the features
@@ -76,13 +97,17 @@ def model_config(**fields) -> ConfigDict:
             "likelihood_scale": 0.2,
             "prior": "uniform",  # or "learned", "empirical"
             "estimator": config_dict.placeholder(str),
-            "classifier": "dense",  # or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones)
+            # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones), "local_contrast" (the same of
+            # what `layers.LocalContrast` leaves).
+            "classifier": "dense",
             "noise": 0.3,  # of "noisy"
-            "dropout": 0.5,  # of "convolutional"
-            "encoder": "dense",  # of the latent variables; or "convolutional"
+            "dropout": 0.5,  # of "convolutional" and "local_contrast"
+            "encoder": "dense",  # of the latent variables; or "convolutional", "pooled" (that of images at half their size)
             "decoder": "dense",  # of the image; or "convolutional"
-            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M.
+            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M. The supervision rate is
+            # gamma M / (N + gamma M), in the place of gamma.
             "gamma": config_dict.placeholder(float),
+            "supervision_rate": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
             "labelled_bound": config_dict.placeholder(str),
             "num_samples": 1,

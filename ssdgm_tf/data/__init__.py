@@ -1,8 +1,9 @@
 """Data sets as arrays, label draws by seed, and whitening. Nothing here touches the network unless told to download."""
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.canvases import Canvases, load_canvases, make_canvases, save_canvases, stream_canvases
+from ssdgm_tf.data.canvases import Canvases, known_places, load_canvases, make_canvases, save_canvases, stream_canvases
 from ssdgm_tf.data.digits import load_digits
+from ssdgm_tf.data.faces import directions, load_faces
 from ssdgm_tf.data.folder import load_folder
 from ssdgm_tf.data.idx import load_idx
 from ssdgm_tf.data.npz import load_npz
@@ -15,12 +16,15 @@ __all__ = [
     "Canvases",
     "SemiSupervisedData",
     "Whitening",
+    "directions",
     "draw_labels",
     "fit_preprocessing",
     "hide_labels",
+    "known_places",
     "load",
     "load_canvases",
     "load_digits",
+    "load_faces",
     "load_folder",
     "load_idx",
     "load_npz",

@@ -12,9 +12,10 @@ class SemiSupervisedData(NamedTuple):
 
     Attributes:
         x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or what the preprocessing makes of them.
-        y_train: labels [N], int32; -1 where the label is hidden or unknown.
+        y_train: labels [N], int32; -1 where the label is hidden or unknown. Of several variables {name: values [N, ...]};
+            NaN is what is hidden of numbers.
         x_test: images [N_test, H, W, C].
-        y_test: labels [N_test], int32, all shown.
+        y_test: labels [N_test], int32, all shown; in the form of `y_train`, as those of validation.
         x_validation: images held out of training, [N_val, H, W, C]; empty where none were asked for.
         y_validation: their labels, all shown.
         num_classes: number of classes K.
@@ -23,27 +24,48 @@ class SemiSupervisedData(NamedTuple):
     """
 
     x_train: np.ndarray
-    y_train: np.ndarray
+    y_train: np.ndarray | dict
     x_test: np.ndarray
-    y_test: np.ndarray
+    y_test: np.ndarray | dict
     x_validation: np.ndarray
-    y_validation: np.ndarray
+    y_validation: np.ndarray | dict
     num_classes: int
     class_names: tuple[str, ...] = ()
     preprocessing: Whitening | None = None
 
     @property
-    def monitored(self) -> tuple[np.ndarray, np.ndarray, str]:
+    def monitored(self) -> tuple[np.ndarray, np.ndarray | dict, str]:
         """What a learning curve is drawn on, and its name: the validation set, or the test set where there is none."""
         if len(self.x_validation):
             return self.x_validation, self.y_validation, "validation"
         return self.x_test, self.y_test, "test"
 
     @property
-    def labelled(self) -> tuple[np.ndarray, np.ndarray]:
+    def is_labelled(self) -> np.ndarray:
+        """Which training examples have a label, any of several, [N], bool."""
+        values = self.y_train.values() if isinstance(self.y_train, dict) else [self.y_train]
+        shown = [value >= 0 if value.dtype.kind == "i" else ~np.isnan(value[:, 0]) for value in values]
+        return np.any(shown, axis=0)
+
+    @property
+    def labelled(self) -> tuple[np.ndarray, np.ndarray | dict]:
         """The labelled training examples."""
-        shown = self.y_train >= 0
-        return self.x_train[shown], self.y_train[shown]
+        shown, y = self.is_labelled, self.y_train
+        return self.x_train[shown], {name: value[shown] for name, value in y.items()} if isinstance(y, dict) else y[shown]
+
+    def only(self, names: tuple[str, ...]) -> "SemiSupervisedData":
+        """The same with the training labels of some variables alone.
+
+        Args:
+            names: of the variables that stay.
+
+        Raises:
+            ValueError: a name that is not among those of `y_train`.
+        """
+        known = self.y_train if isinstance(self.y_train, dict) else {}
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"The variables with labels are {', '.join(known) or 'y'}. Received: {', '.join(unknown)}")
+        return self._replace(y_train={name: self.y_train[name] for name in names})
 
     def to_images(self, x: np.ndarray) -> np.ndarray:
         """Preprocessed examples as the images that they stand for, for figures.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from tqdm.auto import tqdm
 
 # Rounds of drawing places anew for the canvases whose digits overlap. At the defaults a round settles two thirds of them.
 _MAX_ROUNDS = 1000
@@ -20,7 +21,7 @@ class Canvases(NamedTuple):
         x: canvases [N, S, S, C], uint8.
         count: number of digits on each [N], int32.
         digits: label of each digit [N, K], int32; -1 where there is none.
-        places: log of the scale, and row and column of the centre in pixels off that of the canvas, [N, K, 3], float32; NaN
+        places: log of the scale, and row and column of the centre, from -1 to 1 over the canvas, [N, K, 3], float32; NaN
             where there is no digit.
     """
 
@@ -74,10 +75,11 @@ def make_canvases(
     places = _places(generator, count, max_digits, side, canvas_size, scales, max_overlap)
     absent = np.arange(max_digits) >= count[:, None]
     x = np.empty((num_canvases, canvas_size, canvas_size, images.shape[-1]), np.uint8)
-    for start in range(0, num_canvases, _RENDERED_AT_ONCE):
+    for start in tqdm(range(0, num_canvases, _RENDERED_AT_ONCE), desc="canvases", delay=2, leave=False):
         some = slice(start, start + _RENDERED_AT_ONCE)
         x[some] = _render(images, chosen[some], places[some], absent[some], canvas_size)
     digits = np.where(absent, -1, np.asarray(labels)[chosen]).astype(np.int32)
+    places = places / [1, canvas_size / 2, canvas_size / 2]
     return Canvases(x, count, digits, np.where(absent[..., None], np.nan, places).astype(np.float32))
 
 
@@ -94,6 +96,30 @@ def stream_canvases(images: np.ndarray, labels: np.ndarray, batch_size: int, see
     for index in itertools.count():
         batch_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         yield make_canvases(images, labels, batch_size, batch_seed, **options)
+
+
+def known_places(canvases: Canvases, max_digits: int) -> dict[str, np.ndarray]:
+    """What is known of canvases, as a model of at most K digits takes it.
+
+    Args:
+        canvases: N of them.
+        max_digits: K.
+
+    Returns:
+        {"count": [N], "place_1": [N, 3], ..., "digit_1": [N], ...}; NaN and -1 where there is no such digit.
+
+    Raises:
+        ValueError: a canvas with more digits.
+    """
+    most = int(canvases.count.max(initial=0))
+    if most > max_digits:
+        raise ValueError(f"A model of at most {max_digits} digits takes canvases of no more. Received: a canvas with {most}")
+    y = {"count": canvases.count}
+    for name, values, empty in (("place", canvases.places, np.nan), ("digit", canvases.digits, -1)):
+        for k in range(max_digits):
+            absent = np.full_like(values[:, 0], empty)
+            y[f"{name}_{k + 1}"] = values[:, k] if k < values.shape[1] else absent
+    return y
 
 
 def save_canvases(path: str | os.PathLike, canvases: Canvases) -> None:
@@ -125,7 +151,7 @@ def load_canvases(path: str | os.PathLike) -> Canvases:
 
 
 def _places(generator, count, max_digits, side, canvas_size, scales, max_overlap):
-    """Log scales and centres [N, K, 3] of digits that do not overlap too much, from left to right."""
+    """Log scales, and centres in pixels, [N, K, 3] of digits that do not overlap too much, from left to right."""
     places = np.empty((len(count), max_digits, 3))
     pending = np.arange(len(count))
     for _ in range(_MAX_ROUNDS):

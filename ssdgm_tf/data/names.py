@@ -3,7 +3,7 @@
 from pathlib import Path
 
 FORMS = (
-    "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'idx:FOLDER', 'folder:FOLDER', "
+    "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'idx:FOLDER', 'folder:FOLDER', 'faces:FILE', 'canvases:DATA SET', "
     "or a name of TensorFlow Datasets such as 'mnist' or 'svhn_cropped'"
 )
 

@@ -32,7 +32,7 @@ def load_npz(
     """
     files = find_npz(path, data_dir)
     keys = [("x_train", "y_train", "x_test", "y_test")] if len(files) == 1 else [("x", "y")] * 2
-    arrays = [array for file, names in zip(files, keys, strict=True) for array in _read(file, names)]
+    arrays = [array for file, names in zip(files, keys, strict=True) for array in read_arrays(file, names)]
     # Two files have the same names in them: messages say which is which.
     names = keys[0] if len(files) == 1 else tuple(f"{name} of {file.name}" for file in files for name in ("x", "y"))
     train, test, num_classes = check_arrays(tuple(arrays[:2]), tuple(arrays[2:]), names)
@@ -58,8 +58,12 @@ def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
     return files
 
 
-def _read(file, names):
-    """The arrays `names` of an .npz file; never unpickles.
+def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
+    """Arrays of an .npz file by name; never unpickles.
+
+    Args:
+        file: the file.
+        names: of the arrays.
 
     Raises:
         ValueError: no .npz file, a damaged one, an array that is missing or holds Python objects.
@@ -72,7 +76,7 @@ def _read(file, names):
             held = sorted(arrays.files)
     except (EOFError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
-            f"npz: takes files of numpy.savez with arrays of numbers, not of objects. Received: {file} ({error})"
+            f"An .npz file is one of numpy.savez with arrays of numbers, not of objects. Received: {file} ({error})"
         ) from error
     raise ValueError(
         f"{file.name} must hold the arrays {', '.join(names)}. Received: {file} with {', '.join(held) or 'none'}"

@@ -5,15 +5,25 @@ import re
 import numpy as np
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.canvases import known_places, make_canvases
 from ssdgm_tf.data.digits import load_digits
+from ssdgm_tf.data.faces import find_faces, load_faces
 from ssdgm_tf.data.folder import find_folder, load_folder
 from ssdgm_tf.data.idx import find_idx, load_idx
 from ssdgm_tf.data.names import FORMS
 from ssdgm_tf.data.npz import find_npz, load_npz
 from ssdgm_tf.data.preprocessing import fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.splits import draw_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
-_FILES = {"npz": (find_npz, load_npz), "idx": (find_idx, load_idx), "folder": (find_folder, load_folder)}
+_FILES = {
+    "npz": (find_npz, load_npz),
+    "idx": (find_idx, load_idx),
+    "folder": (find_folder, load_folder),
+    "faces": (find_faces, load_faces),
+}
+# Canvases to train on and to test on.
+_NUM_CANVASES = (20_000, 5_000)
 # A name, perhaps with a configuration and a version: cifar10_corrupted/fog_1:1.0.0
 _TFDS_NAME = re.compile(r"[A-Za-z]\w*(/[\w.+=,-]+)?(:[\d.*]+)?")
 
@@ -33,7 +43,8 @@ def load(
 
     Args:
         name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "idx:FOLDER" (see
-            `load_idx`), "folder:FOLDER" (see `load_folder`), or a TFDS name (see `load_tfds`).
+            `load_idx`), "folder:FOLDER" (see `load_folder`), "faces:FILE" (see `load_faces`), "canvases:NAME" (see
+            `make_canvases`; the images are those of another data set), or a TFDS name (see `load_tfds`).
         num_labels: labels shown, as equal per class as can be (see `draw_labels`); 0 for all that are known.
         seed: of the label draw, and of the split where the source has none.
         num_validation: the last so many labelled training examples are held out of training; the digits have none.
@@ -51,12 +62,15 @@ def load(
         if num_validation:
             raise ValueError(f"The digits have no validation set. Received: num_validation={num_validation}")
         dataset = load_digits(num_labels, seed)
+    elif kind == "canvases":
+        return _canvases(load(path, 0, seed, 0, data_dir, download), num_labels, seed, num_validation)
     elif kind == "tfds":
         dataset = load_tfds(name, num_labels, seed, num_validation, data_dir, download)
     else:
         dataset = _FILES[kind][1](path, num_labels, seed, num_validation, data_dir)
     if num_labels % dataset.num_classes:
-        counts = np.bincount(dataset.y_train[dataset.y_train >= 0], minlength=dataset.num_classes)
+        y = dataset.y_train["identity"] if isinstance(dataset.y_train, dict) else dataset.y_train
+        counts = np.bincount(y[y >= 0], minlength=dataset.num_classes)
         print("labels per class:", *counts)
     return _preprocess(dataset, preprocessing)
 
@@ -76,6 +90,8 @@ def require(name: str, data_dir: str | None = None, download: bool = False) -> N
     kind, path = _source(name)
     if kind in _FILES:
         _FILES[kind][0](path, data_dir)
+    elif kind == "canvases":
+        require(path, data_dir, download)
     elif kind == "tfds" and not download:
         find_prepared(name, data_dir)
 
@@ -87,13 +103,35 @@ def _source(name):
         ValueError: a name of no known form.
     """
     kind, _, path = name.partition(":")
-    if kind in _FILES and path:
+    if (kind in _FILES or kind == "canvases") and path:
         return kind, path
     if name == "digits":
         return "digits", ""
-    if kind in _FILES or not _TFDS_NAME.fullmatch(name):
+    if kind in (*_FILES, "canvases") or not _TFDS_NAME.fullmatch(name):
         raise ValueError(f"The data set must be {FORMS}. Received: {name!r}")
     return "tfds", ""
+
+
+def _canvases(images, num_labels, seed, num_validation):
+    """Multi-MNIST of the images of another data set: the same canvases for every seed, whose labels it draws.
+
+    Raises:
+        ValueError: images that fit on no canvas, or labels that cannot be drawn.
+    """
+    parts = [(images.x_train, images.y_train, _NUM_CANVASES[0]), (images.x_test, images.y_test, _NUM_CANVASES[1])]
+    made = [
+        make_canvases(np.round(x * 255).astype(np.uint8), y, number, split) for split, (x, y, number) in enumerate(parts)
+    ]
+    (x, y), (x_test, y_test) = ((part.x / np.float32(255), known_places(part, part.digits.shape[1])) for part in made)
+    num_train = len(x) - num_validation
+    y_validation = {name: value[num_train:] for name, value in y.items()}
+    shown = np.isin(np.arange(num_train), draw_labels(y["count"][:num_train], num_labels, made[0].digits.shape[1] + 1, seed))
+    y_train = {}
+    for name, value in y.items():
+        if not name.startswith("digit"):  # nobody says which digits they are
+            hidden = np.full_like(value[:num_train], -1 if value.dtype.kind == "i" else np.nan)
+            y_train[name] = np.where(shown.reshape(-1, *[1] * (value.ndim - 1)), value[:num_train], hidden)
+    return SemiSupervisedData(x[:num_train], y_train, x_test, y_test, x[num_train:], y_validation, images.num_classes)
 
 
 def _preprocess(dataset, preprocessing):

@@ -3,10 +3,11 @@
 from ssdgm_tf.layers.affine import RandomAffine, affine_transform
 from ssdgm_tf.layers.any_distribution import DistributionNode
 from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
+from ssdgm_tf.layers.canvas import Glimpse, Overlay, PlaceImage, Unexplained
 from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, RelaxedOneHotCategoricalNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
-from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder
-from ssdgm_tf.layers.counts import PoissonNode
+from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder, LocalContrast
+from ssdgm_tf.layers.counts import OneMoreNode, PoissonNode
 from ssdgm_tf.layers.directions import VonMisesFisherNode, VonMisesNode
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
@@ -26,15 +27,21 @@ __all__ = [
     "DiscretizedLogisticNode",
     "DistributionNode",
     "GammaNode",
+    "Glimpse",
     "LaplaceNode",
+    "LocalContrast",
     "LogNormalNode",
     "NormalNode",
     "OneHotCategoricalNode",
+    "OneMoreNode",
+    "Overlay",
+    "PlaceImage",
     "PoissonNode",
     "RandomAffine",
     "RelaxedOneHotCategoricalNode",
     "StochasticNode",
     "StudentTNode",
+    "Unexplained",
     "VonMisesFisherNode",
     "VonMisesNode",
     "affine_transform",

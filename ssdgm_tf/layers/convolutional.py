@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -115,6 +116,43 @@ class ConvDecoder(keras.layers.Layer):
     def get_config(self):
         own = {"image_shape": self.image_shape, "filters": self.filters}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class LocalContrast(keras.layers.Layer):
+    """Images whose light is taken away: the logarithm of each pixel, less the mean of its neighbours', over their deviation.
+
+        v = log(x + 0.02),    d = v - mean(v),    out = d / sqrt(mean(d^2) + 0.01),    means over `size` x `size` pixels
+
+    In front of a network that is to know a thing under any light: it sees as much of what lies in the shadow.
+
+    Args:
+        size: side of the neighbourhood, in pixels.
+
+    Call arguments:
+        inputs: images [B, H, W, C] in [0, 1].
+
+    Returns:
+        Images of the same shape.
+    """
+
+    def __init__(self, size: int = 9, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, inputs):
+        log = tf.math.log(
+            tf.maximum(tf.cast(inputs, tf.float32), 0.0) + 0.02
+        )  # dark pixels differ by less than bfloat16 holds
+        difference = log - tf.nn.avg_pool2d(log, self.size, 1, "SAME")
+        variance = tf.nn.avg_pool2d(difference**2, self.size, 1, "SAME")
+        return tf.cast(difference / tf.sqrt(variance + 0.01), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
 
 
 def _checked(filters) -> tuple[int, ...]:

@@ -1,8 +1,10 @@
-"""Stochastic node of counts."""
+"""Stochastic nodes of counts: without a limit, and up to one."""
 
 import keras
+import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers.categorical import OneHotCategoricalNode
 from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
@@ -22,3 +24,36 @@ class PoissonNode(StochasticNode):
 
     def make_distribution(self, parameters):
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class OneMoreNode(OneHotCategoricalNode):
+    """A count of 0..K, one-hot, made of K answers to "is there one more?", each Bernoulli(logit l_k), until the first no.
+
+        P(count = n) = prod_{k <= n} sigmoid(l_k) * (1 - sigmoid(l_{n+1}))      the last factor only where n < K
+
+        l_1..l_K = W inputs + b
+
+    What the recurrent recognition model of Siddharth et al. 2017, section 4.3, says of the number of digits. Draws have
+    straight-through gradients, as those of `OneHotCategoricalNode`.
+
+    Args:
+        num_classes: K + 1, at least 2.
+        prior: None, or "uniform" over the counts: adds the analytic KL to the model's loss.
+        seed: integer seed of the node's draws.
+    """
+
+    @property
+    def num_parameters(self) -> int:
+        return self.num_classes - 1
+
+    def make_distribution(self, parameters):
+        yes = tf.cumsum(tf.math.log_sigmoid(parameters), axis=-1)
+        no = tf.math.log_sigmoid(-parameters)
+        zero = tf.zeros_like(parameters[..., :1])
+        log_probs = tf.concat([zero, yes], axis=-1) + tf.concat([no, zero], axis=-1)
+        return tfd.OneHotCategorical(logits=log_probs, dtype=log_probs.dtype)
+
+    def make_prior(self):
+        zeros = tf.zeros([self.num_classes], self.density_dtype)
+        return tfd.OneHotCategorical(logits=zeros, dtype=zeros.dtype)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.models import bounds, trace
 from ssdgm_tf.models.base import SemiSupervisedModel
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
@@ -14,7 +15,6 @@ from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.graph import Graph
 from ssdgm_tf.models.inference import Inference, check_num_samples
 from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
-from ssdgm_tf.nodes.serialization import from_parts
 
 # Predictions are a function of x alone: the draws of latent parents have a seed of their own.
 _PREDICTION_SEED = (20_170_601, 400)

@@ -83,7 +83,7 @@ class Options:
             *parents: names of the parents.
         """
         if self.classifier is None:
-            network = self._dense()
+            network = self.dense()
         else:
             network = self.classifier if parents == ("x",) else None
         return nodes.OneHotCategorical(
@@ -97,8 +97,17 @@ class Options:
             dim: its size.
             *parents: names of the parents; none for the prior.
         """
-        network = {"parents": parents, "network": self._dense()} if parents else {}
+        network = {"parents": parents, "network": self.dense()} if parents else {}
         return nodes.Normal(dim, dtype=self.dtype, **network)
+
+    def direction(self, *parents: str) -> nodes.Node:
+        """A unit vector of three numbers: the uniform prior, or given parents.
+
+        Args:
+            *parents: names of the parents; none for the prior.
+        """
+        network = {"parents": parents, "network": self.dense()} if parents else {}
+        return nodes.VonMisesFisher(3, dtype=self.dtype, **network)
 
     def observation(self, *parents: str) -> nodes.Node:
         """p(x | parents).
@@ -111,7 +120,7 @@ class Options:
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
             "discretized_logistic": nodes.DiscretizedLogistic,
         }[self.likelihood]
-        return head(None, parents=parents, network=self.decoder or self._dense(), dtype=self.dtype)
+        return head(None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
 
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
         """What latent variables are inferred from: x, or what `encoder` makes of it; ({name: node} to add to q, name)."""
@@ -129,8 +138,13 @@ class Options:
         """
         return dataclasses.replace(self, hidden_units=hidden_units)
 
-    def _dense(self):
+    def dense(self) -> layers.MLP:
+        """A new dense network over vectors."""
         return layers.MLP(self.hidden_units, self.activation, self.normalization, dtype=self.dtype)
+
+    def dense_encoder(self) -> keras.Sequential:
+        """A new dense network over images."""
+        return keras.Sequential([keras.layers.Flatten(dtype=self.dtype), self.dense()])
 
 
 class NamedModel(GraphicalModel):
@@ -157,12 +171,21 @@ class NamedModel(GraphicalModel):
             generative,
             recognition,
             observed=self.observed,
-            supervised=self.supervised,
+            supervised=self.supervised_variables(**sizes),
             seed=seed,
             dtype=given.dtype,
             **{name: value for name, value in options.items() if name not in names},
         )
         self._sizes, self.options = sizes, given
+
+    @classmethod
+    def supervised_variables(cls, **sizes) -> str | tuple[str, ...]:
+        """The names of the supervised variables.
+
+        Args:
+            **sizes: the subclass's own arguments.
+        """
+        return cls.supervised
 
     @staticmethod
     def specify(options: Options, **sizes) -> tuple[dict, dict]:

@@ -78,6 +78,14 @@ def Poisson(event_shape: int | Sequence[int] | None, **node) -> Node:
     return _node(layers.PoissonNode, event_shape, **node)
 
 
+def OneMore(num_classes: int, **node) -> Node:
+    """A count of 0..num_classes - 1, by answers to "is there one more?"; its data are counts, its values one-hot vectors.
+
+    See `layers.OneMoreNode` for `num_classes`.
+    """
+    return _node(layers.OneMoreNode, num_classes, **node)
+
+
 def Gamma(event_shape: int | Sequence[int] | None, **node) -> Node:
     """Positive variables.
 

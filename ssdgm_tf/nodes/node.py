@@ -9,8 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf import layers
+from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.nodes import estimators
-from ssdgm_tf.nodes.serialization import from_parts
 
 tfd = tfp.distributions
 
@@ -22,7 +22,8 @@ class NodeWithParents(keras.layers.Layer):
 
     - `layers.MLP` gets them apart, each flattened to a vector, and adds a linear map of each: what does not depend on an
       enumerated or sampled variable is computed once, and nothing is ever tiled;
-    - a functional model with one input per parent gets them apart, in their own shapes;
+    - a functional model with one input per parent, or a layer with `takes_parents_apart = True`, gets them as a list, in
+      their own shapes;
     - any other layer or model gets the only parent in its own shape, or several flattened and concatenated.
     """
 
@@ -83,6 +84,8 @@ class NodeWithParents(keras.layers.Layer):
         """What the network takes, of values or of shapes: the parents apart, flattened, or concatenated."""
         if isinstance(self.network, layers.MLP):
             return flat[0] if len(flat) == 1 else flat
+        if getattr(self.network, "takes_parents_apart", False):
+            return apart
         if len(apart) == 1:
             return flat[0] if self.network is None else apart[0]
         if isinstance(self.network, keras.Model) and len(getattr(self.network, "inputs", None) or ()) == len(apart):
@@ -161,9 +164,14 @@ class Node(NodeWithParents):
         """Shape of one value; None before a model takes it from the data."""
         return self.head.event_shape
 
-    def given(self, *parents: str) -> "Node":
-        """The same distribution of other parents, with the same weights."""
-        return Node(self.head, parents, self.network, self.estimator, dtype=self.dtype_policy)
+    def given(self, *parents: str, estimator: "str | estimators.Estimator | None" = None) -> "Node":
+        """The same distribution of other parents, with the same weights.
+
+        Args:
+            *parents: their names.
+            estimator: another than this node's; None for the same.
+        """
+        return Node(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
     def build(self, parent_shapes):
         super().build(parent_shapes)
@@ -278,6 +286,8 @@ class NodeMean(keras.layers.Layer):
     Call arguments:
         inputs: the parents' values, [*leading, *event] each; a list, or the tensor of an only one.
     """
+
+    takes_parents_apart = True
 
     def __init__(self, node: Node, **kwargs):
         super().__init__(**kwargs)

@@ -19,9 +19,17 @@ MODELS = {
     "adgm": (models.ADGM, ("latent_dim", "auxiliary_dim")),
     "sdgm": (models.SDGM, ("latent_dim", "auxiliary_dim")),
     "disentangled_vae": (models.DisentangledVAE, ("latent_dim",)),
+    "faces": (models.Faces, ("latent_dim",)),
+    "multi_digit": (models.MultiDigit, ("latent_dim", "fine_tune")),
 }
+# What a config may build on: a trained model, or the run that the flag of the same name gives.
+_PARTS = ("m1", "digit_model")
 _OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
-CLASSIFIERS = ("dense", "noisy", "convolutional")
+CLASSIFIERS = ("dense", "noisy", "convolutional", "local_contrast")
+# Without a q(y|...).
+_WITHOUT_CLASSIFIER = ("vae", "conditional_vae", "multi_digit")
+# Faces are aligned: they move less than digits, and must not turn.
+_MOVED_FACES = {"shift": 1.5, "rotation": 4.0, "scaling": 0.05, "shear": 0.05}
 
 
 def is_baseline(config: dict) -> bool:
@@ -29,9 +37,28 @@ def is_baseline(config: dict) -> bool:
     return config["model"] in baselines.names.NAMES
 
 
+def part(config: dict) -> str | None:
+    """The field of the config that names a trained model which it builds on, "m1" or "digit_model"; None for none."""
+    return next((kind for kind in _PARTS if config[kind]), None)
+
+
 def title(config: dict) -> str:
     """What the config trains, as a reader knows it."""
     return MODELS[config["model"]][0].__name__ if config["model"] in MODELS else config["model"].replace("_", " ")
+
+
+def compared(results: dict) -> dict[str, dict[str, float]]:
+    """The test errors of a run, {name: {"": the model's, "labels_only_": ..., "nearest_neighbour_": ...}}."""
+    prefixes = ("", "labels_only_", "nearest_neighbour_")
+    names = [name for name in results if name.endswith(("error", "_degrees", "_mae")) and not name.startswith(prefixes[1:])]
+    return {name: {prefix: results[prefix + name] for prefix in prefixes if prefix + name in results} for name in names}
+
+
+def with_unit(name: str, error: float) -> str:
+    """An error by the name of its metric: a share of wrong labels in percent, angles in degrees."""
+    if name.endswith("error"):
+        return f"{100 * error:.2f} %"
+    return f"{error:.2f} degrees" if name.endswith("degrees") else f"{error:.3f}"
 
 
 def labels(config: dict) -> str:
@@ -41,13 +68,13 @@ def labels(config: dict) -> str:
     return f"{config['labels']} labels" if config["labels"] else "all labels"
 
 
-def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = None) -> models.NamedModel:
+def model(settings: dict, dataset: SemiSupervisedData, part: models.GraphicalModel | None = None) -> models.NamedModel:
     """The model that the settings describe, compiled, with weights that follow from the config's seed.
 
     Args:
         settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
         dataset: what it will be trained on.
-        m1: the trained M1 that a two-stage model builds on.
+        part: the trained model that it builds on: the M1 of a two-stage one, the digit model of canvases.
 
     Raises:
         UserError: a field that the model or its optimizer refuses.
@@ -63,12 +90,12 @@ def model(settings: dict, dataset: SemiSupervisedData, m1: models.VAE | None = N
             f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
         )
     try:
-        made = _make(settings, dataset, m1)
+        made = _make(settings, dataset, part)
         _check_labels_first(made, config, dataset)
         made.build(_input_shapes(made, dataset))
         made.compile(
             keras.optimizers.Adam(_learning_rate(made, config, dataset), weight_decay=config["weight_decay"] or None),
-            gamma=config["gamma"],
+            gamma=_gamma(config, dataset),
             classification_weight=config["classification_weight"],
             num_samples=config["num_samples"],
             labelled_bound=config["labelled_bound"],
@@ -96,8 +123,13 @@ def classifier(config: dict, dtype: str | None = None) -> keras.layers.Layer | N
         dense = layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS), dtype=dtype)
         noise = keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)
         return keras.Sequential([keras.layers.Flatten(dtype=dtype), noise, dense])
+    seeded = {"seed": config["seed"], "dtype": dtype}
+    if config["classifier"] == "local_contrast":
+        moved = layers.RandomAffine(**_MOVED_FACES, seed=config["seed"], dtype="float32")
+        encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
+        return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
     moved = layers.RandomAffine(seed=config["seed"], dtype="float32")
-    return keras.Sequential([moved, layers.ConvEncoder(dropout=config["dropout"], seed=config["seed"], dtype=dtype)])
+    return keras.Sequential([moved, layers.ConvEncoder(dropout=config["dropout"], **seeded)])
 
 
 def labels_only(config: dict, num_classes: int, num_steps: int) -> baselines.NetworkClassifier:
@@ -113,34 +145,40 @@ def labels_only(config: dict, num_classes: int, num_steps: int) -> baselines.Net
     return baselines.NetworkClassifier(network, num_classes, rate, num_steps, seed=config["seed"])
 
 
-def _make(settings, dataset, m1):
+def _make(settings, dataset, part):
     config = settings["config"]
     model_class, sizes = MODELS[config["model"]]
     options = {name: config[name] for name in sizes}
     dtype = _POLICIES[settings["precision"]]
-    if config["model"] in ("vae", "conditional_vae") and config["classifier"] != "dense":
+    if config["model"] in _WITHOUT_CLASSIFIER and config["classifier"] != "dense":
         raise ValueError(
             f"{config['model']} has no classifier: config.classifier must be 'dense'. "
             f"Received: config.classifier={config['classifier']!r}"
         )
-    if config["model"] != "vae":
+    if config["model"] not in ("vae", "multi_digit"):
         options |= {
             "num_classes": dataset.num_classes,
             "prior": _prior(config, dataset),
             "estimator": config["estimator"],
             "classifier": classifier(config, dtype),
         }
-    if m1 is not None:
-        return models.M1M2.from_m1(m1, seed=config["seed"], **options)
+    if config["model"] == "m1m2" and part is not None:
+        return models.M1M2.from_m1(part, seed=config["seed"], **options)
     options |= {name: config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
     options |= {"encoder": _encoder(config, dtype), "decoder": _decoder(config, dataset, dtype)}
+    if config["model"] == "multi_digit":
+        options |= {"canvas_size": dataset.x_train.shape[1], "digit_model": part}
+        options |= {"max_digits": sum(name.startswith("place") for name in dataset.y_train)}
     return model_class(**options, seed=config["seed"], dtype=dtype)
 
 
 def _encoder(config, dtype):
-    if _named("encoder", config, ("dense", "convolutional")) == "dense":
+    if _named("encoder", config, ("dense", "convolutional", "pooled")) == "dense":
         return None
-    return layers.ConvEncoder(units=256, dtype=dtype)
+    encoder = layers.ConvEncoder(units=256, dtype=dtype)
+    if config["encoder"] == "convolutional":
+        return encoder
+    return keras.Sequential([keras.layers.AveragePooling2D(dtype=dtype), encoder])
 
 
 def _decoder(config, dataset, dtype):
@@ -193,8 +231,22 @@ def _kl_weight(made, config, dataset):
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
 
 
+def _gamma(config, dataset):
+    """The config's gamma, or that of its supervision rate."""
+    rate = config["supervision_rate"]
+    if rate is None:
+        return config["gamma"]
+    if config["gamma"] is not None or not 0 < rate < 1:
+        raise ValueError(
+            "config.supervision_rate must lie between 0 and 1, and takes the place of config.gamma. "
+            f"Received: config.supervision_rate={rate}, config.gamma={config['gamma']}"
+        )
+    num_labels = int(np.sum(dataset.is_labelled))
+    return rate * (len(dataset.x_train) - num_labels) / ((1 - rate) * max(num_labels, 1))
+
+
 def _check_labels_first(made, config, dataset):
-    num_labels = len(dataset.labelled[1])
+    num_labels = int(np.sum(dataset.is_labelled))
     if config["labels_first_steps"] and not (made.graph.supervised and num_labels):
         raise ValueError(
             "config.labels_first_steps needs a model that infers labels, and labels. "
@@ -239,5 +291,5 @@ def steps_per_epoch(made: models.NamedModel, config: dict, dataset: SemiSupervis
         dataset: its training examples.
     """
     x, y = training_examples(made, dataset)
-    is_labelled = np.zeros(len(x["x"] if isinstance(x, dict) else x), bool) if y is None else y >= 0
+    is_labelled = np.zeros(len(x["x"] if isinstance(x, dict) else x), bool) if y is None else dataset.is_labelled
     return streams.steps_per_epoch(is_labelled, config["batch_size"], config["labelled_batch_size"])

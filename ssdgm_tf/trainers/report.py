@@ -8,8 +8,8 @@ from string import Template
 import numpy as np
 from scipy import stats
 
-from ssdgm_tf import plots
-from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf import models, plots
+from ssdgm_tf.data import SemiSupervisedData, directions
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.trainers import build
 from ssdgm_tf.trainers.workdir import Workdir
@@ -24,9 +24,18 @@ _CAPTIONS = {
     "label along a column.",
     "styles": "Style exploration. A mosaic per label: the label held, the two style dimensions that differ most between "
     "test images varied over the quantiles of their prior, the others at its mean.",
+    "one_face": "One face under every lighting: who it is and its style are held, the direction of the light varied. Above: "
+    "its azimuth in degrees, from one side to the other; left: its elevation.",
+    "one_lighting": "One lighting on every face: lighting and style of the first image, which is of the test set, and every "
+    "identity.",
+    "lightings": "Test images, and the same face in the same style under light from one side to the other.",
+    "decomposition": "Canvases of the test set, what the model makes of them, and the digits that it says are there, one "
+    "after the other. Left: the true count and, after the arrow, the one inferred.",
     "latent_space": "The last latent variable of test images, coloured by label. For a style: the more mixed, the better "
     "label and style are separated; for the features of a model without labels, the other way round.",
 }
+# Canvases that are taken apart.
+_CANVASES = 10
 # Values of each of the two dimensions of a style that is explored.
 _QUANTILES = 7
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
@@ -35,13 +44,64 @@ _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 def figures(model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict], seed: int) -> dict:
     """Every figure of a finished run, {name: matplotlib figure}; those of images where the data are images."""
     shown = np.random.default_rng(seed).permutation(len(dataset.x_test))
+    made = {"learning_curves": plots.learning_curves(rows, dataset.monitored[-1])}
+    of_model = {models.Faces: _of_faces, models.MultiDigit: _of_canvases}.get(type(model), _of_classes)
+    return made | of_model(model, dataset, shown, seed)
+
+
+def _of_faces(model, dataset, shown, seed):
+    """A face under every lighting, a lighting on every face."""
+    few = dataset.x_test[_well_lit(dataset, shown)[:6]]
+    azimuths, elevations = np.arange(-75, 76, 25), np.array([60, 30, 0, -30])
+    grid = directions(*(angles.ravel() for angles in np.meshgrid(azimuths, elevations)))
+    relit = model.analogies(few[:1], vary={"lighting": grid})[0]
+    faces = model.analogies(few[:1], vary={"identity": np.arange(dataset.num_classes)})[0]
+    across = directions(azimuths, np.zeros_like(azimuths))
+    degrees = [f"{angle}°" for angle in azimuths]
+    return {
+        "reconstructions": plots.reconstructions(few, model.reconstruct(few)),
+        "one_face": plots.grid(
+            relit.reshape((len(elevations), len(azimuths), *relit.shape[1:])), [f"{angle}°" for angle in elevations], degrees
+        ),
+        "one_lighting": plots.gallery(np.concatenate([few[:1], faces])),
+        "lightings": plots.varied(few, model.analogies(few, vary={"lighting": across}), degrees),
+    }
+
+
+def _well_lit(dataset, shown):
+    """Those of `shown` that are lit from somewhere in front: of the others a person sees little."""
+    return shown[dataset.y_test["lighting"][shown, 2] > 0.8]
+
+
+def _of_canvases(model, dataset, shown, seed):
+    """Canvases, and what digits the model finds on them."""
+    index = shown[np.argsort(dataset.y_test["count"][shown[:_CANVASES]], kind="stable")]
+    x, true = dataset.x_test[index], dataset.y_test["count"][index]
+    found = model.predict(x, verbose=0)
+    counts = found["count"].argmax(axis=-1)
+    # With 0, 1, 2, ... digits: each canvas has one more than the one before.
+    layered = model.analogies(x, vary={"count": np.arange(found["count"].shape[-1])})
+    digits = np.diff(layered, axis=1) * (np.arange(layered.shape[1] - 1) < counts[:, None])[..., None, None, None]
+    labels = [f"{n} \u2192 {m}" for n, m in zip(true, counts, strict=True)]
+    columns = ["canvas", "model", *(f"digit {k + 1}" for k in range(digits.shape[1]))]
+    whole = layered[np.arange(len(x)), counts]
+    names = None
+    if "digit_1" in found:
+        classes = np.stack([found[f"digit_{k + 1}"].argmax(axis=-1) for k in range(digits.shape[1])], axis=1)
+        names = [[str(c) if k < m else "" for k, c in enumerate(row)] for row, m in zip(classes, counts, strict=True)]
+    return {
+        "decomposition": plots.decomposition(
+            np.stack([x, whole, *np.moveaxis(digits, 1, 0)], axis=1), labels, columns, names
+        )
+    }
+
+
+def _of_classes(model, dataset, shown, seed):
+    """Images of every label, and what their styles are."""
     few, _ = build.examples(model, dataset.x_test[shown[:10]], dataset.y_test[shown[:10]])
     some, _ = build.examples(model, dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]])
     codes = model.encode(some)[model.graph.latent[-1]]
-    made = {
-        "learning_curves": plots.learning_curves(rows, dataset.monitored[-1]),
-        "latent_space": plots.latent_space(codes, dataset.y_test[shown[:1000]]),
-    }
+    made = {"latent_space": plots.latent_space(codes, dataset.y_test[shown[:1000]])}
 
     def images(values):
         return dataset.to_images(values["x"] if isinstance(values, dict) else values)
@@ -99,15 +159,16 @@ def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, re
 
 
 def _result_rows(results: dict) -> list[tuple[str, str]]:
-    def percent(key):
-        return f"{100 * results[key]:.2f} %"
-
-    errors = {
-        "error": "Test error",
-        "labels_only_error": "Test error, a network like that of q(y|...) on the labels alone",
-        "nearest_neighbour_error": "Test error, nearest labelled neighbour",
+    titles = {
+        "": "",
+        "labels_only_": ", networks like those of q(y|...) on the labels alone",
+        "nearest_neighbour_": ", nearest labelled neighbour",
     }
-    rows = [(title, percent(key)) for key, title in errors.items() if key in results]
+    rows = [
+        (f"Test {name.replace('_', ' ')}{titles[prefix]}", build.with_unit(name, value))
+        for name, of_whom in build.compared(results).items()
+        for prefix, value in of_whom.items()
+    ]
     rows += [
         ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
         (

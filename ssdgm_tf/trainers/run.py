@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from ssdgm_tf import baselines, data, models
-from ssdgm_tf.trainers import build, report
+from ssdgm_tf.trainers import build, labels_alone, report
 from ssdgm_tf.trainers.callbacks import Checkpoint, MetricsFile, ProgressBar
 from ssdgm_tf.trainers.environment import environment
 from ssdgm_tf.trainers.flags import UserError, presets
@@ -20,15 +20,24 @@ from ssdgm_tf.trainers.workdir import Workdir, write_json
 _LIKELIHOOD_IMAGES = 500
 # Steps of the labels-only network: it has learned all that a few thousand labels hold long before.
 _MAX_LABELS_ONLY_STEPS = 3000
+# Of the recognition networks of several variables, which are larger.
+_MAX_JOINT_STEPS = 1000
 _POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
 _OF_THE_DATA = ("data", "preprocessing", "num_validation")
 # What a two-stage M1+M2 takes from its M1.
 _INHERITED = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale", "encoder", "decoder")
-_SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss", "val_error": "error"}
+_SHOWN = {
+    "bound_unlabelled": "bound",
+    "classification_loss": "class. loss",
+    "val_error": "error",
+    "val_identity_error": "identity error",
+    "val_lighting_degrees": "degrees",
+    "val_count_error": "count error",
+}
 
 
 def train(
-    settings: dict, workdir: str, data_dir: str | None = None, download: bool = False, m1_workdir: str | None = None
+    settings: dict, workdir: str, data_dir: str | None = None, download: bool = False, part_workdir: str | None = None
 ) -> dict:
     """Trains what `settings` say in `workdir`, or goes on where an earlier start of the same run stopped.
 
@@ -37,7 +46,8 @@ def train(
         workdir: folder of the run.
         data_dir: folder of prepared TensorFlow Datasets, and of files that the config names relative to it.
         download: download the data set where it is not prepared.
-        m1_workdir: run of the M1 that this one builds on; None to train it in `workdir`/m1, where the config builds on one.
+        part_workdir: run of the M1 or the digit model that this one builds on; None to train it in `workdir`/m1 or
+            `workdir`/digit_model, where the config builds on one.
 
     Returns:
         The final figures, as in results.json.
@@ -54,29 +64,30 @@ def train(
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
-    _check_m1(config, m1_workdir)
+    _check_part(config, part_workdir)
     folder.check(settings)
     if (results := folder.load_results()) is not None and (build.is_baseline(config) or folder.report.exists()):
         print(f"The run in {folder.path} is finished; nothing to train.")
         return results
     dataset = load_data(config, data_dir, download)
-    m1 = None
-    if config["m1"] and not folder.model.exists():
-        if not build.is_baseline(config):
+    kind, part = build.part(config), None
+    # The labels-only networks of a resumed run are those of a new model, and need its digit model.
+    if kind and (kind == "digit_model" or not folder.model.exists()):
+        if kind == "m1" and not build.is_baseline(config):
             build.model(settings, dataset)  # what is wrong with the config is found before M1 is trained
-        m1 = _trained_m1(settings, folder, m1_workdir, data_dir, download)
+        part = _trained_part(settings, folder, part_workdir, data_dir, download)
     if build.is_baseline(config):
         folder.claim(settings)
-        results = measure_baseline(config, dataset, m1)
+        results = measure_baseline(config, dataset, part)
     else:
-        model = load_model(folder.model) if folder.model.exists() else build.model(settings, dataset, m1)
+        model = load_model(folder.model) if folder.model.exists() else build.model(settings, dataset, part)
         folder.claim(settings)
         fit(model, config, dataset, folder)
-        results = measure(model, config, dataset) | measure_labels_only(model, config, dataset)
+        results = measure(model, config, dataset) | compare(model, settings, dataset, part)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
-    if config["m1"]:
-        results |= {"m1_seconds": json.loads(folder.m1_results.read_text())["training_seconds"]}
-        results["training_seconds"] += results["m1_seconds"]
+    if kind:
+        results |= {f"{kind}_seconds": json.loads(folder.part_results(kind).read_text())["training_seconds"]}
+        results["training_seconds"] += results[f"{kind}_seconds"]
     results |= {"environment": environment()}
     write_json(folder.results, results)
     if not build.is_baseline(config):
@@ -84,43 +95,62 @@ def train(
     return results
 
 
-def _check_m1(config: dict, m1_workdir: str | None) -> None:
-    """Whether the config may build on an M1, and names one where it must."""
-    may = config["model"] == "m1m2" or build.is_baseline(config)
-    if config["m1"] and not may:
+def _check_part(config: dict, part_workdir: str | None) -> None:
+    """Whether the config may build on a trained model, and names one where it must."""
+    may = {
+        "m1": config["model"] == "m1m2" or build.is_baseline(config),
+        "digit_model": config["model"] == "multi_digit",
+    }
+    rules = {
+        "m1": "config.m1 is for m1m2 and baselines; the joint M1+M2 is m1m2 without it.",
+        "digit_model": "config.digit_model is for multi_digit.",
+    }
+    for kind, is_allowed in may.items():
+        name = config[kind]
+        if name and not is_allowed:
+            raise UserError(f"{rules[kind]} Received: config.model={config['model']!r}, config.{kind}={name!r}")
+        if name and name not in presets():
+            raise UserError(f"config.{kind} must be one of {', '.join(presets())}. Received: config.{kind}={name!r}")
+    if part_workdir and not build.part(config):
         raise UserError(
-            "config.m1 is for m1m2 and baselines; the joint M1+M2 is m1m2 without it. "
-            f"Received: config.model={config['model']!r}, config.m1={config['m1']!r}"
+            "--m1 and --digit_model need a config that builds on such a run. "
+            f"Received: config.model={config['model']!r}, config.m1='', config.digit_model=''"
         )
-    if m1_workdir and not config["m1"]:
-        raise UserError("--m1 needs a config that builds on an M1. Received: config.m1=''")
-    if config["m1"] and config["m1"] not in presets():
-        raise UserError(f"config.m1 must be one of {', '.join(presets())}. Received: config.m1={config['m1']!r}")
 
 
-def _trained_m1(settings, folder, m1_workdir, data_dir, download) -> models.VAE:
-    """The M1 that a config builds on: trained in the run's folder, or the one of another run; its figures are noted."""
+def _trained_part(settings, folder, part_workdir, data_dir, download) -> models.GraphicalModel:
+    """The model that a config builds on: trained in the run's folder, or that of another run; its figures are noted."""
     config = settings["config"]
-    m1_folder = Workdir(m1_workdir or folder.path / "m1")
-    fields = importlib.import_module(f"ssdgm_tf.configs.{config['m1']}").get_config().to_dict()
-    fields |= {"labels": 0} | {name: config[name] for name in (*_OF_THE_DATA, "seed")}
+    kind = build.part(config)
+    part_folder = Workdir(part_workdir or folder.path / kind)
+    fields = importlib.import_module(f"ssdgm_tf.configs.{config[kind]}").get_config().to_dict() | {"seed": config["seed"]}
+    if kind == "m1":
+        fields |= {"labels": 0} | {name: config[name] for name in _OF_THE_DATA}
     own = {**settings, "config": fields}
-    if m1_folder.config.exists():  # its own command line may have changed it
-        own = m1_folder.load_config()
-    shared = (*_OF_THE_DATA, "seed", *(_INHERITED if config["model"] == "m1m2" else ()))
-    if differing := [name for name in shared if json.dumps(own["config"][name]) != json.dumps(config[name])]:
-        name = differing[0]
-        raise UserError(
-            f"A run has the data, the seed and the networks of its M1. Received: config.{name}={config[name]!r}, where "
-            f"{m1_folder.path} has {own['config'][name]!r}"
-        )
+    if part_folder.config.exists():  # its own command line may have changed it
+        own = part_folder.load_config()
+    _check_fit(config, own["config"], part_folder)
     folder.claim(settings)
-    results = train(own, m1_folder.path, data_dir, download)
-    m1 = load_model(m1_folder.model)
-    if not isinstance(m1, models.VAE):
-        raise UserError(f"--m1 must be a run of M1. Received: {m1_folder.path}, of a {type(m1).__name__}")
-    write_json(folder.m1_results, results)
-    return m1
+    results = train(own, part_folder.path, data_dir, download)
+    part = load_model(part_folder.model)
+    if kind == "m1" and not isinstance(part, models.VAE):
+        raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
+    write_json(folder.part_results(kind), results)
+    return part
+
+
+def _check_fit(config: dict, own: dict, part_folder: Workdir) -> None:
+    """Whether the config of a model that another builds on suits that one."""
+    if config["digit_model"]:
+        wanted = {"data": config["data"].removeprefix("canvases:"), "preprocessing": "none"}
+        rule = "A digit model is of the images that are on the canvases, in [0, 1]"
+    else:
+        shared = (*_OF_THE_DATA, "seed", *(_INHERITED if config["model"] == "m1m2" else ()))
+        wanted = {name: config[name] for name in shared}
+        rule = "A run has the data, the seed and the networks of its M1"
+    if differing := [name for name, value in wanted.items() if json.dumps(own[name]) != json.dumps(value)]:
+        name = differing[0]
+        raise UserError(f"{rule}. Received: config.{name}={config[name]!r}, where {part_folder.path} has {own[name]!r}")
 
 
 def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSupervisedData:
@@ -130,7 +160,7 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
         UserError: it is not there, or the labels asked for cannot be drawn from it.
     """
     try:
-        return data.load(
+        dataset = data.load(
             config["data"],
             config["labels"],
             config["seed"],
@@ -139,6 +169,7 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
             download,
             config["preprocessing"],
         )
+        return dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
 
@@ -217,27 +248,47 @@ def measure(model: models.GraphicalModel, config: dict, dataset: data.SemiSuperv
     """The model's figures on the test set: every metric of `evaluate`, and the importance-weighted log-likelihood."""
     test = build.examples(model, dataset.x_test, dataset.y_test)
     metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
-    some, _ = build.examples(model, dataset.x_test[:_LIKELIHOOD_IMAGES], dataset.y_test[:_LIKELIHOOD_IMAGES])
+    some, _ = build.examples(model, dataset.x_test[:_LIKELIHOOD_IMAGES], None)
     log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
     return {name: float(value) for name, value in metrics.items()} | {
         "log_likelihood": float(np.mean(log_px)),
         "log_likelihood_images": len(log_px),
         "log_likelihood_samples": config["num_importance_samples"],
-        "test_images": len(dataset.y_test),
+        "test_images": len(dataset.x_test),
     }
 
 
-def measure_labels_only(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> dict:
-    """Test errors of what the labelled examples give alone, in as many steps; none for a model that infers no label."""
-    if not model.graph.supervised or not np.any(dataset.y_train >= 0):
+def compare(
+    model: models.GraphicalModel, settings: dict, dataset: data.SemiSupervisedData, part: models.GraphicalModel | None
+) -> dict:
+    """Test errors of what the labelled examples give alone; none for a model that infers no label.
+
+    Args:
+        model: the trained one.
+        settings: its settings.
+        dataset: its data set.
+        part: the trained model that it builds on.
+
+    Returns:
+        {"labels_only_" or "nearest_neighbour_" and the name of the error: its mean}.
+    """
+    if not model.graph.supervised or not np.any(dataset.is_labelled):
         return {}
-    num_steps = min(int(model.step), _MAX_LABELS_ONLY_STEPS)
-    estimators = {
-        "labels_only_error": build.labels_only(config, dataset.num_classes, num_steps),
-        "nearest_neighbour_error": baselines.NearestNeighbours(num_neighbours=1),
+    if not isinstance(dataset.y_train, dict):
+        num_steps = min(int(model.step), _MAX_LABELS_ONLY_STEPS)
+        estimators = {
+            "labels_only_error": build.labels_only(settings["config"], dataset.num_classes, num_steps),
+            "nearest_neighbour_error": baselines.NearestNeighbours(num_neighbours=1),
+        }
+        x, y = dataset.labelled
+        return {name: 1 - made.fit(x, y).score(dataset.x_test, dataset.y_test) for name, made in estimators.items()}
+    alone = build.model(settings, dataset, part)
+    labels_alone.fit(alone, *dataset.labelled, min(int(model.step), _MAX_JOINT_STEPS), settings["config"])
+    errors = labels_alone.errors(alone, dataset.x_test, dataset.y_test)
+    nearest = labels_alone.nearest_neighbour_errors(model, dataset)
+    return {f"labels_only_{name}": error for name, error in errors.items()} | {
+        f"nearest_neighbour_{name}": error for name, error in nearest.items()
     }
-    x, y = dataset.labelled
-    return {name: 1 - estimator.fit(x, y).score(dataset.x_test, dataset.y_test) for name, estimator in estimators.items()}
 
 
 def measure_baseline(config: dict, dataset: data.SemiSupervisedData, m1: models.VAE | None) -> dict:
@@ -259,13 +310,13 @@ def measure_baseline(config: dict, dataset: data.SemiSupervisedData, m1: models.
 
 def summary(results: dict, config: dict) -> str:
     """The last lines that a command prints."""
-    errors = {
-        "error": build.title(config),
-        "labels_only_error": "network, labels only",
-        "nearest_neighbour_error": "nearest neighbour",
-    }
     lines = [f"{config['data']}, {build.labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
-    lines += [f"  test error  {title:<28}{100 * results[key]:7.2f} %" for key, title in errors.items() if key in results]
+    titles = {"": build.title(config), "labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
+    for name, of_whom in build.compared(results).items():
+        lines += [
+            f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{build.with_unit(name, error):>9}"
+            for prefix, error in of_whom.items()
+        ]
     if "bound_unlabelled" in results:
         lines += [
             f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} nats",

@@ -38,7 +38,7 @@ def main() -> None:
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 
-    results = run.train(settings, workdir, values.data_dir, values.download, values.m1)
+    results = run.train(settings, workdir, values.data_dir, values.download, values.m1 or values.digit_model)
     print(run.summary(results, config))
     page = Path(workdir) / "report.html"
     print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")

@@ -4,8 +4,8 @@
     model.keras      the last checkpoint: weights, optimizer, random state
     metrics.jsonl    one line an epoch
     tensorboard/     the same as TensorBoard events
-    m1/              the run of the M1 that this one builds on, unless --m1 names another folder
-    m1_results.json  the final figures of that M1
+    m1/              the run of the M1 that this one builds on, unless --m1 names another folder; so digit_model/
+    m1_results.json  the final figures of that M1; so digit_model_results.json
     results.json     the final figures; its presence says that the training is finished
     report.html      the same with figures, self-contained; the figures also as figures/*.png
 
@@ -33,9 +33,12 @@ class Workdir:
         self.metrics = self.path / "metrics.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.results = self.path / "results.json"
-        self.m1_results = self.path / "m1_results.json"
         self.report = self.path / "report.html"
         self.figures = self.path / "figures"
+
+    def part_results(self, kind: str) -> Path:
+        """The final figures of the model that the run builds on, "m1" or "digit_model"."""
+        return self.path / f"{kind}_results.json"
 
     def claim(self, settings: dict) -> None:
         """Makes the folder and writes config.json, after `check`."""

@@ -17,7 +17,7 @@ class Descriptor(NamedTuple):
 
     Attributes:
         make: a function of keyword arguments (such as dtype) that makes it.
-        input_shape: of one example.
+        input_shape: of one example; a list of those of several inputs.
         averages_draws: is a call a mean over draws of its own seed, which XLA draws otherwise?
         num_classes: of a label "y" that is observed beside the image "x"; 0 for none.
         output_shape: of one example.
@@ -26,7 +26,7 @@ class Descriptor(NamedTuple):
     """
 
     make: Callable
-    input_shape: tuple
+    input_shape: tuple | list
     output_shape: tuple
     is_random: bool
     has_gradient: bool = True
@@ -116,6 +116,29 @@ def graphical_model(dtype=None, **kwargs):
     return model
 
 
+def unexplained(dtype=None, **kwargs):
+    return layers.Unexplained(layers.ConvEncoder((4,), 7, dtype=dtype), dtype=dtype, **kwargs)
+
+
+def multi_digit(dtype=None, nested=True, **kwargs):
+    """Digits of a nested model, kept as they are."""
+    digit_model = models.M2(3, 2, hidden_units=(8,), likelihood="normal", seed=2, dtype=dtype) if nested else None
+    model = models.MultiDigit(
+        2,
+        canvas_size=9,
+        image_shape=(4, 4, 1),
+        digit_model=digit_model,
+        hidden_units=(8,),
+        encoder=layers.ConvEncoder((4,), 8, dtype=dtype),
+        seed=1,
+        dtype=dtype,
+        **kwargs,
+    )
+    model.build((None, 9, 9, 1))
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
 DESCRIPTORS = {
     "MLP": Descriptor(lambda **kwargs: layers.MLP((6, 4), "tanh", **kwargs), (5,), (4,), False),
     "RandomAffine": Descriptor(
@@ -123,6 +146,17 @@ DESCRIPTORS = {
     ),
     "ConvEncoder": Descriptor(lambda **kwargs: layers.ConvEncoder((4, 6), 7, **kwargs), (6, 5, 2), (7,), False),
     "ConvDecoder": Descriptor(lambda **kwargs: layers.ConvDecoder((6, 5, 2), (4, 3), **kwargs), (7,), (6, 5, 2), False),
+    "LocalContrast": Descriptor(
+        lambda **kwargs: layers.LocalContrast(3, **kwargs), (6, 5, 2), (6, 5, 2), False, has_gradient=False
+    ),
+    "PlaceImage": Descriptor(
+        lambda **kwargs: layers.PlaceImage(9, **kwargs), [(6, 5, 2), (3,)], (9, 9, 2), False, has_gradient=False
+    ),
+    "Glimpse": Descriptor(
+        lambda **kwargs: layers.Glimpse((6, 5), **kwargs), [(9, 9, 2), (3,)], (6, 5, 2), False, has_gradient=False
+    ),
+    "Overlay": Descriptor(layers.Overlay, [(3,), (9, 9, 2), (9, 9, 2)], (9, 9, 2), False, has_gradient=False),
+    "Unexplained": Descriptor(unexplained, [(9, 9, 2), (9, 9, 2)], (7,), False),
     "NormalNode": Descriptor(
         lambda **kwargs: layers.NormalNode((2, 3), prior="standard", seed=1, **kwargs), (5,), (2, 3), True
     ),
@@ -147,6 +181,7 @@ DESCRIPTORS = {
     "GammaNode": Descriptor(
         lambda **kwargs: layers.GammaNode((2, 3), prior="standard", seed=1, **kwargs), (5,), (2, 3), True
     ),
+    "OneMoreNode": Descriptor(lambda **kwargs: layers.OneMoreNode(9, prior="uniform", seed=1, **kwargs), (5,), (9,), True),
     "BetaNode": Descriptor(lambda **kwargs: layers.BetaNode((2, 3), prior="uniform", seed=1, **kwargs), (5,), (2, 3), True),
     "StudentTNode": Descriptor(lambda **kwargs: layers.StudentTNode((2, 3), df=4.0, seed=1, **kwargs), (5,), (2, 3), True),
     "DirichletNode": Descriptor(
@@ -186,6 +221,10 @@ DESCRIPTORS = {
         named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False, averages_draws=True
     ),
     "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False, averages_draws=True),
+    "Faces": Descriptor(
+        named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), {"identity": (3,)}, False, averages_draws=True
+    ),
+    "MultiDigit": Descriptor(multi_digit, (9, 9, 1), {"count": (3,)}, False, averages_draws=True),
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.

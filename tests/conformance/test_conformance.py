@@ -12,14 +12,26 @@ every = pytest.mark.parametrize("name", DESCRIPTORS)
 
 
 def inputs(descriptor):
-    x = np.random.default_rng(0).uniform(size=(7, *descriptor.input_shape)).astype("float32")
+    generator = np.random.default_rng(0)
+    if isinstance(descriptor.input_shape, list):
+        return [generator.uniform(size=(7, *shape)).astype("float32") for shape in descriptor.input_shape]
+    x = generator.uniform(size=(7, *descriptor.input_shape)).astype("float32")
     return {"x": x, "y": np.arange(7) % descriptor.num_classes} if descriptor.num_classes else x
 
 
 def as_model(descriptor, **kwargs):
-    """The thing itself if it is a model, else a Sequential of it alone."""
+    """The thing itself if it is a model, else a functional model of it alone."""
     made = descriptor.make(**kwargs)
-    return made if isinstance(made, keras.Model) else keras.Sequential([keras.Input(descriptor.input_shape), made])
+    if isinstance(made, keras.Model):
+        return made
+    given = symbolic(descriptor)
+    return keras.Model(given, made(given))
+
+
+def symbolic(descriptor):
+    """`keras.Input` for `inputs`."""
+    shapes = descriptor.input_shape
+    return [keras.Input(shape) for shape in shapes] if isinstance(shapes, list) else keras.Input(shapes)
 
 
 def test_everything_public_is_registered():
@@ -44,8 +56,8 @@ def test_output_shape_in_functional_and_eager_use(name):
     x = inputs(descriptor)
     assert descriptor.make()(x).shape == (7, *descriptor.output_shape)
     if not isinstance(descriptor.make(), keras.Model):
-        symbolic = descriptor.make()(keras.Input(descriptor.input_shape))
-        assert symbolic.shape == (None, *descriptor.output_shape)
+        output = descriptor.make()(symbolic(descriptor))
+        assert output.shape == (None, *descriptor.output_shape)
 
 
 @every

@@ -44,17 +44,15 @@ def test_a_canvas_is_the_sum_of_its_digits_where_they_are_said_to_be():
             if digit < 0:
                 continue
             choices = by_label[digit]
-            inverse = np.exp(-log_scale)
-            matrices = np.tile(inverse * np.eye(2, dtype=np.float32), (len(choices), 1, 1))
-            offsets = np.tile(-inverse * np.array([row, column], np.float32), (len(choices), 1))
-            options.append(np.asarray(layers.affine_transform(choices, matrices, offsets, (SIZE, SIZE))))
+            place = np.tile([log_scale, row, column], (len(choices), 1))
+            options.append(np.asarray(layers.PlaceImage(SIZE)([choices, place])))
         sums = [np.clip(sum(some, np.zeros_like(x, float)), 0, 255) for some in itertools.product(*options)]
         assert min(np.abs(total - x).max() for total in sums) <= 0.51  # rounded to whole grey levels
 
 
 def test_places_keep_to_their_limits():
     made = canvases(400, scales=(0.5, 1.5), max_overlap=0.2)
-    log_scale, centres = made.places[..., 0], made.places[..., 1:]
+    log_scale, centres = made.places[..., 0], made.places[..., 1:] * SIZE / 2
     half = SIDE * np.exp(log_scale) / 2
     assert np.nanmin(log_scale) >= np.log(0.5) - 1e-6 and np.nanmax(log_scale) <= np.log(1.5) + 1e-6
     assert np.nanmax(np.abs(centres) + half[..., None]) <= SIZE / 2 + 1e-4

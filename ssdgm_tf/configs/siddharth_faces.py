@@ -1,0 +1,35 @@
+"""Faces of the Extended Yale Face Database B: who it is, and where the light comes from (Siddharth et al. 2017).
+
+    ssdgm-train --config=siddharth_faces:labels=646,seed=0 --data_dir=DATA --workdir=runs/faces
+
+DATA holds yaleb_48x42.npz, with images `x`, identities `y`, `azimuth_deg` and `elevation_deg` of the cropped faces at 48x42.
+A fifth is held out for the test; of the other 1,932, 646 are a third, 0 is all. `--config.supervised=identity`, or
+`lighting`, shows one kind of label alone.
+
+Measured: nothing yet.
+"""
+
+from ssdgm_tf.configs.common import model_config, parse_arg
+
+
+def get_config(arg: str | None = None):
+    """Arguments: `labels` and `seed` (of the split, the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=646, seed=0)
+    return model_config(
+        **args,
+        data="faces:yaleb_48x42.npz",
+        model="faces",
+        latent_dim=16,
+        hidden_units=(512,),
+        activation="relu",
+        likelihood="normal",
+        likelihood_scale=0.1,
+        estimator="top_k",
+        classifier="local_contrast",
+        encoder="convolutional",
+        classification_weight=100.0,
+        labels_first_steps=400,
+        learning_rate=1e-3,
+        learning_rate_schedule="cosine",
+        epochs=40,
+    )
