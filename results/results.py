@@ -104,7 +104,7 @@ def measured() -> dict[str, str]:
 
 def expected(line: rendering.Line, table, several: bool) -> str:
     """One line of a table in words."""
-    mean, deviation = line.spread("error")
+    mean, deviation = line.spread()
     where = " of the re-crop" if table.name == "svhn_recrop" else ""
     row = f"{line.row.title}, " if several else ""
     runs = "1 run" if len(line.runs) == 1 else f"{len(line.runs)} runs"
@@ -112,7 +112,8 @@ def expected(line: rendering.Line, table, several: bool) -> str:
     if mean is None:
         return f"{minutes}{where}"
     spread = f" ± {deviation:.2f}" if deviation is not None else ""
-    return f"{row}{line.labels} labels{where}: error {mean:.2f}{spread} % in {minutes}"
+    what, _, unit = table.measures[line.measure].partition(", ")
+    return f"{row}{line.labels or 'all'} labels{where}: {what} {mean:.2f}{spread} {unit} in {minutes}"
 
 
 def with_measured(path: Path, text: str) -> str:

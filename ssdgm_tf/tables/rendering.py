@@ -14,9 +14,20 @@ _INTRODUCTION = (
     "metrics by epoch. Errors are of the test set, in percent, mean ± standard "
     "deviation over label draws.\n"
 )
-_HEADER = ("labels", "model", "published", "target", "measured", "runs", "minutes per run", "labels only")
+_HEADER = (
+    "labels",
+    "model",
+    "what",
+    "published",
+    "target",
+    "measured",
+    "runs",
+    "minutes per run",
+    "labels only",
+    "nearest neighbour",
+)
 _CSV_COLUMNS = (
-    "table labels row title published_error published_spread published_tag published_source also_published target "
+    "table labels row title measure published_error published_spread published_tag published_source also_published target "
     "measured_error measured_spread runs seeds minutes labels_only_error labels_only_spread"
 ).split()
 
@@ -31,6 +42,7 @@ class Line:
         figures: what was published, as in published.json.
         target: the error in percent that this project aims at, or None.
         runs: the records of its finished cells.
+        measure: what is shown of them, as in a run's results.
     """
 
     row: Row
@@ -38,14 +50,16 @@ class Line:
     figures: list[dict]
     target: float | None
     runs: list[dict]
+    measure: str = "error"
 
-    def spread(self, key: str) -> tuple[float | None, float | None]:
-        """Mean and standard deviation in percent of a figure over the runs; None where there are too few for it.
+    def spread(self, prefix: str = "") -> tuple[float | None, float | None]:
+        """Mean and standard deviation of the measure over the runs, errors in percent; None where there are too few for it.
 
         Args:
-            key: as in the run's results.
+            prefix: "" for the model's own, "labels_only_", "nearest_neighbour_".
         """
-        values = [100 * run["results"][key] for run in self.runs if key in run["results"]]
+        key, unit = prefix + self.measure, 100 if self.measure.endswith("error") else 1
+        values = [unit * run["results"][key] for run in self.runs if key in run["results"]]
         mean = statistics.mean(values) if values else None
         return mean, statistics.stdev(values) if len(values) > 1 else None
 
@@ -69,10 +83,11 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
     result = []
     for row, labels in keys:
-        key = f"{table.published}/{row.name}/{labels}"
-        figures, target = published()["figures"].get(key, []), published()["targets"].get(key)
         runs_here = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])
-        result.append(Line(row, labels, figures, target, runs_here))
+        for measure in row.measures or table.measures:
+            key = f"{table.published}/{row.name}/{labels}" + (f"/{measure}" if len(table.measures) > 1 else "")
+            figures, target = published()["figures"].get(key, []), published()["targets"].get(key)
+            result.append(Line(row, labels, figures, target, runs_here, measure))
     return result
 
 
@@ -86,15 +101,19 @@ def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: s
         heading: the marks before its title.
     """
     every = lines(table, runs)
-    shown = [line for line in every if line.runs or line.figures]
+    several = len(table.measures) > 1
+    # A run of a table of several measures need not have them all.
+    shown = [line for line in every if line.figures or (line.runs and not (several and line.spread()[0] is None))]
     sources = list(dict.fromkeys(figure["source"] for line in shown for figure in line.figures))
     with_target = any(line.target is not None for line in shown)
-    columns = [name for name in _HEADER if name != "target" or with_target]
+    left_out = {"target": not with_target, "what": not several, "nearest neighbour": not several}
+    columns = [name for name in _HEADER if not left_out.get(name)]
     parts = [f"{heading} {table.title}\n", table.note + "\n"] if table.note else [f"{heading} {table.title}\n"]
-    parts += [f"`ssdgm-table --table={table.name}`; errors in percent, minutes of training.\n"]
+    parts += [f"`ssdgm-table --table={table.name}`; {'' if several else 'errors in percent, '}minutes of training.\n"]
     body = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     body += [
-        "| " + " | ".join(cells[name] for name in columns) + " |" for cells in (_cells(line, sources) for line in shown)
+        "| " + " | ".join(cells[name] for name in columns) + " |"
+        for cells in (_cells(line, sources, table.measures) for line in shown)
     ]
     parts += ["\n".join(body) + "\n"]
     if unrun := [line for line in every if not line.runs]:
@@ -106,23 +125,29 @@ def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: s
     return "\n".join(parts)
 
 
-def _cells(line: Line, sources: list[str]) -> dict[str, str]:
+def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str, str]:
     """The texts of one line by column."""
-    mean, deviation = line.spread("error")
+    mean, deviation = line.spread()
     figures = [
         f"{_percent(figure['error'], figure.get('spread'))} [{figure['tag']}, {sources.index(figure['source']) + 1}]"
         for figure in line.figures
     ]
     return {
-        "labels": "none" if line.labels is None else str(line.labels),
+        "labels": _label_count(line.labels),
+        "what": measures[line.measure],
         "model": line.row.title.replace("|", "\\|"),
         "published": "; ".join(figures) or "–",
         "target": _target(line.target, mean, len(line.runs)),
         "measured": _percent(mean, deviation),
         "runs": str(len(line.runs)),
         "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",
-        "labels only": _percent(*line.spread("labels_only_error")),
+        "labels only": _percent(*line.spread("labels_only_")),
+        "nearest neighbour": _percent(*line.spread("nearest_neighbour_")),
     }
+
+
+def _label_count(labels: int | None) -> str:
+    return "none" if labels is None else str(labels or "all")
 
 
 def _percent(mean: float | None, deviation: float | None) -> str:
@@ -144,7 +169,9 @@ def _unrun(table: Table, unrun: list[Line]) -> str:
     """`adgm, m2 (600, 3000 labels)`: rows in order, with the label counts that are missing where others are there."""
     counts: dict[str, list[str]] = {}
     for line in unrun:
-        counts.setdefault(line.row.name, []).append(str(line.labels))
+        missing = counts.setdefault(line.row.name, [])
+        if (labels := _label_count(line.labels)) not in missing:
+            missing.append(labels)
     partly = {name for name, row in table.rows.items() if row.labelled and len(counts.get(name, ())) < len(table.labels)}
     return ", ".join(f"{name} ({', '.join(missing)} labels)" if name in partly else name for name, missing in counts.items())
 
@@ -169,13 +196,14 @@ def comma_separated(table: Table, runs: list[dict]) -> str:
     writer.writeheader()
     for line in lines(table, runs):
         paper, *others = line.figures or [{}]
-        error, error_spread = line.spread("error")
-        alone, alone_spread = line.spread("labels_only_error")
+        error, error_spread = line.spread()
+        alone, alone_spread = line.spread("labels_only_")
         values = {
             "table": table.name,
             "labels": line.labels,
             "row": line.row.name,
             "title": line.row.title,
+            "measure": line.measure,
             "published_error": paper.get("error"),
             "published_spread": paper.get("spread"),
             "published_tag": paper.get("tag"),

@@ -91,6 +91,7 @@ def model(settings: dict, dataset: SemiSupervisedData, part: models.GraphicalMod
         )
     try:
         made = _make(settings, dataset, part)
+        _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
         made.build(_input_shapes(made, dataset))
         made.compile(
@@ -178,7 +179,7 @@ def _encoder(config, dtype):
     encoder = layers.ConvEncoder(units=256, dtype=dtype)
     if config["encoder"] == "convolutional":
         return encoder
-    return keras.Sequential([keras.layers.AveragePooling2D(dtype=dtype), encoder])
+    return keras.Sequential([keras.layers.AveragePooling2D(2, dtype=dtype), encoder])
 
 
 def _decoder(config, dataset, dtype):
@@ -245,6 +246,17 @@ def _gamma(config, dataset):
     return rate * (len(dataset.x_train) - num_labels) / ((1 - rate) * max(num_labels, 1))
 
 
+def _check_variables(made, config, dataset):
+    """Labels of a data set are of variables that the model has."""
+    names = set(dataset.y_train) if isinstance(dataset.y_train, dict) else {"y"}
+    of_model = {*made.graph.supervised, *made.graph.observed}
+    if names - of_model and made.graph.supervised:
+        raise ValueError(
+            f"{title(config)} takes labels of {', '.join(made.graph.supervised)}. "
+            f"Received: {config['data']}, with labels of {', '.join(sorted(names))}"
+        )
+
+
 def _check_labels_first(made, config, dataset):
     num_labels = int(np.sum(dataset.is_labelled))
     if config["labels_first_steps"] and not (made.graph.supervised and num_labels):
@@ -269,6 +281,8 @@ def examples(made: models.NamedModel, x, y) -> tuple:
     """
     if "y" in made.graph.observed:
         return {"x": x, "y": y}, None
+    if isinstance(y, dict):  # the truth about a test set may be of more variables than the model has
+        y = {name: values for name, values in y.items() if name in made.graph.supervised}
     return x, (y if made.graph.supervised else None)
 
 

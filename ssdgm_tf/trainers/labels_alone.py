@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf import data, models
+from ssdgm_tf import models
 
 
 def fit(model: models.GraphicalModel, x: np.ndarray, y: dict, num_steps: int, config: dict) -> None:
@@ -55,19 +55,19 @@ def error_names(model: models.GraphicalModel) -> dict[str, str]:
     return {name: metric.name for name, metric in model.monitor.errors.items()}
 
 
-def nearest_neighbour_errors(model: models.GraphicalModel, dataset: data.SemiSupervisedData) -> dict[str, float]:
+def nearest_neighbour_errors(model: models.GraphicalModel, labelled: tuple, test: tuple) -> dict[str, float]:
     """The same of the labels of the nearest example, in pixels, that has such a label.
 
     Args:
         model: says what an error is.
-        dataset: the data.
+        labelled: x and y of the labelled examples.
+        test: x and y of those to predict.
     """
     result = {}
-    flat = dataset.x_test.reshape(len(dataset.x_test), -1)
-    y_test = model.data_format.y(dataset.y_test, len(flat))
+    (x, y), (x_test, y_test) = labelled, test
+    flat = x_test.reshape(len(x_test), -1)
+    y, y_test = model.data_format.y(y, len(x)), model.data_format.y(y_test, len(flat))
     known_test = model.data_format.is_known(y_test)
-    x, y = dataset.labelled
-    y = model.data_format.y(y, len(x))
     for name, known in model.data_format.is_known(y).items():
         if not known.any():
             continue

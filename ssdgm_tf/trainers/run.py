@@ -195,7 +195,7 @@ def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervised
     x_monitored, y_monitored, monitored = dataset.monitored
     seconds = labels_first(model, config, dataset)
     initial_epoch = (int(model.step) - config["labels_first_steps"]) // build.steps_per_epoch(model, config, dataset)
-    print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(y_monitored)} images).")
+    print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(x_monitored)} images).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     if initial_epoch >= config["epochs"]:
@@ -284,8 +284,9 @@ def compare(
         return {name: 1 - made.fit(x, y).score(dataset.x_test, dataset.y_test) for name, made in estimators.items()}
     alone = build.model(settings, dataset, part)
     labels_alone.fit(alone, *dataset.labelled, min(int(model.step), _MAX_JOINT_STEPS), settings["config"])
-    errors = labels_alone.errors(alone, dataset.x_test, dataset.y_test)
-    nearest = labels_alone.nearest_neighbour_errors(model, dataset)
+    test = build.examples(model, dataset.x_test, dataset.y_test)
+    errors = labels_alone.errors(alone, *test)
+    nearest = labels_alone.nearest_neighbour_errors(model, dataset.labelled, test)
     return {f"labels_only_{name}": error for name, error in errors.items()} | {
         f"nearest_neighbour_{name}": error for name, error in nearest.items()
     }

@@ -35,7 +35,7 @@ def test_m1_sees_no_label(m1):
 
 def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
     workdir, results_of_m1 = m1
-    results = run.train(settings(m1m2_digits), tmp_path / "run", m1_workdir=str(workdir))
+    results = run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(workdir))
     assert results["m1_seconds"] == results_of_m1["training_seconds"] < results["training_seconds"]
     model, first = run.load_model(tmp_path / "run" / "model.keras"), run.load_model(workdir / "model.keras")
     assert isinstance(model, models.M1M2) and not (tmp_path / "run" / "m1").exists()
@@ -52,7 +52,7 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
     first = run.train(settings(m1m2_digits), tmp_path / "run")
     assert json.loads((tmp_path / "run" / "m1" / "config.json").read_text())["config"]["seed"] == 0
     (tmp_path / "run" / "results.json").unlink()
-    monkeypatch.setattr(run, "_trained_m1", None)  # a resumed run has it in its own model
+    monkeypatch.setattr(run, "_trained_part", None)  # a resumed run has it in its own model
     again = run.train(settings(m1m2_digits), tmp_path / "run")
     assert again["error"] == first["error"] and again["m1_seconds"] == first["m1_seconds"]
 
@@ -65,13 +65,13 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
         (m1m2_digits, {"prior": "flat"}, "prior must be one of"),
         (m1m2_digits, {"m1": "m1_typo"}, "config.m1 must be one of .*Received: config.m1='m1_typo'"),
         (m1m2_digits, {"model": "m2"}, "config.m1 is for m1m2 and baselines"),
-        (m1m2_digits, {"m1": ""}, "--m1 needs a config that builds on an M1"),
+        (m1m2_digits, {"m1": ""}, "--m1 and --digit_model need a config that builds on such a run"),
         (baseline_digits, {"m1": "m1_digits", "preprocessing": "pca:5"}, "config.preprocessing='pca:5', where"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(module, fields, message, m1, tmp_path):
     with pytest.raises(UserError, match=message):
-        run.train(settings(module, **fields), tmp_path / "run", m1_workdir=str(m1[0]))
+        run.train(settings(module, **fields), tmp_path / "run", part_workdir=str(m1[0]))
     assert not (tmp_path / "run").exists()
 
 
@@ -84,13 +84,13 @@ def test_a_run_of_another_model_is_no_m1(tmp_path, m1):
     run.write_json(folder.results, m1[1])
     folder.report.write_text("")
     with pytest.raises(UserError, match=r"--m1 must be a run of M1\. Received: .* of a M2"):
-        run.train(settings(m1m2_digits), tmp_path / "run", m1_workdir=str(folder.path))
+        run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(folder.path))
 
 
 @pytest.mark.parametrize("features", ["", "m1_digits"])
 def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits):
     fields = {"model": "nearest_neighbours", "m1": features}
-    results = run.train(settings(baseline_digits, **fields), tmp_path / "run", m1_workdir=features and str(m1[0]))
+    results = run.train(settings(baseline_digits, **fields), tmp_path / "run", part_workdir=features and str(m1[0]))
     assert results["test_images"] == len(digits.y_test) and 0 < results["error"] < 0.9
     assert ("m1_seconds" in results) == bool(features)
     assert not (tmp_path / "run" / "model.keras").exists()
