@@ -19,12 +19,32 @@ def made_up(config, digits):
     """The digits themselves, or noise of the shape of the config's data set."""
     if config["data"] == "digits":
         return digits
+    if config["model"] in ("faces", "multi_digit"):
+        return several_variables(config)
     shape, num_classes = SHAPES[config["data"].split(":")[0]]
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(1600, *shape)).astype("float32")
     y = generator.integers(num_classes, size=len(x)).astype("int32")
     hidden = data.hide_labels(y, data.draw_labels(y, config["labels"] or 60, num_classes, config["seed"]))
     return data.SemiSupervisedData(x, hidden, x[:50], y[:50], x[:50], y[:50], num_classes)
+
+
+def several_variables(config):
+    """Faces, or canvases, of noise; every second one with labels."""
+    size, generator = 240, np.random.default_rng(0)
+    shown = np.arange(size) // 38 % 2 == 0
+    if config["model"] == "faces":
+        x = generator.uniform(size=(size, 48, 42, 1)).astype("float32")
+        lighting = data.directions(generator.uniform(-90, 90, size), generator.uniform(-40, 80, size))
+        y = {"identity": np.where(shown, np.arange(size) % 38, -1), "lighting": np.where(shown[:, None], lighting, np.nan)}
+    else:
+        images = generator.integers(256, size=(9, 28, 28, 1)).astype("uint8")
+        canvases = data.make_canvases(images, np.arange(9), size, 0)
+        x, y = canvases.x / np.float32(255), data.known_places(canvases, 3)
+        y = {name: y[name] for name in ("count", "place_1", "place_2", "place_3")} | {
+            "count": np.where(shown, y["count"], -1)
+        }
+    return data.SemiSupervisedData(x, y, x[:50], y, x[:0], y, 38, digit_shape=(28, 28, 1))
 
 
 @pytest.mark.parametrize("name", presets())
@@ -35,11 +55,12 @@ def test_two_steps(name, digits):
         assert run.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
         return
     settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
-    m1 = None
-    if config["m1"]:
-        m1_config = importlib.import_module(f"ssdgm_tf.configs.{config['m1']}").get_config().to_dict()
-        m1 = build.model({**settings, "config": m1_config}, dataset)
-    model = build.model(settings, dataset, m1)
+    part = None
+    if kind := build.part(config):
+        part_config = importlib.import_module(f"ssdgm_tf.configs.{config[kind]}").get_config().to_dict()
+        part_data = made_up(part_config, digits) if kind == "digit_model" else dataset
+        part = build.model({**settings, "config": part_config}, part_data)
+    model = build.model(settings, dataset, part)
     history = model.fit(
         *build.training_examples(model, dataset),
         batch_size=config["batch_size"],

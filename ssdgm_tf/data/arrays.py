@@ -21,6 +21,7 @@ class SemiSupervisedData(NamedTuple):
         num_classes: number of classes K.
         class_names: names of the classes in the order of the labels; empty where the source has none.
         preprocessing: what was done to the images, fitted on `x_train`; None for nothing.
+        digit_shape: (H, W, C) of the images on canvases; () where the data are no canvases.
     """
 
     x_train: np.ndarray
@@ -32,6 +33,7 @@ class SemiSupervisedData(NamedTuple):
     num_classes: int
     class_names: tuple[str, ...] = ()
     preprocessing: Whitening | None = None
+    digit_shape: tuple[int, ...] = ()
 
     @property
     def monitored(self) -> tuple[np.ndarray, np.ndarray | dict, str]:

@@ -131,7 +131,9 @@ def _canvases(images, num_labels, seed, num_validation):
         if not name.startswith("digit"):  # nobody says which digits they are
             hidden = np.full_like(value[:num_train], -1 if value.dtype.kind == "i" else np.nan)
             y_train[name] = np.where(shown.reshape(-1, *[1] * (value.ndim - 1)), value[:num_train], hidden)
-    return SemiSupervisedData(x[:num_train], y_train, x_test, y_test, x[num_train:], y_validation, images.num_classes)
+    return SemiSupervisedData(
+        x[:num_train], y_train, x_test, y_test, x[num_train:], y_validation, images.num_classes
+    )._replace(digit_shape=images.x_train.shape[1:])
 
 
 def _preprocess(dataset, preprocessing):

@@ -314,10 +314,9 @@ def summary(results: dict, config: dict) -> str:
     lines = [f"{config['data']}, {build.labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
     titles = {"": build.title(config), "labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
     for name, of_whom in build.compared(results).items():
-        lines += [
-            f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{build.with_unit(name, error):>9}"
-            for prefix, error in of_whom.items()
-        ]
+        for prefix, error in of_whom.items():
+            number, _, unit = build.with_unit(name, error).partition(" ")
+            lines.append(f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
     if "bound_unlabelled" in results:
         lines += [
             f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} nats",

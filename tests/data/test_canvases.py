@@ -1,5 +1,6 @@
 """Canvases of several digits: balance, determinism, and that a digit is where its place says."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -102,3 +103,28 @@ def test_what_cannot_be_made_is_refused(options, message):
         canvases(**options)
     with pytest.raises(ValueError, match="30 images and 29 labels"):
         data.make_canvases(IMAGES, LABELS[1:], 4, 0, canvas_size=SIZE)
+
+
+def test_what_is_known_of_canvases_is_by_variable():
+    made = canvases(20, max_digits=2)
+    known = data.known_places(made, 3)
+    assert list(known) == ["count", "place_1", "place_2", "place_3", "digit_1", "digit_2", "digit_3"]
+    np.testing.assert_array_equal(known["place_2"], made.places[:, 1])
+    assert np.isnan(known["place_3"]).all() and (known["digit_3"] == -1).all()
+    with pytest.raises(ValueError, match=r"at most 1 digits takes canvases of no more. Received: a canvas with 2"):
+        data.known_places(made, 1)
+
+
+def test_canvases_of_another_data_set(monkeypatch):
+    """The same canvases for every seed, which draws whose labels are shown; digits are known of the test set alone."""
+    monkeypatch.setattr(data.sources, "_NUM_CANVASES", (80, 24))
+    monkeypatch.setattr(data.sources, "make_canvases", functools.partial(data.make_canvases, canvas_size=16))
+    first, other = (data.load("canvases:digits", 20, seed, num_validation=20) for seed in (0, 1))
+    np.testing.assert_array_equal(first.x_test[:5].shape, (5, 16, 16, 1))
+    assert set(first.y_train) == {"count", "place_1", "place_2", "place_3"} and "digit_1" in first.y_test
+    np.testing.assert_array_equal(np.bincount(first.y_train["count"][first.is_labelled]), [5, 5, 5, 5])
+    assert len(first.x_train) == 60 and len(first.x_validation) == 20
+    shown = first.y_train["count"] > 0
+    assert not np.isnan(first.y_train["place_1"][shown]).any() and np.isnan(first.y_train["place_1"][~shown]).all()
+    assert not np.array_equal(first.is_labelled, other.is_labelled)
+    assert 0 <= first.x_train.min() and first.x_train.max() <= 1 and first.digit_shape == (8, 8, 1)
