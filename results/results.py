@@ -2,16 +2,16 @@
 
     python results/results.py
 
-`ssdgm-table` adds the runs of tables, `examples/faces.py` those of faces. The docstrings of presets are among the documents.
-No figure in a document is typed by hand: a test runs this command and compares.
+`ssdgm-table` adds the runs. The docstrings of presets are among the documents. No figure in a document is typed by hand: a
+test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
 """
 
-import json
 import re
 import statistics
 import textwrap
 from pathlib import Path
 
+from ssdgm_tf import plots
 from ssdgm_tf.tables import records, rendering
 from ssdgm_tf.tables.definitions import TABLES
 
@@ -61,38 +61,15 @@ def digits(row: str, *labels: int) -> dict[str, list[dict]]:
     return {f"digits, {n} labels": load("digits", row, n) for n in labels}
 
 
-def faces_table() -> str:
-    """Identity and lighting errors of the faces example, mean and spread over draws of split and labels."""
-    runs = [json.loads(path.read_text()) for path in sorted((RESULTS / "faces").glob("*.json"))]
-    lines = [
-        "# Faces\n",
-        f"`examples/faces.py`: {runs[0]['test_images']} test images, identity known for a tenth of the others and "
-        f"lighting for another tenth, {len(runs)} draws, {runs[0]['environment']['cpu_cores']} CPU cores, "
-        f"{statistics.mean(run['training_seconds'] for run in runs) / 60:.1f} minutes of training each:\n",
-        "| | identity error, % | lighting error, degrees |",
-        "|---|---|---|",
-    ]
-    titles = {
-        "graphical_model": "the whole model",
-        "labels_alone": "the same recognition networks, labels alone",
-        "nearest_neighbour": "nearest labelled neighbour",
-    }
-    for key, title in titles.items():
-        columns = [[run[key][name] for run in runs] for name in ("identity_error_percent", "lighting_degrees")]
-        cells = [f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}" for values in columns]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def measured() -> dict[str, str]:
     """What the runs of each preset gave, in words: the time and the error to expect."""
     found = {row.preset: [] for table in TABLES.values() for row in table.rows.values()}
     for table in TABLES.values():
-        if table.home != table.name:
+        if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
             continue
         presets = [row.preset for row in table.rows.values()]
         for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]):
-            if line.runs:
+            if line.runs and line.row.name != "digit_model":  # which has a row of its own in its own table
                 found[line.row.preset].append(expected(line, table, several=presets.count(line.row.preset) > 1))
     return {
         preset: f"Measured on two CPU cores: {'; '.join(texts)}. results/README.md has the tables."
@@ -116,6 +93,26 @@ def expected(line: rendering.Line, table, several: bool) -> str:
     return f"{row}{line.labels or 'all'} labels{where}: {what} {mean:.2f}{spread} {unit} in {minutes}"
 
 
+def siddharth_tables() -> str:
+    """The tables of Siddharth et al. 2017."""
+    names = ("siddharth_mnist", "svhn_recrop", "siddharth_faces", "siddharth_multimnist", "siddharth_rho")
+    tables = [TABLES[name] for name in names]
+    return "\n".join(rendering.markdown(t, records.read_all(RESULTS / t.home)[0], heading="###") for t in tables)
+
+
+def rates_figure():
+    """Error against supervision rate, a curve for each number of labels; the runs with gamma = 1 are marked."""
+    table, curves = TABLES["siddharth_rho"], {}
+    for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]):
+        for run in line.runs:
+            num_training = 50_000
+            rate = run["config"]["supervision_rate"]
+            # With gamma = 1 every example counts once.
+            point = (run["labels"] / num_training if rate is None else rate, line.spread()[0], rate is None)
+            curves.setdefault(f"{run['labels']} labels", []).append(point)
+    return plots.supervision_rates({name: sorted(points) for name, points in curves.items()})
+
+
 def with_measured(path: Path, text: str) -> str:
     """The text of a preset whose docstring says what was measured."""
     paragraph = textwrap.fill(text, 119, break_on_hyphens=False)
@@ -124,13 +121,14 @@ def with_measured(path: Path, text: str) -> str:
 
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
-    texts = rendering.documents(RESULTS) | {RESULTS / "faces.md": faces_table()}
+    texts = rendering.documents(RESULTS)
     kingma = {"digits, 30 labels, Kingma's weights (gamma = 1)": load("digits", "m2_kingma", 30)}
     when_to_use = error_table(digits("m2", 30, 100, 300, 1000) | kingma)
     recommended = {"MNIST, 100 labels, `fast_mnist`": load("kingma_mnist", "fast", 100)}
     pages = {
         ROOT / "README.md": error_table(digits("m2", 30) | recommended),
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
+        ROOT / "docs" / "experiments" / "siddharth2017.md": siddharth_tables(),
     }
     texts |= {(path := CONFIGS / f"{preset}.py"): with_measured(path, text) for preset, text in measured().items()}
     return texts | {path: between(path, table) for path, table in pages.items()}
@@ -147,6 +145,10 @@ def main() -> None:
     """The command."""
     for path, text in documents().items():
         path.write_text(text)
+        print(path.relative_to(ROOT))
+    if records.read_all(RESULTS / "siddharth_rho")[0]:
+        path = ROOT / "docs" / "images" / "supervision_rates_mnist.png"
+        rates_figure().savefig(path, dpi=130)
         print(path.relative_to(ROOT))
 
 

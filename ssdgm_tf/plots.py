@@ -205,6 +205,27 @@ def styles(images: np.ndarray, dimensions: tuple[int, int]) -> Figure:
     return figure
 
 
+def supervision_rates(curves: dict[str, list[tuple[float, float, bool]]]) -> Figure:
+    """Errors in percent against supervision rates.
+
+    Args:
+        curves: {title: (rate, error, is that of gamma = 1?) in order of the rate}.
+    """
+    figure = Figure(figsize=(5.6, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for title, points in curves.items():
+        (line,) = axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", markersize=4, label=title)
+        for rate, error in ((r, e) for r, e, one in points if one):
+            axes.plot(rate, error, marker="D", markersize=9, markerfacecolor="none", color=line.get_color())
+    axes.plot([], [], marker="D", markersize=9, markerfacecolor="none", color="black", linestyle="none", label="gamma = 1")
+    axes.set(xlabel="supervision rate", ylabel="test error, %", xscale="logit", ylim=(0, None))
+    axes.set_xticks([0.002, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95], ["0.002", "0.01", "0.05", "0.2", "0.5", "0.8", "0.95"])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
 def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
     """Styles [N, D] on their first two principal components, coloured by label [N].
 

@@ -27,10 +27,10 @@ CANVASES = {
     "likelihood_scale": 0.3,
     "encoder": "pooled",
     "classification_weight": 50.0,
-    "labels_first_steps": 1000,
+    "labels_first_steps": 800,
     "learning_rate": 1e-3,
     "learning_rate_schedule": "cosine",
-    "epochs": 10,
+    "epochs": 5,
     "num_importance_samples": 10,
 }
 #: A dense classifier of noisy images, for models that know no places of pixels.
@@ -104,8 +104,8 @@ def model_config(**fields) -> ConfigDict:
             "dropout": 0.5,  # of "convolutional" and "local_contrast"
             "encoder": "dense",  # of the latent variables; or "convolutional", "pooled" (that of images at half their size)
             "decoder": "dense",  # of the image; or "convolutional"
-            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M. The supervision rate is
-            # gamma M / (N + gamma M), in the place of gamma.
+            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M. A supervision
+            # rate, gamma M / (N + gamma M), takes the place of gamma.
             "gamma": config_dict.placeholder(float),
             "supervision_rate": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),

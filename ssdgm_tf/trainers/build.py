@@ -237,11 +237,8 @@ def _gamma(config, dataset):
     rate = config["supervision_rate"]
     if rate is None:
         return config["gamma"]
-    if config["gamma"] is not None or not 0 < rate < 1:
-        raise ValueError(
-            "config.supervision_rate must lie between 0 and 1, and takes the place of config.gamma. "
-            f"Received: config.supervision_rate={rate}, config.gamma={config['gamma']}"
-        )
+    if not 0 < rate < 1:
+        raise ValueError(f"config.supervision_rate must lie between 0 and 1. Received: config.supervision_rate={rate}")
     num_labels = int(np.sum(dataset.is_labelled))
     return rate * (len(dataset.x_train) - num_labels) / ((1 - rate) * max(num_labels, 1))
 
