@@ -65,3 +65,39 @@ def test_learning_curves_of_a_supervised_run_leave_out_what_was_not_logged():
 def test_the_latent_space_has_a_point_per_image(latent_dim):
     figure = plots.latent_space(GENERATOR.normal(size=(50, latent_dim)), np.arange(50) % 10)
     assert len(figure.axes[0].collections[0].get_offsets()) == 50
+
+
+def test_a_gallery_has_the_first_image_apart():
+    x = GENERATOR.uniform(size=(8, 4, 5, 1))
+    canvas = image(plots.gallery(x, columns=3))
+    np.testing.assert_allclose(canvas[:4, :5], x[0, ..., 0])
+    assert (canvas[:4, 6:11] == 1).all() and (canvas[5:, :11] == 1).all(), "beside and below it nothing"
+    np.testing.assert_allclose(canvas[:4, 12:17], x[1, ..., 0])
+    np.testing.assert_allclose(canvas[10:14, 12:17], x[7, ..., 0])
+    assert (canvas[10:14, 18:] == 1).all()
+
+
+def test_a_decomposition_names_its_digits():
+    figure = plots.decomposition(
+        GENERATOR.uniform(size=(2, 4, 5, 5, 1)),
+        ["1", "2"],
+        ["canvas", "model", "digit 1", "digit 2"],
+        [["7", ""], ["3", "4"]],
+    )
+    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    assert set(texts) == {"7", "", "3", "4"}
+    assert texts["7"][0] == texts["3"][0] < texts["4"][0] and texts["7"][1] < texts["3"][1]
+
+
+def test_supervision_rates_mark_gamma_of_one():
+    points = [(0.002, 20.0, True), (0.5, 8.0, False)]
+    axes = plots.supervision_rates({"100 labels": points}).axes[0]
+    curve, mark, _ = axes.lines
+    np.testing.assert_allclose(curve.get_xydata(), [point[:2] for point in points])
+    np.testing.assert_allclose(mark.get_xydata(), [points[0][:2]])
+
+
+def test_learning_curves_have_a_panel_for_each_error():
+    rows = [{"epoch": e, "identity_error": 0.5, "val_identity_error": 0.4, "lighting_degrees": 9.0} for e in (1, 2)]
+    figure = plots.learning_curves([row | {"bound_unlabelled": 1.0} for row in rows], "test")
+    assert [axes.get_title() for axes in figure.axes] == ["bound U(x), nats", "identity error", "lighting degrees"]

@@ -64,6 +64,21 @@ def test_a_bar_in_a_title_does_not_end_a_cell():
     assert len(widths) == 1
 
 
+def test_several_measures_have_a_line_each():
+    """Errors in percent, angles in degrees; what a row does not measure has no line."""
+    figures = {"identity_error": 0.02, "lighting_degrees": 4.5, "labels_only_identity_error": 0.1}
+    runs = [record("both", 646, 0, **figures, nearest_neighbour_lighting_degrees=16.0), record("identity", 0, 0, **figures)]
+    page = rendering.markdown(TABLES["siddharth_faces"], runs)
+    lines = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in page.splitlines() if line[:2] == "| "}
+    by_key = {line[:3]: line[3:] for line in lines}
+    both = "identity and lighting known"
+    assert by_key["646", both, "identity error, %"][1:] == ("≤ 6.0", "2.00", "1", "10.0", "10.00", "–")
+    assert by_key["646", both, "lighting error, degrees"][1:] == ("–", "4.50", "1", "10.0", "–", "16.00")
+    assert by_key["all", "identity known", "identity error, %"][2] == "2.00"
+    assert ("all", "identity known", "lighting error, degrees") not in by_key
+    assert "errors in percent" not in page and "lighting (190, all labels)" not in page
+
+
 def test_csv_has_every_cell():
     rows = list(csv.DictReader(io.StringIO(rendering.comma_separated(TABLES["siddharth_mnist"], RUNS))))
     keys = [(labels, row) for labels in ("100", "600", "1000", "3000") for row in ("m2", "siddharth", "siddharth_conv")]
