@@ -73,8 +73,8 @@ def train(
     kind, part = build.part(config), None
     # The labels-only networks of a resumed run are those of a new model, and need its digit model.
     if kind and (kind == "digit_model" or not folder.model.exists()):
-        if kind == "m1" and not build.is_baseline(config):
-            build.model(settings, dataset)  # what is wrong with the config is found before M1 is trained
+        if not build.is_baseline(config) and not folder.model.exists():
+            build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
         part = _trained_part(settings, folder, part_workdir, data_dir, download)
     if build.is_baseline(config):
         folder.claim(settings)
