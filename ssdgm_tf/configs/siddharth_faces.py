@@ -6,7 +6,9 @@ DATA holds yaleb_48x42.npz, with images `x`, identities `y`, `azimuth_deg` and `
 A fifth is held out for the test; of the other 1,932, 646 are a third, 0 is all. `--config.supervised=identity`, or
 `lighting`, shows one kind of label alone.
 
-Measured: nothing yet.
+Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.62 % in 5.9 minutes, 1 run;
+identity and lighting known, 646 labels: lighting error 4.38 degrees in 5.9 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg
