@@ -1,6 +1,6 @@
 """Multi-MNIST: how many digits there are, where, and what they look like (Siddharth et al. 2017).
 
-    ssdgm-train --config=siddharth_multimnist:labels=2000,seed=0 --workdir=runs/multimnist
+    ssdgm-train --config=siddharth_multimnist:labels=1900,seed=0 --workdir=runs/multimnist
 
 20,000 canvases of 50x50 with 0 to 3 digits of MNIST's training images, 1,000 of them for validation; 5,000 of its test
 images. The count and the places are known for `labels` of them, 0 for all. No single digit is ever shown to the model.
@@ -15,7 +15,7 @@ from ssdgm_tf.configs.common import CANVASES, model_config, parse_arg
 def get_config(arg: str | None = None):
     """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
     return model_config(
-        **parse_arg(arg, labels=2000, seed=0),
+        **parse_arg(arg, labels=1900, seed=0),
         **CANVASES,
         latent_dim=20,
     )

@@ -1,6 +1,6 @@
 """Multi-MNIST with a model of single digits inside, which says what digits they are (Siddharth et al. 2017).
 
-    ssdgm-train --config=siddharth_multimnist_nested:labels=2000,seed=0 --workdir=runs/multimnist_nested
+    ssdgm-train --config=siddharth_multimnist_nested:labels=1900,seed=0 --workdir=runs/multimnist_nested
 
 The data of `siddharth_multimnist`. The digits are those of `fast_mnist` (M2, 100 labels), trained first in the run's
 folder or given by `--digit_model=RUN`, and kept as they are; `--config.fine_tune` trains them further. No canvas says which
@@ -15,7 +15,7 @@ from ssdgm_tf.configs.common import CANVASES, model_config, parse_arg
 def get_config(arg: str | None = None):
     """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
     return model_config(
-        **parse_arg(arg, labels=2000, seed=0),
+        **parse_arg(arg, labels=1900, seed=0),
         **CANVASES,
         digit_model="fast_mnist",
     )
