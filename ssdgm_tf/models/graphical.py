@@ -116,6 +116,33 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
         return only_or_all({name: self._prediction(name, one_pass) for name in names})
 
+    def export(self, filepath, *args, **kwargs):
+        """A SavedModel whose `serve` gives what `call` does.
+
+        A SavedModel has names one level deep: of several supervised variables numbers are NAME_mean and NAME_stddev there.
+
+        Args:
+            filepath: folder of the SavedModel.
+            *args: of `keras.Model.export`, as are the next.
+            **kwargs: where names are joined, `verbose` alone.
+        """
+        numbers = [name for name, head in self.data_format.supervised.items() if head.support != "classes"]
+        if not numbers or len(self.graph.supervised) == 1:
+            return super().export(filepath, *args, **kwargs)
+
+        def serve(x):
+            outputs = self(x)
+            joined = {f"{name}_{key}": value for name in numbers for key, value in outputs.pop(name).items()}
+            return outputs | joined
+
+        self._require_built()
+        heads = self.data_format.observed.items()
+        specs = {name: tf.TensorSpec((None, *head.event_shape), tf.float32, name=name) for name, head in heads}
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        archive.add_endpoint("serve", serve, input_signature=[only_or_all(specs)])
+        archive.write_out(filepath, **kwargs)
+
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)
         if self.free_bits and self.labelled_bound_in_use != "conditional" and self.graph.supervised:

@@ -19,6 +19,7 @@ class Descriptor(NamedTuple):
         make: a function of keyword arguments (such as dtype) that makes it.
         input_shape: of one example; a list of those of several inputs.
         averages_draws: is a call a mean over draws of its own seed, which XLA draws otherwise?
+        looked_at: name of the output that the suite looks at, of a model that predicts several variables.
         num_classes: of a label "y" that is observed beside the image "x"; 0 for none.
         output_shape: of one example.
         is_random: does a call draw?
@@ -32,6 +33,11 @@ class Descriptor(NamedTuple):
     has_gradient: bool = True
     averages_draws: bool = False
     num_classes: int = 0
+    looked_at: str = ""
+
+    def output(self, outputs):
+        """The output that the suite looks at, of what a call returned."""
+        return outputs[self.looked_at] if self.looked_at else outputs
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -222,9 +228,9 @@ DESCRIPTORS = {
     ),
     "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False, averages_draws=True),
     "Faces": Descriptor(
-        named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), {"identity": (3,)}, False, averages_draws=True
+        named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), (3,), False, averages_draws=True, looked_at="identity"
     ),
-    "MultiDigit": Descriptor(multi_digit, (9, 9, 1), {"count": (3,)}, False, averages_draws=True),
+    "MultiDigit": Descriptor(multi_digit, (9, 9, 1), (3,), False, averages_draws=True, looked_at="count"),
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.

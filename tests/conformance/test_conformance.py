@@ -54,7 +54,7 @@ def test_config_round_trip(name):
 def test_output_shape_in_functional_and_eager_use(name):
     descriptor = DESCRIPTORS[name]
     x = inputs(descriptor)
-    assert descriptor.make()(x).shape == (7, *descriptor.output_shape)
+    assert descriptor.output(descriptor.make()(x)).shape == (7, *descriptor.output_shape)
     if not isinstance(descriptor.make(), keras.Model):
         output = descriptor.make()(symbolic(descriptor))
         assert output.shape == (None, *descriptor.output_shape)
@@ -68,9 +68,9 @@ def test_keras_file_round_trip(name, tmp_path):
     model.predict(x, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    first = model.predict(x, verbose=0)
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), first, rtol=1e-6)
-    assert np.array_equal(model.predict(x, verbose=0), first) != descriptor.is_random
+    first, of_loaded, second = (descriptor.output(m.predict(x, verbose=0)) for m in (model, loaded, model))
+    np.testing.assert_allclose(of_loaded, first, rtol=1e-6)
+    assert np.array_equal(second, first) != descriptor.is_random
 
 
 @every
@@ -82,14 +82,14 @@ def test_saved_model_round_trip(name, tmp_path):
     model.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(tmp_path / "exported")
     outputs = [
-        np.asarray(exported.serve(keras.tree.map_structure(lambda array, n=n: tf.constant(array[:n], "float32"), x)))
+        np.asarray(descriptor.output(exported.serve(tf.nest.map_structure(lambda a, n=n: tf.constant(a[:n], "float32"), x))))
         for n in (7, 7, 2)
     ]
     assert [out.shape for out in outputs] == [(n, *descriptor.output_shape) for n in (7, 7, 2)]
     if descriptor.is_random:
         assert not np.array_equal(outputs[0], outputs[1])
     else:
-        np.testing.assert_allclose(outputs[0], model.predict(x, verbose=0), rtol=1e-5)
+        np.testing.assert_allclose(outputs[0], descriptor.output(model.predict(x, verbose=0)), rtol=1e-5)
 
 
 @every
@@ -100,7 +100,7 @@ def test_xla_compiles_outputs_and_gradients(name):
 
     def value_and_gradients():
         with tf.GradientTape() as tape:
-            out = made(x)
+            out = descriptor.output(made(x))
             value = tf.reduce_sum(out**2) + sum(made.losses)
         return out, tape.gradient(value, made.trainable_variables)
 
@@ -120,7 +120,7 @@ def test_mixed_precision(name, policy):
     """Weights and losses stay float32; a layer's output has the compute dtype, a model's is float32."""
     descriptor = DESCRIPTORS[name]
     made = descriptor.make(dtype=policy)
-    out = made(inputs(descriptor))
+    out = descriptor.output(made(inputs(descriptor)))
     expected = "float32" if isinstance(made, keras.Model) else policy.removeprefix("mixed_")
     assert out.dtype == expected and np.all(np.isfinite(tf.cast(out, "float32")))
     assert {weight.dtype for weight in made.trainable_variables} <= {"float32"}
