@@ -248,7 +248,9 @@ def measure(model: models.GraphicalModel, config: dict, dataset: data.SemiSuperv
     """The model's figures on the test set: every metric of `evaluate`, and the importance-weighted log-likelihood."""
     test = build.examples(model, dataset.x_test, dataset.y_test)
     metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
-    some, _ = build.examples(model, dataset.x_test[:_LIKELIHOOD_IMAGES], None)
+    x, y = dataset.x_test, dataset.y_test
+    # No several variables are always given, so that their labels play no part here.
+    some, _ = build.examples(model, x[:_LIKELIHOOD_IMAGES], None if isinstance(y, dict) else y[:_LIKELIHOOD_IMAGES])
     log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
     return {name: float(value) for name, value in metrics.items()} | {
         "log_likelihood": float(np.mean(log_px)),

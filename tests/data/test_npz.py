@@ -158,7 +158,7 @@ def test_damaged_files_are_refused(tmp_path):
     contents = [b"", b"nonsense", whole[: len(whole) // 2], other_crc, single.getvalue(), lying.getvalue()]
     for content in contents:
         (tmp_path / "damaged.npz").write_bytes(content)
-        with pytest.raises(ValueError, match=r"takes files of numpy.savez .* Received: .*damaged.npz"):
+        with pytest.raises(ValueError, match=r"is one of numpy.savez .* Received: .*damaged.npz"):
             data.load_npz(str(tmp_path / "damaged.npz"), 0, 0)
 
 
