@@ -69,8 +69,8 @@ def _of_faces(model, dataset, shown, seed):
 
 
 def _well_lit(dataset, shown):
-    """Those of `shown` that are lit from somewhere in front: of the others a person sees little."""
-    return shown[dataset.y_test["lighting"][shown, 2] > 0.8]
+    """`shown`, those that are lit from somewhere in front first: of the others a person sees little."""
+    return shown[np.argsort(dataset.y_test["lighting"][shown, 2] <= 0.8, kind="stable")]
 
 
 def _of_canvases(model, dataset, shown, seed):
