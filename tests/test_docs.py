@@ -42,7 +42,7 @@ def code_blocks(path):
     return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """In the order of the page, in one namespace, in an empty folder."""
     monkeypatch.chdir(tmp_path)
@@ -64,7 +64,9 @@ def test_the_readme_has_examples():
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "benchmarks/README.md",
-        *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+        "results/README.md",
+        "results/tries.md",
+        *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")),
     ],
 )
 def test_links_inside_the_repository_lead_somewhere(page):

@@ -2,7 +2,8 @@
 
     ssdgm-train --config=adgm_svhn:labels=1000,seed=0 --workdir=runs/adgm_svhn
 
-Measured: nothing yet.
+Measured on two CPU cores: 1000 labels of the re-crop: error 88.17 % in 3.1 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg

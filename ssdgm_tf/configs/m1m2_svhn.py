@@ -4,7 +4,8 @@
 
 Trains `m1_svhn` in the run's folder first, or builds on a run of it: --m1=FOLDER.
 
-Measured: nothing yet.
+Measured on two CPU cores: 1000 labels of the re-crop: error 87.55 % in 1.5 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

@@ -2,7 +2,8 @@
 
     ssdgm-train --config=siddharth_svhn:labels=1000,seed=0 --workdir=runs/siddharth_svhn
 
-Measured: nothing yet.
+Measured on two CPU cores: 1000 labels of the re-crop: error 85.14 % in 4.0 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
