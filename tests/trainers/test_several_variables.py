@@ -34,9 +34,9 @@ def faces(tmp_path):
 
 @pytest.fixture
 def canvases(monkeypatch):
-    """Few and small ones, of scikit-learn's digits."""
+    """Few and small ones, of at most one of scikit-learn's digits."""
     monkeypatch.setattr(data.sources, "_NUM_CANVASES", (120, 30))
-    monkeypatch.setattr(data.sources, "make_canvases", functools.partial(data.make_canvases, canvas_size=20))
+    monkeypatch.setattr(data.sources, "make_canvases", functools.partial(data.make_canvases, canvas_size=20, max_digits=1))
     return {"data": "canvases:digits", "num_validation": 20}
 
 
