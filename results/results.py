@@ -11,13 +11,15 @@ import statistics
 import textwrap
 from pathlib import Path
 
-from ssdgm_tf import plots
+from ssdgm_tf import objectives, plots
 from ssdgm_tf.tables import records, rendering
 from ssdgm_tf.tables.definitions import TABLES
 
 RESULTS = Path(__file__).parent
 ROOT = RESULTS.parent
 CONFIGS = ROOT / "ssdgm_tf" / "configs"
+# Training images of MNIST in the papers' split.
+NUM_TRAINING = 50_000
 START, END = "<!-- results: written by `python results/results.py` -->\n", "<!-- end of results -->"
 
 
@@ -104,12 +106,11 @@ def rates_figure():
     """Error against supervision rate, a curve for each number of labels; the runs with gamma = 1 are marked."""
     table, curves = TABLES["siddharth_rho"], {}
     for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]):
-        for run in line.runs:
-            num_training = 50_000
-            rate = run["config"]["supervision_rate"]
-            # With gamma = 1 every example counts once.
-            point = (run["labels"] / num_training if rate is None else rate, line.spread()[0], rate is None)
-            curves.setdefault(f"{run['labels']} labels", []).append(point)
+        if line.runs:
+            rate = line.row.overrides.get("supervision_rate")
+            of_one = objectives.supervision_rate(1.0, NUM_TRAINING - line.labels, line.labels)
+            point = (of_one if rate is None else rate, line.spread()[0], rate is None)
+            curves.setdefault(f"{line.labels} labels", []).append(point)
     return plots.supervision_rates({name: sorted(points) for name, points in curves.items()})
 
 

@@ -1,5 +1,7 @@
 """The figures: each function takes arrays and returns a matplotlib figure; none of them trains or saves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
@@ -42,32 +44,46 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
     return figure
 
 
+def grid(images: np.ndarray, row_labels: Sequence[str] = (), column_labels: Sequence[str] = ()) -> Figure:
+    """Images [rows, columns, H, W(, C)] side by side on white; values are clipped to [0, 1]."""
+    if images.ndim == 4:
+        images = images[..., None]
+    rows, columns, height, width, channels = images.shape
+    padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=1.0)
+    canvas = padded.transpose(0, 2, 1, 3, 4).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
+    figure = Figure(figsize=(0.62 * columns + 0.7, 0.62 * rows * height / width + 0.5), layout="constrained")
+    axes = figure.subplots()
+    canvas = np.clip(canvas, 0.0, 1.0)
+    axes.imshow(_visible(canvas), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([(i + 0.5) * (width + _GAP) - 1 for i in range(len(column_labels))], column_labels)
+    axes.set_yticks([(i + 0.5) * (height + _GAP) - 1 for i in range(len(row_labels))], row_labels)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
 def reconstructions(x: np.ndarray, reconstructed: np.ndarray) -> Figure:
     """Images [N, H, W, C] above what the model makes of them."""
-    return _grid(np.stack([x, reconstructed]), row_labels=["image", "model"])
+    return grid(np.stack([x, reconstructed]), row_labels=["image", "model"])
 
 
 def samples(images: np.ndarray) -> Figure:
     """Draws from the model, a class per row: [K, N, H, W, C]."""
-    return _grid(images, row_labels=[str(label) for label in range(len(images))])
+    return grid(images, row_labels=[str(label) for label in range(len(images))])
 
 
 def analogies(x: np.ndarray, images: np.ndarray) -> Figure:
     """Images [N, H, W, C] in the first column, then every label in the style of each: [N, K, H, W, C]."""
     gap = np.ones_like(x[:, None])
     columns = ["image", "", *(str(label) for label in range(images.shape[1]))]
-    return _grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=columns)
+    return grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=columns)
 
 
 def varied(x: np.ndarray, images: np.ndarray, column_labels: list[str]) -> Figure:
     """Images [N, H, W, C] in the first column, then each with something varied: [N, V, H, W, C], a label per column."""
     gap = np.ones_like(x[:, None])
-    return _grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=["image", "", *column_labels])
-
-
-def grid(images: np.ndarray, row_labels: list[str], column_labels: list[str]) -> Figure:
-    """Images [R, C, H, W, channels] in rows and columns."""
-    return _grid(images, row_labels, column_labels)
+    return grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=["image", "", *column_labels])
 
 
 def gallery(images: np.ndarray, columns: int = 13) -> Figure:
@@ -77,7 +93,7 @@ def gallery(images: np.ndarray, columns: int = 13) -> Figure:
     empty = np.ones((rows * columns - len(rest), *rest.shape[1:]), rest.dtype)
     apart = np.ones((rows, 2, *rest.shape[1:]), rest.dtype)
     apart[0, 0] = first[0]
-    return _grid(np.concatenate([apart, np.concatenate([rest, empty]).reshape(rows, columns, *rest.shape[1:])], axis=1))
+    return grid(np.concatenate([apart, np.concatenate([rest, empty]).reshape(rows, columns, *rest.shape[1:])], axis=1))
 
 
 def decomposition(images: np.ndarray, row_labels: list[str], column_labels: list[str], names=None) -> Figure:
@@ -89,7 +105,7 @@ def decomposition(images: np.ndarray, row_labels: list[str], column_labels: list
         column_labels: of each column.
         names: what each of the K digits is taken for, [N][K]; None for nothing.
     """
-    figure = _grid(images, row_labels, column_labels)
+    figure = grid(images, row_labels, column_labels)
     height, width = images.shape[2:4]
     for i, row in enumerate(names or []):
         for k, name in enumerate(row):
@@ -247,22 +263,3 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
 def _visible(image: np.ndarray) -> np.ndarray:
     """What is shown of an image [H, W, C]: its colours, or the only channel; of a stereo pair the left image."""
     return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
-
-
-def _grid(images: np.ndarray, row_labels=(), column_labels=()) -> Figure:
-    """Images [rows, columns, H, W(, C)] side by side on white; values are clipped to [0, 1]."""
-    if images.ndim == 4:
-        images = images[..., None]
-    rows, columns, height, width, channels = images.shape
-    padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=1.0)
-    canvas = padded.transpose(0, 2, 1, 3, 4).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
-    figure = Figure(figsize=(0.62 * columns + 0.7, 0.62 * rows * height / width + 0.5), layout="constrained")
-    axes = figure.subplots()
-    canvas = np.clip(canvas, 0.0, 1.0)
-    axes.imshow(_visible(canvas), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks([(i + 0.5) * (width + _GAP) - 1 for i in range(len(column_labels))], column_labels)
-    axes.set_yticks([(i + 0.5) * (height + _GAP) - 1 for i in range(len(row_labels))], row_labels)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    return figure

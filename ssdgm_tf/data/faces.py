@@ -47,9 +47,8 @@ def load_faces(
         raise ValueError(f"num_validation must leave images to train on. Received: num_validation={num_validation}")
     num_classes = count_classes(y[train], y[np.concatenate([test, validation])], ("y", "y"))
     shown = draw_labels(y[train], num_labels, num_classes, seed)
-    is_shown = np.isin(np.arange(len(train)), shown)[:, None]
-    y_train = {"identity": hide_labels(y[train], shown), "lighting": np.where(is_shown, lighting[train], np.nan)}
-    y_test, y_validation = ({"identity": y[part], "lighting": lighting[part]} for part in (test, validation))
+    y_train, y_test, y_validation = ({"identity": y[part], "lighting": lighting[part]} for part in (train, test, validation))
+    y_train = {name: hide_labels(values, shown) for name, values in y_train.items()}
     return SemiSupervisedData(x[train], y_train, x[test], y_test, x[validation], y_validation, num_classes)
 
 

@@ -13,7 +13,7 @@ from ssdgm_tf.data.idx import find_idx, load_idx
 from ssdgm_tf.data.names import FORMS
 from ssdgm_tf.data.npz import find_npz, load_npz
 from ssdgm_tf.data.preprocessing import fit_preprocessing, parse_preprocessing
-from ssdgm_tf.data.splits import draw_labels
+from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
 _FILES = {
@@ -125,15 +125,19 @@ def _canvases(images, num_labels, seed, num_validation):
     (x, y), (x_test, y_test) = ((part.x / np.float32(255), known_places(part, part.digits.shape[1])) for part in made)
     num_train = len(x) - num_validation
     y_validation = {name: value[num_train:] for name, value in y.items()}
-    shown = np.isin(np.arange(num_train), draw_labels(y["count"][:num_train], num_labels, made[0].digits.shape[1] + 1, seed))
-    y_train = {}
-    for name, value in y.items():
-        if not name.startswith("digit"):  # nobody says which digits they are
-            hidden = np.full_like(value[:num_train], -1 if value.dtype.kind == "i" else np.nan)
-            y_train[name] = np.where(shown.reshape(-1, *[1] * (value.ndim - 1)), value[:num_train], hidden)
+    shown = draw_labels(y["count"][:num_train], num_labels, made[0].digits.shape[1] + 1, seed)
+    named = [name for name in y if not name.startswith("digit")]  # nobody says which digits they are
+    y_train = {name: hide_labels(y[name][:num_train], shown) for name in named}
     return SemiSupervisedData(
-        x[:num_train], y_train, x_test, y_test, x[num_train:], y_validation, images.num_classes
-    )._replace(digit_shape=images.x_train.shape[1:])
+        x_train=x[:num_train],
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        x_validation=x[num_train:],
+        y_validation=y_validation,
+        num_classes=images.num_classes,
+        digit_shape=images.x_train.shape[1:],
+    )
 
 
 def _preprocess(dataset, preprocessing):

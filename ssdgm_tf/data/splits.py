@@ -45,9 +45,10 @@ def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> 
 
 
 def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """`y` as int32 with -1 everywhere but at the indices `shown`."""
-    hidden = np.full(len(y), -1, np.int32)
-    hidden[shown] = np.asarray(y)[shown]
+    """`y` [N, ...] with -1 (labels, as int32) or NaN (numbers) everywhere but at the indices `shown`."""
+    y = np.asarray(y)
+    hidden = np.full(y.shape, np.nan, y.dtype) if y.dtype.kind == "f" else np.full(y.shape, -1, np.int32)
+    hidden[shown] = y[shown]
     return hidden
 
 

@@ -91,7 +91,7 @@ class MultiDigit(NamedModel):
         for k in steps:
             p[f"place_{k}"] = nodes.Normal(3, prior=_PLACE_PRIOR, dtype=dtype)
             p |= one_digit.generative(k)
-            p[f"placed_{k}"] = nodes.Deterministic((one_digit.image(k), f"place_{k}"), put, dtype=dtype)
+            p[f"placed_{k}"] = nodes.Deterministic((f"image_{k}", f"place_{k}"), put, dtype=dtype)
             q[f"seen_{k}"] = nodes.Deterministic(("x", *(f"explained_{j}" for j in range(1, k))), seen, dtype=dtype)
             q[f"place_{k}"] = place if k == 1 else place.given(f"seen_{k}")
             q[f"look_{k}"] = nodes.Deterministic(("x", f"place_{k}"), look, dtype=dtype)
@@ -116,9 +116,6 @@ class _Code:
         self.decoder = keras.Sequential([options.dense(), pixels, keras.layers.Reshape(image_shape, dtype=self.dtype)])
         self.what = nodes.Normal(latent_dim, parents="look_1", network=options.dense_encoder(), dtype=self.dtype)
 
-    def image(self, k):
-        return f"image_{k}"
-
     def generative(self, k):
         image = nodes.Deterministic(f"what_{k}", self.decoder, dtype=self.dtype)
         return {f"what_{k}": nodes.Normal(self.dim, dtype=self.dtype), f"image_{k}": image}
@@ -129,7 +126,7 @@ class _Code:
 
 
 class _Nested:
-    """A digit as another model sees and makes it: its variables, with the names `digit_k` for y and `style_k` for z."""
+    """A digit as another model sees and makes it, as `_Code`, with the names `digit_k` for y and `style_k` for z."""
 
     def __init__(self, model, image_shape, fine_tune):
         if not model.built:
@@ -143,9 +140,6 @@ class _Nested:
             )
         self.model, self.fine_tune = model, fine_tune
 
-    def image(self, k):
-        return f"image_{k}"
-
     def generative(self, k):
         graph = self.model.graph
         made = {name: self._renamed(graph.generative[name], k) for name in graph.order_p if name != "x"}
@@ -158,7 +152,7 @@ class _Nested:
         return made | {f"found_{k}": self._mean(graph.generative["x"], k)}
 
     def _mean(self, node, k):
-        """The mean image of p(x|y,z), in [0, 1]."""
+        """The mean image of p(x|y,z)."""
         return self._kept(nodes.Deterministic([self._name(name, k) for name in node.parents], nodes.NodeMean(node)))
 
     def _renamed(self, node, k):

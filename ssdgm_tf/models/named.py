@@ -97,8 +97,7 @@ class Options:
             dim: its size.
             *parents: names of the parents; none for the prior.
         """
-        network = {"parents": parents, "network": self.dense()} if parents else {}
-        return nodes.Normal(dim, dtype=self.dtype, **network)
+        return nodes.Normal(dim, dtype=self.dtype, **self._given(parents))
 
     def direction(self, *parents: str) -> nodes.Node:
         """A unit vector of three numbers: the uniform prior, or given parents.
@@ -106,8 +105,7 @@ class Options:
         Args:
             *parents: names of the parents; none for the prior.
         """
-        network = {"parents": parents, "network": self.dense()} if parents else {}
-        return nodes.VonMisesFisher(3, dtype=self.dtype, **network)
+        return nodes.VonMisesFisher(3, dtype=self.dtype, **self._given(parents))
 
     def observation(self, *parents: str) -> nodes.Node:
         """p(x | parents).
@@ -137,6 +135,10 @@ class Options:
             hidden_units: widths of the hidden layers.
         """
         return dataclasses.replace(self, hidden_units=hidden_units)
+
+    def _given(self, parents) -> dict:
+        """What makes a node depend on parents by a dense network; nothing for a prior."""
+        return {"parents": parents, "network": self.dense()} if parents else {}
 
     def dense(self) -> layers.MLP:
         """A new dense network over vectors."""

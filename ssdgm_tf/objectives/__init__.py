@@ -19,6 +19,7 @@ from ssdgm_tf.objectives.score_function import baseline_surrogate, importance_we
 from ssdgm_tf.objectives.semi_supervised import (
     ObjectiveWeights,
     adgm_weights,
+    gamma_of_rate,
     kingma_weights,
     labelled_objective,
     siddharth_weights,
@@ -31,6 +32,7 @@ __all__ = [
     "adgm_weights",
     "baseline_surrogate",
     "evidence_lower_bound",
+    "gamma_of_rate",
     "importance_bound",
     "importance_weighted_bound",
     "importance_weighted_surrogate",

@@ -79,6 +79,22 @@ def supervision_rate(gamma: float, num_unlabelled: float, num_labelled: float) -
     return gamma * num_labelled / (num_unlabelled + gamma * num_labelled)
 
 
+def gamma_of_rate(rate: float, num_unlabelled: float, num_labelled: float) -> float:
+    """The gamma that gives a supervision rate: the inverse of `supervision_rate`.
+
+        gamma = rho N / ((1 - rho) M)
+
+    Args:
+        rate: rho, between 0 and 1.
+        num_unlabelled: N.
+        num_labelled: M.
+
+    Returns:
+        The weight of the labelled examples.
+    """
+    return rate * num_unlabelled / ((1 - rate) * num_labelled)
+
+
 def kingma_weights(alpha: float, num_examples: int, num_labelled: int) -> ObjectiveWeights:
     """Weights of Kingma et al. 2014 as their code has them: alpha = 0.1 means a = 0.1 N_total / N_labelled, gamma = 1.
 

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +106,10 @@ def _table(
     note: str = "",
     only: tuple[str, ...] | None = None,
     home: str | None = None,
-    measures: dict[str, str] | None = None,
+    **more,
 ) -> Table:
     chosen = {row.name: row for row in rows if only is None or row.name in only}
-    shown = {} if measures is None else {"measures": measures}
-    return Table(name, title, chosen, labels, published, note, home or name, **shown)
+    return Table(name, title, chosen, labels, published, note, home or name, **more)
 
 
 # With a convolutional q(y|...) of moved images: these know that pixels have places, which the papers' do not.
@@ -124,7 +123,7 @@ _CONVOLUTIONAL = [
 # The re-crop of SVHN, found relative to --data_dir.
 _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}
 _MNIST = [*_rows("mnist"), *_CONVOLUTIONAL]
-_RECROPPED = [Row(r.name, r.title, r.preset, r.overrides | _RECROP, r.uses, r.labelled) for r in _rows("svhn")]
+_RECROPPED = [replace(row, overrides=row.overrides | _RECROP) for row in _rows("svhn")]
 
 # a = 0.1 (N + M) / M for 30 labels of 1,297.
 _KINGMA_WEIGHTS = Row(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from ssdgm_tf import baselines, layers, models
+from ssdgm_tf import baselines, layers, models, objectives
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import streams
 from ssdgm_tf.trainers.flags import UserError
@@ -240,7 +240,7 @@ def _gamma(config, dataset):
     if not 0 < rate < 1:
         raise ValueError(f"config.supervision_rate must lie between 0 and 1. Received: config.supervision_rate={rate}")
     num_labels = int(np.sum(dataset.is_labelled))
-    return rate * (len(dataset.x_train) - num_labels) / ((1 - rate) * max(num_labels, 1))
+    return objectives.gamma_of_rate(rate, len(dataset.x_train) - num_labels, max(num_labels, 1))
 
 
 def _check_variables(made, config, dataset):

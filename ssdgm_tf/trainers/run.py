@@ -97,18 +97,15 @@ def train(
 
 def _check_part(config: dict, part_workdir: str | None) -> None:
     """Whether the config may build on a trained model, and names one where it must."""
-    may = {
-        "m1": config["model"] == "m1m2" or build.is_baseline(config),
-        "digit_model": config["model"] == "multi_digit",
-    }
+    joint = "config.m1 is for m1m2 and baselines; the joint M1+M2 is m1m2 without it."
     rules = {
-        "m1": "config.m1 is for m1m2 and baselines; the joint M1+M2 is m1m2 without it.",
-        "digit_model": "config.digit_model is for multi_digit.",
+        "m1": (config["model"] == "m1m2" or build.is_baseline(config), joint),
+        "digit_model": (config["model"] == "multi_digit", "config.digit_model is for multi_digit."),
     }
-    for kind, is_allowed in may.items():
+    for kind, (is_allowed, rule) in rules.items():
         name = config[kind]
         if name and not is_allowed:
-            raise UserError(f"{rules[kind]} Received: config.model={config['model']!r}, config.{kind}={name!r}")
+            raise UserError(f"{rule} Received: config.model={config['model']!r}, config.{kind}={name!r}")
         if name and name not in presets():
             raise UserError(f"config.{kind} must be one of {', '.join(presets())}. Received: config.{kind}={name!r}")
     if part_workdir and not build.part(config):

@@ -26,6 +26,7 @@ def test_total_objective_is_unbiased_over_batches_of_any_size():
 def test_supervision_rate():
     assert objectives.supervision_rate(gamma=1.0, num_unlabelled=900, num_labelled=100) == pytest.approx(0.1)
     assert objectives.supervision_rate(gamma=9.0, num_unlabelled=900, num_labelled=100) == pytest.approx(0.5)
+    assert objectives.gamma_of_rate(0.5, num_unlabelled=900, num_labelled=100) == pytest.approx(9.0)
 
 
 def test_kingma_at_100_of_50000_labels_is_50_nats_per_labelled_example():
