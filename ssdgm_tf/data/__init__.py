@@ -10,10 +10,13 @@ from ssdgm_tf.data.npz import load_npz
 from ssdgm_tf.data.preprocessing import Whitening, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
+from ssdgm_tf.data.streaming import Bad, Examples
 from ssdgm_tf.data.tfds import load_tfds
 
 __all__ = [
+    "Bad",
     "Canvases",
+    "Examples",
     "SemiSupervisedData",
     "Whitening",
     "directions",

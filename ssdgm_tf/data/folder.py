@@ -88,7 +88,7 @@ def read_images(files: list[Path]) -> np.ndarray:
     """
     images = []
     for file in tqdm(files, desc="reading images", delay=2, leave=False):
-        images.append(_read_image(file))
+        images.append(read_image(file))
         (height, width), (first_height, first_width) = images[-1].shape[:2], images[0].shape[:2]
         if (height, width) != (first_height, first_width):
             raise ValueError(
@@ -99,8 +99,18 @@ def read_images(files: list[Path]) -> np.ndarray:
     return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
 
 
-def _read_image(file):
-    """One image as uint8 [H, W, 1] or [H, W, 3]."""
+def read_image(file: Path) -> np.ndarray:
+    """One image.
+
+    Args:
+        file: a PNG, JPEG or BMP file, 8 bits a channel.
+
+    Returns:
+        uint8 [H, W, 1] if it is grey, else [H, W, 3]; transparency is dropped.
+
+    Raises:
+        ValueError: a file that cannot be read.
+    """
     from PIL import Image
 
     try:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
+from ssdgm_tf.layers.static_shape import with_static_shape
 
 NORMALIZATIONS = (None, "batch", "layer")
 
@@ -82,7 +83,7 @@ class MLP(keras.layers.Layer):
             return kernels.activated_sum(self.activation, *terms)
         total = functools.reduce(tf.add, terms)
         rows = self.norms[index](tf.reshape(total, [-1, total.shape[-1]]), training=training)
-        return self.activation(tf.ensure_shape(tf.reshape(rows, tf.shape(total)), total.shape))
+        return self.activation(with_static_shape(tf.reshape(rows, tf.shape(total)), total.shape))
 
     def _make_norm(self, index):
         if self.normalization == "batch":

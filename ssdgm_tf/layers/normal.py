@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
@@ -71,7 +72,7 @@ class NormalNode(StochasticNode):
         loc, scale = _loc_and_scale(distribution)
         num_state_axes = loc.shape.rank - len(self.event_shape) - 2
         shape = tf.concat([[1] * num_state_axes, [num_samples], tf.shape(loc)[num_state_axes + 1 :]], axis=0)
-        noise = tf.ensure_shape(
+        noise = with_static_shape(
             tf.random.stateless_normal(shape, seed, dtype=loc.dtype),
             [*[1] * num_state_axes, num_samples, *loc.shape[num_state_axes + 1 :]],
         )

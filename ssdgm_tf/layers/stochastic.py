@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.static_shape import with_static_shape
 
 tfd = tfp.distributions
 
@@ -129,7 +130,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         rows = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel), bias)
         shape = [*inputs.shape[:-1], self.num_parameters]
         parameters = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], shape[-1:]], axis=0))
-        return self.make_distribution(tf.cast(tf.ensure_shape(parameters, shape), self.density_dtype))
+        return self.make_distribution(tf.cast(with_static_shape(parameters, shape), self.density_dtype))
 
     def log_prob(self, inputs, value) -> tf.Tensor:
         """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
@@ -221,7 +222,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         if len(self.event_shape) == 1:
             return flat
         shaped = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], self.event_shape], axis=0))
-        return tf.ensure_shape(shaped, [*flat.shape[:-1], *self.event_shape])
+        return with_static_shape(shaped, [*flat.shape[:-1], *self.event_shape])
 
 
 def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:

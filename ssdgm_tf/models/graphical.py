@@ -14,6 +14,7 @@ from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.graph import Graph
 from ssdgm_tf.models.inference import Inference, check_num_samples
+from ssdgm_tf.models.serving import Serving
 from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
 
 # Predictions are a function of x alone: the draws of latent parents have a seed of their own.
@@ -21,7 +22,7 @@ _PREDICTION_SEED = (20_170_601, 400)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
+class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
     """A partially specified graphical model (Siddharth et al. 2017): variables, what each depends on, and which are known.
 
     The generative model p says how the variables make each other; the recognition model q infers all that is not
@@ -115,33 +116,6 @@ class GraphicalModel(Inference, SavedRandomState, SemiSupervisedModel):
         if not self.graph.supervised:
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
         return only_or_all({name: self._prediction(name, one_pass) for name in names})
-
-    def export(self, filepath, *args, **kwargs):
-        """A SavedModel whose `serve` gives what `call` does.
-
-        A SavedModel has names one level deep: of several supervised variables numbers are NAME_mean and NAME_stddev there.
-
-        Args:
-            filepath: folder of the SavedModel.
-            *args: of `keras.Model.export`, as are the next.
-            **kwargs: where names are joined, `verbose` alone.
-        """
-        numbers = [name for name, head in self.data_format.supervised.items() if head.support != "classes"]
-        if not numbers or len(self.graph.supervised) == 1:
-            return super().export(filepath, *args, **kwargs)
-
-        def serve(x):
-            outputs = self(x)
-            joined = {f"{name}_{key}": value for name in numbers for key, value in outputs.pop(name).items()}
-            return outputs | joined
-
-        self._require_built()
-        heads = self.data_format.observed.items()
-        specs = {name: tf.TensorSpec((None, *head.event_shape), tf.float32, name=name) for name, head in heads}
-        archive = keras.export.ExportArchive()
-        archive.track(self)
-        archive.add_endpoint("serve", serve, input_signature=[only_or_all(specs)])
-        archive.write_out(filepath, **kwargs)
 
     def compile(self, *args, **kwargs):
         super().compile(*args, **kwargs)

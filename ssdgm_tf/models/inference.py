@@ -119,26 +119,9 @@ class Inference:
             ValueError: nothing says how many; or another variable, another number of values, or an unknown one.
         """
         self._require_built()
-        arrays, size = self._generation_input(given or {}, num_samples)
-        values, key = {}, self._seed(seed)
-        for index, name in enumerate(self.graph.order_p):
-            node, makes_others = self.generative[name], self._makes_observed(name)
-            if name in arrays:
-                values[name] = arrays[name]
-                continue
-            if not makes_others and name not in self.graph.observed:
-                continue
-            parents = [values[parent] for parent in node.parents]
-            if isinstance(node, Deterministic):
-                values[name] = node.value(parents)
-            elif not makes_others:
-                values[name] = self._mean(node, parents)
-            else:
-                draw_seed = tf.random.experimental.stateless_fold_in(key, index)
-                distribution = node.distribution(parents)
-                shape = [] if distribution.batch_shape.rank else [size]
-                values[name] = distribution.sample(shape, seed=draw_seed)
-        return only_or_all({name: np.asarray(values[name], np.float32) for name in self.graph.observed})
+        values, size = self._generation_input(given or {}, num_samples)
+        made = self._generated(values, size, self._seed(seed))
+        return only_or_all({name: np.asarray(made[name], np.float32) for name in self.graph.observed})
 
     def impute(self, x, y=None, num_steps: int = 10) -> dict[str, np.ndarray]:
         """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
@@ -271,6 +254,39 @@ class Inference:
             elif name not in values:
                 values[name] = self._mean(node, parents)
         return means
+
+    def _generated(self, given, size, key) -> dict:
+        """{name: mean of each observed variable, or what is given or drawn of it}, from the prior down.
+
+        Args:
+            given: {name: value [B, *event]}; only what the rest depends on is drawn.
+            size: B, an integer or a scalar tensor.
+            key: a TFP seed.
+        """
+        values, needed = dict(given), self._needed(given)
+        for index, name in enumerate(self.graph.order_p):
+            if name in values or name not in needed:
+                continue
+            node = self.generative[name]
+            parents = [values[parent] for parent in node.parents]
+            if isinstance(node, Deterministic):
+                values[name] = node.value(parents)
+            elif not self._makes_observed(name):
+                values[name] = self._mean(node, parents)
+            else:
+                distribution = node.distribution(parents)
+                shape = [] if distribution.batch_shape.rank else [size]
+                values[name] = distribution.sample(shape, seed=tf.random.experimental.stateless_fold_in(key, index))
+        return values
+
+    def _needed(self, given) -> set[str]:
+        """The observed variables and what makes them, as far as it does not come before what is given."""
+        needed, waiting = set(), [name for name in self.graph.observed if name not in given]
+        while waiting:
+            name = waiting.pop()
+            needed.add(name)
+            waiting += [parent for parent in self.generative[name].parents if parent not in {*given, *needed}]
+        return needed
 
     def _makes_observed(self, name) -> bool:
         """Does an observed variable depend on it in the generative model?"""

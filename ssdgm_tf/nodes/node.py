@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from ssdgm_tf import layers
 from ssdgm_tf.layers.serialization import from_parts
+from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.nodes import estimators
 
 tfd = tfp.distributions
@@ -78,7 +79,7 @@ class NodeWithParents(keras.layers.Layer):
         if self.network is not None:
             out = self.network(out, training=training)
         out = tf.reshape(out, tf.concat([leading[0], self.feature_shape], 0))
-        return tf.ensure_shape(out, [*static[0], *self.feature_shape])
+        return with_static_shape(out, [*static[0], *self.feature_shape])
 
     def _network_input(self, apart, flat, concatenated):
         """What the network takes, of values or of shapes: the parents apart, flattened, or concatenated."""
@@ -329,4 +330,4 @@ def _flatten(value: tf.Tensor, event_rank: int) -> tf.Tensor:
     leading = value.shape.rank - event_rank
     size = math.prod(value.shape[leading:])
     flat = tf.reshape(value, tf.concat([tf.shape(value)[:leading], [size]], axis=0))
-    return tf.ensure_shape(flat, [*value.shape[:leading], size])
+    return with_static_shape(flat, [*value.shape[:leading], size])

@@ -82,6 +82,9 @@ def train(
     else:
         model = load_model(folder.model) if folder.model.exists() else build.model(settings, dataset, part)
         folder.claim(settings)
+        whitening = dataset.preprocessing
+        shape = dataset.x_train.shape[1:] if whitening is None else whitening.shape
+        folder.save_data(shape, dataset.class_names, whitening)
         fit(model, config, dataset, folder)
         results = measure(model, config, dataset) | compare(model, settings, dataset, part)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}

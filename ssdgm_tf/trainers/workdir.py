@@ -1,6 +1,7 @@
 """The folder of a run: what is in it, and whether it belongs to this config.
 
     config.json      everything needed to run it again
+    data.npz         what serving needs of the data: shape of an example, names of classes, whitening
     model.keras      the last checkpoint: weights, optimizer, random state
     metrics.jsonl    one line an epoch
     tensorboard/     the same as TensorBoard events
@@ -16,7 +17,14 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
+from ssdgm_tf.data.npz import read_arrays
+from ssdgm_tf.data.preprocessing import Whitening
 from ssdgm_tf.trainers.flags import UserError
+
+# The arrays of a whitening in data.npz.
+_WHITENING = ("mean", "components", "scale", "rotate_back")
 
 
 class Workdir:
@@ -29,6 +37,7 @@ class Workdir:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.config = self.path / "config.json"
+        self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
         self.metrics = self.path / "metrics.jsonl"
         self.tensorboard = self.path / "tensorboard"
@@ -82,6 +91,38 @@ class Workdir:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})") from error
         return settings
+
+    def save_data(self, shape: tuple[int, ...], class_names: tuple[str, ...], whitening: Whitening | None) -> None:
+        """Writes data.npz, whole or not at all.
+
+        Args:
+            shape: of one example, before any whitening.
+            class_names: names of the classes; empty where there are none.
+            whitening: what was fitted on the training images; None for nothing.
+        """
+        arrays = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
+        if whitening is not None:
+            arrays |= {name: getattr(whitening, name) for name in _WHITENING}
+        partial = self.data.with_name("partial-" + self.data.name)
+        np.savez(partial, **arrays)
+        os.replace(partial, self.data)
+
+    def load_data(self) -> tuple[tuple[int, ...], tuple[str, ...], Whitening | None]:
+        """What `save_data` wrote.
+
+        Raises:
+            UserError: there is no data.npz, or it is not readable.
+        """
+        try:
+            (shape, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
+            shape = tuple(int(size) for size in shape)
+            with np.load(self.data, allow_pickle=False) as arrays:
+                if "mean" in arrays.files:
+                    mean, components, scale, rotate_back = (arrays[name] for name in _WHITENING)
+                    whitening = Whitening(mean, components, scale, shape, bool(rotate_back))
+        except (OSError, ValueError) as error:
+            raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
+        return shape, tuple(map(str, class_names)), whitening
 
     def load_results(self) -> dict | None:
         """The final figures, or None where the run is not finished."""

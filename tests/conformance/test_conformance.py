@@ -73,9 +73,12 @@ def test_keras_file_round_trip(name, tmp_path):
     assert np.array_equal(second, first) != descriptor.is_random
 
 
-@every
+@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name in layers.__all__])
 def test_saved_model_round_trip(name, tmp_path):
-    """A SavedModel answers for any batch size; a random one draws anew at every call."""
+    """A SavedModel answers for any batch size; a random one draws anew at every call.
+
+    Those of models: tests/models/test_serving.py.
+    """
     descriptor = DESCRIPTORS[name]
     model, x = as_model(descriptor), inputs(descriptor)
     model(x)

@@ -157,14 +157,3 @@ def test_a_training_step_compiles_and_agrees_with_eager(make):
         losses[jit_compile] = history["classification_loss"][0]
         assert np.isfinite(history["loss"]).all()
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
-
-
-def test_a_saved_model_joins_the_names_of_several_variables(tmp_path):
-    model, x, *_ = faces()
-    model.export(tmp_path / "saved", verbose=False)
-    loaded = tf.saved_model.load(tmp_path / "saved")
-    served = loaded.serve(tf.constant(x[:4]))
-    predicted = model.predict(x[:4], verbose=0)
-    assert set(served) == {"identity", "lighting_mean", "lighting_stddev"}
-    np.testing.assert_allclose(served["identity"], predicted["identity"], rtol=1e-4)
-    np.testing.assert_allclose(served["lighting_mean"], predicted["lighting"]["mean"], rtol=1e-4, atol=1e-5)

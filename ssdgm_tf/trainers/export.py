@@ -1,0 +1,42 @@
+"""Writes a finished run as a TensorFlow SavedModel, with a model card.
+
+    ssdgm-export --workdir=runs/m2_digits --output=served/m2_digits
+
+Raw images go in (uint8, 0 to 255), probabilities and images come out; TensorFlow alone answers, without this package.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from ssdgm_tf.trainers import flags as command
+
+flags.DEFINE_string("workdir", None, "Folder of the run.", module_name=command.__name__)
+flags.DEFINE_string(
+    "output", None, "Folder of the SavedModel; a SavedModel that is there is replaced.", module_name=command.__name__
+)
+flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", module_name=command.__name__)
+
+
+def main() -> None:
+    """`ssdgm-export`, after its flags are parsed."""
+    values = flags.FLAGS
+    folder = command.trained_run()
+    if values.output is None:
+        raise command.UserError("--output must name a folder. Received: none")
+    output = Path(values.output)
+    command.import_tensorflow_quietly()
+    from ssdgm_tf.trainers import served
+
+    signatures = served.export(folder, output)
+    for file in served.write_litert(output, signatures) if values.litert else []:
+        print(f"LiteRT in {file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+def cli() -> None:
+    """The console script."""
+    command.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,65 @@
+"""Predicts the examples of a folder or file, and says which are unlike the training data and which to label next.
+
+    ssdgm-predict --model=runs/m2_digits --input=photos/ --output=predictions.csv
+    ssdgm-predict --model=served/m2_digits --input=new.npz --output=predictions.csv --top_uncertain=100
+
+Of each example: the likeliest class, the entropy of the classes (nats), their probabilities, and ood_score: minus the
+importance-weighted bound on log p(x) in nats, which is larger for what is less like the training data. Compare it with that
+of examples that you know. What cannot be read is listed in errors.csv beside the output, and the rest goes on.
+"""
+
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from ssdgm_tf.trainers import flags as command
+
+_SHOWN = {"module_name": command.__name__}
+
+flags.DEFINE_string("model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", **_SHOWN)
+flags.DEFINE_string("input", None, "Folder of images; .npz file with an array x; or .csv file, a row an example.", **_SHOWN)
+flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", **_SHOWN)
+flags.DEFINE_integer("top_uncertain", 0, "Also write so many of the largest entropy to top_uncertain.csv.", **_SHOWN)
+flags.DEFINE_integer("num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, **_SHOWN)
+flags.DEFINE_integer("seed", 0, "Of their draws.", **_SHOWN)
+
+
+def main() -> None:
+    """`ssdgm-predict`, after its flags are parsed."""
+    values = flags.FLAGS
+    for name in ("model", "input"):
+        if values[name].value is None:
+            raise command.UserError(f"--{name} must be given. Received: none")
+    if not values.output.endswith(".csv"):
+        raise command.UserError(f"--output must be a .csv file. Received: {values.output}")
+    model, output = Path(values.model), Path(values.output)
+    is_run = (model / "config.json").exists()
+    if not is_run and not (model / "saved_model.pb").exists():
+        raise command.UserError(f"--model must be a run, or what ssdgm-export wrote. Received: {model}")
+    command.import_tensorflow_quietly()
+    from ssdgm_tf import data
+    from ssdgm_tf.trainers import predictions, served
+    from ssdgm_tf.trainers.workdir import Workdir
+
+    with tempfile.TemporaryDirectory() as folder:
+        if is_run:
+            exported = Path(folder) / "model"
+            served.export(Workdir(model), exported, verbose=False)
+        predictor = predictions.Predictor(exported if is_run else model, values.num_samples, values.seed)
+        try:
+            examples = data.Examples(values.input, predictor.shape)
+        except (FileNotFoundError, ValueError) as error:
+            raise command.UserError(str(error)) from error
+        number, num_bad = predictions.write(predictor, examples, output, values.top_uncertain)
+    errors = output.with_name("errors.csv")
+    print(f"{number} predictions in {output}" + (f", {num_bad} bad examples in {errors}" if num_bad else ""))
+
+
+def cli() -> None:
+    """The console script."""
+    command.run(main, __doc__)
+
+
+if __name__ == "__main__":
+    cli()
