@@ -7,9 +7,9 @@
 
 Measured on two CPU cores: nearest neighbours, 100 labels: error 28.58 ± 1.46 % in 0.0 minutes, 3 runs; linear SVM, 100
 labels: error 23.64 ± 2.17 % in 0.0 minutes, 3 runs; SVM (RBF), 100 labels: error 23.52 ± 2.42 % in 0.0 minutes, 3
-runs; M1 + nearest neighbours, 100 labels: error 23.95 % in 2.1 minutes, 1 run; M1 + SVM (RBF), 100 labels: error 16.94
-% in 2.1 minutes, 1 run; M1 + transductive SVM, 100 labels: error 9.92 % in 2.7 minutes, 1 run; M1 + transductive SVM,
-1000 labels: error 4.65 % in 3.1 minutes, 1 run. results/README.md has the tables.
+runs; M1 + nearest neighbours, 100 labels: error 24.39 ± 3.45 % in 2.8 minutes, 3 runs; M1 + SVM (RBF), 100 labels:
+error 18.04 ± 1.13 % in 2.8 minutes, 3 runs; M1 + transductive SVM, 100 labels: error 8.30 ± 1.67 % in 3.5 minutes, 3
+runs; M1 + transductive SVM, 1000 labels: error 4.65 % in 3.1 minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

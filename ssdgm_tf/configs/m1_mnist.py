@@ -5,7 +5,7 @@
 50,000 training images, the other 10,000 for validation. It sees no label: what it learns are features, which
 `m1m2_mnist` and the baselines on M1 build on.
 
-Measured on two CPU cores: 2.5 minutes, 1 run. results/README.md has the tables.
+Measured on two CPU cores: 2.9 minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

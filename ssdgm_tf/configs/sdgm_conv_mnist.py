@@ -5,7 +5,7 @@
 50,000 training images, the other 10,000 for validation. As `fast_mnist`, it knows that pixels have places and that a
 digit may move. Tuned on the validation error of labels=100,seed=2.
 
-Measured on two CPU cores: 100 labels: error 1.69 % in 8.5 minutes, 1 run. results/README.md has the tables.
+Measured on two CPU cores: 100 labels: error 1.44 ± 0.26 % in 9.1 minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, model_config, parse_arg, relative_gamma

@@ -5,8 +5,8 @@
 50,000 training images, the other 10,000 for validation. A small style and a wide likelihood: the style is inferred without
 the label, and a large one would leave the label nothing to explain.
 
-Measured on two CPU cores: 100 labels: error 8.06 % in 5.5 minutes, 1 run; 1000 labels: error 5.84 % in 3.5 minutes, 1
-run. results/README.md has the tables.
+Measured on two CPU cores: 100 labels: error 12.65 ± 4.13 % in 5.1 minutes, 3 runs; 1000 labels: error 5.84 % in 3.5
+minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import NOISY, model_config, parse_arg, relative_gamma
