@@ -4,7 +4,7 @@
 
 It sees no label: what it learns are features, which `m1m2_svhn` and the baselines on M1 build on.
 
-Measured on two CPU cores: 0.5 minutes, 1 run of the re-crop. results/README.md has the tables.
+Measured on two CPU cores: 0.9 minutes, 1 run of the re-crop. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

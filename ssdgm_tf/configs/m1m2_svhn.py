@@ -4,7 +4,7 @@
 
 Trains `m1_svhn` in the run's folder first, or builds on a run of it: --m1=FOLDER.
 
-Measured on two CPU cores: 1000 labels of the re-crop: error 87.55 % in 1.5 minutes, 1 run. results/README.md has the
+Measured on two CPU cores: 1000 labels of the re-crop: error 87.55 % in 2.4 minutes, 1 run. results/README.md has the
 tables.
 """
 

@@ -2,7 +2,8 @@
 
     ssdgm-train --config=sdgm_svhn:labels=1000,seed=0 --workdir=runs/sdgm_svhn
 
-Measured: nothing yet.
+Measured on two CPU cores: 1000 labels of the re-crop: error 29.25 % in 8.5 minutes, 1 run. results/README.md has the
+tables.
 """
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg

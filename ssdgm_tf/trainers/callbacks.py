@@ -1,13 +1,15 @@
 """Keras callbacks of a command-line run: one progress bar, a metrics file, checkpoints."""
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 import keras
 from tqdm.auto import tqdm
+
+from ssdgm_tf.trainers import checkpoints
+from ssdgm_tf.trainers.workdir import write_text
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -62,7 +64,7 @@ class MetricsFile(keras.callbacks.Callback):
         self.seconds = seconds
 
     def on_train_begin(self, logs=None):
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in self.rows))
         self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else self.seconds)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -73,14 +75,14 @@ class MetricsFile(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the model (weights, optimizer, random state) at an epoch's end, whole or not at all.
+    """Saves the model (weights, optimizer, random state) at an epoch's end; see `ssdgm_tf.trainers.checkpoints`.
 
     Args:
         path: the `.keras` file.
-        every_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
+        every_seconds: least time between two checkpoints.
     """
 
-    def __init__(self, path: Path, every_seconds: float = 15.0):
+    def __init__(self, path: Path, every_seconds: float):
         super().__init__()
         self.path = path
         self.every_seconds = every_seconds
@@ -96,7 +98,5 @@ class Checkpoint(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        partial = self.path.with_name("partial-" + self.path.name)
-        self.model.save(partial)
-        os.replace(partial, self.path)
+        checkpoints.save(self.model, self.path)
         self.saved = time.monotonic()

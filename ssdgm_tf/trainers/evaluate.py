@@ -18,9 +18,9 @@ def main() -> None:
     folder = command.trained_run()
     config = folder.load_config()["config"]
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import run
+    from ssdgm_tf.trainers import checkpoints, run
 
-    model = run.load_model(folder.model)
+    model = checkpoints.load(folder.model)
     dataset = run.load_data(config, values.data_dir, values.download)
     print(run.summary(run.measure(model, config, dataset), config))
     print(f"Measured: {folder.model}")

@@ -20,9 +20,9 @@ def main() -> None:
     if results is None:
         raise command.UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import report, run
+    from ssdgm_tf.trainers import checkpoints, report, run
 
-    model = run.load_model(folder.model)
+    model = checkpoints.load(folder.model)
     dataset = run.load_data(settings["config"], values.data_dir, values.download)
     report.write(model, dataset, settings, results, folder)
     print(f"Figures in {folder.figures}: open {folder.report}")

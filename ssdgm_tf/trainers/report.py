@@ -12,7 +12,7 @@ from ssdgm_tf import models, plots
 from ssdgm_tf.data import SemiSupervisedData, directions
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.trainers import build
-from ssdgm_tf.trainers.workdir import Workdir
+from ssdgm_tf.trainers.workdir import Workdir, write_text
 
 _CAPTIONS = {
     "learning_curves": "Learning curves. Left: the bound U(x) per example. Middle: the share of wrong labels; on the few "
@@ -155,7 +155,7 @@ def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, re
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
     )
-    folder.report.write_text(page)
+    write_text(folder.report, page)
 
 
 def _result_rows(results: dict) -> list[tuple[str, str]]:

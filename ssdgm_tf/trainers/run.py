@@ -4,13 +4,13 @@ import importlib
 import json
 import time
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ssdgm_tf import baselines, data, models
-from ssdgm_tf.trainers import build, labels_alone, report
+from ssdgm_tf.trainers import build, checkpoints, labels_alone, report
 from ssdgm_tf.trainers.callbacks import Checkpoint, MetricsFile, ProgressBar
 from ssdgm_tf.trainers.environment import environment
 from ssdgm_tf.trainers.flags import UserError, presets
@@ -37,7 +37,12 @@ _SHOWN = {
 
 
 def train(
-    settings: dict, workdir: str, data_dir: str | None = None, download: bool = False, part_workdir: str | None = None
+    settings: dict,
+    workdir: str,
+    data_dir: str | None = None,
+    download: bool = False,
+    part_workdir: str | None = None,
+    checkpoint_seconds: float = 15.0,
 ) -> dict:
     """Trains what `settings` say in `workdir`, or goes on where an earlier start of the same run stopped.
 
@@ -48,14 +53,27 @@ def train(
         download: download the data set where it is not prepared.
         part_workdir: run of the M1 or the digit model that this one builds on; None to train it in `workdir`/m1 or
             `workdir`/digit_model, where the config builds on one.
+        checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
 
     Returns:
         The final figures, as in results.json.
 
     Raises:
-        UserError: a bad setting, missing data, or a workdir of another run.
+        UserError: a bad setting, missing data, a workdir of another run, or a full disk.
     """
-    config, folder = settings["config"], Workdir(workdir)
+    try:
+        return _train(settings, Workdir(workdir), data_dir, download, part_workdir, checkpoint_seconds)
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
+        if not checkpoints.is_disk_full(error):
+            raise
+        raise UserError(
+            f"A run needs room on the disk: make some, and the same command goes on. Received: no space left in {workdir}, "
+            "where the last checkpoint is whole"
+        ) from error
+
+
+def _train(settings, folder, data_dir, download, part_workdir, checkpoint_seconds):
+    config = settings["config"]
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
@@ -72,20 +90,21 @@ def train(
     dataset = load_data(config, data_dir, download)
     kind, part = build.part(config), None
     # The labels-only networks of a resumed run are those of a new model, and need its digit model.
-    if kind and (kind == "digit_model" or not folder.model.exists()):
-        if not build.is_baseline(config) and not folder.model.exists():
+    is_new = not checkpoints.exist(folder.model)
+    if kind and (kind == "digit_model" or is_new):
+        if not build.is_baseline(config) and is_new:
             build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
-        part = _trained_part(settings, folder, part_workdir, data_dir, download)
+        part = _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, part)
     else:
-        model = load_model(folder.model) if folder.model.exists() else build.model(settings, dataset, part)
+        model = checkpoints.load(folder.model) if checkpoints.exist(folder.model) else build.model(settings, dataset, part)
         folder.claim(settings)
         whitening = dataset.preprocessing
         shape = dataset.x_train.shape[1:] if whitening is None else whitening.shape
         folder.save_data(shape, dataset.class_names, whitening)
-        fit(model, config, dataset, folder)
+        fit(model, config, dataset, folder, checkpoint_seconds)
         results = measure(model, config, dataset) | compare(model, settings, dataset, part)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
     if kind:
@@ -118,7 +137,7 @@ def _check_part(config: dict, part_workdir: str | None) -> None:
         )
 
 
-def _trained_part(settings, folder, part_workdir, data_dir, download) -> models.GraphicalModel:
+def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds) -> models.GraphicalModel:
     """The model that a config builds on: trained in the run's folder, or that of another run; its figures are noted."""
     config = settings["config"]
     kind = build.part(config)
@@ -131,8 +150,8 @@ def _trained_part(settings, folder, part_workdir, data_dir, download) -> models.
         own = part_folder.load_config()
     _check_fit(config, own["config"], part_folder)
     folder.claim(settings)
-    results = train(own, part_folder.path, data_dir, download)
-    part = load_model(part_folder.model)
+    results = train(own, part_folder.path, data_dir, download, checkpoint_seconds=checkpoint_seconds)
+    part = checkpoints.load(part_folder.model)
     if kind == "m1" and not isinstance(part, models.VAE):
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
     write_json(folder.part_results(kind), results)
@@ -174,23 +193,9 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
         raise UserError(str(error)) from error
 
 
-def load_model(path: Path) -> keras.Model:
-    """A saved model.
-
-    Raises:
-        UserError: the file is not there, is truncated, or holds no model of this package.
-    """
-    try:
-        model = keras.models.load_model(path)
-    except Exception as error:  # Keras raises whatever its zip, HDF5 or JSON reader does
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"The model must be a .keras file that ssdgm_tf saved. Received: {path} ({reason})") from error
-    if not isinstance(model, models.SemiSupervisedModel):
-        raise UserError(f"The model must be one of ssdgm_tf. Received: {path}, a {type(model).__name__}")
-    return model
-
-
-def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
+def fit(
+    model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir, checkpoint_seconds: float
+) -> None:
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
     seconds = labels_first(model, config, dataset)
@@ -199,6 +204,7 @@ def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervised
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     if initial_epoch >= config["epochs"]:
+        checkpoints.save(model, folder.model)  # it may come from the checkpoint before a damaged one
         return
     title = type(model).__name__
     model.fit(
@@ -215,7 +221,7 @@ def fit(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervised
             keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),
             ProgressBar("training", _SHOWN, initial_epoch),
             MetricsFile(folder.metrics, [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch], seconds),
-            Checkpoint(folder.model),
+            Checkpoint(folder.model, checkpoint_seconds),
             keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
         ],
     )

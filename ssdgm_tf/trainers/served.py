@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from ssdgm_tf import data
-from ssdgm_tf.trainers import build, run
+from ssdgm_tf.trainers import build, checkpoints
 from ssdgm_tf.trainers.flags import UserError
 from ssdgm_tf.trainers.workdir import Workdir
 
@@ -67,7 +67,7 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     if results is None:
         raise UserError(f"A run can be served when it is finished. Received: {folder.path}, without results.json")
     check_output(output)
-    model, (shape, class_names, whitening) = run.load_model(folder.model), folder.load_data()
+    model, (shape, class_names, whitening) = checkpoints.load(folder.model), folder.load_data()
     names = {name: class_names for name in model.data_format.classes if len(class_names)}
     preprocessing = {"x": Pixels(shape, whitening)}
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,14 @@ def main() -> None:
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run
 
-    results = run.train(settings, workdir, values.data_dir, values.download, values.m1 or values.digit_model)
+    results = run.train(
+        settings,
+        workdir,
+        values.data_dir,
+        values.download,
+        values.m1 or values.digit_model,
+        values.checkpoint_seconds,
+    )
     print(run.summary(results, config))
     page = Path(workdir) / "report.html"
     print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")

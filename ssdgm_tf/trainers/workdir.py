@@ -2,7 +2,7 @@
 
     config.json      everything needed to run it again
     data.npz         what serving needs of the data: shape of an example, names of classes, whitening
-    model.keras      the last checkpoint: weights, optimizer, random state
+    model.keras      the last checkpoint: weights, optimizer, random state; the one before is previous-model.keras
     metrics.jsonl    one line an epoch
     tensorboard/     the same as TensorBoard events
     m1/              the run of the M1 that this one builds on, unless --m1 names another folder; so digit_model/
@@ -141,8 +141,13 @@ class Workdir:
 
 def write_json(path: Path, value) -> None:
     """Writes `value` whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.write_text(text)
     os.replace(partial, path)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import m2_digits
-from ssdgm_tf.trainers import run
+from ssdgm_tf.trainers import checkpoints, run
 from ssdgm_tf.trainers.callbacks import Checkpoint
 from ssdgm_tf.trainers.flags import UserError
 
@@ -162,7 +162,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
     _, results = finished
 
     class Interrupt(Checkpoint):
-        def __init__(self, path):
+        def __init__(self, path, every_seconds):
             super().__init__(path, every_seconds=0.0)
 
         def on_train_batch_end(self, batch, logs=None):
@@ -229,4 +229,4 @@ def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors and "Interrupted. What the run has saved is whole" in errors
-    assert isinstance(run.load_model(tmp_path / "run" / "model.keras"), models.M2)
+    assert isinstance(checkpoints.load(tmp_path / "run" / "model.keras"), models.M2)

@@ -8,7 +8,7 @@ import pytest
 
 from ssdgm_tf import data, models
 from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, siddharth_multimnist_nested
-from ssdgm_tf.trainers import run
+from ssdgm_tf.trainers import checkpoints, run
 from ssdgm_tf.trainers.flags import UserError
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}
@@ -75,8 +75,8 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
     asked = settings(siddharth_multimnist_nested, "labels=40", **canvases | {"digit_model": "m2_digits"})
     results = run.train(asked, tmp_path / "run", part_workdir=str(tmp_path / "digits"))
     assert 0 <= results["digit_1_error"] <= 1 and results["digit_model_seconds"] > 0
-    nested = run.load_model(tmp_path / "run" / "model.keras").recognition["digit_1"]
-    alone = run.load_model(tmp_path / "digits" / "model.keras").recognition["y"]
+    nested = checkpoints.load(tmp_path / "run" / "model.keras").recognition["digit_1"]
+    alone = checkpoints.load(tmp_path / "digits" / "model.keras").recognition["y"]
     for kept, original in zip(nested.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, original)
     (tmp_path / "run" / "results.json").unlink()  # as if it had stopped just before

@@ -7,7 +7,7 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits
-from ssdgm_tf.trainers import run
+from ssdgm_tf.trainers import checkpoints, run
 from ssdgm_tf.trainers.flags import UserError
 
 SMALL = {"epochs": 2, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 5}
@@ -37,7 +37,7 @@ def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
     workdir, results_of_m1 = m1
     results = run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(workdir))
     assert results["m1_seconds"] == results_of_m1["training_seconds"] < results["training_seconds"]
-    model, first = run.load_model(tmp_path / "run" / "model.keras"), run.load_model(workdir / "model.keras")
+    model, first = checkpoints.load(tmp_path / "run" / "model.keras"), checkpoints.load(workdir / "model.keras")
     assert isinstance(model, models.M1M2) and not (tmp_path / "run" / "m1").exists()
     np.testing.assert_allclose(model.encode(digits.x_test)["z1"], first.encode(digits.x_test)["z"], rtol=1e-5)
 
