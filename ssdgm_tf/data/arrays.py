@@ -43,6 +43,11 @@ class SemiSupervisedData(NamedTuple):
         return self.x_test, self.y_test, "test"
 
     @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of one example before any preprocessing."""
+        return self.x_train.shape[1:] if self.preprocessing is None else self.preprocessing.shape
+
+    @property
     def is_labelled(self) -> np.ndarray:
         """Which training examples have a label, any of several, [N], bool."""
         values = self.y_train.values() if isinstance(self.y_train, dict) else [self.y_train]

@@ -18,8 +18,12 @@ class SavedRandomState:
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def next_seed(self) -> tf.Tensor:
-        """The next seed of the stream; int32, as TFP wants it."""
-        return tf.cast(self.seed_generator.next(), tf.int32)
+        """The next seed of the stream; int32, as TFP wants it. Replicas of a distributed step have one each."""
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        replica = tf.distribute.get_replica_context()
+        if replica is None or replica.num_replicas_in_sync == 1:
+            return seed
+        return tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
 
     def _random_states(self) -> dict:
         """{name in the file: generator} of what is saved; a model adds those of Keras' own layers inside it."""

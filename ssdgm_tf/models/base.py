@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.layers import kernels, precision
-from ssdgm_tf.models import bounds, checks, compilation, streams
+from ssdgm_tf.models import bounds, checks, compilation, distribution, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
 from ssdgm_tf.models.objective_scale import ObjectiveScale
@@ -21,7 +21,7 @@ _OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 
 
-class SemiSupervisedModel(keras.Model, abc.ABC):
+class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
     """A `keras.Model` whose training data are labelled for some examples only.
 
     A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what it predicts (`call`); this class
@@ -74,6 +74,11 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
     def evaluations_per_example(self) -> int:
         """How many times the widest network is evaluated for an unlabelled example."""
         return self.num_samples
+
+    @property
+    def num_steps(self) -> int:
+        """Training steps taken."""
+        return int(keras.ops.convert_to_numpy(self.step))
 
     @property
     def metrics(self):
@@ -131,9 +136,11 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         )
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
+        self._check_distribution(kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
         super().compile(optimizer=optimizer, **kwargs)
         # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
         self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
+        self.jit_compile = self.jit_compile and not self.is_distributed
         self.fuses_kernels = False
         self.gamma = gamma
         self.classification_weight = classification_weight
@@ -223,6 +230,9 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
         if (validation := kwargs.get("validation_data")) is not None:
             pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
             kwargs["validation_data"] = self._evaluation_input(*pair)
+        if self.is_distributed:
+            data = distribution.split(data, self.distribute_strategy)
+            kwargs |= self._distributed_validation(kwargs)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         return super().fit(
@@ -275,15 +285,15 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
                 labelled = self.labelled_terms(*data["labelled"], self.complete, training=True)
             if "unlabelled" in data:
                 unlabelled = self.unlabelled_terms(data["unlabelled"], training=True)
-            loss = self._loss(labelled, unlabelled)
-            scaled_loss = self.optimizer.scale_loss(loss)
+            loss = self._loss(*map(self._as_share, (labelled, unlabelled)))
+            scaled_loss = self.optimizer.scale_loss(distribution.scale_loss(loss))
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         self.step.assign_add(1)
         logs = self.monitor.add_loss(loss) | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         if labelled is not None:
             logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
-        return logs
+        return self._as_logs(logs)
 
     def test_step(self, data):
         x, y = data
@@ -300,7 +310,7 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             logs |= self.monitor.add_terms(only_labelled, mask)
             logs |= self.monitor.add_errors(unlabelled["predictions"], y)
             logs |= self.monitor.add_calibration(unlabelled["predictions"], y)
-        return logs
+        return self._as_logs(logs)
 
     def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
         """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
@@ -356,12 +366,13 @@ class SemiSupervisedModel(keras.Model, abc.ABC):
             self.train_function = self.test_function = None
 
     def _build_for(self, x: dict) -> None:
-        if not self.built:
-            shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
-            self.build(only_or_all(shapes))
-        if not self.optimizer.built:
-            # Within the step, creating the optimizer's variables would trace it a second time.
-            self.optimizer.build(self.trainable_variables)
+        with self.distribute_strategy.scope():
+            if not self.built:
+                shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
+                self.build(only_or_all(shapes))
+            if not self.optimizer.built:
+                # Within the step, creating the optimizer's variables would trace it a second time.
+                self.optimizer.build(self.trainable_variables)
 
     def _choose_kernels(self, num_examples: int) -> None:
         """Are kernels compiled, with so many examples of the larger stream? A constant of the step."""

@@ -21,7 +21,7 @@ def repays_kernels(model, num_examples: int) -> bool:
     num_weights = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     is_large = num_examples * model.evaluations_per_example * num_weights >= _SMALLEST_STEP
     left_to_tensorflow = model.jit_is_auto and not model.jit_compile and not model.run_eagerly
-    return is_large and left_to_tensorflow and not tf.distribute.has_strategy()
+    return is_large and left_to_tensorflow and not model.is_distributed
 
 
 def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
@@ -31,7 +31,7 @@ def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
         model: the model, built.
         x: {name: array} of what will be predicted from.
     """
-    if model.predict_function is None and not model.run_eagerly and not tf.distribute.has_strategy():
+    if model.predict_function is None and not model.run_eagerly and not model.is_distributed:
         model.make_predict_function()
         batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
         model.predict_function.get_concrete_function([batch] * model.steps_per_execution)

@@ -12,6 +12,7 @@ _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT_CONFIG = "m2_digits"
+STRATEGIES = ("none", "mirrored", "multi_worker")
 
 
 class UserError(Exception):
@@ -60,6 +61,9 @@ def define_training() -> None:
     flags.DEFINE_string("m1", None, "Folder of a run of M1 to build on; the default is to train it in WORKDIR/m1.")
     flags.DEFINE_string("digit_model", None, "The same of a model of digits, to nest in one of canvases of them.")
     flags.DEFINE_float("checkpoint_seconds", 15.0, "Least time between two checkpoints, at ends of epochs.", lower_bound=0.0)
+    flags.DEFINE_enum(
+        "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
+    )
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "Compute type; weights stay float32.")
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import baselines, data, models
-from ssdgm_tf.trainers import build, checkpoints, labels_alone, report
+from ssdgm_tf.trainers import build, checkpoints, labels_alone, report, strategies
 from ssdgm_tf.trainers.callbacks import Checkpoint, MetricsFile, ProgressBar
 from ssdgm_tf.trainers.environment import environment
 from ssdgm_tf.trainers.flags import UserError, presets
@@ -43,6 +43,7 @@ def train(
     download: bool = False,
     part_workdir: str | None = None,
     checkpoint_seconds: float = 15.0,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> dict:
     """Trains what `settings` say in `workdir`, or goes on where an earlier start of the same run stopped.
 
@@ -54,16 +55,23 @@ def train(
         part_workdir: run of the M1 or the digit model that this one builds on; None to train it in `workdir`/m1 or
             `workdir`/digit_model, where the config builds on one.
         checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
+        strategy: of several devices or workers, which may be others than those of an earlier start; None for one device.
 
     Returns:
-        The final figures, as in results.json.
+        The final figures, as in results.json; {} in a worker that is not the chief, which writes and measures nothing.
 
     Raises:
-        UserError: a bad setting, missing data, a workdir of another run, or a full disk.
+        UserError: a bad setting, missing data, a workdir of another run, a full disk, or a worker that is gone.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     try:
-        return _train(settings, Workdir(workdir), data_dir, download, part_workdir, checkpoint_seconds)
+        return _train(settings, Workdir(workdir), data_dir, download, part_workdir, checkpoint_seconds, strategy)
     except (OSError, RuntimeError, tf.errors.OpError) as error:
+        if strategies.is_lost_worker(error, strategy):
+            raise UserError(
+                "A step needs every worker: start the same command on all of them again, and it goes on from the last "
+                f"checkpoint. Received: a worker that is gone ({str(error).splitlines()[0]})"
+            ) from error
         if not checkpoints.is_disk_full(error):
             raise
         raise UserError(
@@ -72,8 +80,8 @@ def train(
         ) from error
 
 
-def _train(settings, folder, data_dir, download, part_workdir, checkpoint_seconds):
-    config = settings["config"]
+def _train(settings, folder, data_dir, download, part_workdir, checkpoint_seconds, strategy):
+    config, is_chief = settings["config"], strategies.is_chief(strategy)
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
@@ -94,17 +102,21 @@ def _train(settings, folder, data_dir, download, part_workdir, checkpoint_second
     if kind and (kind == "digit_model" or is_new):
         if not build.is_baseline(config) and is_new:
             build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
-        part = _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds)
+        part = _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds, strategy)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, part)
     else:
-        model = checkpoints.load(folder.model) if checkpoints.exist(folder.model) else build.model(settings, dataset, part)
-        folder.claim(settings)
-        whitening = dataset.preprocessing
-        shape = dataset.x_train.shape[1:] if whitening is None else whitening.shape
-        folder.save_data(shape, dataset.class_names, whitening)
+        with strategy.scope():
+            model = build.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
+        if is_chief:
+            folder.claim(settings)
+            folder.save_data(dataset.raw_shape, dataset.class_names, dataset.preprocessing)
         fit(model, config, dataset, folder, checkpoint_seconds)
+        if not is_chief:
+            return {}
+        if model.is_distributed:
+            model = checkpoints.load(folder.model)  # measured on one device
         results = measure(model, config, dataset) | compare(model, settings, dataset, part)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
     if kind:
@@ -137,7 +149,7 @@ def _check_part(config: dict, part_workdir: str | None) -> None:
         )
 
 
-def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds) -> models.GraphicalModel:
+def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds, strategy) -> models.GraphicalModel:
     """The model that a config builds on: trained in the run's folder, or that of another run; its figures are noted."""
     config = settings["config"]
     kind = build.part(config)
@@ -150,7 +162,7 @@ def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint
         own = part_folder.load_config()
     _check_fit(config, own["config"], part_folder)
     folder.claim(settings)
-    results = train(own, part_folder.path, data_dir, download, checkpoint_seconds=checkpoint_seconds)
+    results = train(own, part_folder.path, data_dir, download, None, checkpoint_seconds, strategy)
     part = checkpoints.load(part_folder.model)
     if kind == "m1" and not isinstance(part, models.VAE):
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
@@ -199,14 +211,22 @@ def fit(
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
     seconds = labels_first(model, config, dataset)
-    initial_epoch = (int(model.step) - config["labels_first_steps"]) // build.steps_per_epoch(model, config, dataset)
+    initial_epoch = (model.num_steps - config["labels_first_steps"]) // build.steps_per_epoch(model, config, dataset)
     print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(x_monitored)} images).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
+    is_chief = strategies.is_chief(model.distribute_strategy)
     if initial_epoch >= config["epochs"]:
-        checkpoints.save(model, folder.model)  # it may come from the checkpoint before a damaged one
+        if is_chief:
+            checkpoints.save(model, folder.model)  # it may come from the checkpoint before a damaged one
         return
     title = type(model).__name__
+    rows = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
+    writers = [
+        MetricsFile(folder.metrics, rows, seconds),
+        Checkpoint(folder.model, checkpoint_seconds),
+        keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+    ]
     model.fit(
         *build.training_examples(model, dataset),
         batch_size=config["batch_size"],
@@ -220,9 +240,7 @@ def fit(
         callbacks=[
             keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),
             ProgressBar("training", _SHOWN, initial_epoch),
-            MetricsFile(folder.metrics, [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch], seconds),
-            Checkpoint(folder.model, checkpoint_seconds),
-            keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+            *(writers if is_chief else ()),
         ],
     )
 
@@ -235,7 +253,7 @@ def labels_first(model: models.GraphicalModel, config: dict, dataset: data.SemiS
     Returns:
         The seconds that they took.
     """
-    steps = config["labels_first_steps"] - int(model.step)
+    steps = config["labels_first_steps"] - model.num_steps
     if steps <= 0:
         return 0.0
     x, y = dataset.labelled
@@ -283,7 +301,7 @@ def compare(
     if not model.graph.supervised or not np.any(dataset.is_labelled):
         return {}
     if not isinstance(dataset.y_train, dict):
-        num_steps = min(int(model.step), _MAX_LABELS_ONLY_STEPS)
+        num_steps = min(model.num_steps, _MAX_LABELS_ONLY_STEPS)
         estimators = {
             "labels_only_error": build.labels_only(settings["config"], dataset.num_classes, num_steps),
             "nearest_neighbour_error": baselines.NearestNeighbours(num_neighbours=1),
@@ -291,7 +309,7 @@ def compare(
         x, y = dataset.labelled
         return {name: 1 - made.fit(x, y).score(dataset.x_test, dataset.y_test) for name, made in estimators.items()}
     alone = build.model(settings, dataset, part)
-    labels_alone.fit(alone, *dataset.labelled, min(int(model.step), _MAX_JOINT_STEPS), settings["config"])
+    labels_alone.fit(alone, *dataset.labelled, min(model.num_steps, _MAX_JOINT_STEPS), settings["config"])
     test = build.examples(model, dataset.x_test, dataset.y_test)
     errors = labels_alone.errors(alone, *test)
     nearest = labels_alone.nearest_neighbour_errors(model, dataset.labelled, test)

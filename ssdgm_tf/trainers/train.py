@@ -35,9 +35,15 @@ def main() -> None:
     except (FileNotFoundError, ValueError) as error:
         raise command.UserError(str(error)) from error
 
+    if values.strategy != "none" and values.jit_compile == "on":
+        raise command.UserError(
+            "XLA compiles a step whose variables are on one device: with --strategy, --jit_compile must be off or auto. "
+            f"Received: --strategy={values.strategy} --jit_compile=on"
+        )
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import run
+    from ssdgm_tf.trainers import run, strategies
 
+    strategy = strategies.make(values.strategy)
     results = run.train(
         settings,
         workdir,
@@ -45,7 +51,11 @@ def main() -> None:
         values.download,
         values.m1 or values.digit_model,
         values.checkpoint_seconds,
+        strategy,
     )
+    if not strategies.is_chief(strategy):
+        print(f"This worker is done; the chief writes the results in {workdir}")
+        return
     print(run.summary(results, config))
     page = Path(workdir) / "report.html"
     print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")
