@@ -116,6 +116,7 @@ def model_config(**fields) -> ConfigDict:
             "learning_rate": 3e-4,
             "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
+            "global_clipnorm": config_dict.placeholder(float),  # largest norm of all gradients together
             "batch_size": 100,
             "labelled_batch_size": 100,
             "epochs": 10,

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.layers import kernels, precision
-from ssdgm_tf.models import bounds, checks, compilation, distribution, streams
+from ssdgm_tf.models import bounds, checks, compilation, distribution, nans, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
 from ssdgm_tf.models.objective_scale import ObjectiveScale
@@ -41,7 +41,7 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale = None
-        self.jit_is_auto, self.fuses_kernels = True, False
+        self.jit_is_auto, self.fuses_kernels, self.debug_nans = True, False, False
         self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
         self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
         #: Supervised variables that every labelled example of the training data has.
@@ -97,6 +97,7 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
         unlabelled_bound: str = bounds.UNLABELLED[0],
         kl_weight=None,
         free_bits: float = 0.0,
+        debug_nans: bool = False,
         **kwargs,
     ):
         """Chooses the optimizer, the objective and its weights.
@@ -120,6 +121,9 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound alone.
+            debug_nans: check every term of every step, and let `fit` raise a FloatingPointError at the first that is not
+                finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
+                and the metric `skipped_steps` counts it.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
                 With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU, of large
                 steps, the elementwise work between matrix products alone (docs/performance.md has the measurements).
@@ -136,11 +140,13 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
         )
         if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
+        nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
         self._check_distribution(kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
         super().compile(optimizer=optimizer, **kwargs)
         # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
         self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
-        self.jit_compile = self.jit_compile and not self.is_distributed
+        self.jit_compile = self.jit_compile and not (self.is_distributed or debug_nans)
+        self.debug_nans = debug_nans
         self.fuses_kernels = False
         self.gamma = gamma
         self.classification_weight = classification_weight
@@ -235,15 +241,16 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
             kwargs |= self._distributed_validation(kwargs)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
-        return super().fit(
-            data,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
-            initial_epoch=initial_epoch,
-            **kwargs,
-        )
+        with nans.named(self):
+            return super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
+                initial_epoch=initial_epoch,
+                **kwargs,
+            )
 
     def evaluate(self, x=None, y=None, batch_size: int | None = None, verbose="auto", **kwargs):
         """The objective and its terms on examples of which any may be labelled.
@@ -282,15 +289,22 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
         fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
         with fusing, precision.casting_once(), tf.GradientTape() as tape:
             if "labelled" in data:
-                labelled = self.labelled_terms(*data["labelled"], self.complete, training=True)
+                labelled = nans.checked(
+                    self, "labelled", self.labelled_terms(*data["labelled"], self.complete, training=True)
+                )
             if "unlabelled" in data:
-                unlabelled = self.unlabelled_terms(data["unlabelled"], training=True)
+                unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
             loss = self._loss(*map(self._as_share, (labelled, unlabelled)))
             scaled_loss = self.optimizer.scale_loss(distribution.scale_loss(loss))
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
-        compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
-        self.step.assign_add(1)
-        logs = self.monitor.add_loss(loss) | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
+        is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
+        with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
+            self.step.assign_add(1)
+        logs = (
+            self.monitor.add_skipped(is_finite)
+            | self.monitor.add_loss(loss)
+            | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
+        )
         if labelled is not None:
             logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
         return self._as_logs(logs)

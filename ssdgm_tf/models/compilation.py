@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf.models import distribution
+
 # Examples times evaluations times weights of a step, beyond which kernels repay the time that they take to compile.
 _SMALLEST_STEP = 1e9
 
@@ -37,19 +39,33 @@ def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
         model.predict_function.get_concrete_function([batch] * model.steps_per_execution)
 
 
-def apply_gradients(optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], compiled: bool) -> None:
-    """Gives the optimizer its gradients.
+def apply_gradients(
+    optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], compiled: bool
+) -> tf.Tensor:
+    """Gives the optimizer its gradients; zeros in their place where any is not finite, so that no weight becomes NaN.
+
+    A `LossScaleOptimizer` gets them as they are: it looks for what is not finite itself.
 
     Args:
         optimizer: any Keras optimizer, built.
-        gradients: one for each variable.
+        gradients: one for each variable; None where the loss does not depend on it.
         variables: what is trained.
         compiled: all its arithmetic as one kernel.
+
+    Returns:
+        Whether all were finite, on all replicas; a scalar of 0 or 1.
     """
+    keeps_all = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     def update(gradients):
+        sums = [tf.cast(tf.reduce_sum(gradient), tf.float32) for gradient in gradients if gradient is not None]
+        is_finite = distribution.on_all_replicas(tf.math.is_finite(tf.add_n(sums)))
+        if not keeps_all:
+            kept = is_finite > 0
+            gradients = [None if g is None else tf.where(kept, g, tf.zeros_like(g)) for g in gradients]
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return is_finite
 
     if compiled:
         update = tf.function(update, jit_compile=True, autograph=False)
-    update(gradients)
+    return update(gradients)

@@ -57,6 +57,14 @@ def share(num_examples: tf.Tensor) -> tf.Tensor | float:
     return size * context.num_replicas_in_sync / context.all_reduce(tf.distribute.ReduceOp.SUM, size)
 
 
+def on_all_replicas(is_so: tf.Tensor) -> tf.Tensor:
+    """A bool of this replica as 1 or 0: whether it is so on all of them."""
+    context, value = tf.distribute.get_replica_context(), tf.cast(is_so, tf.float32)
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return tf.cast(context.all_reduce(tf.distribute.ReduceOp.SUM, value) == context.num_replicas_in_sync, tf.float32)
+
+
 def scale_loss(loss: tf.Tensor) -> tf.Tensor:
     """A replica's loss as its part of the sum over replicas, which is how the optimizer reduces gradients."""
     return loss / tf.distribute.get_strategy().num_replicas_in_sync

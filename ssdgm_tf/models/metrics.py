@@ -55,6 +55,7 @@ class Monitor:
     def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]):
         self.data_format = data_format
         self.loss = keras.metrics.Mean(name="loss")
+        self.skipped = keras.metrics.Sum(name="skipped_steps")
         self.means = [keras.metrics.Mean(name=name) for name in term_names]
         heads = data_format.supervised
         prefixes = {name: f"{name}_" if len(heads) > 1 else "" for name in heads}
@@ -65,12 +66,17 @@ class Monitor:
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """All of them."""
-        return [self.loss, *self.means, *self.errors.values(), *self.calibration.values()]
+        return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values()]
 
     def add_loss(self, loss: tf.Tensor, weight: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Counts a batch's loss; returns {name: mean so far}, as the other methods do."""
         self.loss.update_state(loss, sample_weight=weight)
         return {"loss": self.loss.result()}
+
+    def add_skipped(self, is_finite: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Counts a step whose gradients were not finite (0), once however many replicas it has."""
+        self.skipped.update_state((1.0 - is_finite) / tf.distribute.get_strategy().num_replicas_in_sync)
+        return {"skipped_steps": self.skipped.result()}
 
     def add_terms(self, terms: dict[str, tf.Tensor], mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Counts a batch's terms, [B] each, where `mask` [B] is not 0."""

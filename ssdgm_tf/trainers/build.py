@@ -95,7 +95,11 @@ def model(settings: dict, dataset: SemiSupervisedData, part: models.GraphicalMod
         _check_labels_first(made, config, dataset)
         made.build(_input_shapes(made, dataset))
         made.compile(
-            keras.optimizers.Adam(_learning_rate(made, config, dataset), weight_decay=config["weight_decay"] or None),
+            keras.optimizers.Adam(
+                _learning_rate(made, config, dataset),
+                weight_decay=config["weight_decay"] or None,
+                global_clipnorm=config["global_clipnorm"],
+            ),
             gamma=_gamma(config, dataset),
             classification_weight=config["classification_weight"],
             num_samples=config["num_samples"],

@@ -61,6 +61,7 @@ def define_training() -> None:
     flags.DEFINE_string("m1", None, "Folder of a run of M1 to build on; the default is to train it in WORKDIR/m1.")
     flags.DEFINE_string("digit_model", None, "The same of a model of digits, to nest in one of canvases of them.")
     flags.DEFINE_float("checkpoint_seconds", 15.0, "Least time between two checkpoints, at ends of epochs.", lower_bound=0.0)
+    flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and say which; slower.")
     flags.DEFINE_enum(
         "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
     )

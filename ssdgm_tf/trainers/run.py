@@ -4,6 +4,7 @@ import importlib
 import json
 import time
 import warnings
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -36,14 +37,27 @@ _SHOWN = {
 }
 
 
+class Execution(NamedTuple):
+    """How a run is carried out, which another start of it may do otherwise.
+
+    Attributes:
+        checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
+        strategy: of several devices or workers; None for one device.
+        debug_nans: stop at the first term that is not finite.
+    """
+
+    checkpoint_seconds: float = 15.0
+    strategy: tf.distribute.Strategy | None = None
+    debug_nans: bool = False
+
+
 def train(
     settings: dict,
     workdir: str,
     data_dir: str | None = None,
     download: bool = False,
     part_workdir: str | None = None,
-    checkpoint_seconds: float = 15.0,
-    strategy: tf.distribute.Strategy | None = None,
+    execution: Execution | None = None,
 ) -> dict:
     """Trains what `settings` say in `workdir`, or goes on where an earlier start of the same run stopped.
 
@@ -54,18 +68,22 @@ def train(
         download: download the data set where it is not prepared.
         part_workdir: run of the M1 or the digit model that this one builds on; None to train it in `workdir`/m1 or
             `workdir`/digit_model, where the config builds on one.
-        checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
-        strategy: of several devices or workers, which may be others than those of an earlier start; None for one device.
+        execution: how it is carried out; None for the defaults.
 
     Returns:
         The final figures, as in results.json; {} in a worker that is not the chief, which writes and measures nothing.
 
     Raises:
-        UserError: a bad setting, missing data, a workdir of another run, a full disk, or a worker that is gone.
+        UserError: a bad setting, missing data, a workdir of another run, a full disk, a worker that is gone, or what
+            `execution.debug_nans` finds.
     """
-    strategy = strategy or tf.distribute.get_strategy()
+    execution = execution or Execution()
+    strategy = execution.strategy or tf.distribute.get_strategy()
+    execution = execution._replace(strategy=strategy)
     try:
-        return _train(settings, Workdir(workdir), data_dir, download, part_workdir, checkpoint_seconds, strategy)
+        return _train(settings, Workdir(workdir), data_dir, download, part_workdir, execution)
+    except FloatingPointError as error:
+        raise UserError(str(error)) from error
     except (OSError, RuntimeError, tf.errors.OpError) as error:
         if strategies.is_lost_worker(error, strategy):
             raise UserError(
@@ -80,8 +98,8 @@ def train(
         ) from error
 
 
-def _train(settings, folder, data_dir, download, part_workdir, checkpoint_seconds, strategy):
-    config, is_chief = settings["config"], strategies.is_chief(strategy)
+def _train(settings, folder, data_dir, download, part_workdir, execution):
+    config, is_chief = settings["config"], strategies.is_chief(execution.strategy)
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
@@ -102,17 +120,17 @@ def _train(settings, folder, data_dir, download, part_workdir, checkpoint_second
     if kind and (kind == "digit_model" or is_new):
         if not build.is_baseline(config) and is_new:
             build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
-        part = _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds, strategy)
+        part = _trained_part(settings, folder, part_workdir, data_dir, download, execution)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, part)
     else:
-        with strategy.scope():
+        with execution.strategy.scope():
             model = build.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
         if is_chief:
             folder.claim(settings)
             folder.save_data(dataset.raw_shape, dataset.class_names, dataset.preprocessing)
-        fit(model, config, dataset, folder, checkpoint_seconds)
+        fit(model, config, dataset, folder, execution)
         if not is_chief:
             return {}
         if model.is_distributed:
@@ -149,7 +167,7 @@ def _check_part(config: dict, part_workdir: str | None) -> None:
         )
 
 
-def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint_seconds, strategy) -> models.GraphicalModel:
+def _trained_part(settings, folder, part_workdir, data_dir, download, execution) -> models.GraphicalModel:
     """The model that a config builds on: trained in the run's folder, or that of another run; its figures are noted."""
     config = settings["config"]
     kind = build.part(config)
@@ -162,7 +180,7 @@ def _trained_part(settings, folder, part_workdir, data_dir, download, checkpoint
         own = part_folder.load_config()
     _check_fit(config, own["config"], part_folder)
     folder.claim(settings)
-    results = train(own, part_folder.path, data_dir, download, None, checkpoint_seconds, strategy)
+    results = train(own, part_folder.path, data_dir, download, None, execution)
     part = checkpoints.load(part_folder.model)
     if kind == "m1" and not isinstance(part, models.VAE):
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
@@ -206,10 +224,12 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
 
 
 def fit(
-    model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir, checkpoint_seconds: float
+    model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData, folder: Workdir, execution: Execution
 ) -> None:
     """Trains `model` to the end of the config's epochs, from where its step counter says that it is."""
     x_monitored, y_monitored, monitored = dataset.monitored
+    model.debug_nans = execution.debug_nans
+    model.jit_compile = model.jit_compile and not execution.debug_nans
     seconds = labels_first(model, config, dataset)
     initial_epoch = (model.num_steps - config["labels_first_steps"]) // build.steps_per_epoch(model, config, dataset)
     print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(x_monitored)} images).")
@@ -224,7 +244,7 @@ def fit(
     rows = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
     writers = [
         MetricsFile(folder.metrics, rows, seconds),
-        Checkpoint(folder.model, checkpoint_seconds),
+        Checkpoint(folder.model, execution.checkpoint_seconds),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
     ]
     model.fit(
@@ -243,6 +263,8 @@ def fit(
             *(writers if is_chief else ()),
         ],
     )
+    if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
+        print(f"{skipped:g} steps had gradients that were not finite, and were left out; --debug_nans says where.")
 
 
 def labels_first(model: models.GraphicalModel, config: dict, dataset: data.SemiSupervisedData) -> float:

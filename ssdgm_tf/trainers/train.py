@@ -40,6 +40,10 @@ def main() -> None:
             "XLA compiles a step whose variables are on one device: with --strategy, --jit_compile must be off or auto. "
             f"Received: --strategy={values.strategy} --jit_compile=on"
         )
+    if values.debug_nans and values.jit_compile == "on":
+        raise command.UserError(
+            "--debug_nans needs a step without XLA: --jit_compile must be off or auto. Received: --jit_compile=on"
+        )
     command.import_tensorflow_quietly()
     from ssdgm_tf.trainers import run, strategies
 
@@ -50,8 +54,7 @@ def main() -> None:
         values.data_dir,
         values.download,
         values.m1 or values.digit_model,
-        values.checkpoint_seconds,
-        strategy,
+        run.Execution(values.checkpoint_seconds, strategy, values.debug_nans),
     )
     if not strategies.is_chief(strategy):
         print(f"This worker is done; the chief writes the results in {workdir}")

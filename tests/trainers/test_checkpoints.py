@@ -28,7 +28,7 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        run.train(asked["settings"], asked["workdir"], checkpoint_seconds=0.0)
+        run.train(asked["settings"], asked["workdir"], execution=run.Execution(checkpoint_seconds=0.0))
         os._exit(0)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -100,7 +100,7 @@ def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_pa
 
 
 def trained(workdir, epochs):
-    run.train(settings(epochs=epochs), workdir, checkpoint_seconds=0.0)
+    run.train(settings(epochs=epochs), workdir, execution=run.Execution(checkpoint_seconds=0.0))
 
 
 def saved_twice(model, path):

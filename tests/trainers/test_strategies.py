@@ -21,8 +21,8 @@ from ssdgm_tf.trainers.flags import UserError
 from tests.trainers.test_run import settings
 strategy = strategies.make(sys.argv[2])
 try:
-    results = run.train(settings(epochs=int(sys.argv[4]), labels=31, batch_size=101), sys.argv[1], strategy=strategy,
-                        checkpoint_seconds=0.0)
+    results = run.train(settings(epochs=int(sys.argv[4]), labels=31, batch_size=101), sys.argv[1],
+                        execution=run.Execution(0.0, strategy))
     print("wrote" if results else "nothing")
 except UserError as error:
     print(error)
