@@ -13,6 +13,8 @@ _FORMATS = ("PNG", "JPEG", "BMP")
 _UNLABELLED = ("unlabelled", "unlabeled")
 _GREY, _DEEP = ("1", "L", "LA"), ("I", "F")
 _TEST_SHARE = 5
+# A file that says it has more is not unpacked.
+_MAX_PIXELS = 2**24
 
 
 def load_folder(
@@ -115,6 +117,8 @@ def read_image(file: Path) -> np.ndarray:
 
     try:
         with Image.open(file, formats=_FORMATS) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise ValueError(f"{image.width}x{image.height} pixels, over {_MAX_PIXELS}")
             image.load()
             if image.mode.startswith(_DEEP):
                 raise ValueError(f"mode {image.mode}")
@@ -122,7 +126,7 @@ def read_image(file: Path) -> np.ndarray:
                 return np.asarray(image.convert("L"))[..., None]
             # By way of RGBA, for a palette may hold transparent colours.
             return np.asarray((image.convert("RGBA") if image.mode == "P" else image).convert("RGB"))
-    except (EOFError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (EOFError, MemoryError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
             f"Images must be whole PNG, JPEG or BMP files with 8 bits a channel. Received: {file} ({error})"
         ) from error

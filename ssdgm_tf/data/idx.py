@@ -14,6 +14,8 @@ from ssdgm_tf.data.names import resolve
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _UNSIGNED_BYTE = 0x08
+# Twice those of the largest set in this format, EMNIST.
+_MAX_VALUES = 2**30
 
 
 def load_idx(
@@ -71,23 +73,35 @@ def read_idx(file: Path, num_axes: int) -> np.ndarray:
     Raises:
         ValueError: it cannot be unpacked, is of another type or number of axes, or has not the length that its header says.
     """
-    try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{file.name} must be a whole gzip file. Received: {file} ({error})") from error
-    magic = bytes((0, 0, _UNSIGNED_BYTE, num_axes))
-    if content[:4] != magic:
-        raise ValueError(
-            f"An idx file of unsigned bytes with {num_axes} axes must begin with {magic.hex()}. "
-            f"Received: {file} with {content[:4].hex() or 'nothing'}"
-        )
     header = 4 + 4 * num_axes
-    if len(content) < header:
-        raise ValueError(f"An idx file must hold its {num_axes} sizes. Received: {file} of {len(content)} bytes")
-    shape = struct.unpack(f">{num_axes}I", content[4:header])
-    if len(content) - header != math.prod(shape):
+    try:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
+            start = stream.read(header)
+            shape = _shape(file, start, num_axes)
+            # No more than the header says: a small .gz file may unpack to any size.
+            values = stream.read(math.prod(shape) + 1)
+    except (EOFError, MemoryError, OSError, OverflowError, zlib.error) as error:
+        raise ValueError(f"{file.name} must be a whole gzip file. Received: {file} ({error})") from error
+    if len(values) != math.prod(shape):
+        received = len(values) if len(values) < math.prod(shape) else "more"
         raise ValueError(
             f"An idx file must hold the {' x '.join(map(str, shape))} values of its header. "
-            f"Received: {file} with {len(content) - header} values"
+            f"Received: {file} with {received} values"
         )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(values, np.uint8).reshape(shape)
+
+
+def _shape(file, start, num_axes):
+    """The sizes that the header `start` names."""
+    magic = bytes((0, 0, _UNSIGNED_BYTE, num_axes))
+    if start[:4] != magic:
+        raise ValueError(
+            f"An idx file of unsigned bytes with {num_axes} axes must begin with {magic.hex()}. "
+            f"Received: {file} with {start[:4].hex() or 'nothing'}"
+        )
+    if len(start) < 4 + 4 * num_axes:
+        raise ValueError(f"An idx file must hold its {num_axes} sizes. Received: {file} of {len(start)} bytes")
+    shape = struct.unpack(f">{num_axes}I", start[4:])
+    if math.prod(shape) > _MAX_VALUES:
+        raise ValueError(f"An idx file may hold {_MAX_VALUES} values. Received: {file}, whose header says {shape}")
+    return shape

@@ -1,5 +1,6 @@
 """A data set of the user's own arrays in NumPy's .npz files: `--config.data=npz:FILE` or `npz:TRAIN,TEST`."""
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,6 +10,24 @@ import numpy as np
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, check_arrays
 from ssdgm_tf.data.names import resolve
+
+#: What NumPy raises on damaged .npz files and on sizes that lie.
+DAMAGED = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+# Arrays that unpack to more than this, and to so many times their packed size, are taken for an attack.
+_LARGE, _MAX_RATIO = 2**30, 200
 
 
 def load_npz(
@@ -71,13 +90,23 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             missing = sorted(set(names) - set(arrays.files))
+            for info in arrays.zip.infolist():
+                if info.file_size > max(_LARGE, _MAX_RATIO * info.compress_size):
+                    raise ValueError(f"{info.filename} would unpack to {info.file_size} bytes from {info.compress_size}")
             if not missing:
-                return [arrays[name] for name in names]
+                return [_array(arrays[name], name) for name in names]
             held = sorted(arrays.files)
-    except (EOFError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise ValueError(
             f"An .npz file is one of numpy.savez with arrays of numbers, not of objects. Received: {file} ({error})"
         ) from error
     raise ValueError(
         f"{file.name} must hold the arrays {', '.join(names)}. Received: {file} with {', '.join(held) or 'none'}"
     )
+
+
+def _array(value, name):
+    """The array; NumPy gives the bytes of what is none."""
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{name} is no array")
+    return value

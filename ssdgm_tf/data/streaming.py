@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ssdgm_tf.data.folder import read_image
+from ssdgm_tf.data.npz import DAMAGED
 
 # A line of a CSV file: the pixels of an image of 1024x1024x3, with commas.
 _MAX_LINE = 2**24
-# What reading a damaged .npz file raises.
-_DAMAGED = (EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class Bad(NamedTuple):
@@ -108,7 +106,7 @@ class Examples:
                 try:
                     row = stream.read(num_bytes)
                     value = np.frombuffer(row, dtype).reshape(self.shape)
-                except _DAMAGED:
+                except DAMAGED:
                     reason = f"The file must be whole: it is damaged here, after {index} of {shape[0]} rows."
                     yield str(index), None, reason
                     return
@@ -155,7 +153,7 @@ def _array_of_npz(path, name):
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, is_fortran, dtype = read(stream)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise ValueError(f"{rule} Received: {path} ({error})") from error
         if is_fortran or not shape or dtype.kind not in "uif":
             raise ValueError(f"{rule} Received: {path} with {dtype}, shape {shape}" + ", by columns" * is_fortran)
