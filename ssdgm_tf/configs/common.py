@@ -77,6 +77,7 @@ def model_config(**fields) -> ConfigDict:
             # faces:FILE or canvases:DATA SET.
             "data": "digits",
             "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
+            "bad_examples": "stop",  # or "drop": what is not finite, or no image
             "labels": 100,  # 0 for all that there are
             "supervised": "",  # of several variables those whose labels are shown, as "identity,lighting"; "" for all
             "num_validation": 0,

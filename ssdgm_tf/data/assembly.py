@@ -1,5 +1,7 @@
 """From the arrays of a user's files to a `SemiSupervisedData`: what is refused, and what is held out and hidden."""
 
+import hashlib
+
 import numpy as np
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
@@ -64,15 +66,64 @@ def check_examples(x: np.ndarray, name: str) -> np.ndarray:
         )
     with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, and is refused as such
         x = x.astype(np.float32) if is_float else np.divide(x, np.float32(255), dtype=np.float32)
-    if x.ndim == 2:
-        if not np.isfinite(x).all():
-            raise ValueError(f"Vectors must be finite in float32. Received: {name} with NaN or infinity")
-        return x
-    if not (x.min() >= 0 and x.max() <= 1):
+    bad = _bad(x)
+    if len(bad) and x.ndim == 2:
+        raise ValueError(f"Vectors must be finite in float32. Received: {name}[{bad[0]}] with NaN or infinity")
+    if len(bad):
+        first = x[bad[0]]
         raise ValueError(
-            f"Images of floats must lie in [0, 1]. Received: {name} with values from {x.min():.4g} to {x.max():.4g}"
+            "Images of floats must lie in [0, 1]. "
+            f"Received: {name}[{bad[0]}] with values from {first.min():.4g} to {first.max():.4g}"
         )
     return x[..., None] if x.ndim == 3 else x
+
+
+def drop_bad(x: np.ndarray, y: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The examples and their labels without those that `check_examples` refuses; prints how many they were, and which.
+
+    Args:
+        x: examples as of `check_examples`.
+        y: a label for each.
+        name: what the message calls x.
+    """
+    if not (np.issubdtype(x.dtype, np.floating) and x.ndim in (2, 3, 4) and len(x) == len(y)):
+        return x, y  # bytes cannot be bad; what else is wrong is for the checks to say
+    with np.errstate(over="ignore"):
+        bad = _bad(x.astype(np.float32))
+    if len(bad):
+        print(f"Bad examples dropped: {len(bad)} of {len(x)} in {name}, {listed(bad)}")
+    return np.delete(x, bad, axis=0), np.delete(y, bad, axis=0)
+
+
+def report_label_noise(x: np.ndarray, y: np.ndarray, name: str) -> None:
+    """Prints how many labelled examples stand in the data with another label too.
+
+    Args:
+        x: examples [N, ...].
+        y: labels [N], -1 where unknown.
+        name: what the message calls x.
+    """
+    labelled = np.flatnonzero(y >= 0)
+    labels_of = {}
+    for index in labelled:
+        labels_of.setdefault(hashlib.blake2b(x[index].tobytes(), digest_size=16).digest(), []).append(index)
+    twice = [indices for indices in labels_of.values() if len({int(y[i]) for i in indices}) > 1]
+    if twice:
+        noisy = np.concatenate(twice)
+        print(f"Label noise: {len(noisy)} examples in {name} stand there with different labels, {listed(noisy)}")
+
+
+def listed(indices) -> str:
+    """The first few of many, in words."""
+    first = ", ".join(map(str, indices[:5]))
+    return f"at {first}" + (", ..." if len(indices) > 5 else "")
+
+
+def _bad(x):
+    """Indices of float32 examples [N, ...] that are not finite or, of images, not in [0, 1]."""
+    rows = x.reshape(len(x), -1)
+    good = np.isfinite(rows).all(axis=1) if x.ndim == 2 else ((rows >= 0) & (rows <= 1)).all(axis=1)
+    return np.flatnonzero(~good)
 
 
 def check_labels(y: np.ndarray, name: str, num_examples: int) -> np.ndarray:
@@ -129,7 +180,10 @@ def count_classes(y: np.ndarray, y_test: np.ndarray, names: tuple[str, str] = ("
 
 
 def check_arrays(
-    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], names: tuple[str, str, str, str]
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, str, str, str],
+    bad_examples: str = "stop",
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], int]:
     """A training and a test set as `assemble` takes them, and the number of classes.
 
@@ -137,10 +191,13 @@ def check_arrays(
         train: x and y as a user's files hold them; see `check_examples` and `check_labels`.
         test: the same, of examples of the same shape.
         names: what messages call the four.
+        bad_examples: "stop" at an example that `check_examples` refuses, or "drop" it.
 
     Raises:
         ValueError: any of them is not as it must be.
     """
+    if bad_examples == "drop":
+        train, test = drop_bad(*train, names[0]), drop_bad(*test, names[2])
     x, x_test = (check_examples(part[0], name) for part, name in zip((train, test), names[::2], strict=True))
     if x.shape[1:] != x_test.shape[1:]:
         raise ValueError(
@@ -148,4 +205,5 @@ def check_arrays(
             f"Received: {names[0]} {list(x.shape)}, {names[2]} {list(x_test.shape)}"
         )
     y, y_test = check_labels(train[1], names[1], len(x)), check_labels(test[1], names[3], len(x_test))
+    report_label_noise(x, y, names[0])
     return (x, y), (x_test, y_test), count_classes(y, y_test, names[1::2])

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble, check_examples
+from ssdgm_tf.data.assembly import assemble, check_examples, count_classes, report_label_noise
 from ssdgm_tf.data.names import resolve
 
 _FORMATS = ("PNG", "JPEG", "BMP")
@@ -18,7 +18,12 @@ _MAX_PIXELS = 2**24
 
 
 def load_folder(
-    path: str, num_labels: int, seed: int, num_validation: int = 0, data_dir: str | None = None
+    path: str,
+    num_labels: int,
+    seed: int,
+    num_validation: int = 0,
+    data_dir: str | None = None,
+    bad_examples: str = "stop",
 ) -> SemiSupervisedData:
     """PNG, JPEG or BMP files in a folder per class: `--config.data=folder:FOLDER`.
 
@@ -34,6 +39,7 @@ def load_folder(
         seed: of the split, of the order of the training images and of the label draw.
         num_validation: the last so many labelled training images, in the shuffled order, are held out of training.
         data_dir: folder that a relative path starts at; None for the current one.
+        bad_examples: "stop" at a file that is no image or not of the size of the first, or "drop" it.
 
     Raises:
         FileNotFoundError: no such folder, or none of these layouts in it.
@@ -51,9 +57,12 @@ def load_folder(
         unlabelled = _unlabelled(root)
     train += [(file, -1) for file in unlabelled]
     train = [train[index] for index in generator.permutation(len(train))]
-    x = check_examples(read_images([file for file, _ in train + test]), str(root))
-    y = np.array([label for _, label in train + test], np.int32)
-    size = len(train)
+    images, kept = read_images([file for file, _ in train + test], bad_examples)
+    x = check_examples(images, str(root))
+    y = np.array([label for _, label in train + test], np.int32)[kept]
+    size = int(np.sum(kept < len(train)))
+    count_classes(y[:size], y[size:], (str(root), str(root)))
+    report_label_noise(x[:size], y[:size], str(root))
     return assemble((x[:size], y[:size]), (x[size:], y[size:]), num_labels, seed, num_validation, len(names), tuple(names))
 
 
@@ -76,29 +85,42 @@ def find_folder(path: str, data_dir: str | None = None) -> Path:
     return root
 
 
-def read_images(files: list[Path]) -> np.ndarray:
+def read_images(files: list[Path], bad_examples: str = "stop") -> tuple[np.ndarray, np.ndarray]:
     """Image files of one size as an array, with a progress bar.
 
     Args:
         files: PNG, JPEG or BMP files, 8 bits a channel.
+        bad_examples: "stop" at a file that cannot be read or has another size than the first, or "drop" it and print how
+            many there were.
 
     Returns:
-        uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3]; transparency is dropped.
+        uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3], transparency dropped; and which files they are, [N].
 
     Raises:
-        ValueError: a file that cannot be read, or of another size than the first.
+        ValueError: a bad file, where that stops; or no good one.
     """
-    images = []
-    for file in tqdm(files, desc="reading images", delay=2, leave=False):
-        images.append(read_image(file))
-        (height, width), (first_height, first_width) = images[-1].shape[:2], images[0].shape[:2]
-        if (height, width) != (first_height, first_width):
-            raise ValueError(
-                f"Images must all have one size, here {first_width}x{first_height} as {files[0]}. "
-                f"Received: {file} of {width}x{height}"
-            )
+    images, kept, bad = [], [], []
+    for index, file in enumerate(tqdm(files, desc="reading images", delay=2, leave=False)):
+        try:
+            image = read_image(file)
+            if images and image.shape[:2] != images[0].shape[:2]:
+                (height, width), (first_height, first_width) = image.shape[:2], images[0].shape[:2]
+                raise ValueError(
+                    f"Images must all have one size, here {first_width}x{first_height} as {files[kept[0]]}. "
+                    f"Received: {file} of {width}x{height}"
+                )
+        except ValueError as error:
+            if bad_examples == "stop" or len(bad) == len(files) - 1:
+                raise
+            bad.append((file, error))
+            continue
+        images.append(image)
+        kept.append(index)
+    if bad:
+        file, error = bad[0]
+        print(f"Bad examples dropped: {len(bad)} of {len(files)} files, the first {file}: {error}")
     channels = max(image.shape[-1] for image in images)
-    return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
+    return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images]), np.array(kept)
 
 
 def read_image(file: Path) -> np.ndarray:

@@ -31,7 +31,12 @@ _LARGE, _MAX_RATIO = 2**30, 200
 
 
 def load_npz(
-    path: str, num_labels: int, seed: int, num_validation: int = 0, data_dir: str | None = None
+    path: str,
+    num_labels: int,
+    seed: int,
+    num_validation: int = 0,
+    data_dir: str | None = None,
+    bad_examples: str = "stop",
 ) -> SemiSupervisedData:
     """Arrays of .npz files: `--config.data=npz:FILE` or `--config.data=npz:TRAIN,TEST`.
 
@@ -44,6 +49,7 @@ def load_npz(
         seed: of the label draw.
         num_validation: the last so many labelled training examples, in the stored order, are held out of training.
         data_dir: folder that relative paths start at; None for the current one.
+        bad_examples: "stop" at an example that is not finite or, of images, not in [0, 1]; or "drop" it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -54,7 +60,7 @@ def load_npz(
     arrays = [array for file, names in zip(files, keys, strict=True) for array in read_arrays(file, names)]
     # Two files have the same names in them: messages say which is which.
     names = keys[0] if len(files) == 1 else tuple(f"{name} of {file.name}" for file in files for name in ("x", "y"))
-    train, test, num_classes = check_arrays(tuple(arrays[:2]), tuple(arrays[2:]), names)
+    train, test, num_classes = check_arrays(tuple(arrays[:2]), tuple(arrays[2:]), names, bad_examples)
     return assemble(train, test, num_labels, seed, num_validation, num_classes)
 
 

@@ -22,6 +22,10 @@ _FILES = {
     "folder": (find_folder, load_folder),
     "faces": (find_faces, load_faces),
 }
+# Of the others the examples are bytes, or all from one hand.
+_MAY_HOLD_BAD = ("npz", "folder")
+#: What may be done about an example that is not as it must be.
+BAD_EXAMPLES = ("stop", "drop")
 # Canvases to train on and to test on.
 _NUM_CANVASES = (20_000, 5_000)
 # A name, perhaps with a configuration and a version: cifar10_corrupted/fog_1:1.0.0
@@ -36,6 +40,7 @@ def load(
     data_dir: str | None = None,
     download: bool = False,
     preprocessing: str = "none",
+    bad_examples: str = "stop",
 ) -> SemiSupervisedData:
     """The data set `name`, as `--config.data=` takes it.
 
@@ -51,12 +56,16 @@ def load(
         data_dir: folder of prepared TFDS sets, and the folder that relative paths of the others start at.
         download: download and prepare a TFDS set that is not prepared.
         preprocessing: "none", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training images.
+        bad_examples: "stop" at an example of files that is not as it must be, with its index; or "drop" it, and print how
+            many there were. Examples that stand in files with different labels are counted and printed too.
 
     Raises:
         FileNotFoundError: files that are not there, or a TFDS set that is not prepared, with `download` False.
         ValueError: an unknown name or preprocessing, data that is not as it must be, or labels that cannot be drawn.
     """
     parse_preprocessing(preprocessing)  # what can be refused at once is refused before anything is read
+    if bad_examples not in BAD_EXAMPLES:
+        raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
     kind, path = _source(name)
     if kind == "digits":
         if num_validation:
@@ -67,7 +76,8 @@ def load(
     elif kind == "tfds":
         dataset = load_tfds(name, num_labels, seed, num_validation, data_dir, download)
     else:
-        dataset = _FILES[kind][1](path, num_labels, seed, num_validation, data_dir)
+        more = {"bad_examples": bad_examples} if kind in _MAY_HOLD_BAD else {}
+        dataset = _FILES[kind][1](path, num_labels, seed, num_validation, data_dir, **more)
     if num_labels % dataset.num_classes:
         y = dataset.y_train["identity"] if isinstance(dataset.y_train, dict) else dataset.y_train
         counts = np.bincount(y[y >= 0], minlength=dataset.num_classes)

@@ -217,6 +217,7 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
             data_dir,
             download,
             config["preprocessing"],
+            config["bad_examples"],
         )
         return dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
     except (FileNotFoundError, ValueError) as error:

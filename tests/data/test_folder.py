@@ -113,13 +113,13 @@ class TestImages:
         save(tmp_path / "a.png", grey)
         save(tmp_path / "b.bmp", grey)
         Image.fromarray(np.stack([grey, grey // 2], axis=-1)).save(tmp_path / "c.png")  # with transparency
-        images = read_images([tmp_path / name for name in ("a.png", "b.bmp", "c.png")])
+        images, _ = read_images([tmp_path / name for name in ("a.png", "b.bmp", "c.png")])
         np.testing.assert_array_equal(images, np.broadcast_to(grey[..., None], (3, 3, 4, 1)))
 
     def test_one_colour_image_makes_all_of_them_rgb(self, tmp_path):
         save(tmp_path / "a.png", self.pixels[..., 0])
         save(tmp_path / "b.png", self.pixels, "RGB")
-        images = read_images([tmp_path / "a.png", tmp_path / "b.png"])
+        images, _ = read_images([tmp_path / "a.png", tmp_path / "b.png"])
         np.testing.assert_array_equal(images[0], np.repeat(self.pixels[..., :1], 3, axis=-1))
         np.testing.assert_array_equal(images[1], self.pixels)
 
@@ -128,13 +128,13 @@ class TestImages:
         palette = Image.fromarray(np.array([[0, 1, 2, 1]] * 3, np.uint8)).convert("P")
         palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
         palette.save(tmp_path / "b.png", transparency=bytes([0, 128, 255]))
-        images = read_images([tmp_path / "a.png", tmp_path / "b.png"])
+        images, _ = read_images([tmp_path / "a.png", tmp_path / "b.png"])
         np.testing.assert_array_equal(images[0], self.pixels)
         np.testing.assert_array_equal(images[1][0], [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 255, 0]])
 
     def test_jpeg(self, tmp_path):
         save(tmp_path / "a.jpg", np.full((16, 16, 3), [200, 50, 20]), "RGB", quality=95)
-        np.testing.assert_allclose(read_images([tmp_path / "a.jpg"])[0], np.full((16, 16, 3), [200, 50, 20]), atol=4)
+        np.testing.assert_allclose(read_images([tmp_path / "a.jpg"])[0][0], np.full((16, 16, 3), [200, 50, 20]), atol=4)
 
     def test_another_size_is_named(self, single):
         save(single / "dog" / "1.png", np.zeros((5, 6)))
@@ -159,3 +159,15 @@ def test_a_folder_without_classes_is_refused(tmp_path):
     (tmp_path / "unlabelled").mkdir()
     with pytest.raises(FileNotFoundError, match=f"no folder of a class in {tmp_path}"):
         data.require(f"folder:{tmp_path}")
+
+
+def test_bad_files_stop_or_are_dropped_and_counted(parted, capsys):
+    (parted / "train" / "boat" / "1.png").write_bytes(b"no image")
+    save(parted / "train" / "unlabelled" / "large.png", np.zeros((9, 9)))
+    with pytest.raises(ValueError, match="Images must"):
+        data.load_folder(str(parted), 0, seed=0)
+    dataset = data.load_folder(str(parted), 0, seed=0, bad_examples="drop")
+    found = dict(zip(values(dataset.x_train).tolist(), dataset.y_train.tolist(), strict=True))
+    assert found == {1: 1, 2: 1, 3: 1, 12: 0, 99: -1}
+    assert values(dataset.x_test).tolist() == [4]
+    assert "Bad examples dropped: 2 of 8 files, the first" in capsys.readouterr().out

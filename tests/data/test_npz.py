@@ -92,14 +92,17 @@ def test_validation_is_the_last_labelled_examples(load):
             {"y_test": None},
             r"must hold the arrays x_train, y_train, x_test, y_test. Received: .* with x_test, x_train, y_train",
         ),
-        ({"x_train": np.full((30, 4, 3), 1.5)}, r"must lie in \[0, 1\]. Received: x_train with values from 1.5 to 1.5"),
-        ({"x_test": np.full((6, 4, 3), -0.5)}, r"must lie in \[0, 1\]. Received: x_test with values from -0.5"),
-        ({"x_train": np.full((30, 4, 3), np.nan)}, r"must lie in \[0, 1\]. Received: x_train with values from nan"),
+        ({"x_train": np.full((30, 4, 3), 1.5)}, r"must lie in \[0, 1\]. Received: x_train\[0\] with values from 1.5 to 1.5"),
+        ({"x_test": np.full((6, 4, 3), -0.5)}, r"must lie in \[0, 1\]. Received: x_test\[0\] with values from -0.5"),
+        ({"x_train": np.full((30, 4, 3), np.nan)}, r"must lie in \[0, 1\]. Received: x_train\[0\] with values from nan"),
         ({"x_train": np.zeros((30, 4, 3), np.int64)}, r"uint8 or floats .* Received: x_train \[30, 4, 3\] of int64"),
         ({"x_train": np.zeros((30, 9), np.uint8)}, r"vectors \[N, D\] of floats. Received: x_train \[30, 9\] of uint8"),
         ({"x_train": np.full((30, 9), np.inf)}, "must be finite in float32. Received: x_train"),
         ({"x_train": np.full((30, 9), 1e300)}, "must be finite in float32. Received: x_train"),
-        ({"x_train": np.full((30, 4, 3), 1e300)}, r"must lie in \[0, 1\]. Received: x_train with values from inf to inf"),
+        (
+            {"x_train": np.full((30, 4, 3), 1e300)},
+            r"must lie in \[0, 1\]. Received: x_train\[0\] with values from inf",
+        ),
         ({"x_train": np.zeros(30)}, r"Received: x_train \[30\] of float64"),
         ({"x_train": np.zeros((30, 2, 2, 2, 2))}, r"Received: x_train \[30, 2, 2, 2, 2\]"),
         ({"x_test": np.zeros((0, 4, 3))}, r"Received: x_test \[0, 4, 3\]"),
@@ -186,3 +189,31 @@ class TestShared:
             np.testing.assert_array_equal(svhn.y_validation, stored["y_train"][4000:])
             np.testing.assert_array_equal(svhn.y_test, stored["y_test"])
         np.testing.assert_array_equal(np.bincount(svhn.labelled[1]), [100] * 10)
+
+
+def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp_path, capsys):
+    x = np.random.default_rng(1).uniform(size=(30, 4, 3))
+    x[7, 1, 1], x[20, 0, 0], x[21, 0, 0] = np.nan, 1.5, np.inf
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]\. Received: x_train\[7\] with values from nan"):
+        load(x_train=x, x_test=x[:6])
+    file = str(tmp_path / "set.npz")
+    dataset = data.load_npz(file, 0, 0, bad_examples="drop")
+    kept = np.delete(np.arange(30), [7, 20, 21])
+    np.testing.assert_allclose(dataset.x_train[..., 0], x[kept], atol=1e-7)
+    np.testing.assert_array_equal(dataset.y_train, LABELS[kept])
+    assert capsys.readouterr().out == "Bad examples dropped: 3 of 30 in x_train, at 7, 20, 21\n"
+    vectors = x.reshape(30, -1)
+    with pytest.raises(ValueError, match=r"Received: x_train\[7\] with NaN or infinity"):
+        load(x_train=vectors, x_test=vectors[:6])
+    assert len(data.load_npz(file, 0, 0, bad_examples="drop").x_train) == 28  # 1.5 is a number like others
+    with pytest.raises(ValueError, match=r"bad_examples must be one of .* Received: 'keep'"):
+        data.load(f"npz:{file}", 0, 0, bad_examples="keep")
+
+
+def test_examples_with_different_labels_are_counted(load, capsys):
+    x = arrays()["x_train"]
+    x[4], x[9] = x[0], x[0]  # of classes 1, 0 and 0
+    x[12] = x[3]  # both of class 0
+    load(x_train=x)
+    said = capsys.readouterr().out
+    assert said == "Label noise: 3 examples in x_train stand there with different labels, at 0, 4, 9\n"
