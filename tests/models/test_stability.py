@@ -1,0 +1,69 @@
+"""Numbers that hold: two thousand steps in mixed precision of every model, and data at the ends of what data may be."""
+
+import keras
+import numpy as np
+import pytest
+
+from ssdgm_tf import models
+from tests.conformance.descriptors import DESCRIPTORS
+
+MODELS = [name for name in DESCRIPTORS if name in models.__all__]
+NUM_STEPS = 2000
+
+
+def data_for(model, size=48):
+    """Images, and labels of the first dozen, in the form that the model takes."""
+    generator = np.random.default_rng(0)
+    x, y, shown = {}, {}, np.arange(size) < 12
+    for name, head in (model.data_format.observed | model.data_format.supervised).items():
+        if head.num_states:
+            values = np.arange(size) % head.num_classes
+        else:
+            values = generator.uniform(size=(size, *head.event_shape)).astype(np.float32)
+            values /= 1.0 if name in model.graph.observed else np.linalg.norm(values, axis=-1, keepdims=True)
+        if name in model.graph.observed:
+            x[name] = values
+        else:
+            hidden = -1 if head.num_states else np.nan
+            y[name] = np.where(shown.reshape(-1, *[1] * (values.ndim - 1)), values, hidden)
+    return x, y or None
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:No (un)?labelled example")
+@pytest.mark.parametrize("name", MODELS)
+def test_two_thousand_steps_in_mixed_precision(name):
+    model = DESCRIPTORS[name].make(dtype="mixed_bfloat16")
+    x, y = data_for(model)
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    per_epoch = -(-36 // 12) if y else 48 // 12
+    history = model.fit(
+        x, y, batch_size=12, labelled_batch_size=6, epochs=1, steps_per_epoch=NUM_STEPS, seed=0, verbose=0
+    ).history
+    assert model.num_steps == NUM_STEPS >= 100 * per_epoch
+    assert all(np.all(np.isfinite(values)) for values in history.values())
+    assert history["skipped_steps"] == [0.0]
+    assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
+
+
+EXTREMES = {
+    "pixels all 0": lambda x, y: (np.zeros_like(x), y),
+    "pixels all 1": lambda x, y: (np.ones_like(x), y),
+    "labels of a single class": lambda x, y: (x, np.where(y >= 0, 0, -1)),
+    "one label": lambda x, y: (x, np.where(np.arange(len(y)) == 0, y, -1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No labelled example of class")
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "normal", "discretized_logistic"])
+def test_extreme_data_end_without_nan(tiny, likelihood, extreme):
+    x, y = EXTREMES[extreme](*tiny)
+    scale = {} if likelihood == "bernoulli" else {"likelihood_scale": None}  # learned: it may fall without end
+    model = models.M2(3, latent_dim=2, hidden_units=(8,), likelihood=likelihood, seed=0, **scale)
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    history = model.fit(x, y, batch_size=20, epochs=60, seed=0, verbose=0).history
+    assert all(np.all(np.isfinite(values)) for values in history.values())
+    assert sum(history["skipped_steps"]) == 0
+    assert np.all(np.isfinite(model.predict(x, verbose=0)))
+    assert np.all(np.isfinite(model.log_likelihood(x[:5], num_samples=5)))
