@@ -13,8 +13,9 @@ labels: error 22.35 % in 0.4 minutes, 1 run; convolutional network, labels only,
 minutes, 1 run; M1 + nearest neighbours, 100 labels: error 24.39 ± 3.45 % in 2.8 minutes, 3 runs; M1 + SVM (RBF), 100
 labels: error 18.04 ± 1.13 % in 2.8 minutes, 3 runs; M1 + transductive SVM, 100 labels: error 8.30 ± 1.67 % in 3.5
 minutes, 3 runs; M1 + nearest neighbours, 600 labels: error 11.77 % in 2.5 minutes, 1 run; M1 + transductive SVM, 600
-labels: error 6.00 % in 3.4 minutes, 1 run; M1 + transductive SVM, 1000 labels: error 4.65 % in 3.1 minutes, 1 run.
-results/README.md has the tables.
+labels: error 6.00 % in 3.4 minutes, 1 run; M1 + transductive SVM, 1000 labels: error 4.65 % in 3.1 minutes, 1 run; M1
++ nearest neighbours, 3000 labels: error 6.73 % in 2.5 minutes, 1 run; M1 + transductive SVM, 3000 labels: error 4.47 %
+in 3.1 minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg
