@@ -109,6 +109,8 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
     _check_part(config, part_workdir)
+    if build.is_baseline(config) and execution.strategy.num_replicas_in_sync > 1:
+        raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {config['model']}")
     folder.check(settings)
     if (results := folder.load_results()) is not None and (build.is_baseline(config) or folder.report.exists()):
         print(f"The run in {folder.path} is finished; nothing to train.")
@@ -179,12 +181,20 @@ def _trained_part(settings, folder, part_workdir, data_dir, download, execution)
     if part_folder.config.exists():  # its own command line may have changed it
         own = part_folder.load_config()
     _check_fit(config, own["config"], part_folder)
-    folder.claim(settings)
+    if strategies.is_multi_worker(execution.strategy) and not part_folder.results.exists():
+        raise UserError(
+            "On several workers the model that a run builds on must be finished: train it first, and give it by "
+            f"--{kind}. Received: {part_folder.path}, without results.json"
+        )
+    is_chief = strategies.is_chief(execution.strategy)
+    if is_chief:
+        folder.claim(settings)
     results = train(own, part_folder.path, data_dir, download, None, execution)
     part = checkpoints.load(part_folder.model)
     if kind == "m1" and not isinstance(part, models.VAE):
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
-    write_json(folder.part_results(kind), results)
+    if is_chief:
+        write_json(folder.part_results(kind), results)
     return part
 
 

@@ -50,6 +50,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type == "worker" and resolver.task_id == 0
 
 
+def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Does it train on the processes of a cluster?"""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def is_lost_worker(error: BaseException, strategy: tf.distribute.Strategy) -> bool:
     """Does an error say that another worker of the cluster is gone?"""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and isinstance(error, _LOST)
+    return is_multi_worker(strategy) and isinstance(error, _LOST)

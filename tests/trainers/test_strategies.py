@@ -10,8 +10,10 @@ import time
 
 import pytest
 
-from ssdgm_tf.trainers import strategies
+from ssdgm_tf.configs import m1m2_digits
+from ssdgm_tf.trainers import run, strategies
 from ssdgm_tf.trainers.flags import UserError
+from tests.trainers.test_run import settings
 
 RUN = """
 import sys
@@ -82,6 +84,23 @@ def test_a_worker_that_dies_is_reported_and_the_run_goes_on_when_all_are_back(tm
     assert [said(chief), said(other)] == ["wrote", "nothing"]
     rows = [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows == list(range(1, 13))
+
+
+class Cluster:
+    """What a run looks at of a strategy of two workers before it trains, seen from the second."""
+
+    num_replicas_in_sync = 2
+    cluster_resolver = None
+
+
+def test_what_is_not_for_a_cluster_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(strategies, "is_multi_worker", lambda strategy: isinstance(strategy, Cluster))
+    execution = run.Execution(strategy=Cluster())
+    with pytest.raises(UserError, match=r"must be finished: .* give it by --m1\. Received: .*m1, without results\.json"):
+        run.train(settings(**m1m2_digits.get_config().to_dict()), tmp_path, execution=execution)
+    with pytest.raises(UserError, match="A baseline is fitted on one device"):
+        run.train(settings(model="nearest_neighbours"), tmp_path, execution=execution)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cluster_must_be_described(monkeypatch):
