@@ -4,7 +4,9 @@
 
 --config.model= names it, see `ssdgm_tf.baselines.make`; --config.m1=m1_norb fits it on M1's features.
 
-Measured: nothing yet.
+Measured on two CPU cores: nearest neighbours, 1000 labels: error 29.95 % in 0.0 minutes, 1 run; linear SVM, 1000
+labels: error 28.28 % in 0.1 minutes, 1 run; SVM (RBF), 1000 labels: error 21.33 % in 0.7 minutes, 1 run.
+results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg
