@@ -220,6 +220,7 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
 
         Raises:
             ValueError: bad labels, values, shapes or weights.
+            FloatingPointError: a term that is not finite, where `debug_nans` was asked for.
 
         Warns:
             UserWarning: a class without labels; no unlabelled example, or no labelled one.
