@@ -15,13 +15,11 @@ from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
-# What keras.Model.compile takes for losses and metrics given from outside.
-_OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
-# What keras.Model.fit takes to weigh or split plain arrays.
+# Of keras.Model.fit: what weighs or splits plain arrays.
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 
 
-class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
+class SemiSupervisedModel(distribution.DistributedModel, compilation.SavedCompilation, keras.Model, abc.ABC):
     """A `keras.Model` whose training data are labelled for some examples only.
 
     A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what it predicts (`call`); this class
@@ -44,8 +42,7 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
         self.jit_is_auto, self.fuses_kernels, self.debug_nans = True, False, False
         self.labelled_bound, self.unlabelled_bound = None, bounds.UNLABELLED[0]
         self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
-        #: Supervised variables that every labelled example of the training data has.
-        self.complete = data_format.always_complete
+        self.complete = data_format.always_complete  # supervised variables that every labelled example has
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.monitor = Monitor(data_format, term_names)
@@ -138,7 +135,7 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
             unlabelled_bound,
             free_bits,
         )
-        if refused := sorted(_OF_KERAS_LOSSES & set(kwargs)):
+        if refused := sorted(compilation.OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
         nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
         self._check_distribution(kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
@@ -159,28 +156,6 @@ class SemiSupervisedModel(distribution.DistributedModel, keras.Model, abc.ABC):
             self._set_objective_scale(*self.data_sizes)
         if self.built:
             self.optimizer.build(self.trainable_variables)
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if not self.compiled:
-            return config
-        scale = self.objective_scale
-        own = {
-            "gamma": self.gamma,
-            "classification_weight": self.classification_weight,
-            "num_samples": self.num_samples,
-            "jit_compile": "auto" if self.jit_is_auto else self.jit_compile,
-            "labelled_bound": self.labelled_bound,
-            "unlabelled_bound": self.unlabelled_bound,
-            "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
-            "free_bits": self.free_bits,
-        }
-        if scale is not None:
-            own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
-        return {name: value for name, value in config.items() if name not in _OF_KERAS_LOSSES} | own
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(
         self,

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from ssdgm_tf.models import distribution
 
+#: What keras.Model.compile takes for losses and metrics given from outside.
+OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
 # Examples times evaluations times weights of a step, beyond which kernels repay the time that they take to compile.
 _SMALLEST_STEP = 1e9
 
@@ -69,3 +71,29 @@ def apply_gradients(
     if compiled:
         update = tf.function(update, jit_compile=True, autograph=False)
     return update(gradients)
+
+
+class SavedCompilation:
+    """The arguments of `SemiSupervisedModel.compile`, saved with the model and given to it again."""
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        if not self.compiled:
+            return config
+        scale = self.objective_scale
+        own = {
+            "gamma": self.gamma,
+            "classification_weight": self.classification_weight,
+            "num_samples": self.num_samples,
+            "jit_compile": "auto" if self.jit_is_auto else self.jit_compile,
+            "labelled_bound": self.labelled_bound,
+            "unlabelled_bound": self.unlabelled_bound,
+            "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
+            "free_bits": self.free_bits,
+        }
+        if scale is not None:
+            own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
+        return {name: value for name, value in config.items() if name not in OF_KERAS_LOSSES} | own
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))

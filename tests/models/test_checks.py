@@ -223,8 +223,8 @@ def test_generate_refuses(kwargs, message, tiny_m2):
 
 def test_a_truncated_or_foreign_file_is_refused(tmp_path, tiny_m2):
     """Through the trainer's loader: one message for whatever Keras' readers raise."""
+    from ssdgm_tf.trainers import checkpoints
     from ssdgm_tf.trainers.flags import UserError
-    from ssdgm_tf.trainers.run import load_model
 
     whole, cut = tmp_path / "whole.keras", tmp_path / "cut.keras"
     tiny_m2.save(whole)
@@ -235,5 +235,5 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path, tiny_m2):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(foreign)
     for path in (cut, text, foreign, tmp_path / "absent.keras"):
         with pytest.raises(UserError, match=r"The model must be .* Received: .*\.keras"):
-            load_model(path)
-    assert isinstance(load_model(whole), M2)
+            checkpoints.load(path)
+    assert isinstance(checkpoints.load(whole), M2)
