@@ -26,6 +26,14 @@ def _plain_update(optimizer, gradients, variables, compiled):
     return tf.constant(1.0)
 
 
+def _unguarded_update(optimizer, gradients, variables, compiled):
+    def update(gradients):
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return tf.constant(1.0)
+
+    return (tf.function(update, jit_compile=True, autograph=False) if compiled else update)(gradients)
+
+
 def _sum_then_activation(activation, *terms):
     return activation(sum(terms[1:], terms[0]))
 
@@ -48,6 +56,10 @@ IDEAS = {
     "weights cast once for both streams": (
         (0.0, 0.04),
         lambda: mock.patch.object(precision, "casting_once", contextlib.nullcontext),
+    ),
+    "a look at the gradients: a safeguard, which costs": (
+        (-0.01, -0.01),
+        lambda: mock.patch.object(compilation, "apply_gradients", _unguarded_update),
     ),
     "small work left alone": ((0.01, 0.01), lambda: mock.patch.object(kernels, "_SMALLEST_FUSED", 1)),
 }

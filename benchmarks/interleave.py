@@ -13,21 +13,25 @@ class Workers:
     """Worker processes by name, closed on leaving.
 
     Args:
-        settings: {name: settings of `benchmarks.worker`}.
+        settings: {name: settings of the module}.
+        module: what each process runs, with its settings as JSON.
+
+    Attributes:
+        first: {name: what it said when it was ready}.
     """
 
-    def __init__(self, settings: dict[str, dict]):
-        self.settings = settings
-        self.processes = {}
+    def __init__(self, settings: dict[str, dict], module: str = "benchmarks.worker"):
+        self.settings, self.module = settings, module
+        self.processes, self.first = {}, {}
 
     def __enter__(self):
         try:
             for name, settings in self.settings.items():  # one after the other: each alone while it compiles
-                command = [sys.executable, "-m", "benchmarks.worker", json.dumps(settings)]
+                command = [sys.executable, "-m", self.module, json.dumps(settings)]
                 self.processes[name] = subprocess.Popen(
                     command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
-                self._read(name)
+                self.first[name] = self._read(name)
         except BaseException:
             self.__exit__()
             raise

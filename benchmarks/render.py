@@ -18,10 +18,10 @@ def load(name: str) -> dict:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def ratio(row: dict) -> str:
+def ratio(row: dict, digits: int = 2) -> str:
     """A ratio with its quartiles."""
     low, high = row["ratio_quartiles"]
-    return f"{row['ratio']:.2f} ({low:.2f}-{high:.2f})"
+    return f"{row['ratio']:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
 def step_table(table: dict) -> str:
@@ -104,6 +104,19 @@ def profile_table(profiles: dict) -> str:
     return "\n".join(lines)
 
 
+def serving_table(results: dict) -> str:
+    """Sizes on the disk, and times of `classify` of every way to ask for it."""
+    numbers = [key for key in next(iter(next(iter(results["models"].values())).values())) if key.isdigit()]
+    words = {number: f"{int(number):,} image{'s' * (number != '1')}" for number in numbers}
+    headings = " | ".join(f"{words[number]}, ms | to Keras predict" for number in numbers)
+    lines = [f"| model | form | MB | first answer, s | {headings} |", "|---" * (4 + 2 * len(numbers)) + "|"]
+    for model, ways in results["models"].items():
+        for way, row in ways.items():
+            cells = [f"{row[number]['median_ms']:.2f} | {ratio(row[number], digits=3)}" for number in numbers]
+            lines.append(f"| {model} | {way} | {row['megabytes']:.1f} | {row['ready_seconds']:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def ideas_table() -> str:
     """The step without each idea, predicted and measured."""
     without = load("ideas")["without"]
@@ -150,7 +163,7 @@ def documents() -> dict[Path, str]:
 
 def readme() -> str:
     """The whole page."""
-    steps, scaling, profiles = load("step_time"), load("scaling"), load("profile")
+    steps, scaling, profiles, serving = load("step_time"), load("scaling"), load("profile"), load("serving")
     environment = steps["environment"]
     versions = ", ".join(f"{name} {environment[name]}" for name in ("tensorflow", "keras", "python"))
     return "\n".join(
@@ -158,7 +171,7 @@ def readme() -> str:
             "# Benchmarks\n",
             "Written by `python -m benchmarks.render` from results/. Measured by the modules beside it, each run from the "
             "root of the repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, "
-            "`.scaling`, `.profile`, and `.ideas` for the table of docs/performance.md.\n",
+            "`.scaling`, `.profile`, `.serving`, and `.ideas` for the table of docs/performance.md.\n",
             "M2 of 784 pixels, 10 classes summed exactly, z of 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation is a process of its own; all step in turn, in an order that rotates, and a ratio is that of two "
             "steps of the same round, so that a machine that drifts slows both. Before that, the loss of each on the same "
@@ -178,6 +191,12 @@ def readme() -> str:
             "## Against classes, samples and latents\n",
             "![ms a step against classes, samples and latent variables](results/scaling.png)\n",
             scaling_table(scaling["sweeps"]),
+            "## Where it is served\n",
+            "Models of 28x28 images in the forms that `export` and `ssdgm-export --litert` write, beside `predict` of the "
+            f"`.keras` file; float32, {serving['rounds']} rounds in turn. What serves imports TensorFlow alone. The "
+            "time to the first answer is that of loading, TensorFlow's import among it. A prediction of ADGM is a mean over "
+            "draws.\n",
+            serving_table(serving),
         ]
     )
 

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
@@ -70,6 +71,16 @@ class OneHotCategoricalNode(ClassVectorNode):
 
     def make_distribution(self, parameters):
         return tfd.OneHotCategorical(logits=parameters, dtype=parameters.dtype)
+
+    def draws(self, distribution, num_samples, seed, common_noise=False):
+        if not common_noise:
+            return super().draws(distribution, num_samples, seed)
+        logits = distribution.logits_parameter()
+        with constant_noise():
+            shape = [*[1] * (logits.shape.rank - 3), num_samples, 1, self.num_classes]
+            uniform = tf.random.stateless_uniform(shape, seed, minval=1e-7, dtype=logits.dtype)
+            gumbel = -tf.math.log(-tf.math.log(uniform))
+        return tf.one_hot(tf.argmax(logits + gumbel, axis=-1), self.num_classes, dtype=logits.dtype)
 
     def draw(self, distribution):
         probs = self.mean(distribution)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
@@ -79,6 +80,13 @@ class VonMisesFisherNode(StochasticNode):
     def is_reparameterized(self):
         return self.dim == 3
 
+    def draws(self, distribution, num_samples, seed, common_noise=False):
+        if not (common_noise and self.is_reparameterized):
+            return super().draws(distribution, num_samples, seed)
+        with constant_noise():
+            u, turn = _uniforms([*[1] * (distribution.batch_shape.rank - 2), num_samples, 1], seed, self.density_dtype)
+        return distribution.at(u, turn)
+
     def make_prior(self):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
 
@@ -106,11 +114,18 @@ class _VonMisesFisher(tfd.VonMisesFisher):
     def _sample_n(self, n, seed=None):
         if self.event_shape[-1] != 3:
             return super()._sample_n(n, seed=seed)
-        angle_seed, turn_seed = tfp.random.split_seed(seed)
-        shape = tf.concat([[n], self.batch_shape_tensor()], axis=0)
-        u = tf.random.stateless_uniform(shape, angle_seed, minval=1e-7, maxval=1.0 - 1e-7, dtype=self.dtype)
+        return self.at(*_uniforms(tf.concat([[n], self.batch_shape_tensor()], axis=0), seed, self.dtype))
+
+    def at(self, u: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
+        """The draws [..., 3] that numbers in (0, 1) make, and the angles around the mean; they broadcast with the batch."""
         t = -tf.math.log1p(u * tf.math.expm1(-2 * self.concentration)) / self.concentration
         radius = tf.sqrt(tf.maximum(t * (2 - t), 1e-20))
-        turn = tf.random.stateless_uniform(shape, turn_seed, maxval=2 * math.pi, dtype=self.dtype)
         around_first_axis = tf.stack([1 - t, radius * tf.cos(turn), radius * tf.sin(turn)], axis=-1)
         return self._rotate(around_first_axis, mean_direction=self.mean_direction)
+
+
+def _uniforms(shape, seed, dtype):
+    """Numbers in (0, 1), neither end included, and angles."""
+    angle_seed, turn_seed = tfp.random.split_seed(seed)
+    u = tf.random.stateless_uniform(shape, angle_seed, minval=1e-7, maxval=1.0 - 1e-7, dtype=dtype)
+    return u, tf.random.stateless_uniform(shape, turn_seed, maxval=2 * math.pi, dtype=dtype)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
@@ -67,16 +68,17 @@ class NormalNode(StochasticNode):
             return super().kl_divergence(q, p)
         return _kl_divergence(*_loc_and_scale(q), *_loc_and_scale(p), event_rank=len(self.event_shape))
 
-    def draws(self, distribution, num_samples, seed):
+    def draws(self, distribution, num_samples, seed, common_noise=False):
         # All states share the noise: fewer random numbers, and less noise in the differences between states.
         loc, scale = _loc_and_scale(distribution)
         num_state_axes = loc.shape.rank - len(self.event_shape) - 2
-        shape = tf.concat([[1] * num_state_axes, [num_samples], tf.shape(loc)[num_state_axes + 1 :]], axis=0)
-        noise = with_static_shape(
-            tf.random.stateless_normal(shape, seed, dtype=loc.dtype),
-            [*[1] * num_state_axes, num_samples, *loc.shape[num_state_axes + 1 :]],
-        )
-        return _shifted(loc, scale, noise)
+        examples = slice(num_state_axes + 1, num_state_axes + 2)
+        num_examples, known = ([1], [1]) if common_noise else (tf.shape(loc)[examples], loc.shape[examples])
+        leading = [*[1] * num_state_axes, num_samples]
+        with constant_noise(common_noise):
+            shape = tf.concat([leading, num_examples, self.event_shape], axis=0)
+            noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
+        return _shifted(loc, scale, with_static_shape(noise, [*leading, *known, *self.event_shape]))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

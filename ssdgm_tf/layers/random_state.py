@@ -1,9 +1,22 @@
-"""Random state that a saved model keeps."""
+"""Random state that a saved model keeps, and noise that is not random at all."""
+
+import contextlib
 
 import keras
 import tensorflow as tf
 
 _KEY = "seed_generator_state"
+
+
+def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManager:
+    """A context: noise that is made in it, of known shapes and seeds, becomes a constant of the graph being traced.
+
+    LiteRT has no random operations, and nothing is drawn again at every call.
+
+    Args:
+        is_constant: False for a context that does nothing.
+    """
+    return tf.init_scope() if is_constant else contextlib.nullcontext()
 
 
 class SavedRandomState:

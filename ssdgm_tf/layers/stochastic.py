@@ -157,7 +157,9 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         """
         return tfd.kl_divergence(q, p)
 
-    def draws(self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+    def draws(
+        self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor, common_noise: bool = False
+    ) -> tf.Tensor:
         """Draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event_shape].
 
         Each is drawn from the distribution at its place; a subclass may let all states share their noise.
@@ -166,6 +168,9 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
             distribution: one that this node made.
             num_samples: S.
             seed: a TFP seed.
+            common_noise: do all examples share their noise too, a constant of the graph? Then the draws of one do not
+                depend on what else is in its batch. Nodes of Gaussians, of directions of length 3 and of classes can;
+                others draw for each example.
         """
         return draws(distribution, num_samples, seed)
 

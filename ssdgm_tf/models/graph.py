@@ -106,6 +106,11 @@ class Graph:
         for name, node in [*self.generative.items(), *self.recognition.items()]:
             if not isinstance(node, Node | Deterministic):
                 raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
+            if not name.isidentifier():
+                raise ValueError(
+                    "A variable's name is a Python identifier, for arguments, signatures and files have it. "
+                    f"Received: {name!r}"
+                )
         for name in self.observed:
             if not isinstance(self.generative.get(name), Node):
                 raise ValueError(

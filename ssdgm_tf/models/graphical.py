@@ -17,7 +17,7 @@ from ssdgm_tf.models.inference import Inference, check_num_samples
 from ssdgm_tf.models.serving import Serving
 from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
 
-# Predictions are a function of x alone: the draws of latent parents have a seed of their own.
+# A prediction is a function of its example alone: the draws of latent parents have a seed of their own.
 _PREDICTION_SEED = (20_170_601, 400)
 
 
@@ -111,7 +111,7 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
             {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
             one, or {name: mean} of several. Averaged over draws of what comes before the variable in the recognition model.
         """
-        one_pass = self._pass(self.data_format.as_dict(x), seed=tf.constant(_PREDICTION_SEED), predicting=True)
+        one_pass = self._pass(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
         names = self.graph.supervised or self.graph.latent
         if not self.graph.supervised:
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
@@ -222,7 +222,7 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
                 num_samples = 1 if self.graph.weights_are_constant else self.num_prediction_samples
         held = self.data_format.held(x, y, complete)
         seed = self.next_seed() if seed is None else seed
-        return trace.run(self.graph, held, num_samples, seed, self.step, training, generative=not predicting)
+        return trace.run(self.graph, held, num_samples, seed, self.step, training, predicting=predicting)
 
     def _bound_of(self, one_pass, kind) -> bounds.Bound:
         kl_weight = 1.0 if self.kl_weight is None else self.kl_weight

@@ -82,13 +82,17 @@ class Serving:
             about: Markdown, what the card should say beside the signatures.
             extra: {name: text} of files that travel with it, in assets.extra.
             verbose: print what was written.
+
+        Raises:
+            ValueError: a model without weights, or a name in `extra` that is a path.
         """
         self._require_built()
+        _check_file_names(extra or {})
         target = Path(filepath)
         partial = target.with_name(f".{target.name}.partial")
         signatures = self.signatures(preprocessing)
+        # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
         archive = keras.export.ExportArchive()
-        archive.track(self)
         for name, signature in signatures.items():
             archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
         try:
@@ -267,6 +271,12 @@ def _checked_class(name, value, head):
     check = tf.debugging.Assert(inside, [f"{name} must lie in 0..{last}. Received:", value])
     with tf.control_dependencies([check]):
         return tf.identity(value)
+
+
+def _check_file_names(names) -> None:
+    for name in names:
+        if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+            raise ValueError(f"extra holds names of files, which are written in assets.extra. Received: {name!r}")
 
 
 def _key(seed):

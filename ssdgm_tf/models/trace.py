@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.models.graph import Graph
 from ssdgm_tf.nodes import Deterministic, Relaxed, ScoreFunction, StraightThrough
 from ssdgm_tf.nodes.estimators import Axes, Draw
@@ -176,8 +177,8 @@ def run(
     seed: tf.Tensor,
     step: tf.Tensor,
     training: bool = False,
-    generative: bool = True,
     exact: bool = False,
+    predicting: bool = False,
 ) -> Trace:
     """One pass: the recognition model, and the generative one scored at its values.
 
@@ -185,21 +186,22 @@ def run(
         graph: the graph, its nodes built.
         held: {name: Held} of every observed variable and of the supervised ones that are given.
         num_samples: S.
-        seed: int32 [2]; the draws are a pure function of it.
+        seed: int32 [2]; the draws are a pure function of it. Two integers where `predicting`.
         step: the training step, for schedules.
         training: is this a training step?
-        generative: score the generative model too? Without it the sites have no p.
         exact: draw relaxed variables instead of relaxing them, for a true bound.
+        predicting: is only the recognition model wanted? Then the sites have no p, and all examples share their noise, so
+            that what is predicted of one does not depend on the others.
     """
     estimators = graph.estimators
     if exact:
         estimators = {name: ScoreFunction() if isinstance(e, Relaxed) else e for name, e in estimators.items()}
-    run = _Pass(graph, estimators, held, num_samples, seed, step, training)
+    run = _Pass(graph, estimators, held, num_samples, seed, step, training, predicting)
     for name in graph.observed:
         run.hold(name)
     for name in graph.order_q:
         run.infer(name)
-    for name in graph.order_p if generative else ():
+    for name in () if predicting else graph.order_p:
         run.score(name)
     return Trace(graph, estimators, run.sites, run.states)
 
@@ -207,9 +209,10 @@ def run(
 class _Pass:
     """The values and sites of a pass while it is under way; see `run`."""
 
-    def __init__(self, graph, estimators, held, num_samples, seed, step, training):
+    def __init__(self, graph, estimators, held, num_samples, seed, step, training, common_noise):
         self.graph, self.estimators, self.held = graph, estimators, held
         self.num_samples, self.seed, self.step, self.training = num_samples, seed, step, training
+        self.common_noise = common_noise
         unknown = [name for name in graph.inferred if name not in held or held[name].mask is not None]
         #: The axis of each variable that has states.
         self.axes = {name: i for i, name in enumerate(n for n in unknown if estimators[n].has_states)}
@@ -243,8 +246,9 @@ class _Pass:
         if not node.parents:
             q = node.root_distribution([*[1] * (len(self.states) + 1), self._batch_size()])
         estimator = self.estimators[name]
-        axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, has_samples=sizes[-1] > 1)
-        seed = tf.random.experimental.stateless_fold_in(self.seed, self.graph.order_q.index(name))
+        axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, sizes[-1] > 1, self.common_noise)
+        with constant_noise(self.common_noise):
+            seed = tf.random.experimental.stateless_fold_in(self.seed, self.graph.order_q.index(name))
         draw = estimator.draw(node.head, q, axes, seed, self.step)
         if given is not None:
             draw = _hold_some(draw, given, axes, estimator)

@@ -49,12 +49,14 @@ class Axes(NamedTuple):
         num_state_axes: how many axes of states there are; the axis of samples follows them.
         num_samples: S.
         has_samples: does the distribution have S samples already, of its parents?
+        common_noise: do all examples share their noise, where the node can?
     """
 
     state_axis: int
     num_state_axes: int
     num_samples: int
     has_samples: bool
+    common_noise: bool = False
 
 
 class Estimator(abc.ABC):
@@ -101,7 +103,7 @@ class Reparameterized(Estimator):
         return None if head.is_reparameterized else f"draws of a {type(head).__name__} carry no gradient"
 
     def draw(self, head, q, axes, seed, step):
-        return Draw(head.draws(q, axes.num_samples, seed))
+        return Draw(head.draws(q, axes.num_samples, seed, axes.common_noise))
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
@@ -161,7 +163,8 @@ class TopK(Estimator):
         is_top = tf.reduce_any(index[..., None] == tf.range(head.num_states), axis=-2)
         rest = tf.where(is_top, tf.constant(-float("inf"), log_probs.dtype), log_probs)
         log_rest = tf.reduce_logsumexp(rest, axis=-1, keepdims=True)
-        gumbel = -tf.math.log(-tf.math.log(_uniform(tf.shape(rest), seed, rest.dtype)))
+        shape = tf.shape(rest[..., :1, :] if axes.common_noise else rest)
+        gumbel = -tf.math.log(-tf.math.log(_uniform(shape, seed, rest.dtype)))
         drawn = tf.argmax(rest + gumbel, axis=-1, output_type=tf.int32)[..., None]
         log_drawn = tf.gather(log_probs, drawn, batch_dims=drawn.shape.rank - 1)
         value = tf.gather(head.states(), tf.concat([index, drawn], axis=-1))
@@ -201,7 +204,7 @@ class ScoreFunction(Estimator):
         self.baseline = baseline
 
     def draw(self, head, q, axes, seed, step):
-        value = tf.stop_gradient(head.draws(q, axes.num_samples, seed))
+        value = tf.stop_gradient(head.draws(q, axes.num_samples, seed, axes.common_noise))
         log_q = head.log_density(q, value)
         return Draw(value, log_q, score=log_q)
 
@@ -269,7 +272,8 @@ class StraightThrough(Estimator):
 
     def draw(self, head, q, axes, seed, step):
         mean = head.mean(q)
-        return Draw(tf.stop_gradient(head.draws(q, axes.num_samples, seed)) + mean - tf.stop_gradient(mean))
+        draw = head.draws(q, axes.num_samples, seed, axes.common_noise)
+        return Draw(tf.stop_gradient(draw) + mean - tf.stop_gradient(mean))
 
 
 _BY_NAME = {cls.name: cls for cls in (Enumerate, TopK, ScoreFunction, Relaxed, StraightThrough, Reparameterized)}

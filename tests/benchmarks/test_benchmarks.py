@@ -6,8 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks import interleave, render, scaling, step_time, time_to_error, worker
+from benchmarks import interleave, render, scaling, served_worker, serving, step_time, time_to_error, worker
 from benchmarks import problem as p
+from ssdgm_tf import models
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,16 @@ def test_everybody_steps_in_every_round_in_an_order_that_turns():
 def test_a_worker_that_fails_is_named():
     with pytest.raises(RuntimeError, match="nobody ended"), interleave.Workers({"nobody": {"implementation": "?"}}):
         pass
+
+
+def test_every_way_to_ask_a_served_model_answers():
+    """They agree, which `measure` checks; those that serve import TensorFlow alone."""
+    rows = serving.measure(models.M2(10, latent_dim=2, hidden_units=(4,), seed=0), rounds=1)
+    assert set(rows) == set(served_worker.WAYS) == {"SavedModel", "LiteRT", "Keras predict"}
+    assert [row["tensorflow_alone"] for row in rows.values()] == [True, True, False]
+    assert all(row["megabytes"] > 0 and row["1000"]["median_ms"] > 0 for row in rows.values())
+    table = render.serving_table({"models": {"tiny": rows}})
+    assert "1 image, ms | to Keras predict | 1,000 images, ms" in table and table.count("| tiny |") == 3
 
 
 def test_a_straight_line_is_found(monkeypatch):

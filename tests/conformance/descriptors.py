@@ -18,7 +18,6 @@ class Descriptor(NamedTuple):
     Attributes:
         make: a function of keyword arguments (such as dtype) that makes it.
         input_shape: of one example; a list of those of several inputs.
-        averages_draws: is a call a mean over draws of its own seed, which XLA draws otherwise?
         looked_at: name of the output that the suite looks at, of a model that predicts several variables.
         num_classes: of a label "y" that is observed beside the image "x"; 0 for none.
         output_shape: of one example.
@@ -31,7 +30,6 @@ class Descriptor(NamedTuple):
     output_shape: tuple
     is_random: bool
     has_gradient: bool = True
-    averages_draws: bool = False
     num_classes: int = 0
     looked_at: str = ""
 
@@ -217,20 +215,16 @@ DESCRIPTORS = {
         lambda **kwargs: layers.DistributionNode(1, 3, triangular, seed=1, **kwargs), (5,), (1,), True
     ),
     "M2": Descriptor(m2, (4, 3), (3,), False),
-    "DisentangledVAE": Descriptor(named(models.DisentangledVAE, 3), (4, 3), (3,), False, averages_draws=True),
+    "DisentangledVAE": Descriptor(named(models.DisentangledVAE, 3), (4, 3), (3,), False),
     "VAE": Descriptor(named(models.VAE), (4, 3), (2,), False),
     "ConditionalVAE": Descriptor(
         named(models.ConditionalVAE, 3, shape={"x": (None, 4, 3), "y": (None,)}), (4, 3), (2,), False, num_classes=3
     ),
-    "M1M2": Descriptor(named(models.M1M2, 3, features_dim=4, top_units=(5,)), (4, 3), (3,), False, averages_draws=True),
-    "ADGM": Descriptor(
-        named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False, averages_draws=True
-    ),
-    "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False, averages_draws=True),
-    "Faces": Descriptor(
-        named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), (3,), False, averages_draws=True, looked_at="identity"
-    ),
-    "MultiDigit": Descriptor(multi_digit, (9, 9, 1), (3,), False, averages_draws=True, looked_at="count"),
+    "M1M2": Descriptor(named(models.M1M2, 3, features_dim=4, top_units=(5,)), (4, 3), (3,), False),
+    "ADGM": Descriptor(named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False),
+    "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False),
+    "Faces": Descriptor(named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), (3,), False, looked_at="identity"),
+    "MultiDigit": Descriptor(multi_digit, (9, 9, 1), (3,), False, looked_at="count"),
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.

@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssdgm_tf import data
+from ssdgm_tf import data, nodes
+from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.trainers import checkpoints
 from ssdgm_tf.trainers.flags import UserError
 
@@ -73,6 +75,45 @@ def test_damaged_models_are_refused(tiny_m2, tmp_path):
         path.write_bytes(content[: int(generator.integers(1, len(content) + 1))])
         with pytest.raises(UserError, match=r"must be a \.keras file that ssdgm_tf saved\. Received: "):
             checkpoints.load(path)
+
+
+@pytest.mark.parametrize("name", ["../escaped", "assets/../../../escaped", "/{}/escaped"])
+def test_a_model_file_writes_nothing_outside_its_folder(tiny_m2, tmp_path, monkeypatch, name):
+    """A member whose path leaves the folder that Keras unpacks into, beside an asset that makes it unpack."""
+    path, temporary = tmp_path / "model.keras", tmp_path / "one" / "two"
+    temporary.mkdir(parents=True)
+    tiny_m2.save(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("assets/asset", "text")
+        archive.writestr(name.format(tmp_path), "text")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    try:
+        checkpoints.load(path)
+    except UserError as error:
+        assert "must be a .keras file that ssdgm_tf saved" in str(error)
+    assert not [found for found in tmp_path.rglob("*escaped*") if found.is_file()]
+    assert {found.name for found in tmp_path.iterdir()} == {"model.keras", "one"}
+
+
+def test_a_model_whose_variables_are_paths_is_refused(tmp_path):
+    """Signatures and the files of LiteRT have the names of variables."""
+    model = GraphicalModel(
+        {"y": nodes.OneHotCategorical(3), "x": nodes.Normal(4, parents="y")},
+        {"y": nodes.OneHotCategorical(3, parents="x")},
+        observed="x",
+        supervised="y",
+    )
+    path = tmp_path / "model.keras"
+    model.save(path)
+    assert checkpoints.load(path).graph.supervised == ("y",)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = members["config.json"].replace(b'"y"', b'"../y"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match="A variable's name is a Python identifier"):
+        checkpoints.load(path)
 
 
 def test_a_model_file_runs_no_code(tiny_m2, tmp_path):

@@ -67,6 +67,10 @@ REFUSED = {
         "Received: 'y', a OneHotCategoricalNode in the generative model and a NormalNode",
     ),
     "not a node": ({"p": generative(z=layers.NormalNode(2))}, "A graph is made of nodes. Received: 'z' is a NormalNode"),
+    "a name that is a path": (
+        {"p": {**generative(), "../y": nodes.OneHotCategorical(4)}},
+        r"A variable's name is a Python identifier.* Received: '../y'",
+    ),
     "a recognition root without parameters": (
         {"q": recognition(z=nodes.Normal(2))},
         "A root of the recognition model needs parameters.* Received: 'z'",
@@ -195,10 +199,10 @@ def test_other_variables_are_reparameterised_or_have_the_score_function():
         "normal": (nodes.Normal, 2, "reparameterized"),
         "gamma": (nodes.Gamma, 2, "reparameterized"),
         "direction": (nodes.VonMisesFisher, 3, "reparameterized"),
-        "direction of length 4": (nodes.VonMisesFisher, 4, "score_function"),
+        "direction_of_length_4": (nodes.VonMisesFisher, 4, "score_function"),
         "count": (nodes.Poisson, 2, "score_function"),
         "bits": (nodes.Bernoulli, 3, "enumerate"),
-        "many bits": (nodes.Bernoulli, 64, "score_function"),
+        "many_bits": (nodes.Bernoulli, 64, "score_function"),
     }
     p = {name: make(size) for name, (make, size, _) in makers.items()}
     q = {name: make(size, parents="x") for name, (make, size, _) in makers.items()}

@@ -143,6 +143,20 @@ def test_an_export_replaces_the_one_before_whole_or_not_at_all(tiny_m2, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 
+def test_every_weight_is_there_once(tiny_m2, tmp_path):
+    tiny_m2.export(tmp_path / "served", verbose=False)
+    saved = tf.train.list_variables(str(tmp_path / "served" / "variables" / "variables"))
+    sizes = [np.prod(shape) for name, shape in saved if name.endswith("VARIABLE_VALUE")]
+    assert sum(sizes) == sum(np.prod(weight.shape) for weight in tiny_m2.trainable_variables)
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/b", "..", "", "a\\b"])
+def test_what_travels_with_it_stays_in_its_folder(tiny_m2, tmp_path, name):
+    with pytest.raises(ValueError, match="extra holds names of files"):
+        tiny_m2.export(tmp_path / "served", verbose=False, extra={name: "text"})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_without_weights_is_not_exported(tmp_path):
     with pytest.raises(ValueError, match="takes the shape of 'x' from fit"):
         models.M2(3).export(tmp_path / "served")

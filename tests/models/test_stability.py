@@ -31,9 +31,11 @@ def data_for(model, size=48):
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:No (un)?labelled example")
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", MODELS)
-def test_two_thousand_steps_in_mixed_precision(name):
-    model = DESCRIPTORS[name].make(dtype="mixed_bfloat16")
+def test_two_thousand_steps_in_mixed_precision(name, policy):
+    """In float16 Keras scales the loss; a step in which that overflows is left out, and the scale halved."""
+    model = DESCRIPTORS[name].make(dtype=policy)
     x, y = data_for(model)
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
     per_epoch = -(-36 // 12) if y else 48 // 12
@@ -42,7 +44,7 @@ def test_two_thousand_steps_in_mixed_precision(name):
     ).history
     assert model.num_steps == NUM_STEPS >= 100 * per_epoch
     assert all(np.all(np.isfinite(values)) for values in history.values())
-    assert history["skipped_steps"] == [0.0]
+    assert history["skipped_steps"][0] <= (0 if policy == "mixed_bfloat16" else NUM_STEPS / 100)
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
 
 

@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,3 +181,35 @@ def test_other_errors_are_not_taken_for_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("ssdgm_tf.models.M2.save", fail)
     with pytest.raises(OSError, match="Permission denied"):
         trained(tmp_path, 1)
+
+
+FULL_DISK = """
+set -eu
+mount -t tmpfs -o size=16m tmpfs "$1"
+"$2" -m ssdgm_tf.trainers.train $3 --workdir="$1/run" & train=$!
+until [ -e "$1/run/previous-model.keras" ]; do kill -0 $train; sleep 0.02; done
+cat /dev/zero > "$1/filler" 2> /dev/null || true
+status=0; wait $train || status=$?
+rm "$1/filler"
+echo "status $status"
+"$2" -c "import sys; from ssdgm_tf.trainers import checkpoints
+print('step', int(checkpoints._load(sys.argv[1]).step))" "$1/run/model.keras"
+ls "$1/run"
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_that_is_full(tmp_path):
+    """A small disk of its own, filled while the run writes a checkpoint every epoch."""
+    alone = ["unshare", "--user", "--map-root-user", "--mount"]
+    probe = [*alone, "sh", "-c", f"mount -t tmpfs tmpfs {tmp_path}"]
+    if not shutil.which("unshare") or subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip("needs unshare, and leave to mount a disk in a namespace of its own")
+    fields = {"latent_dim": 3, "hidden_units": "(16,)", "epochs": 500}
+    flags = ["--config=m2_digits:labels=30,seed=0", *(f"--config.{name}={value}" for name, value in fields.items())]
+    script = [*alone, "sh", "-c", FULL_DISK, "sh"]
+    words = [*script, str(tmp_path), sys.executable, " ".join([*flags, "--checkpoint_seconds=0"])]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=290)
+    assert "status 1\n" in done.stdout and re.search(r"^step \d+$", done.stdout, re.MULTILINE), done.stderr[-2000:]
+    assert done.stderr.count("A run needs room on the disk") == 1 and "Traceback" not in done.stderr
+    assert "partial" not in done.stdout

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from ssdgm_tf import data
+from ssdgm_tf import data, models, nodes
 from ssdgm_tf.trainers import predictions, run, served
 from ssdgm_tf.trainers.flags import UserError
 from ssdgm_tf.trainers.workdir import Workdir
@@ -184,9 +184,33 @@ def test_the_commands(folder, exported, raw, tmp_path):
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_litert_has_no_draws(tmp_path):
-    model = DESCRIPTORS["DisentangledVAE"].make()
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name in models.__all__])
+def test_litert_classifies_as_keras_does_where_draws_are_averaged_too(name, tmp_path):
+    """The draws of a prediction are constants."""
+    model = DESCRIPTORS[name].make()
     model.export(tmp_path / "served", verbose=False)
+    x = np.random.default_rng(0).uniform(size=(5, *DESCRIPTORS[name].input_shape)).astype(np.float32)
+    files = served.write_litert(tmp_path / "served", list(model.signatures()))
+    assert [file.stem for file in files] == [name for name in model.signatures() if name.startswith("classify")]
+    assert bool(files) != (name in ("VAE", "ConditionalVAE"))
+    for file in files:
+        expected = model.predict(x, verbose=0)
+        answer = tf.lite.Interpreter(model_path=str(file)).get_signature_runner(file.stem)(x=x)
+        variable = file.stem.removeprefix("classify").removeprefix("_")
+        of_one = expected[variable] if variable else expected
+        np.testing.assert_allclose(answer["probabilities"], of_one, rtol=1e-4, atol=1e-6)
+
+
+def test_litert_refuses_draws(tmp_path):
+    """Of a style that is no Gaussian, for every example anew."""
+    generative = {
+        "y": nodes.OneHotCategorical(3),
+        "z": nodes.Laplace(2),
+        "x": nodes.Normal((4, 3), parents=("y", "z")),
+    }
+    recognition = {"z": nodes.Laplace(2, parents="x"), "y": nodes.OneHotCategorical(3, parents=("x", "z"))}
+    models.GraphicalModel(generative, recognition, "x", "y", seed=0).export(tmp_path / "served", verbose=False)
     with pytest.raises(UserError, match=r"operations of LiteRT alone, and no draws. Received: classify, with tf\.\w+"):
         served.write_litert(tmp_path / "served", ["classify", "encode"])
     assert not list((tmp_path / "served").glob("*.tflite"))

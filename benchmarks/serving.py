@@ -1,0 +1,100 @@
+"""Export sizes, and how long `classify` takes where it is served: `python -m benchmarks.serving`, about 3 minutes.
+
+Writes results/serving.json. Each way is a process of its own; all answer in turn. Models of the presets' sizes, untrained:
+neither sizes nor times depend on the values of weights.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import interleave
+from benchmarks.served_worker import WAYS
+from ssdgm_tf import layers, models
+from ssdgm_tf.trainers import served
+from ssdgm_tf.trainers.environment import environment
+
+SIZES = (1, 1000)
+#: What the ratios are to.
+AGAINST = "Keras predict"
+
+
+def dense() -> models.M2:
+    """M2 of the step benchmark's sizes, over images."""
+    return models.M2(10, latent_dim=50, hidden_units=(600, 600), seed=0)
+
+
+def convolutional() -> models.M2:
+    """The sizes of `fast_mnist`."""
+    classifier = keras.Sequential([layers.RandomAffine(), layers.ConvEncoder(dropout=0.5)])
+    return models.M2(10, latent_dim=10, hidden_units=(500,), activation="relu", classifier=classifier, seed=0)
+
+
+def averaged() -> models.ADGM:
+    """The sizes of `adgm_mnist`: a prediction is a mean over draws."""
+    return models.ADGM(10, latent_dim=50, auxiliary_dim=50, hidden_units=(500, 500), seed=0)
+
+
+MODELS = {"M2, dense": dense, "M2, convolutional": convolutional, "ADGM, dense": averaged}
+
+
+def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
+    """The model in each form, {way: where it is}."""
+    model.build((None, 28, 28, 1))
+    paths = {"SavedModel": folder / "served", "LiteRT": folder / "served", AGAINST: folder / "model.keras"}
+    model.save(paths[AGAINST])
+    model.export(paths["SavedModel"], verbose=False)
+    served.write_litert(paths["SavedModel"], ["classify"])
+    return paths
+
+
+def megabytes(way: str, path: Path) -> float:
+    """The size of a form of a model on the disk."""
+    if way == "LiteRT":
+        files = [path / "classify.tflite"]
+    else:
+        files = [file for file in ([path] if path.is_file() else path.rglob("*")) if file.suffix != ".tflite"]
+    return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 2)
+
+
+def measure(model: models.NamedModel, rounds: int) -> dict:
+    """Sizes on the disk, seconds to the first answer, and times of answers, {way: ...}; that all ways agree is checked."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_models(model, Path(folder))
+        settings = {way: {"way": way, "path": str(paths[way])} for way in WAYS}
+        with interleave.Workers(settings, "benchmarks.served_worker") as workers:
+            ready = workers.first
+            for way in WAYS:
+                np.testing.assert_allclose(ready[way]["first"], ready[AGAINST]["first"], rtol=1e-5, atol=1e-6)
+            rows = {
+                way: {
+                    "megabytes": megabytes(way, paths[way]),
+                    "ready_seconds": round(ready[way]["ready_seconds"], 2),
+                    "tensorflow_alone": ready[way]["tensorflow_alone"],
+                }
+                for way in WAYS
+            }
+            for number in SIZES:
+                seconds = interleave.measure(workers, rounds, number)
+                for way, row in interleave.summary(seconds, AGAINST).items():
+                    rows[way][str(number)] = row
+    return rows
+
+
+def main() -> None:
+    """Measures, and writes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "serving.json")
+    args = parser.parse_args()
+    rows = {name: measure(make(), args.rounds) for name, make in tqdm(MODELS.items(), desc="models")}
+    interleave.write(args.output, {"models": rows, "rounds": args.rounds, "environment": environment()})
+    print(f"Written to {args.output}")
+
+
+if __name__ == "__main__":
+    main()
