@@ -76,6 +76,12 @@ def test_links_inside_the_repository_lead_somewhere(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
+def test_the_tests_that_documents_name_are_there(page):
+    for name in re.findall(r"`(tests/[^`]*)`", (ROOT / page).read_text()):
+        assert (ROOT / name).exists(), name
+
+
 def test_tables_are_those_of_the_committed_results():
     import importlib.util
 

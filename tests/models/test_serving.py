@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from ssdgm_tf import layers, models, nodes
 from ssdgm_tf.models import serving
+from ssdgm_tf.trainers.served import write_litert
 from tests.conformance.descriptors import DESCRIPTORS
 from tests.conformance.test_conformance import inputs
 
@@ -38,20 +39,19 @@ def close(served, expected, tolerance=1e-5):
 
 @pytest.fixture(scope="module", params=MODELS)
 def every(request, tmp_path_factory):
-    """Each model, what it takes, and its signatures; exported once."""
-    descriptor = DESCRIPTORS[request.param]
+    """Each model, what it takes, its signatures, and where its SavedModel is; exported once."""
+    descriptor, folder = DESCRIPTORS[request.param], tmp_path_factory.mktemp(request.param) / "served"
     model, x = descriptor.make(), inputs(descriptor)
     model(x)
-    return model, x, exported(model, tmp_path_factory.mktemp(request.param) / "served")
+    return model, x, exported(model, folder), folder
 
 
 def test_signatures_answer_as_the_methods_do_for_any_number_of_examples(every):
-    model, x, served = every
-    encoded = model.encode(x)
+    model, x, served, _ = every
+    encoded, of_all = model.encode(x), model.predict(x, verbose=0)
     graph = model.graph
     for size in (7, 2):
-        part = keras.tree.map_structure(lambda a, n=size: a[:n], by_name(model, x))
-        predicted = model.predict(part, verbose=0)  # of the same examples: draws that are averaged are of a batch
+        part, predicted = (keras.tree.map_structure(lambda a, n=size: a[:n], of) for of in (by_name(model, x), of_all))
 
         def ask(signature, more=None, part=part):
             return served[signature](**tensors(served[signature], part | (more or {})))
@@ -79,9 +79,23 @@ def test_signatures_answer_as_the_methods_do_for_any_number_of_examples(every):
     close(one, model.log_likelihood(part if len(graph.observed) > 1 else part["x"], num_samples=1, seed=5), 1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_litert_classifies_as_keras_does_where_draws_are_averaged_too(every):
+    """Every named model: the draws of a prediction are constants."""
+    model, x, _, folder = every
+    names = [name for name in model.signatures() if name.startswith("classify")]
+    assert bool(names) == any(head.support == "classes" for head in model.data_format.supervised.values())
+    files = write_litert(folder, list(model.signatures()))
+    assert [file.stem for file in files] == names
+    for file in files:
+        predicted, variable = model.predict(x, verbose=0), file.stem.removeprefix("classify").removeprefix("_")
+        answer = tf.lite.Interpreter(model_path=str(file)).get_signature_runner(file.stem)(x=x)
+        close(answer["probabilities"], predicted[variable] if variable else predicted)
+
+
 def test_generate_and_decode(every):
     """The same seed gives the images of the method; what all is given for needs none."""
-    model, _, served = every
+    model, _, served, _ = every
     given = {}
     for variable in model._givens():
         head = model.data_format.observed.get(variable) or model.data_format.supervised[variable]

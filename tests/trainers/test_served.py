@@ -15,7 +15,6 @@ from ssdgm_tf import data, models, nodes
 from ssdgm_tf.trainers import predictions, run, served
 from ssdgm_tf.trainers.flags import UserError
 from ssdgm_tf.trainers.workdir import Workdir
-from tests.conformance.descriptors import DESCRIPTORS
 from tests.trainers.test_run import settings
 
 
@@ -182,24 +181,6 @@ def test_the_commands(folder, exported, raw, tmp_path):
             [sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True, timeout=110
         )
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name in models.__all__])
-def test_litert_classifies_as_keras_does_where_draws_are_averaged_too(name, tmp_path):
-    """The draws of a prediction are constants."""
-    model = DESCRIPTORS[name].make()
-    model.export(tmp_path / "served", verbose=False)
-    x = np.random.default_rng(0).uniform(size=(5, *DESCRIPTORS[name].input_shape)).astype(np.float32)
-    files = served.write_litert(tmp_path / "served", list(model.signatures()))
-    assert [file.stem for file in files] == [name for name in model.signatures() if name.startswith("classify")]
-    assert bool(files) != (name in ("VAE", "ConditionalVAE"))
-    for file in files:
-        expected = model.predict(x, verbose=0)
-        answer = tf.lite.Interpreter(model_path=str(file)).get_signature_runner(file.stem)(x=x)
-        variable = file.stem.removeprefix("classify").removeprefix("_")
-        of_one = expected[variable] if variable else expected
-        np.testing.assert_allclose(answer["probabilities"], of_one, rtol=1e-4, atol=1e-6)
 
 
 def test_litert_refuses_draws(tmp_path):
