@@ -9,8 +9,8 @@ A fifth is held out for the test; of the other 1,932, 646 are a third, 0 is all.
 A small style and a wide likelihood: a style of 16 numbers, or a narrow likelihood, carries the light itself, and a face is
 then lit as it was wherever its light is put.
 
-Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.52 ± 0.15 % in 7.5 minutes, 2
-runs; identity and lighting known, 646 labels: lighting error 4.55 ± 0.20 degrees in 7.5 minutes, 2 runs; identity and
+Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 % in 12.9 minutes, 3
+runs; identity and lighting known, 646 labels: lighting error 4.60 ± 0.16 degrees in 12.9 minutes, 3 runs; identity and
 lighting known, all labels: identity error 0.00 % in 6.0 minutes, 1 run; identity and lighting known, all labels:
 lighting error 3.44 degrees in 6.0 minutes, 1 run. results/README.md has the tables.
 """

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ssdgm_tf import baselines, data, models
 from ssdgm_tf.trainers import build, checkpoints, labels_alone, report, strategies
 from ssdgm_tf.trainers.callbacks import Checkpoint, MetricsFile, ProgressBar
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.trainers.environment import emulates, environment
 from ssdgm_tf.trainers.flags import UserError, presets
 from ssdgm_tf.trainers.workdir import Workdir, write_json
 
@@ -116,6 +116,8 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
         print(f"The run in {folder.path} is finished; nothing to train.")
         return results
     dataset = load_data(config, data_dir, download)
+    if emulates(settings["precision"]):
+        print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
     kind, part = build.part(config), None
     # The labels-only networks of a resumed run are those of a new model, and need its digit model.
     is_new = not checkpoints.exist(folder.model)
