@@ -80,6 +80,7 @@ def model_config(**fields) -> ConfigDict:
             "bad_examples": "stop",  # or "drop": what is not finite, or no image
             "labels": 100,  # 0 for all that there are
             "supervised": "",  # of several variables those whose labels are shown, as "identity,lighting"; "" for all
+            "labelled_twice": False,  # are they among the unlabelled examples too, without their labels?
             "num_validation": 0,
             "seed": 0,
             # Model: "vae", "conditional_vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae", "faces", "multi_digit"; or a

@@ -18,8 +18,10 @@ from ssdgm_tf.configs.common import CANVASES, model_config, parse_arg
 
 def get_config(arg: str | None = None):
     """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+    args = parse_arg(arg, labels=1900, seed=0)
     return model_config(
-        **parse_arg(arg, labels=1900, seed=0),
+        **args,
         **CANVASES,
+        labelled_twice=args.labels == 0,
         digit_model="fast_mnist",
     )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssdgm_tf.data.preprocessing import Whitening
+from ssdgm_tf.data.splits import hide_labels
 
 
 class SemiSupervisedData(NamedTuple):
@@ -73,6 +74,20 @@ class SemiSupervisedData(NamedTuple):
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"The variables with labels are {', '.join(known) or 'y'}. Received: {', '.join(unknown)}")
         return self._replace(y_train={name: self.y_train[name] for name in names})
+
+    def with_labelled_twice(self) -> "SemiSupervisedData":
+        """The same, its labelled training examples once more without their labels, as in the code of Maaloe et al. 2016.
+
+        What the model learns from unlabelled examples it then learns from all.
+        """
+        x, y = self.labelled
+
+        def doubled(shown, again):
+            return np.concatenate([shown, hide_labels(again, np.array([], int))])
+
+        is_one = not isinstance(y, dict)
+        y_train = doubled(self.y_train, y) if is_one else {name: doubled(self.y_train[name], y[name]) for name in y}
+        return self._replace(x_train=np.concatenate([self.x_train, x]), y_train=y_train)
 
     def to_images(self, x: np.ndarray) -> np.ndarray:
         """Preprocessed examples as the images that they stand for, for figures.

@@ -231,7 +231,8 @@ def load_data(config: dict, data_dir: str | None, download: bool) -> data.SemiSu
             config["preprocessing"],
             config["bad_examples"],
         )
-        return dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
+        dataset = dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
+        return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
 

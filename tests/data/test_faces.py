@@ -44,6 +44,13 @@ def test_a_third_of_the_labels(tmp_path):
     x, y = made.labelled
     assert len(x) == len(y["identity"]) == len(y["lighting"]) == 16
     assert set(made.only(("lighting",)).y_train) == {"lighting"}
+    twice = made.with_labelled_twice()
+    (x, y), (x_twice, y_twice) = made.labelled, twice.labelled
+    np.testing.assert_array_equal(x_twice, x)
+    np.testing.assert_array_equal(y_twice["lighting"], y["lighting"])
+    assert len(twice.x_train) == len(made.x_train) + len(x)
+    np.testing.assert_array_equal(twice.x_train[-len(x) :], x)
+    assert np.all(twice.y_train["identity"][-len(x) :] == -1) and np.all(np.isnan(twice.y_train["lighting"][-len(x) :]))
     with pytest.raises(ValueError, match=r"The variables with labels are identity, lighting. Received: pose"):
         made.only(("identity", "pose"))
 
