@@ -259,9 +259,11 @@ def test_xla_agrees_with_eager(tiny, monkeypatch):
     XLA's random bits are others than TensorFlow's for the same seed, so the noise is held fixed.
     """
     noise = np.random.default_rng(0).normal(size=(3, 1, 1, 2)).astype("float32")
-    monkeypatch.setattr(
-        NormalNode, "draws", lambda self, q, num_samples, seed: q.mean() + q.stddev() * noise[: q.batch_shape[0]]
-    )
+
+    def draws(self, q, num_samples, seed, common_noise):
+        return q.mean() + q.stddev() * noise[: q.batch_shape[0]]
+
+    monkeypatch.setattr(NormalNode, "draws", draws)
     results = {}
     for jit_compile in (True, False):
         keras.utils.set_random_seed(5)

@@ -264,7 +264,9 @@ def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, da
 
     monkeypatch.setattr(estimators, "draws", draws)
     for head in (layers.StochasticNode, layers.NormalNode):
-        monkeypatch.setattr(head, "draws", lambda self, *args: draws(*args))
+        monkeypatch.setattr(
+            head, "draws", lambda self, q, num_samples, seed, common_noise=False: draws(q, num_samples, seed)
+        )
     monkeypatch.setattr(kernels, "_SMALLEST_FUSED", 1)
     monkeypatch.setattr(estimators, "_uniform", fixed)
     unlabelled = "importance_weighted" if kind == "importance_weighted" else "evidence_lower_bound"
