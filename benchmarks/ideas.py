@@ -28,8 +28,7 @@ def _plain_update(optimizer, gradients, variables, compiled):
 
 def _unguarded_update(optimizer, gradients, variables, compiled):
     def update(gradients):
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return tf.constant(1.0)
+        return _plain_update(optimizer, gradients, variables, compiled)
 
     return (tf.function(update, jit_compile=True, autograph=False) if compiled else update)(gradients)
 

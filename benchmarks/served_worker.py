@@ -34,7 +34,7 @@ def litert(path: str):
     """The LiteRT file in the interpreter that TensorFlow carries."""
     import tensorflow as tf
 
-    classify = tf.lite.Interpreter(model_path=f"{path}/classify.tflite").get_signature_runner("classify")
+    classify = tf.lite.Interpreter(model_path=path).get_signature_runner("classify")
     return lambda x: classify(x=x)["probabilities"]
 
 

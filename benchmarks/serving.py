@@ -45,19 +45,16 @@ MODELS = {"M2, dense": dense, "M2, convolutional": convolutional, "ADGM, dense":
 def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
     """The model in each form, {way: where it is}."""
     model.build((None, 28, 28, 1))
-    paths = {"SavedModel": folder / "served", "LiteRT": folder / "served", AGAINST: folder / "model.keras"}
+    paths = {"SavedModel": folder / "served", AGAINST: folder / "model.keras"}
     model.save(paths[AGAINST])
     model.export(paths["SavedModel"], verbose=False)
-    served.write_litert(paths["SavedModel"], ["classify"])
-    return paths
+    (litert,) = served.write_litert(paths["SavedModel"], ["classify"])
+    return paths | {"LiteRT": litert.rename(folder / litert.name)}
 
 
-def megabytes(way: str, path: Path) -> float:
-    """The size of a form of a model on the disk."""
-    if way == "LiteRT":
-        files = [path / "classify.tflite"]
-    else:
-        files = [file for file in ([path] if path.is_file() else path.rglob("*")) if file.suffix != ".tflite"]
+def megabytes(path: Path) -> float:
+    """The size of a file, or of all in a folder."""
+    files = [path] if path.is_file() else path.rglob("*")
     return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 2)
 
 
@@ -72,7 +69,7 @@ def measure(model: models.NamedModel, rounds: int) -> dict:
                 np.testing.assert_allclose(ready[way]["first"], ready[AGAINST]["first"], rtol=1e-5, atol=1e-6)
             rows = {
                 way: {
-                    "megabytes": megabytes(way, paths[way]),
+                    "megabytes": megabytes(paths[way]),
                     "ready_seconds": round(ready[way]["ready_seconds"], 2),
                     "tensorflow_alone": ready[way]["tensorflow_alone"],
                 }

@@ -56,7 +56,7 @@ class Axes(NamedTuple):
     num_state_axes: int
     num_samples: int
     has_samples: bool
-    common_noise: bool = False
+    common_noise: bool
 
 
 class Estimator(abc.ABC):

@@ -218,3 +218,10 @@ def test_the_command_fails_within_5_seconds_on_an_unprepared_set(tmp_path):
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "nowhere/mnist" in result.stderr and "--download" in result.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_labelled_examples_are_there_twice_where_that_is_asked_for(digits):
+    twice, (x, y) = digits.with_labelled_twice(), digits.labelled
+    np.testing.assert_array_equal(twice.x_train, np.concatenate([digits.x_train, x]))
+    np.testing.assert_array_equal(twice.y_train, np.concatenate([digits.y_train, np.full(len(y), -1)]))
+    assert twice.y_train.dtype == digits.y_train.dtype

@@ -77,6 +77,16 @@ def test_damaged_models_are_refused(tiny_m2, tmp_path):
             checkpoints.load(path)
 
 
+def change_config(path, change):
+    """Writes a model file anew, with `change` of the text that describes the model."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = change(members["config.json"].decode()).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.parametrize("name", ["../escaped", "assets/../../../escaped", "/{}/escaped"])
 def test_a_model_file_writes_nothing_outside_its_folder(tiny_m2, tmp_path, monkeypatch, name):
     """A member whose path leaves the folder that Keras unpacks into, beside an asset that makes it unpack."""
@@ -106,12 +116,7 @@ def test_a_model_whose_variables_are_paths_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     model.save(path)
     assert checkpoints.load(path).graph.supervised == ("y",)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["config.json"] = members["config.json"].replace(b'"y"', b'"../y"')
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    change_config(path, lambda text: text.replace('"y"', '"../y"'))
     with pytest.raises(UserError, match="A variable's name is a Python identifier"):
         checkpoints.load(path)
 
@@ -122,14 +127,13 @@ def test_a_model_file_runs_no_code(tiny_m2, tmp_path):
     harm = keras.layers.Lambda(eval(f"lambda x: (open({str(mark)!r}, 'w').write('run'), x)[1]"))
     path = tmp_path / "model.keras"
     tiny_m2.save(path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(members["config.json"])
-    config["config"]["classifier"] = keras.saving.serialize_keras_object(harm)
-    members["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+
+    def with_harm(text):
+        config = json.loads(text)
+        config["config"]["classifier"] = keras.saving.serialize_keras_object(harm)
+        return json.dumps(config)
+
+    change_config(path, with_harm)
     with pytest.raises(UserError, match=r"[Ll]ambda"):
         checkpoints.load(path)
     assert not mark.exists()
