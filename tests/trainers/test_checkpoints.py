@@ -20,8 +20,8 @@ from ssdgm_tf.trainers.flags import UserError
 from tests.trainers.test_run import settings
 
 NUM_KILLS = 20
-# Seconds to the latest kill: long enough for some epochs after the start, too short for a whole run.
-_LONGEST = 6.0
+# Seconds to the latest kill, of the start or of the first checkpoint that the run writes.
+_LONGEST = 4.0
 # A process that has imported everything and forks a run of the settings in each line it reads, so that a start costs
 # seconds. It says the process's number, then how it ended.
 FORKS_RUNS = """
@@ -47,13 +47,16 @@ class Forks:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self.process = subprocess.Popen([sys.executable, "-c", FORKS_RUNS], text=True, env=environment, **pipes)
 
-    def run(self, workdir, kill_after=None, **fields):
-        """How the run ended: 0, or -9 where it was killed so many seconds after its start."""
+    def run(self, workdir, kill_after=None, trained=False, **fields):
+        """How the run ended: 0, or -9 where it was killed so many seconds after its start, or after it has `trained` on."""
         asked = {"settings": settings(**fields), "workdir": str(workdir)}
+        before = written(workdir)
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         child = int(self.process.stdout.readline())
         if kill_after is not None:
+            while trained and written(workdir) == before and alive(child):
+                time.sleep(0.01)
             time.sleep(kill_after)
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.kill(child, signal.SIGKILL)
@@ -62,6 +65,22 @@ class Forks:
     def close(self):
         self.process.kill()
         self.process.communicate()
+
+
+def written(workdir):
+    """When the last checkpoint was written, in nanoseconds; 0 where there is none."""
+    try:
+        return (workdir / "model.keras").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -78,13 +97,16 @@ def weights(workdir):
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore:The model must be a .keras file")
 def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_path):
-    """Kills at random moments: while it starts, trains, writes a checkpoint (every epoch), measures or draws its report."""
+    """Kills at random moments: while it starts, trains, writes a checkpoint (every epoch), measures or draws its report.
+
+    Every second one is counted from the run's first checkpoint, so that a slow machine gets that far too.
+    """
     fields = {"epochs": 60}
     assert forks.run(tmp_path / "whole", **fields) == 0
     moments, kills, ended, steps = random.Random(0), 0, 0, []
     workdir = tmp_path / "killed0"
     while kills < NUM_KILLS:
-        if forks.run(workdir, kill_after=moments.uniform(0.1, _LONGEST), **fields) == 0:
+        if forks.run(workdir, moments.uniform(0.1, _LONGEST), trained=kills % 2 == 1, **fields) == 0:
             ended += 1  # it ended before its time: the next kills are another run's
             workdir = tmp_path / f"killed{ended}"
             continue
