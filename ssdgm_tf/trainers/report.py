@@ -23,7 +23,7 @@ _CAPTIONS = {
     "analogies": "Analogies. Each row: a test image, then every label in its style. The style should stay along a row, the "
     "label along a column.",
     "styles": "Style exploration. A mosaic per label: the label held, the two style dimensions that differ most between "
-    "test images varied over the quantiles of their prior, the others at its mean.",
+    "test images varied over the quantiles of their prior, the others at the mean of the test images.",
     "one_face": "One face under every lighting: who it is and its style are held, the direction of the light varied. Above: "
     "its azimuth in degrees, from one side to the other; left: its elevation.",
     "one_lighting": "One lighting on every face: lighting and style of the first image, which is of the test set, and every "
@@ -126,14 +126,24 @@ def _of_classes(model, dataset, shown, seed):
 
 def _styles(model, codes, num_classes, images, seed):
     """Images of every label over a grid of the two dimensions of the style in which the codes [N, D] differ most."""
-    first, second = np.argsort(-codes.var(axis=0))[:2]
-    quantiles = stats.norm.ppf(np.linspace(0.05, 0.95, _QUANTILES))
-    points = np.zeros((num_classes, _QUANTILES, _QUANTILES, codes.shape[1]), np.float32)
-    points[..., first], points[..., second] = quantiles[:, None], quantiles
+    points, dimensions = style_grid(codes)
     labels = np.repeat(np.arange(num_classes), _QUANTILES**2)
-    given = {"y": labels, model.graph.latent[-1]: points.reshape(len(labels), -1)}
+    given = {"y": labels, model.graph.latent[-1]: np.tile(points.reshape(-1, codes.shape[1]), (num_classes, 1))}
     drawn = images(model.generate(given, seed=seed))
-    return plots.styles(drawn.reshape((*points.shape[:3], *drawn.shape[1:])), (int(first), int(second)))
+    return plots.styles(drawn.reshape((num_classes, *points.shape[:2], *drawn.shape[1:])), dimensions)
+
+
+def style_grid(codes: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """Styles [V, V, D] over quantiles of a standard normal prior, of the two dimensions in which the codes differ most.
+
+    The others stay at the mean of the codes [N, D], not at zero: where training was short, images may lie to one side of
+    the prior. Returns the two dimensions too; rows are the first of them.
+    """
+    first, second = (int(d) for d in np.argsort(-codes.var(axis=0))[:2])
+    quantiles = stats.norm.ppf(np.linspace(0.05, 0.95, _QUANTILES))
+    points = np.tile(codes.mean(axis=0), (_QUANTILES, _QUANTILES, 1))
+    points[..., first], points[..., second] = quantiles[:, None], quantiles
+    return points, (first, second)
 
 
 def write(model: GraphicalModel, dataset: SemiSupervisedData, settings: dict, results: dict, folder: Workdir) -> None:

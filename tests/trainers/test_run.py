@@ -15,7 +15,7 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import m2_digits
-from ssdgm_tf.trainers import checkpoints, run
+from ssdgm_tf.trainers import checkpoints, report, run
 from ssdgm_tf.trainers.callbacks import Checkpoint
 from ssdgm_tf.trainers.flags import UserError
 
@@ -121,6 +121,15 @@ def test_figures_are_drawn_anew(finished):
     assert done.returncode == 0 and f"open {workdir / 'report.html'}" in done.stdout
     assert {path.stem for path in (workdir / "figures").glob("*.png")} == FIGURES
     assert f"{100 * results['error']:.2f} %" in (workdir / "report.html").read_text()
+
+
+def test_styles_go_through_the_images_and_over_the_quantiles_of_the_prior():
+    codes = np.random.default_rng(0).normal([1.4, 0.0, 0.0], [0.1, 3.0, 2.0], (1000, 3)).astype(np.float32)
+    points, dimensions = report.style_grid(codes)
+    assert dimensions == (1, 2)
+    np.testing.assert_allclose(points[..., 0], codes[:, 0].mean(), rtol=1e-6)
+    np.testing.assert_allclose(points[[0, -1], 3, 1], [-1.6449, 1.6449], rtol=1e-4)
+    np.testing.assert_allclose(points[2, [0, 3, -1], 2], [-1.6449, 0.0, 1.6449], atol=1e-4)
 
 
 def test_results_are_of_the_saved_model(finished, digits):
