@@ -10,9 +10,11 @@ A small style and a wide likelihood: a style of 16 numbers, or a narrow likeliho
 then lit as it was wherever its light is put.
 
 Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 % in 12.9 minutes, 3
-runs; identity and lighting known, 646 labels: lighting error 4.60 ± 0.16 degrees in 12.9 minutes, 3 runs; identity and
-lighting known, all labels: identity error 0.00 % in 6.0 minutes, 1 run; identity and lighting known, all labels:
-lighting error 3.44 degrees in 6.0 minutes, 1 run. results/README.md has the tables.
+runs; identity and lighting known, 646 labels: lighting error 4.60 ± 0.16 degrees in 12.9 minutes, 3 runs; identity
+known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting known, 646 labels: lighting error 4.42 degrees
+in 5.9 minutes, 1 run; identity and lighting known, all labels: identity error 0.00 ± 0.00 % in 6.4 minutes, 3 runs;
+identity and lighting known, all labels: lighting error 3.65 ± 0.20 degrees in 6.4 minutes, 3 runs. results/README.md
+has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg
