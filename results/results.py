@@ -6,6 +6,7 @@
 test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
 """
 
+import itertools
 import re
 import statistics
 import textwrap
@@ -70,9 +71,11 @@ def measured() -> dict[str, str]:
         if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
             continue
         presets = [row.preset for row in table.rows.values()]
-        for line in rendering.lines(table, records.read_all(RESULTS / table.name)[0]):
-            if line.runs and line.row.name != "digit_model":  # which has a row of its own in its own table
-                found[line.row.preset].append(expected(line, table, several=presets.count(line.row.preset) > 1))
+        every = rendering.lines(table, records.read_all(RESULTS / table.name)[0])
+        for (row, _), lines in itertools.groupby(every, key=lambda line: (line.row, line.labels)):
+            lines = list(lines)
+            if lines[0].runs and row.name != "digit_model":  # which has a row of its own in its own table
+                found[row.preset].append(expected(lines, table, several=presets.count(row.preset) > 1))
     return {
         preset: f"Measured on two CPU cores: {'; '.join(texts)}. results/README.md has the tables."
         if texts
@@ -81,18 +84,25 @@ def measured() -> dict[str, str]:
     }
 
 
-def expected(line: rendering.Line, table, several: bool) -> str:
-    """One line of a table in words."""
-    mean, deviation = line.spread()
+def expected(lines: list[rendering.Line], table, several: bool) -> str:
+    """The lines of a row at a label count, one of each measure, in words."""
+    line = lines[0]
     where = " of the re-crop" if table.name == "svhn_recrop" else ""
     row = f"{line.row.title}, " if several else ""
     runs = "1 run" if len(line.runs) == 1 else f"{len(line.runs)} runs"
     minutes = f"{line.minutes:.1f} minutes, {runs}"
-    if mean is None:
+    figures = [figure(each, table) for each in lines if each.spread()[0] is not None]
+    if not figures:
         return f"{minutes}{where}"
+    return f"{row}{line.labels or 'all'} labels{where}: {', '.join(figures)} in {minutes}"
+
+
+def figure(line: rendering.Line, table) -> str:
+    """A measure, its mean and its spread, as "error 1.85 ± 0.36 %"."""
+    mean, deviation = line.spread()
     spread = f" ± {deviation:.2f}" if deviation is not None else ""
     what, _, unit = table.measures[line.measure].partition(", ")
-    return f"{row}{line.labels or 'all'} labels{where}: {what} {mean:.2f}{spread} {unit} in {minutes}"
+    return f"{what} {mean:.2f}{spread} {unit}"
 
 
 def siddharth_tables() -> str:

@@ -9,12 +9,10 @@ A fifth is held out for the test; of the other 1,932, 646 are a third, 0 is all.
 A small style and a wide likelihood: a style of 16 numbers, or a narrow likelihood, carries the light itself, and a face is
 then lit as it was wherever its light is put.
 
-Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 % in 12.9 minutes, 3
-runs; identity and lighting known, 646 labels: lighting error 4.60 ± 0.16 degrees in 12.9 minutes, 3 runs; identity
-known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting known, 646 labels: lighting error 4.42 degrees
-in 5.9 minutes, 1 run; identity and lighting known, all labels: identity error 0.00 ± 0.00 % in 6.4 minutes, 3 runs;
-identity and lighting known, all labels: lighting error 3.65 ± 0.20 degrees in 6.4 minutes, 3 runs. results/README.md
-has the tables.
+Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 %, lighting error 4.60 ±
+0.16 degrees in 12.9 minutes, 3 runs; identity known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting
+known, 646 labels: lighting error 4.42 degrees in 5.9 minutes, 1 run; identity and lighting known, all labels: identity
+error 0.00 ± 0.00 %, lighting error 3.65 ± 0.20 degrees in 6.4 minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg

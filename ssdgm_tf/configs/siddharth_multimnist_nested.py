@@ -6,15 +6,10 @@ The data of `siddharth_multimnist`. The digits are those of `fast_mnist` (M2, 10
 folder or given by `--digit_model=RUN`, and kept as they are; `--config.fine_tune` trains them further. No canvas says which
 digits are on it.
 
-Measured on two CPU cores: 16.5 minutes, 1 run; M2 of single digits nested, kept as it is, 1900 labels: count error
-0.62 % in 16.5 minutes, 1 run; M2 of single digits nested, kept as it is, 1900 labels: error of the first digit 10.91 %
-in 16.5 minutes, 1 run; M2 of single digits nested, kept as it is, 1900 labels: error of the second digit 15.04 % in
-16.5 minutes, 1 run; M2 of single digits nested, kept as it is, 1900 labels: error of the third digit 20.00 % in 16.5
-minutes, 1 run; 9.7 minutes, 1 run; M2 of single digits nested, kept as it is, 9500 labels: count error 0.98 % in 9.7
-minutes, 1 run; M2 of single digits nested, kept as it is, 9500 labels: error of the first digit 13.44 % in 9.7
-minutes, 1 run; M2 of single digits nested, kept as it is, 9500 labels: error of the second digit 20.56 % in 9.7
-minutes, 1 run; M2 of single digits nested, kept as it is, 9500 labels: error of the third digit 24.56 % in 9.7
-minutes, 1 run. results/README.md has the tables.
+Measured on two CPU cores: M2 of single digits nested, kept as it is, 1900 labels: count error 0.62 %, error of the
+first digit 10.91 %, error of the second digit 15.04 %, error of the third digit 20.00 % in 16.5 minutes, 1 run; M2 of
+single digits nested, kept as it is, 9500 labels: count error 0.98 %, error of the first digit 13.44 %, error of the
+second digit 20.56 %, error of the third digit 24.56 % in 9.7 minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import CANVASES, model_config, parse_arg
