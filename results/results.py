@@ -91,13 +91,13 @@ def expected(lines: list[rendering.Line], table, several: bool) -> str:
     row = f"{line.row.title}, " if several else ""
     runs = "1 run" if len(line.runs) == 1 else f"{len(line.runs)} runs"
     minutes = f"{line.minutes:.1f} minutes, {runs}"
-    figures = [figure(each, table) for each in lines if each.spread()[0] is not None]
-    if not figures:
+    measures = [in_words(each, table) for each in lines if each.spread()[0] is not None]
+    if not measures:
         return f"{minutes}{where}"
-    return f"{row}{line.labels or 'all'} labels{where}: {', '.join(figures)} in {minutes}"
+    return f"{row}{line.labels or 'all'} labels{where}: {', '.join(measures)} in {minutes}"
 
 
-def figure(line: rendering.Line, table) -> str:
+def in_words(line: rendering.Line, table) -> str:
     """A measure, its mean and its spread, as "error 1.85 ± 0.36 %"."""
     mean, deviation = line.spread()
     spread = f" ± {deviation:.2f}" if deviation is not None else ""
