@@ -38,7 +38,7 @@ class Step:
         def noise(shape, seed, dtype=tf.float32, **_):
             return tf.cast(tf.broadcast_to(next(values), shape), dtype)
 
-        data, values = batch(problem), iter([problem.noise_labelled, problem.noise_unlabelled])
+        data, values = batch(problem), iter([problem.noise_labelled, problem.noise_unlabelled[:, None]])
         with mock.patch.object(tf.random, "stateless_normal", noise):
             labelled = self.model.labelled_terms(*data["labelled"], ("y",), training=True)
             unlabelled = self.model.unlabelled_terms(data["unlabelled"], training=True)

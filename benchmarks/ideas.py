@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from benchmarks import engine, interleave
 from benchmarks import problem as p
-from ssdgm_tf import layers
 from ssdgm_tf.layers import kernels, precision
 from ssdgm_tf.models import compilation
 from ssdgm_tf.trainers.environment import environment
@@ -47,10 +46,6 @@ IDEAS = {
     "the optimizer's update in one kernel": (
         (0.03, 0.05),
         lambda: mock.patch.object(compilation, "apply_gradients", _plain_update),
-    ),
-    "noise shared by all classes": (
-        (0.01, 0.02),
-        lambda: mock.patch.object(layers.NormalNode, "draws", layers.StochasticNode.draws),
     ),
     "weights cast once for both streams": (
         (0.0, 0.04),

@@ -93,7 +93,7 @@ def _network(weights):
 
 
 def _fixed(problem):
-    """A stand-in for Pyro's source of standard normal numbers: the problem's noise, the same for all classes."""
+    """A stand-in for Pyro's source of standard normal numbers: the problem's noise."""
 
     def noise(shape, **_):
         # Only unlabelled images have an axis of classes.

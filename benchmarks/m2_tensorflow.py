@@ -41,7 +41,10 @@ class Step:
         self.step().numpy()
 
     def _step(self):
-        noise = [tf.random.normal([len(x), p.LATENT]) for x in (self.x_labelled, self.x_unlabelled)]
+        noise = [
+            tf.random.normal([len(self.x_labelled), p.LATENT]),
+            tf.random.normal([p.CLASSES, len(self.x_unlabelled), p.LATENT]),
+        ]
         with kernels.fusing(), tf.GradientTape() as tape:
             loss = self._loss(*noise)
         variables = list(self.weights.values())
@@ -53,7 +56,7 @@ class Step:
         w = {name: tf.cast(variable.value, self.dtype) for name, variable in self.weights.items()}
         eye = tf.eye(p.CLASSES)[:, None]  # all classes, on an axis in front of the images
         log_q = self._log_qy(w, self.x_unlabelled)
-        bounds = tf.transpose(self._bound(w, self.x_unlabelled[None], eye, noise_unlabelled[None]))
+        bounds = tf.transpose(self._bound(w, self.x_unlabelled[None], eye, noise_unlabelled))
         unlabelled = tf.reduce_sum(tf.exp(log_q) * (bounds - log_q), axis=-1)
         log_qy = tf.reduce_sum(self.one_hot * self._log_qy(w, self.x_labelled), axis=-1)
         labelled = self._bound(w, self.x_labelled, self.one_hot, noise_labelled) + p.CLASSIFICATION_WEIGHT * log_qy

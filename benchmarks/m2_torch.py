@@ -40,7 +40,7 @@ class Step:
     def __call__(self) -> None:
         """Takes one step."""
         labelled, images = len(self.y), len(self.x)
-        noise = torch.randn(labelled, p.LATENT), torch.randn(images - labelled, p.LATENT)
+        noise = torch.randn(labelled, p.LATENT), torch.randn(p.CLASSES, images - labelled, p.LATENT)
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             loss = self.loss_of(self.weights, *noise)
@@ -66,8 +66,7 @@ class Step:
         h = torch.cat([of_x[:labelled] + w["W_zy"][y], h.reshape(rows, -1)])
         loc, raw = dense(functional.softplus(dense(functional.softplus(h), "z1")), "z2").float().chunk(2, dim=-1)
         scale = functional.softplus(raw + p.SCALE_OFFSET) + p.SCALE_MINIMUM
-        noise = noise_unlabelled.expand(p.CLASSES, -1, -1).reshape(rows, -1)
-        z = loc + scale * torch.cat([noise_labelled, noise])
+        z = loc + scale * torch.cat([noise_labelled, noise_unlabelled.reshape(rows, -1)])
         kl = (0.5 * (scale * scale + loc * loc - 1) - torch.log(scale)).sum(-1)
         of_y = w["W_xy"] + w["b_xy"]
         of_y = torch.cat([of_y[y], of_y[:, None].expand(-1, unlabelled, -1).reshape(rows, -1)])

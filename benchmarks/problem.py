@@ -20,7 +20,7 @@ class Problem(NamedTuple):
         x_labelled: pixels, [L, 784].
         y: labels, int [L].
         weights: {name: array}; W of what, b of which layer: see `make`.
-        noise_unlabelled: standard normal, [U, 50]; all classes of an image share it.
+        noise_unlabelled: standard normal, [10, U, 50]: of every class of an image.
         noise_labelled: standard normal, [L, 50].
     """
 
@@ -58,7 +58,7 @@ def make(num_unlabelled: int, num_labelled: int, seed: int = 0) -> Problem:
         images(num_labelled),
         np.arange(num_labelled) % CLASSES,
         weights,
-        rng.normal(size=(num_unlabelled, LATENT)).astype(np.float32),
+        rng.normal(size=(CLASSES, num_unlabelled, LATENT)).astype(np.float32),
         rng.normal(size=(num_labelled, LATENT)).astype(np.float32),
     )
 
@@ -89,7 +89,7 @@ def loss(problem: Problem, analytic_kl: bool) -> float:
 
     one_hot, x = np.eye(CLASSES), problem.x_labelled
     log_q = log_qy(problem.x_unlabelled)
-    per_class = [bound(problem.x_unlabelled, one_hot[[k]], problem.noise_unlabelled) for k in range(CLASSES)]
+    per_class = [bound(problem.x_unlabelled, one_hot[[k]], problem.noise_unlabelled[k]) for k in range(CLASSES)]
     unlabelled = np.sum(np.exp(log_q) * (np.stack(per_class, axis=-1) - log_q), axis=-1)
     labelled = bound(x, one_hot[problem.y], problem.noise_labelled)
     labelled += CLASSIFICATION_WEIGHT * np.take_along_axis(log_qy(x), problem.y[:, None], axis=-1)[:, 0]

@@ -69,16 +69,19 @@ class NormalNode(StochasticNode):
         return _kl_divergence(*_loc_and_scale(q), *_loc_and_scale(p), event_rank=len(self.event_shape))
 
     def draws(self, distribution, num_samples, seed, common_noise=False):
-        # All states share the noise: fewer random numbers, and less noise in the differences between states.
         loc, scale = _loc_and_scale(distribution)
-        num_state_axes = loc.shape.rank - len(self.event_shape) - 2
-        examples = slice(num_state_axes + 1, num_state_axes + 2)
-        num_examples, known = ([1], [1]) if common_noise else (tf.shape(loc)[examples], loc.shape[examples])
-        leading = [*[1] * num_state_axes, num_samples]
-        with constant_noise(common_noise):
-            shape = tf.concat([leading, num_examples, self.event_shape], axis=0)
-            noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
-        return _shifted(loc, scale, with_static_shape(noise, [*leading, *known, *self.event_shape]))
+        samples_axis = loc.shape.rank - len(self.event_shape) - 2
+        if common_noise:
+            shape = [*[1] * samples_axis, num_samples, 1, *self.event_shape]
+            with constant_noise():
+                noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
+            return _shifted(loc, scale, noise)
+        # Every state has noise of its own: shared, it made q(y|x) sure of itself too soon (results/tries.md, N1 to N4).
+        sizes = tf.shape(loc)
+        shape = tf.concat([sizes[:samples_axis], [num_samples], sizes[samples_axis + 1 :]], axis=0)
+        noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
+        known = [*loc.shape[:samples_axis], num_samples, *loc.shape[samples_axis + 1 :]]
+        return _shifted(loc, scale, with_static_shape(noise, known))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

@@ -162,15 +162,15 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     ) -> tf.Tensor:
         """Draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event_shape].
 
-        Each is drawn from the distribution at its place; a subclass may let all states share their noise.
+        Each is drawn from the distribution at its place, independently of the others.
 
         Args:
             distribution: one that this node made.
             num_samples: S.
             seed: a TFP seed.
-            common_noise: do all examples share their noise too, a constant of the graph? Then the draws of one do not
-                depend on what else is in its batch. Nodes of Gaussians, of directions of length 3 and of classes can;
-                others draw for each example.
+            common_noise: do all states and examples share their noise, a constant of the graph? Then the draws of one
+                example do not depend on what else is in its batch. Nodes of Gaussians, of directions of length 3 and of
+                classes can; others draw for each example.
         """
         return draws(distribution, num_samples, seed)
 

@@ -268,13 +268,12 @@ class TestNormal:
         prior = self.node.make_prior()
         np.testing.assert_allclose(self.node.kl_divergence(q, prior), tfd.kl_divergence(q, prior), rtol=1e-4, atol=1e-4)
 
-    def test_states_share_noise_and_samples_and_examples_do_not(self):
+    def test_every_state_sample_and_example_has_noise_of_its_own(self):
         q, seed = self.distribution(4, 1, 5), tf.constant([1, 2])
         draws = self.node.draws(q, 6, seed)
         assert draws.shape == (4, 6, 5, 3, 2)
         noise = np.asarray((draws - q.mean()) / q.stddev())
-        np.testing.assert_allclose(noise, np.broadcast_to(noise[:1], noise.shape), atol=1e-4)
-        assert len(np.unique(noise[0].round(5))) == noise[0].size
+        assert len(np.unique(noise.round(6))) > 0.99 * noise.size
         # Parents that were sampled have S already: one draw for each.
         assert self.node.draws(self.distribution(4, 6, 5), 6, seed).shape == (4, 6, 5, 3, 2)
 
