@@ -173,7 +173,7 @@ def _make(settings, dataset, part):
     options |= {"encoder": _encoder(config, dtype), "decoder": _decoder(config, dataset, dtype)}
     if config["model"] == "multi_digit":
         options |= {"canvas_size": dataset.x_train.shape[1], "image_shape": dataset.digit_shape, "digit_model": part}
-        options |= {"max_digits": sum(name.startswith("place") for name in dataset.y_train)}
+        options |= {"max_digits": sum(name.startswith("place") for name in dataset.y_test)}
     return model_class(**options, seed=config["seed"], dtype=dtype)
 
 
