@@ -98,6 +98,8 @@ def model_config(**fields) -> ConfigDict:
             "likelihood": "bernoulli",
             "likelihood_scale": 0.2,
             "prior": "uniform",  # or "learned", "empirical"
+            # Of faces: their light is near a direction that a labelled image has, this concentrated; without it, anywhere.
+            "lamp_concentration": config_dict.placeholder(float),
             "estimator": config_dict.placeholder(str),
             # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones), "local_contrast" (the same of
             # what `layers.LocalContrast` leaves).

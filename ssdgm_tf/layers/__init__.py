@@ -8,7 +8,7 @@ from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, 
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
 from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder, LocalContrast
 from ssdgm_tf.layers.counts import OneMoreNode, PoissonNode
-from ssdgm_tf.layers.directions import VonMisesFisherNode, VonMisesNode
+from ssdgm_tf.layers.directions import VonMisesFisherMixtureNode, VonMisesFisherNode, VonMisesNode
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
@@ -42,6 +42,7 @@ __all__ = [
     "StochasticNode",
     "StudentTNode",
     "Unexplained",
+    "VonMisesFisherMixtureNode",
     "VonMisesFisherNode",
     "VonMisesNode",
     "affine_transform",

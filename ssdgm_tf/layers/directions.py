@@ -3,11 +3,13 @@
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf.layers.random_state import constant_noise
-from ssdgm_tf.layers.stochastic import StochasticNode, positive
+from ssdgm_tf.layers.static_shape import with_static_shape
+from ssdgm_tf.layers.stochastic import POSITIVE_MINIMUM, StochasticNode, positive, raw_of_positive
 
 tfd = tfp.distributions
 
@@ -63,8 +65,7 @@ class VonMisesFisherNode(StochasticNode):
     error_name = "degrees"
 
     def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
-        if not 2 <= dim <= 5:
-            raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
+        _check_dim(dim)
         super().__init__(dim, prior=prior, seed=seed, **kwargs)
         self.dim = dim
 
@@ -91,9 +92,7 @@ class VonMisesFisherNode(StochasticNode):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
 
     def error(self, prediction, value):
-        # The mean of directions points the right way but is shorter than 1.
-        cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
-        return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
+        return _angle(prediction, value)
 
     def variance(self, distribution):
         return tf.linalg.diag_part(distribution.covariance())
@@ -102,6 +101,82 @@ class VonMisesFisherNode(StochasticNode):
         config = super().get_config()
         del config["event_shape"]
         return {**config, "dim": self.dim}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class VonMisesFisherMixtureNode(StochasticNode):
+    """sum_k w_k VonMisesFisher(mean_direction_k, concentration_k): a unit vector near one of several.
+
+        mean_direction_k = v_k / |v_k|,    concentration_k = positive(r_k),    w = softmax(logits)
+        v [K, dim], r [K], logits [K] = W inputs + b
+
+    As a prior it says that directions come in clusters, such as the lamps of a studio; `parameters` makes one of them. Draws
+    carry no gradient.
+
+    Args:
+        dim: length of the vector, 2 to 5 (what TFP supports).
+        num_components: K.
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+    """
+
+    support = "direction"
+    error_name = "degrees"
+
+    def __init__(self, dim: int, num_components: int, prior: None = None, seed: int | None = None, **kwargs):
+        _check_dim(dim)
+        if num_components < 1:
+            raise ValueError(f"num_components must be at least 1. Received: num_components={num_components!r}")
+        super().__init__(dim, prior=prior, seed=seed, **kwargs)
+        self.dim = dim
+        self.num_components = num_components
+
+    @staticmethod
+    def parameters(mean_directions, concentration: float) -> np.ndarray:
+        """The numbers of a mixture of equal weights and concentrations, as the `prior` of a root takes them.
+
+        Args:
+            mean_directions: [K, dim], not of length 0.
+            concentration: of every component; about 1 / (standard deviation in radians)^2 where it is large.
+
+        Raises:
+            ValueError: a direction of length 0, or a concentration that is not positive.
+        """
+        directions = np.asarray(mean_directions, np.float64)
+        if directions.ndim != 2 or not np.all(np.linalg.norm(directions, axis=-1) > 0):
+            raise ValueError(f"mean_directions must be [K, dim], none of length 0. Received: {mean_directions!r}")
+        if not concentration > POSITIVE_MINIMUM:
+            raise ValueError(f"concentration must be above {POSITIVE_MINIMUM}. Received: concentration={concentration!r}")
+        raw = np.full(len(directions), raw_of_positive(concentration))
+        return np.concatenate([directions.ravel(), raw, np.zeros(len(directions))])
+
+    @property
+    def num_parameters(self) -> int:
+        return self.num_components * (self.dim + 2)
+
+    def make_distribution(self, parameters):
+        sizes = [self.num_components * self.dim, self.num_components, self.num_components]
+        directions, raw_concentrations, logits = tf.split(parameters, sizes, axis=-1)
+        shape = tf.concat([tf.shape(parameters)[:-1], [self.num_components, self.dim]], axis=0)
+        directions = tf.reshape(directions, shape)
+        directions = with_static_shape(directions, [*parameters.shape[:-1], self.num_components, self.dim])
+        components = _VonMisesFisher(tf.math.l2_normalize(directions, axis=-1), positive(raw_concentrations))
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
+
+    def draw(self, distribution):
+        # TFP lets the gradient through to the component that was chosen, but not to the choice.
+        return tf.stop_gradient(super().draw(distribution))
+
+    def error(self, prediction, value):
+        return _angle(prediction, value)
+
+    def variance(self, distribution):
+        return tf.linalg.diag_part(distribution.covariance())
+
+    def get_config(self):
+        config = super().get_config()
+        del config["event_shape"]
+        return {**config, "dim": self.dim, "num_components": self.num_components}
 
 
 class _VonMisesFisher(tfd.VonMisesFisher):
@@ -122,6 +197,17 @@ class _VonMisesFisher(tfd.VonMisesFisher):
         radius = tf.sqrt(tf.maximum(t * (2 - t), 1e-20))
         around_first_axis = tf.stack([1 - t, radius * tf.cos(turn), radius * tf.sin(turn)], axis=-1)
         return self._rotate(around_first_axis, mean_direction=self.mean_direction)
+
+
+def _check_dim(dim):
+    if not 2 <= dim <= 5:
+        raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
+
+
+def _angle(prediction, value):
+    """Degrees between two directions; the mean of directions points the right way but is shorter than 1."""
+    cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
+    return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
 
 
 def _uniforms(shape, seed, dtype):

@@ -15,7 +15,7 @@ from ssdgm_tf.layers.static_shape import with_static_shape
 
 tfd = tfp.distributions
 
-_POSITIVE_MINIMUM = 1e-4
+POSITIVE_MINIMUM = 1e-4
 # softplus(_POSITIVE_OFFSET) = 1.
 _POSITIVE_OFFSET = 0.5413248546129181
 
@@ -243,7 +243,13 @@ def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> 
 @kernels.kernel()
 def positive(raw: tf.Tensor) -> tf.Tensor:
     """softplus(raw + 0.5413) + 1e-4: about 1 at 0, where a new node starts, and never 0."""
-    return kernels.softplus(raw + _POSITIVE_OFFSET) + _POSITIVE_MINIMUM
+    return kernels.softplus(raw + _POSITIVE_OFFSET) + POSITIVE_MINIMUM
+
+
+def raw_of_positive(value: float) -> float:
+    """The number that `positive` makes `value` of; above POSITIVE_MINIMUM."""
+    excess = value - POSITIVE_MINIMUM
+    return excess + math.log(-math.expm1(-excess)) - _POSITIVE_OFFSET
 
 
 def _event_shape(event_shape) -> tuple[int, ...]:

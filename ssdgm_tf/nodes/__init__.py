@@ -20,6 +20,7 @@ from ssdgm_tf.nodes.families import (
     StudentT,
     VonMises,
     VonMisesFisher,
+    VonMisesFisherMixture,
 )
 from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean
 
@@ -52,4 +53,5 @@ __all__ = [
     "TopK",
     "VonMises",
     "VonMisesFisher",
+    "VonMisesFisherMixture",
 ]

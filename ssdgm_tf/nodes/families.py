@@ -150,6 +150,14 @@ def VonMisesFisher(dim: int, **node) -> Node:
     return _node(layers.VonMisesFisherNode, dim, **node)
 
 
+def VonMisesFisherMixture(dim: int, num_components: int, **node) -> Node:
+    """Directions near one of several: unit vectors of length `dim`, 2 to 5.
+
+    See `layers.VonMisesFisherMixtureNode` for `dim` and `num_components`, and for what makes a `prior`.
+    """
+    return _node(layers.VonMisesFisherMixtureNode, dim, num_components, **node)
+
+
 def Distribution(event_shape: int | Sequence[int], num_parameters: int, distribution_fn: Callable, **node) -> Node:
     """Any other TFP distribution, given how its parameters make it.
 

@@ -171,10 +171,20 @@ def _make(settings, dataset, part):
         return models.M1M2.from_m1(part, seed=config["seed"], **options)
     options |= {name: config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
     options |= {"encoder": _encoder(config, dtype), "decoder": _decoder(config, dataset, dtype)}
+    if config["model"] == "faces" and config["lamp_concentration"] is not None:
+        options |= {"lamps": _lamps(dataset), "lamp_concentration": config["lamp_concentration"]}
     if config["model"] == "multi_digit":
         options |= {"canvas_size": dataset.x_train.shape[1], "image_shape": dataset.digit_shape, "digit_model": part}
         options |= {"max_digits": sum(name.startswith("place") for name in dataset.y_test)}
     return model_class(**options, seed=config["seed"], dtype=dtype)
+
+
+def _lamps(dataset):
+    """The directions that labelled images are lit from, each once; None where none is known."""
+    labels = dataset.y_train if isinstance(dataset.y_train, dict) else {}
+    lighting = labels.get("lighting", np.empty((0, 3)))
+    known = lighting[~np.isnan(lighting).any(axis=-1)]
+    return np.unique(known.round(4), axis=0) if len(known) else None
 
 
 def _encoder(config, dtype):

@@ -195,6 +195,9 @@ DESCRIPTORS = {
         lambda **kwargs: layers.VonMisesNode((2, 3), prior="uniform", seed=1, **kwargs), (5,), (2, 3), True
     ),
     "VonMisesFisherNode": Descriptor(lambda **kwargs: layers.VonMisesFisherNode(3, seed=1, **kwargs), (5,), (3,), True),
+    "VonMisesFisherMixtureNode": Descriptor(
+        lambda **kwargs: layers.VonMisesFisherMixtureNode(3, 2, seed=1, **kwargs), (5,), (3,), True, has_gradient=False
+    ),
     "PoissonNode": Descriptor(
         lambda **kwargs: layers.PoissonNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
     ),
@@ -223,7 +226,13 @@ DESCRIPTORS = {
     "M1M2": Descriptor(named(models.M1M2, 3, features_dim=4, top_units=(5,)), (4, 3), (3,), False),
     "ADGM": Descriptor(named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False),
     "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False),
-    "Faces": Descriptor(named(models.Faces, 3, shape=(None, 4, 3, 1)), (4, 3, 1), (3,), False, looked_at="identity"),
+    "Faces": Descriptor(
+        named(models.Faces, 3, shape=(None, 4, 3, 1), lamps=[[0, 0, 1], [1, 0, 0]], lamp_concentration=20.0),
+        (4, 3, 1),
+        (3,),
+        False,
+        looked_at="identity",
+    ),
     "MultiDigit": Descriptor(multi_digit, (9, 9, 1), (3,), False, looked_at="count"),
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }

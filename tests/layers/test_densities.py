@@ -141,6 +141,46 @@ def test_the_gradient_of_a_direction_is_that_of_its_expectation():
     assert abs(slopes.mean() - (1 / k**2 - 1 / np.sinh(k) ** 2)) < 5 * slopes.std() / np.sqrt(20_000)
 
 
+class TestMixtureOfDirections:
+    lamps = np.array([[0.0, 0.0, 2.0], [0.6, 0.0, 0.8], [-1.0, 1.0, 0.0]])
+    means = lamps / np.linalg.norm(lamps, axis=1, keepdims=True)
+
+    def test_the_density_is_the_weighted_sum_of_those_of_its_components(self):
+        raw = np.concatenate([self.lamps.ravel(), [0.5, 3.0, -1.0], [0.2, -0.4, 1.0]])
+        q = at(layers.VonMisesFisherMixtureNode(3, 3), raw)
+        weights = np.exp(raw[12:]) / np.exp(raw[12:]).sum()
+        components = [stats.vonmises_fisher(mean, positive(r)) for mean, r in zip(self.means, raw[9:12], strict=True)]
+        value = np.random.default_rng(0).normal(size=(6, 3))
+        value /= np.linalg.norm(value, axis=1, keepdims=True)
+        expected = np.log(sum(w * c.pdf(value) for w, c in zip(weights, components, strict=True)))
+        np.testing.assert_allclose(q.log_prob(value.astype("float32")), expected, rtol=1e-3, atol=1e-4)
+
+    def test_parameters_are_those_of_equal_narrow_components(self):
+        """30,000 draws of three clusters: their shares within 5 standard errors (failure below 1e-5)."""
+        node = layers.VonMisesFisherMixtureNode(3, 3)
+        parameters = node.parameters(self.lamps, concentration=400.0)
+        q = node.make_distribution(tf.constant(parameters, tf.float32))
+        np.testing.assert_allclose(q.components_distribution.mean_direction, self.means, atol=1e-6)
+        np.testing.assert_allclose(q.components_distribution.concentration, 400.0, rtol=1e-4)
+        draws = np.asarray(q.sample(30_000, seed=(1, 2)))
+        nearest = np.argmax(draws @ self.means.T, axis=1)
+        shares = np.bincount(nearest, minlength=3) / 30_000
+        np.testing.assert_allclose(shares, 1 / 3, atol=5 * np.sqrt(2 / 9 / 30_000))
+        # E[1 - cos] is 1 / concentration where that is large; an exponential variable, 5 standard errors of it.
+        off = 1 - np.sum(draws * self.means[nearest], axis=1)
+        np.testing.assert_allclose(off.mean(), 1 / 400, rtol=5 / np.sqrt(30_000))
+
+    def test_its_error_is_an_angle(self):
+        node = layers.VonMisesFisherMixtureNode(3, 2)
+        np.testing.assert_allclose(node.error(tf.constant([[0.0, 0.0, 0.5]]), tf.constant([[0.0, 1.0, 0.0]])), [90.0])
+
+    def test_parameters_that_make_no_mixture_are_refused(self):
+        with pytest.raises(ValueError, match=r"none of length 0"):
+            layers.VonMisesFisherMixtureNode.parameters([[0.0, 0.0, 0.0]], 10.0)
+        with pytest.raises(ValueError, match=r"concentration must be above .*Received: concentration=0"):
+            layers.VonMisesFisherMixtureNode.parameters(self.lamps, 0)
+
+
 def test_whole_numbers():
     """Probabilities of all states sum to 1 and match the draws: chi-square, p > 1e-6."""
     node = layers.CategoricalNode(2, num_classes=3, prior="uniform")
@@ -244,6 +284,8 @@ def test_draws_are_reparameterised(name):
         (lambda: layers.DistributionNode(1, 0, None), r"num_parameters must be at least 1"),
         (lambda: layers.DirichletNode(1), r"num_classes must be at least 2"),
         (lambda: layers.VonMisesFisherNode(6), r"dim must lie in 2..5. Received: dim=6"),
+        (lambda: layers.VonMisesFisherMixtureNode(6, 2), r"dim must lie in 2..5. Received: dim=6"),
+        (lambda: layers.VonMisesFisherMixtureNode(3, 0), r"num_components must be at least 1. Received: num_components=0"),
     ],
 )
 def test_bad_arguments_are_refused(make, message):

@@ -19,13 +19,23 @@ def randomised(model):
     return model
 
 
-def faces():
+LAMPS = {"lamps": [[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [1.0, 1.0, 0.0]], "lamp_concentration": 5.0}
+
+
+def faces(**lamps):
     """Identity known, lighting not: the weights depend on the lighting that is drawn."""
-    model = models.Faces(3, latent_dim=2, hidden_units=(8,), likelihood="normal", seed=1)
+    model = models.Faces(3, latent_dim=2, hidden_units=(8,), likelihood="normal", seed=1, **lamps)
     model.build((None, 4, 3, 1))
     x = GENERATOR.uniform(size=(B, 4, 3, 1)).astype(np.float32)
     y = {"identity": np.arange(B, dtype=np.int32) % 3, "lighting": np.full((B, 3), np.nan, np.float32)}
     return randomised(model), x, y, ("identity",)
+
+
+def test_light_near_no_direction_is_refused():
+    with pytest.raises(ValueError, match=r"lamps must be directions \[K, 3\]. Received: lamps of shape \(2, 2\)"):
+        models.Faces(3, lamps=[[1.0, 0.0], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="none of length 0"):
+        models.Faces(3, lamps=[[0.0, 0.0, 0.0]])
 
 
 def digit_model():
@@ -48,7 +58,11 @@ def canvases(nested=False):
     return randomised(model), x, y, ("count", "place_1")
 
 
-@pytest.mark.parametrize("make", [faces, canvases, lambda: canvases(nested=True)], ids=["faces", "canvases", "nested"])
+@pytest.mark.parametrize(
+    "make",
+    [faces, lambda: faces(**LAMPS), canvases, lambda: canvases(nested=True)],
+    ids=["faces", "lamps", "canvases", "nested"],
+)
 def test_the_weights_and_their_mean_are_those_of_brute_force(make):
     """w_s = prod q(given | its parents at the draws), Z their mean, and equation 7, a node and a sample at a time."""
     model, x, y, given = make()

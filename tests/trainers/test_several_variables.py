@@ -54,6 +54,24 @@ def test_a_run_of_faces(faces, tmp_path):
     assert run.train(asked, tmp_path / "run") == results
 
 
+def test_light_comes_from_where_the_labels_say_that_lamps_are(faces):
+    from ssdgm_tf.trainers import build
+
+    def prior(**fields):
+        asked = settings(siddharth_faces, "labels=30", **faces, **fields)
+        dataset = run.load_data(asked["config"], None, False)
+        return dataset, build.model(asked, dataset).generative["lighting"].distribution()
+
+    dataset, p = prior()
+    labelled = dataset.y_train["lighting"][dataset.is_labelled]
+    lamps = p.components_distribution.mean_direction.numpy()
+    np.testing.assert_allclose(lamps[np.argmax(labelled @ lamps.T, axis=1)], labelled, atol=1e-3)
+    assert len(lamps) == len(np.unique(labelled.round(4), axis=0)) == 30
+    np.testing.assert_allclose(p.components_distribution.concentration, 5000.0, rtol=1e-4)
+    assert not hasattr(prior(lamp_concentration=None)[1], "components_distribution")
+    assert not hasattr(prior(supervised="identity")[1], "components_distribution")
+
+
 def test_one_kind_of_label_alone(faces, tmp_path):
     asked = settings(siddharth_faces, "labels=30", supervised="lighting", **faces)
     results = run.train(asked, tmp_path / "run")
