@@ -7,8 +7,8 @@ A fifth is held out for the test; of the other 1,932, 646 are a third, 0 is all.
 `lighting`, shows one kind of label alone.
 
 A small style and a wide likelihood: a style of 16 numbers, or a narrow likelihood, carries the light itself, and a face is
-then lit as it was wherever its light is put. The labels say where the lamps of the studio are: every other image is lit by one
-of them too (p(lighting), let in slowly).
+then lit as it was wherever its light is put. The labels say where the lamps of the studio are, and every other image is lit
+by one of them too: that is the prior of the lighting, let in slowly.
 
 Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 %, lighting error 4.60 ±
 0.16 degrees in 12.9 minutes, 3 runs; identity known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting
