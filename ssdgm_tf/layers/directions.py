@@ -95,7 +95,11 @@ class VonMisesFisherNode(StochasticNode):
         return _angle(prediction, value)
 
     def variance(self, distribution):
-        return tf.linalg.diag_part(distribution.covariance())
+        if self.dim != 3:
+            return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
+        # TFP's has no digit left where the concentration is high, and is then below 0.
+        along, across = _variances(distribution.concentration[..., None])
+        return across + (along - across) * distribution.mean_direction**2
 
     def get_config(self):
         config = super().get_config()
@@ -171,7 +175,7 @@ class VonMisesFisherMixtureNode(StochasticNode):
         return _angle(prediction, value)
 
     def variance(self, distribution):
-        return tf.linalg.diag_part(distribution.covariance())
+        return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
 
     def get_config(self):
         config = super().get_config()
@@ -208,6 +212,14 @@ def _angle(prediction, value):
     """Degrees between two directions; the mean of directions points the right way but is shorter than 1."""
     cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
     return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
+
+
+def _variances(k):
+    """Of a direction of length 3 of concentration k, along its mean and across it: 1/k^2 - 1/sinh(k)^2, (coth k - 1/k)/k."""
+    large = tf.maximum(k, 0.3)
+    e = tf.exp(-2 * large)
+    along = tf.where(k < 0.3, 1 / 3 - k**2 / 15 + 2 * k**4 / 189, 1 / large**2 - 4 * e / (1 - e) ** 2)
+    return along, tf.where(k < 0.3, 1 / 3 - k**2 / 45 + 2 * k**4 / 945, ((1 + e) / (1 - e) - 1 / large) / large)
 
 
 def _uniforms(shape, seed, dtype):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from scipy import stats
+from scipy import integrate, stats
 
 from ssdgm_tf import layers
 from ssdgm_tf.layers import directions
@@ -128,6 +128,20 @@ def test_directions_of_any_concentration_have_finite_gradients_and_the_right_ang
     assert abs(cosine.mean() - expected) < 5 * cosine.std() / np.sqrt(20_000)
     single = directions._VonMisesFisher(tf.cast(mean, tf.float32), tf.cast(scale, tf.float32)).sample(20_000, seed=(1, 2))
     assert np.all(np.isfinite(single))
+
+
+@pytest.mark.parametrize("concentration", [1e-3, 0.29, 0.31, 1.0, 30.0, 2e3, 1e5])
+def test_the_variance_of_a_direction_is_right_at_any_concentration(concentration):
+    """In float32, against quadrature: s = k (1 - cos) has the density exp(-s) on [0, 2k]."""
+    k, mean = concentration, np.array([0.0, 0.28, 0.96])
+    total, first, second = (
+        integrate.quad(lambda s, n=n: s**n * np.exp(-s), 0, min(2 * k, 60.0), epsabs=0)[0] for n in range(3)
+    )
+    first, second = first / total, second / total
+    along, across = (second - first**2) / k**2, (2 * first / k - second / k**2) / 2
+    q = tfd.VonMisesFisher(mean.astype("float32"), np.float32(k))
+    exact = across * (1 - mean**2) + along * mean**2
+    np.testing.assert_allclose(layers.VonMisesFisherNode(3).variance(q), exact, rtol=1e-4)
 
 
 def test_the_gradient_of_a_direction_is_that_of_its_expectation():
