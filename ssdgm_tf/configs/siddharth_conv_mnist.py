@@ -25,8 +25,6 @@ def get_config(arg: str | None = None):
         latent_dim=10,
         labelled_bound="importance",
         num_samples=2,
-        # Of every number of labels, as for 100: with 3000 the default falls to 1.7 nats, and labels are used too little.
-        classification_weight=50.0,
         epochs=16,
     )
     return relative_gamma(config, 0.1, num_training=50_000)
