@@ -10,8 +10,8 @@ A small style and a wide likelihood: a style of 16 numbers, or a narrow likeliho
 then lit as it was wherever its light is put. The labels say where the lamps of the studio are, and every other image is lit
 by one of them too: that is the prior of the lighting, let in slowly.
 
-Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.69 ± 0.32 %, lighting error 4.60 ±
-0.16 degrees in 12.9 minutes, 3 runs; identity known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting
+Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.21 ± 0.21 %, lighting error 4.00 ±
+0.09 degrees in 7.3 minutes, 3 runs; identity known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting
 known, 646 labels: lighting error 4.42 degrees in 5.9 minutes, 1 run; identity and lighting known, all labels: identity
 error 0.00 ± 0.00 %, lighting error 3.65 ± 0.20 degrees in 6.4 minutes, 3 runs. results/README.md has the tables.
 """
