@@ -15,8 +15,8 @@ def affine_transform(
 
         out(c' + v) = image(c + matrix v + offset),    c, c' the centres, v = (row, column) off it, in pixels
 
-    The convention of `scipy.ndimage.affine_transform`: the matrix leads from the output to the input. Runs under XLA and has
-    gradients to all three.
+    The convention of `scipy.ndimage.affine_transform`: the matrix leads from the output to the input. A point that is no
+    number is outside. Runs under XLA and has gradients to all three.
 
     Args:
         images: [B, H, W, C].
@@ -38,7 +38,7 @@ def affine_transform(
     points = tf.matmul(matrices, grid) + (centre + offsets)[..., None]
     # A frame of zeros: every point outside lands on it.
     limits = tf.constant([[height], [width]], images.dtype)
-    points = tf.clip_by_value(points, -1.0, limits)
+    points = tf.clip_by_value(tf.where(tf.math.is_nan(points), -1.0, points), -1.0, limits)
     flat = tf.reshape(tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]]), [size, (height + 2) * (width + 2), channels])
     low = tf.floor(points)
     fraction = points - low

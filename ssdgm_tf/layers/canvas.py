@@ -10,6 +10,9 @@ import tensorflow as tf
 from ssdgm_tf.layers.affine import affine_transform
 from ssdgm_tf.layers.serialization import from_parts
 
+# Of places; a canvas goes from -1 to 1.
+_LARGEST_LOG_SCALE, _FARTHEST = 6.0, 1e4
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class PlaceImage(keras.layers.Layer):
@@ -160,7 +163,9 @@ class Unexplained(keras.layers.Layer):
 def _scale_and_centre(places, canvas_size):
     """Scales [B, 1], and centres [B, 2] in pixels off the middle."""
     places = tf.cast(places, tf.float32)
-    return tf.exp(places[:, :1]), places[:, 1:] * (canvas_size / 2)
+    # Beyond, an image is one point or all of the canvas is; without limits a place that nothing holds overflows.
+    scale = tf.exp(tf.clip_by_value(places[:, :1], -_LARGEST_LOG_SCALE, _LARGEST_LOG_SCALE))
+    return scale, tf.clip_by_value(places[:, 1:], -_FARTHEST, _FARTHEST) * (canvas_size / 2)
 
 
 def _diagonal(scale):

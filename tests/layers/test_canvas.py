@@ -65,6 +65,25 @@ def test_a_place_has_the_gradient_of_finite_differences():
         np.testing.assert_allclose(gradient[i], numeric, rtol=0.03, atol=0.02 * np.abs(gradient).max())
 
 
+@pytest.mark.parametrize("place", [(200.0, 0.0, 0.0), (-200.0, 1.0, 1.0), (0.0, 1e30, -1e30), (-200.0, 1e30, 0.0)])
+def test_a_place_beyond_all_bounds_has_finite_images_and_gradients(place):
+    """The weights of places that nothing holds can grow without end, as where counts alone are learned."""
+    images = tf.constant(np.random.default_rng(0).uniform(size=(1, 20, 20, 1)), tf.float32)
+    places = tf.constant([place])
+    for layer in (layers.PlaceImage(20), layers.Glimpse((20, 20))):
+        with tf.GradientTape() as tape:
+            tape.watch([images, places])
+            value = tf.reduce_sum(layer([images, places]) ** 2)
+        assert np.isfinite(value)
+        for gradient in tape.gradient(value, [images, places]):
+            assert np.all(np.isfinite(gradient))
+
+
+def test_a_place_that_is_no_number_is_nowhere():
+    placed = layers.PlaceImage(20)([tf.ones([1, 8, 8, 1]), tf.constant([[np.nan, 0.0, 0.0]])])
+    np.testing.assert_array_equal(placed, np.zeros((1, 20, 20, 1)))
+
+
 def test_the_first_count_canvases_are_laid_over_each_other():
     canvases = list(GENERATOR.uniform(size=(2, 3, SIZE, SIZE, 1)).astype(np.float32))
     laid = layers.Overlay()([np.eye(3, dtype=np.float32), *canvases]).numpy()
