@@ -7,8 +7,9 @@ images. The count and the places are known for `labels` of them, 0 for all: then
 too, for it is there that the model learns to count by what it can draw. No single digit is ever shown to the model.
 
 Measured on two CPU cores: no single digit is seen, 1900 labels: count error 0.44 % in 10.2 minutes, 1 run; no single
-digit is seen, 9500 labels: count error 0.54 % in 14.3 minutes, 1 run; no single digit is seen, all labels: count error
-0.56 % in 24.4 minutes, 1 run. results/README.md has the tables.
+digit is seen, no place known, 1900 labels: count error 0.30 % in 7.0 minutes, 1 run; no single digit is seen, 9500
+labels: count error 0.54 % in 14.3 minutes, 1 run; no single digit is seen, all labels: count error 0.56 % in 24.4
+minutes, 1 run. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import CANVASES, model_config, parse_arg

@@ -4,6 +4,7 @@ import importlib
 import json
 import time
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -118,13 +119,14 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
     dataset = load_data(config, data_dir, download)
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
-    kind, part = build.part(config), None
+    kind, part_file = build.part(config), None
     # The labels-only networks of a resumed run are those of a new model, and need its digit model.
     is_new = not checkpoints.exist(folder.model)
     if kind and (kind == "digit_model" or is_new):
         if not build.is_baseline(config) and is_new:
             build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
-        part = _trained_part(settings, folder, part_workdir, data_dir, download, execution)
+        part_file = _trained_part(settings, folder, part_workdir, data_dir, download, execution)
+    part = part_file and checkpoints.load(part_file)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, part)
@@ -139,7 +141,9 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
             return {}
         if model.is_distributed:
             model = checkpoints.load(folder.model)  # measured on one device
-        results = measure(model, config, dataset) | compare(model, settings, dataset, part)
+        # A nested model is trained where it is: what the labels give alone starts from it as it was.
+        results = measure(model, config, dataset)
+        results |= compare(model, settings, dataset, part_file and checkpoints.load(part_file))
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
     if kind:
         results |= {f"{kind}_seconds": json.loads(folder.part_results(kind).read_text())["training_seconds"]}
@@ -171,8 +175,8 @@ def _check_part(config: dict, part_workdir: str | None) -> None:
         )
 
 
-def _trained_part(settings, folder, part_workdir, data_dir, download, execution) -> models.GraphicalModel:
-    """The model that a config builds on: trained in the run's folder, or that of another run; its figures are noted."""
+def _trained_part(settings, folder, part_workdir, data_dir, download, execution) -> Path:
+    """The file of the model that a config builds on, trained in the run's folder or in another; its figures are noted."""
     config = settings["config"]
     kind = build.part(config)
     part_folder = Workdir(part_workdir or folder.path / kind)
@@ -197,7 +201,7 @@ def _trained_part(settings, folder, part_workdir, data_dir, download, execution)
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
     if is_chief:
         write_json(folder.part_results(kind), results)
-    return part
+    return part_folder.model
 
 
 def _check_fit(config: dict, own: dict, part_folder: Workdir) -> None:

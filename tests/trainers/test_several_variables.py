@@ -91,6 +91,7 @@ def test_a_run_where_the_count_alone_is_known(canvases, tmp_path):
     assert "nearest_neighbour_count_error" in results and "nearest_neighbour_place_1_mae" not in results
 
 
+@pytest.mark.timeout(300)
 def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monkeypatch):
     fields = m2_digits.get_config().to_dict() | {name: SMALL[name] for name in ("epochs", "hidden_units", "latent_dim")}
     digits = {"config": fields | {"num_importance_samples": 2}, "precision": "float32", "jit_compile": "auto"}
@@ -104,6 +105,13 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
         np.testing.assert_array_equal(kept, original)
     (tmp_path / "run" / "results.json").unlink()  # as if it had stopped just before
     assert run.train(asked, tmp_path / "run", part_workdir=str(tmp_path / "digits"))["count_error"] == results["count_error"]
+    shown = []
+    monkeypatch.setattr(run.report, "write", lambda model, *_: shown.append(model))
+    tuned = settings(siddharth_multimnist_nested, "labels=40", **canvases | {"digit_model": "m2_digits", "fine_tune": True})
+    run.train(tuned, tmp_path / "tuned", part_workdir=str(tmp_path / "digits"))
+    saved = checkpoints.load(tmp_path / "tuned" / "model.keras").get_weights()
+    for drawn, weight in zip(shown[0].get_weights(), saved, strict=True):
+        np.testing.assert_array_equal(drawn, weight)  # the labels-only network, measured between, has others
     other = json.loads((tmp_path / "digits" / "config.json").read_text())
     other["config"]["data"] = "npz:other.npz"
     (tmp_path / "digits" / "config.json").write_text(json.dumps(other))
