@@ -11,9 +11,9 @@ then lit as it was wherever its light is put. The labels say where the lamps of 
 by one of them too: that is the prior of the lighting, let in slowly.
 
 Measured on two CPU cores: identity and lighting known, 646 labels: identity error 0.21 ± 0.21 %, lighting error 4.00 ±
-0.09 degrees in 7.3 minutes, 3 runs; identity known, 646 labels: identity error 2.90 % in 4.9 minutes, 1 run; lighting
-known, 646 labels: lighting error 4.42 degrees in 5.9 minutes, 1 run; identity and lighting known, all labels: identity
-error 0.00 ± 0.00 %, lighting error 3.65 ± 0.20 degrees in 6.4 minutes, 3 runs. results/README.md has the tables.
+0.09 degrees in 7.3 minutes, 3 runs; lighting known, 646 labels: lighting error 3.82 degrees in 7.8 minutes, 1 run;
+identity and lighting known, all labels: identity error 0.00 ± 0.00 %, lighting error 3.65 ± 0.20 degrees in 6.4
+minutes, 3 runs. results/README.md has the tables.
 """
 
 from ssdgm_tf.configs.common import model_config, parse_arg
