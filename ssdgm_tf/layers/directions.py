@@ -47,8 +47,35 @@ class VonMisesNode(StochasticNode):
         return self._independent(tfd.VonMises(zeros, zeros))
 
 
+class _DirectionNode(StochasticNode):
+    """What nodes of unit vectors share."""
+
+    support = "direction"
+    error_name = "degrees"
+
+    def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
+        if not 2 <= dim <= 5:
+            raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
+        super().__init__(dim, prior=prior, seed=seed, **kwargs)
+        self.dim = dim
+
+    def error(self, prediction, value):
+        # The mean of directions points the right way but is shorter than 1.
+        cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
+        return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
+
+    def variance(self, distribution):
+        # TFP's may round to below 0.
+        return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["event_shape"]
+        return {**config, "dim": self.dim}
+
+
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class VonMisesFisherNode(StochasticNode):
+class VonMisesFisherNode(_DirectionNode):
     """VonMisesFisher(mean_direction = v / |v|, concentration = positive(r)), with v, r = W inputs + b.
 
     Draws are unit vectors, such as the direction of a light. Those of length 3 are reparameterised; TFP draws others by
@@ -61,13 +88,6 @@ class VonMisesFisherNode(StochasticNode):
     """
 
     priors = ("uniform",)
-    support = "direction"
-    error_name = "degrees"
-
-    def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
-        _check_dim(dim)
-        super().__init__(dim, prior=prior, seed=seed, **kwargs)
-        self.dim = dim
 
     @property
     def num_parameters(self) -> int:
@@ -91,24 +111,16 @@ class VonMisesFisherNode(StochasticNode):
     def make_prior(self):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
 
-    def error(self, prediction, value):
-        return _angle(prediction, value)
-
     def variance(self, distribution):
         if self.dim != 3:
-            return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
-        # TFP's has no digit left where the concentration is high, and is then below 0.
+            return super().variance(distribution)
+        # TFP's has no digit left where the concentration is high.
         along, across = _variances(distribution.concentration[..., None])
         return across + (along - across) * distribution.mean_direction**2
 
-    def get_config(self):
-        config = super().get_config()
-        del config["event_shape"]
-        return {**config, "dim": self.dim}
-
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class VonMisesFisherMixtureNode(StochasticNode):
+class VonMisesFisherMixtureNode(_DirectionNode):
     """sum_k w_k VonMisesFisher(mean_direction_k, concentration_k): a unit vector near one of several.
 
         mean_direction_k = v_k / |v_k|,    concentration_k = positive(r_k),    w = softmax(logits)
@@ -124,15 +136,10 @@ class VonMisesFisherMixtureNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "direction"
-    error_name = "degrees"
-
     def __init__(self, dim: int, num_components: int, prior: None = None, seed: int | None = None, **kwargs):
-        _check_dim(dim)
+        super().__init__(dim, prior=prior, seed=seed, **kwargs)
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1. Received: num_components={num_components!r}")
-        super().__init__(dim, prior=prior, seed=seed, **kwargs)
-        self.dim = dim
         self.num_components = num_components
 
     @staticmethod
@@ -171,16 +178,8 @@ class VonMisesFisherMixtureNode(StochasticNode):
         # TFP lets the gradient through to the component that was chosen, but not to the choice.
         return tf.stop_gradient(super().draw(distribution))
 
-    def error(self, prediction, value):
-        return _angle(prediction, value)
-
-    def variance(self, distribution):
-        return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
-
     def get_config(self):
-        config = super().get_config()
-        del config["event_shape"]
-        return {**config, "dim": self.dim, "num_components": self.num_components}
+        return {**super().get_config(), "num_components": self.num_components}
 
 
 class _VonMisesFisher(tfd.VonMisesFisher):
@@ -201,17 +200,6 @@ class _VonMisesFisher(tfd.VonMisesFisher):
         radius = tf.sqrt(tf.maximum(t * (2 - t), 1e-20))
         around_first_axis = tf.stack([1 - t, radius * tf.cos(turn), radius * tf.sin(turn)], axis=-1)
         return self._rotate(around_first_axis, mean_direction=self.mean_direction)
-
-
-def _check_dim(dim):
-    if not 2 <= dim <= 5:
-        raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
-
-
-def _angle(prediction, value):
-    """Degrees between two directions; the mean of directions points the right way but is shorter than 1."""
-    cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
-    return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
 
 
 def _variances(k):

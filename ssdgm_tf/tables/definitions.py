@@ -258,7 +258,8 @@ _ALL = (
         "validation; 5,000 canvases of its test images. Count and places are known for a tenth, half or all of the 19,000. "
         "Digits that overlap by more than a tenth of their box are placed anew; what the paper did is not known here. No "
         "canvas says which digits are on it: what is measured of them comes from the nested model, trained with the labels "
-        "of 100 single digits. A digit is counted where there is one, at its place from left to right.",
+        "of 100 single digits, while all classes of an image still shared the noise of z (`results/tries.md`, N1 to N4). A "
+        "digit is counted where there is one, at its place from left to right.",
         measures={
             "error": "error, %",
             "count_error": "count error, %",

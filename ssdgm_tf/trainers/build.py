@@ -181,10 +181,8 @@ def _make(settings, dataset, part):
 
 def _lamps(dataset):
     """The directions that labelled images are lit from, each once; None where none is known."""
-    labels = dataset.y_train if isinstance(dataset.y_train, dict) else {}
-    lighting = labels.get("lighting", np.empty((0, 3)))
-    known = lighting[~np.isnan(lighting).any(axis=-1)]
-    return np.unique(known.round(4), axis=0) if len(known) else None
+    _, y = dataset.labelled
+    return np.unique(y["lighting"].round(4), axis=0) if isinstance(y, dict) and "lighting" in y else None
 
 
 def _encoder(config, dtype):

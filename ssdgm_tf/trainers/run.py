@@ -119,14 +119,13 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
     dataset = load_data(config, data_dir, download)
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
-    kind, part_file = build.part(config), None
+    kind, part, part_file = build.part(config), None, None
     # The labels-only networks of a resumed run are those of a new model, and need its digit model.
     is_new = not checkpoints.exist(folder.model)
     if kind and (kind == "digit_model" or is_new):
         if not build.is_baseline(config) and is_new:
             build.model(settings, dataset)  # what is wrong with the config is found before its part is trained
-        part_file = _trained_part(settings, folder, part_workdir, data_dir, download, execution)
-    part = part_file and checkpoints.load(part_file)
+        part, part_file = _trained_part(settings, folder, part_workdir, data_dir, download, execution)
     if build.is_baseline(config):
         folder.claim(settings)
         results = measure_baseline(config, dataset, part)
@@ -141,9 +140,7 @@ def _train(settings, folder, data_dir, download, part_workdir, execution):
             return {}
         if model.is_distributed:
             model = checkpoints.load(folder.model)  # measured on one device
-        # A nested model is trained where it is: what the labels give alone starts from it as it was.
-        results = measure(model, config, dataset)
-        results |= compare(model, settings, dataset, part_file and checkpoints.load(part_file))
+        results = measure(model, config, dataset) | compare(model, settings, dataset, part_file)
         results |= {"training_seconds": folder.load_metrics()[-1]["seconds"]}
     if kind:
         results |= {f"{kind}_seconds": json.loads(folder.part_results(kind).read_text())["training_seconds"]}
@@ -175,8 +172,8 @@ def _check_part(config: dict, part_workdir: str | None) -> None:
         )
 
 
-def _trained_part(settings, folder, part_workdir, data_dir, download, execution) -> Path:
-    """The file of the model that a config builds on, trained in the run's folder or in another; its figures are noted."""
+def _trained_part(settings, folder, part_workdir, data_dir, download, execution) -> tuple[models.GraphicalModel, Path]:
+    """The model that a config builds on and its file: trained in the run's folder, or of another run; notes its figures."""
     config = settings["config"]
     kind = build.part(config)
     part_folder = Workdir(part_workdir or folder.path / kind)
@@ -201,7 +198,7 @@ def _trained_part(settings, folder, part_workdir, data_dir, download, execution)
         raise UserError(f"--m1 must be a run of M1. Received: {part_folder.path}, of a {type(part).__name__}")
     if is_chief:
         write_json(folder.part_results(kind), results)
-    return part_folder.model
+    return part, part_folder.model
 
 
 def _check_fit(config: dict, own: dict, part_folder: Workdir) -> None:
@@ -324,16 +321,14 @@ def measure(model: models.GraphicalModel, config: dict, dataset: data.SemiSuperv
     }
 
 
-def compare(
-    model: models.GraphicalModel, settings: dict, dataset: data.SemiSupervisedData, part: models.GraphicalModel | None
-) -> dict:
+def compare(model: models.GraphicalModel, settings: dict, dataset: data.SemiSupervisedData, part_file: Path | None) -> dict:
     """Test errors of what the labelled examples give alone; none for a model that infers no label.
 
     Args:
         model: the trained one.
         settings: its settings.
         dataset: its data set.
-        part: the trained model that it builds on.
+        part_file: of the trained model that it builds on; None for none.
 
     Returns:
         {"labels_only_" or "nearest_neighbour_" and the name of the error: its mean}.
@@ -348,7 +343,8 @@ def compare(
         }
         x, y = dataset.labelled
         return {name: 1 - made.fit(x, y).score(dataset.x_test, dataset.y_test) for name, made in estimators.items()}
-    alone = build.model(settings, dataset, part)
+    # From the file, for the trained one holds the layers of the model that it builds on, and may have trained them further.
+    alone = build.model(settings, dataset, part_file and checkpoints.load(part_file))
     labels_alone.fit(alone, *dataset.labelled, min(model.num_steps, _MAX_JOINT_STEPS), settings["config"])
     test = build.examples(model, dataset.x_test, dataset.y_test)
     errors = labels_alone.errors(alone, *test)

@@ -8,7 +8,7 @@ import pytest
 
 from ssdgm_tf import data, models
 from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, siddharth_multimnist_nested
-from ssdgm_tf.trainers import checkpoints, run
+from ssdgm_tf.trainers import build, checkpoints, run
 from ssdgm_tf.trainers.flags import UserError
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}
@@ -55,8 +55,6 @@ def test_a_run_of_faces(faces, tmp_path):
 
 
 def test_light_comes_from_where_the_labels_say_that_lamps_are(faces):
-    from ssdgm_tf.trainers import build
-
     def prior(**fields):
         asked = settings(siddharth_faces, "labels=30", **faces, **fields)
         dataset = run.load_data(asked["config"], None, False)
@@ -138,7 +136,6 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing(canvases, tmp_path, fie
 
 def test_the_supervision_rate_takes_the_place_of_gamma(canvases):
     from ssdgm_tf import objectives
-    from ssdgm_tf.trainers import build
 
     asked = settings(siddharth_multimnist, "labels=40", **canvases, supervision_rate=0.3)
     dataset = run.load_data(asked["config"], None, False)
