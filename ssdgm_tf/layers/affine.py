@@ -20,8 +20,9 @@ def affine_transform(
 
     Args:
         images: [B, H, W, C].
-        matrices: [B, 2, 2], rows before columns.
-        offsets: [B, 2], in pixels.
+        matrices: [B, 2, 2], rows before columns. Where images are sampled is computed in their dtype: float32 at least, half
+            precision has 8 or 11 bits for a place.
+        offsets: [B, 2], in pixels, of the dtype of the matrices.
         output_size: (H', W') of the output; None for that of the images.
 
     Returns:
@@ -31,17 +32,17 @@ def affine_transform(
     output_size = output_size or (height, width)
     size = tf.shape(images)[0]
     centre, output_centre = (
-        tf.constant([(h - 1) / 2, (w - 1) / 2], images.dtype) for h, w in ((height, width), output_size)
+        tf.constant([(h - 1) / 2, (w - 1) / 2], matrices.dtype) for h, w in ((height, width), output_size)
     )
     rows, columns = tf.meshgrid(*(tf.range(length) for length in output_size), indexing="ij")
-    grid = tf.cast(tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])]), images.dtype) - output_centre[:, None]
+    grid = tf.cast(tf.stack([tf.reshape(rows, [-1]), tf.reshape(columns, [-1])]), matrices.dtype) - output_centre[:, None]
     points = tf.matmul(matrices, grid) + (centre + offsets)[..., None]
     # A frame of zeros: every point outside lands on it.
-    limits = tf.constant([[height], [width]], images.dtype)
-    points = tf.clip_by_value(tf.where(tf.math.is_nan(points), -1.0, points), -1.0, limits)
+    limits = tf.constant([[height], [width]], matrices.dtype)
+    points = tf.clip_by_value(tf.where(tf.math.is_nan(points), tf.cast(-1, points.dtype), points), -1.0, limits)
     flat = tf.reshape(tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]]), [size, (height + 2) * (width + 2), channels])
     low = tf.floor(points)
-    fraction = points - low
+    fraction = tf.cast(points - low, images.dtype)
     first = tf.cast(low, tf.int32) + 1
     second = tf.minimum(first + 1, [[height + 1], [width + 1]])
 
@@ -96,7 +97,7 @@ class RandomAffine(SavedRandomState, keras.layers.Layer):
         size = [tf.shape(inputs)[0]]
         largest = (self.rotation * math.pi / 180, self.scaling, self.scaling, self.shear, self.shift, self.shift)
         draws = tf.random.stateless_uniform([*size, 6], self.next_seed(), -1.0, 1.0) * tf.constant(largest)
-        angle, log_height, log_width, shear, down, right = tf.unstack(tf.cast(draws, inputs.dtype), axis=1)
+        angle, log_height, log_width, shear, down, right = tf.unstack(draws, axis=1)
         cos, sin, height, width = tf.cos(angle), tf.sin(angle), tf.exp(log_height), tf.exp(log_width)
         matrices = [cos * height, (shear * cos - sin) * width, sin * height, (shear * sin + cos) * width]
         return affine_transform(inputs, tf.reshape(tf.stack(matrices, axis=1), [-1, 2, 2]), tf.stack([down, right], axis=1))

@@ -1,5 +1,7 @@
 """Every public layer and model: config, .keras, SavedModel, XLA, mixed precision. An unregistered one fails."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -129,14 +131,21 @@ def test_xla_compiles_outputs_and_gradients(name):
 @every
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(name, policy):
-    """Weights and losses stay float32; a layer's output has the compute dtype, a model's is float32."""
+    """Weights and losses stay float32; a layer's output has the compute dtype, a model's is float32; trained or not."""
     descriptor = DESCRIPTORS[name]
     made = descriptor.make(dtype=policy)
-    out = descriptor.output(made(inputs(descriptor)))
     expected = "float32" if isinstance(made, keras.Model) else policy.removeprefix("mixed_")
-    assert out.dtype == expected and np.all(np.isfinite(tf.cast(out, "float32")))
+    takes_training = "training" in inspect.signature(made.call).parameters
+
+    @tf.function  # dtypes are strict in a graph
+    def run(modes):
+        return descriptor.output(made(inputs(descriptor), **modes)), made.losses
+
+    for modes in ({}, {"training": True})[: 1 + takes_training]:
+        out, losses = run(modes)
+        assert out.dtype == expected and np.all(np.isfinite(tf.cast(out, "float32")))
+        assert all(loss.dtype == "float32" and np.isfinite(loss) for loss in losses)
     assert {weight.dtype for weight in made.trainable_variables} <= {"float32"}
-    assert all(loss.dtype == "float32" and np.isfinite(loss) for loss in made.losses)
 
 
 def test_a_saved_model_loads_in_a_fresh_process_that_only_imports_the_package(tmp_path):

@@ -81,3 +81,13 @@ def test_each_kind_has_its_own_matrix_within_its_limit(only):
     # Uniform within the limit: standard deviation limit / 3^0.5, to 5 standard errors of 300 draws (failure below 1e-5).
     assert np.abs(drawn).max() <= limits[only] + 1e-2
     assert drawn.std() == pytest.approx(limits[only] / np.sqrt(3), rel=0.15)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_rounds_pixels_and_not_places(policy):
+    """At column 60 bfloat16 knows halves of a pixel."""
+    x = np.random.default_rng(2).uniform(size=(20, 64, 64, 1)).astype(np.float32)
+    moved, expected = (
+        np.asarray(layers.RandomAffine(seed=1, dtype=dtype)(x, training=True), np.float32) for dtype in (policy, "float32")
+    )
+    np.testing.assert_allclose(moved, expected, atol=2e-2)
