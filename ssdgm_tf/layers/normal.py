@@ -76,7 +76,7 @@ class NormalNode(StochasticNode):
             with constant_noise():
                 noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
             return _shifted(loc, scale, noise)
-        # Every state has noise of its own: shared, it made q(y|x) sure of itself too soon (results/tries.md, N1 to N4).
+        # Every state has noise of its own: shared, it made q(y|x) sure of itself too soon (results/tries.md, N2).
         sizes = tf.shape(loc)
         shape = tf.concat([sizes[:samples_axis], [num_samples], sizes[samples_axis + 1 :]], axis=0)
         noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)

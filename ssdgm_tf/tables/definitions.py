@@ -165,8 +165,8 @@ _MNIST_NOTE = (
 
 #: Until these runs have been made again.
 _EARLIER = (
-    " M2, M1+M2, ADGM and SDGM were measured while all classes of an image shared the noise of z, which they no longer do; "
-    "what it is worth: `results/tries.md`, N1 to N4."
+    " M1+M2, ADGM, SDGM, and M2 but for the recommended preset, were measured while all classes of an image shared the "
+    "noise of z, which they no longer do; what it is worth: `results/tries.md`, N1 to N4."
 )
 
 _ALL = (
