@@ -15,7 +15,7 @@ from benchmarks import engine, interleave
 from benchmarks import problem as p
 from ssdgm_tf.layers import kernels, precision
 from ssdgm_tf.models import compilation
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs.environment import environment
 
 ALL = "everything"
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from benchmarks import engine, interleave
 from benchmarks import problem as p
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs.environment import environment
 
 _TF = "import tensorflow, tensorflow_probability"
 _HELP = Path(sys.executable).parent / "ssdgm-train"

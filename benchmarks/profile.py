@@ -18,7 +18,7 @@ from tqdm import tqdm
 from benchmarks import engine, interleave
 from benchmarks import problem as p
 from ssdgm_tf.models import streams
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs.environment import environment
 
 #: {kind of work: what its events are called}, in order of precedence.
 KINDS = {

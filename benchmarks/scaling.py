@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks import engine, interleave
 from ssdgm_tf import models, nodes
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs.environment import environment
 
 PIXELS, BATCH = 256, 64
 SWEEPS = {

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from benchmarks import interleave
 from benchmarks.served_worker import WAYS
 from ssdgm_tf import layers, models
-from ssdgm_tf.trainers import served
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs import saved_run
+from ssdgm_tf.runs.environment import environment
 
 SIZES = (1, 1000)
 #: What the ratios are to.
@@ -48,7 +48,7 @@ def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
     paths = {"SavedModel": folder / "served", AGAINST: folder / "model.keras"}
     model.save(paths[AGAINST])
     model.export(paths["SavedModel"], verbose=False)
-    (litert,) = served.write_litert(paths["SavedModel"], ["classify"])
+    (litert,) = saved_run.write_litert(paths["SavedModel"], ["classify"])
     return paths | {"LiteRT": litert.rename(folder / litert.name)}
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from benchmarks import interleave
 from benchmarks import problem as p
 from benchmarks.worker import ESTIMATORS, FLOOR, OTHER_WORK, OTHERS
-from ssdgm_tf.trainers.environment import environment
+from ssdgm_tf.runs.environment import environment
 
 SIZES = ((100, 100), (200, 100), (1000, 100))
 AGAINST = "PyTorch by hand, compiled"

@@ -23,10 +23,10 @@ from tqdm import tqdm
 from benchmarks import interleave
 from benchmarks import problem as p
 from ssdgm_tf import data
-from ssdgm_tf.trainers import build
-from ssdgm_tf.trainers.environment import environment
-from ssdgm_tf.trainers.run import labels_first
-from ssdgm_tf.trainers.workdir import write_json
+from ssdgm_tf.runs import build
+from ssdgm_tf.runs.environment import environment
+from ssdgm_tf.runs.run import labels_first
+from ssdgm_tf.runs.workdir import write_json
 
 PATH = Path(__file__).parent / "results" / "time_to_error.json"
 PYRO = "pyro_m2"

@@ -8,7 +8,7 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.configs import common, from_json
-from ssdgm_tf.trainers import build, run
+from ssdgm_tf.runs import build, run
 from ssdgm_tf.trainers.flags import presets
 
 #: The shapes of the real sets, without their files: image shape, classes.

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import SVC
 
-from ssdgm_tf.baselines.base import UNLABELLED, Baseline, smallest_class
+from ssdgm_tf.baselines.baseline import UNLABELLED, Baseline, smallest_class
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 
 GRAPH_METHODS = ("propagation", "spreading")

@@ -3,7 +3,7 @@
 import keras
 
 from ssdgm_tf import layers
-from ssdgm_tf.baselines.base import Baseline
+from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.estimators import LabelGraph, NearestNeighbours, SelfTraining, SupportVectorMachine
 from ssdgm_tf.baselines.network import NetworkClassifier
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ssdgm_tf import layers
-from ssdgm_tf.baselines.base import UNLABELLED, Baseline
+from ssdgm_tf.baselines.baseline import UNLABELLED, Baseline
 
 
 class NetworkClassifier(Baseline):

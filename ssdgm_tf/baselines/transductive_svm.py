@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from ssdgm_tf.baselines.base import UNLABELLED, Baseline
+from ssdgm_tf.baselines.baseline import UNLABELLED, Baseline
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 
 KERNELS = ("rbf", "linear")

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ssdgm_tf.models import bounds
+from ssdgm_tf.engine import trace_bounds
 
 UNLABELLED = -1
 
@@ -158,13 +158,13 @@ def objective(
             "num_unlabelled and num_labelled go together. "
             f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
         )
-    if labelled_bound not in (None, *bounds.LABELLED):
+    if labelled_bound not in (None, *trace_bounds.LABELLED):
         raise ValueError(
-            f"labelled_bound must be None or one of {bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
+            f"labelled_bound must be None or one of {trace_bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
         )
-    if unlabelled_bound not in bounds.UNLABELLED:
+    if unlabelled_bound not in trace_bounds.UNLABELLED:
         raise ValueError(
-            f"unlabelled_bound must be one of {bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
+            f"unlabelled_bound must be one of {trace_bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
         )
     if free_bits < 0:
         raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf.models import distribution
+from ssdgm_tf.models import devices
 
 #: What keras.Model.compile takes for losses and metrics given from outside.
 OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
@@ -61,7 +61,7 @@ def apply_gradients(
 
     def update(gradients):
         sums = [tf.cast(tf.reduce_sum(gradient), tf.float32) for gradient in gradients if gradient is not None]
-        is_finite = distribution.on_all_replicas(tf.math.is_finite(tf.add_n(sums)))
+        is_finite = devices.on_all_replicas(tf.math.is_finite(tf.add_n(sums)))
         if not keeps_all:
             kept = is_finite > 0
             gradients = [None if g is None else tf.where(kept, g, tf.zeros_like(g)) for g in gradients]

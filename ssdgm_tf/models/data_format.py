@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf.engine.trace import Held
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.models import checks
-from ssdgm_tf.models.trace import Held
 
 
 class DataFormat:

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf.models import trace
+from ssdgm_tf.engine import trace
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.nodes import Deterministic
 

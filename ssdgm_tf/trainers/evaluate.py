@@ -18,7 +18,7 @@ def main() -> None:
     folder = command.trained_run()
     config = folder.load_config()["config"]
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import checkpoints, run
+    from ssdgm_tf.runs import checkpoints, run
 
     model = checkpoints.load(folder.model)
     dataset = run.load_data(config, values.data_dir, values.download)

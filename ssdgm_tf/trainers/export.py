@@ -9,6 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
 flags.DEFINE_string("workdir", None, "Folder of the run.", module_name=command.__name__)
@@ -23,13 +24,13 @@ def main() -> None:
     values = flags.FLAGS
     folder = command.trained_run()
     if values.output is None:
-        raise command.UserError("--output must name a folder. Received: none")
+        raise UserError("--output must name a folder. Received: none")
     output = Path(values.output)
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import served
+    from ssdgm_tf.runs import saved_run
 
-    signatures = served.export(folder, output)
-    for file in served.write_litert(output, signatures) if values.litert else []:
+    signatures = saved_run.export(folder, output)
+    for file in saved_run.write_litert(output, signatures) if values.litert else []:
         print(f"LiteRT in {file}: {file.stat().st_size / 1e6:.1f} MB")
 
 

@@ -7,6 +7,7 @@ It trains nothing: the figures are of the saved model.
 
 from absl import flags
 
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
 command.define_workdir()
@@ -18,9 +19,9 @@ def main() -> None:
     folder = command.trained_run()
     settings, results = folder.load_config(), folder.load_results()
     if results is None:
-        raise command.UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
+        raise UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import checkpoints, report, run
+    from ssdgm_tf.runs import checkpoints, report, run
 
     model = checkpoints.load(folder.model)
     dataset = run.load_data(settings["config"], values.data_dir, values.download)

@@ -7,16 +7,15 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.workdir import Workdir
+
 # What ml_collections raises on an unknown field, a wrong type, or a config file that fails.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT_CONFIG = "m2_digits"
 STRATEGIES = ("none", "mirrored", "multi_worker")
-
-
-class UserError(Exception):
-    """A mistake of the user's: the message says the rule and what was received."""
 
 
 def define_workdir() -> None:
@@ -37,8 +36,6 @@ def trained_run():
     Raises:
         UserError: no run, or one of a baseline.
     """
-    from ssdgm_tf.trainers.workdir import Workdir
-
     if flags.FLAGS.workdir is None:
         raise UserError("--workdir must name the folder of a run. Received: none")
     folder = Workdir(flags.FLAGS.workdir)

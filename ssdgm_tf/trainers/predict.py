@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
 _SHOWN = {"module_name": command.__name__}
@@ -30,28 +31,28 @@ def main() -> None:
     values = flags.FLAGS
     for name in ("model", "input"):
         if values[name].value is None:
-            raise command.UserError(f"--{name} must be given. Received: none")
+            raise UserError(f"--{name} must be given. Received: none")
     if not values.output.endswith(".csv"):
-        raise command.UserError(f"--output must be a .csv file. Received: {values.output}")
+        raise UserError(f"--output must be a .csv file. Received: {values.output}")
     model, output = Path(values.model), Path(values.output)
     is_run = (model / "config.json").exists()
     if not is_run and not (model / "saved_model.pb").exists():
-        raise command.UserError(f"--model must be a run, or what ssdgm-export wrote. Received: {model}")
+        raise UserError(f"--model must be a run, or what ssdgm-export wrote. Received: {model}")
     command.import_tensorflow_quietly()
     from ssdgm_tf import data
-    from ssdgm_tf.trainers import predictions, served
-    from ssdgm_tf.trainers.workdir import Workdir
+    from ssdgm_tf.runs import prediction_table, saved_run
+    from ssdgm_tf.runs.workdir import Workdir
 
     with tempfile.TemporaryDirectory() as folder:
         if is_run:
             exported = Path(folder) / "model"
-            served.export(Workdir(model), exported, verbose=False)
-        predictor = predictions.Predictor(exported if is_run else model, values.num_samples, values.seed)
+            saved_run.export(Workdir(model), exported, verbose=False)
+        predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
             examples = data.Examples(values.input, predictor.shape)
         except (FileNotFoundError, ValueError) as error:
-            raise command.UserError(str(error)) from error
-        number, num_bad = predictions.write(predictor, examples, output, values.top_uncertain)
+            raise UserError(str(error)) from error
+        number, num_bad = prediction_table.write(predictor, examples, output, values.top_uncertain)
     errors = output.with_name("errors.csv")
     print(f"{number} predictions in {output}" + (f", {num_bad} bad examples in {errors}" if num_bad else ""))
 

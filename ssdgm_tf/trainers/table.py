@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
 
@@ -52,7 +53,7 @@ def main() -> None:
         todo, damaged = running.plan(table, asked, options)
         running.check(table, [*asked, *todo], todo, options)
     except (ValueError, FileNotFoundError) as error:
-        raise command.UserError(str(error)) from error
+        raise UserError(str(error)) from error
     for reason in damaged:
         print(f"{reason}. It is run again.", file=sys.stderr)
     print(f"{table.name}: {len(asked)} cells asked for, {len(todo)} to run", file=sys.stderr)
@@ -65,9 +66,7 @@ def main() -> None:
     if failed:
         names = ", ".join(cell.name for cell in failed)
         logs = options.workdir / table.home
-        raise command.UserError(
-            f"{len(failed)} of {len(todo)} cells failed: {names}. See log.txt in their folders in {logs}"
-        )
+        raise UserError(f"{len(failed)} of {len(todo)} cells failed: {names}. See log.txt in their folders in {logs}")
 
 
 def _write(texts: dict[Path, str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
 command.define_training()
@@ -26,26 +27,26 @@ def main() -> None:
 
     # What can be refused without TensorFlow is refused before its import.
     from ssdgm_tf import data
-    from ssdgm_tf.trainers.workdir import Workdir
+    from ssdgm_tf.runs.workdir import Workdir
 
     Workdir(workdir).check(settings)
     try:
         data.require(config["data"], values.data_dir, values.download)
         data.parse_preprocessing(config["preprocessing"])
     except (FileNotFoundError, ValueError) as error:
-        raise command.UserError(str(error)) from error
+        raise UserError(str(error)) from error
 
     if values.strategy != "none" and values.jit_compile == "on":
-        raise command.UserError(
+        raise UserError(
             "XLA compiles a step whose variables are on one device: with --strategy, --jit_compile must be off or auto. "
             f"Received: --strategy={values.strategy} --jit_compile=on"
         )
     if values.debug_nans and values.jit_compile == "on":
-        raise command.UserError(
+        raise UserError(
             "--debug_nans needs a step without XLA: --jit_compile must be off or auto. Received: --jit_compile=on"
         )
     command.import_tensorflow_quietly()
-    from ssdgm_tf.trainers import run, strategies
+    from ssdgm_tf.runs import run, strategies
 
     strategy = strategies.make(values.strategy)
     results = run.train(

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from ssdgm_tf import data, nodes
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
-from ssdgm_tf.trainers import checkpoints
-from ssdgm_tf.trainers.flags import UserError
+from ssdgm_tf.runs import checkpoints
 
 NUM_FILES = 6000
 NUM_MODELS = 60

@@ -223,8 +223,8 @@ def test_generate_refuses(kwargs, message, tiny_m2):
 
 def test_a_truncated_or_foreign_file_is_refused(tmp_path, tiny_m2):
     """Through the trainer's loader: one message for whatever Keras' readers raise."""
-    from ssdgm_tf.trainers import checkpoints
-    from ssdgm_tf.trainers.flags import UserError
+    from ssdgm_tf.errors import UserError
+    from ssdgm_tf.runs import checkpoints
 
     whole, cut = tmp_path / "whole.keras", tmp_path / "cut.keras"
     tiny_m2.save(whole)

@@ -1,0 +1,293 @@
+"""Any graphical model: the bounds of a pass over its graph, and what it predicts."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from ssdgm_tf import objectives
+from ssdgm_tf.engine import trace, trace_bounds
+from ssdgm_tf.engine.graph import Graph
+from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.serialization import from_parts
+from ssdgm_tf.models.data_format import DataFormat, only_or_all
+from ssdgm_tf.models.description import describe
+from ssdgm_tf.models.inference import Inference, check_num_samples
+from ssdgm_tf.models.saved_model import Serving
+from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
+from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
+
+# A prediction is a function of its example alone: the draws of latent parents have a seed of their own.
+_PREDICTION_SEED = (20_170_601, 400)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
+    """A partially specified graphical model (Siddharth et al. 2017): variables, what each depends on, and which are known.
+
+    The generative model p says how the variables make each other; the recognition model q infers all that is not
+    observed. Supervised variables are given for all, some or none of the examples, each on its own.
+
+        U(x)   = E_{q(y,u|x)} [ log p(x,y,u) - log q(y,u|x) ]                       examples without labels
+        L(x,y) = E_{q(u|x,y)} [ log p(x,y,u) - log q(u|x,y) ]                       "conditional"
+        L(x,y) ~ (1/S) sum_s (w_s/Z) [ log p(x,y,u_s) - log q(y,u_s|x) ] + log Z    "importance", w_s = q(y | parents at u_s)
+
+    `fit` maximises mean U + gamma (M/N) mean [ L + a log q(y|x) ]; see `compile`. What the user leaves open is chosen from
+    the graph: "importance" where something unknown comes before a supervised variable in q, else "conditional", for then
+    both agree; KL terms in closed form where one exists; and an estimator for each variable that is not observed:
+    reparameterised draws of continuous ones, the sum over all states of discrete ones up to 64 joint states, "top_k" beyond,
+    the score function where neither is possible.
+
+    Args:
+        generative: {name: node} of p, every variable.
+        recognition: {name: node} of q, every variable that is not observed; its parents may be any observed variable.
+        observed: name or names of the variables that are always given.
+        supervised: name or names of those given for some examples.
+        num_prediction_samples: draws of latent parents that a prediction is averaged over.
+        seed: integer seed of the model's draws.
+
+    Raises:
+        ValueError: a graph that is not one; see `ssdgm_tf.engine.graph.Graph`.
+    """
+
+    def __init__(
+        self,
+        generative: Mapping[str, Node | Deterministic],
+        recognition: Mapping[str, Node | Deterministic],
+        observed: str | Sequence[str],
+        supervised: str | Sequence[str] = (),
+        num_prediction_samples: int = 10,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        graph = Graph(generative, recognition, _names(observed), _names(supervised))
+        data_format = DataFormat(
+            {name: graph.generative[name].head for name in graph.observed},
+            {name: graph.recognition[name].head for name in graph.supervised},
+        )
+        super().__init__(data_format, _term_names(graph), **kwargs)
+        self.graph = graph
+        self.generative, self.recognition = dict(graph.generative), dict(graph.recognition)
+        self.num_prediction_samples = num_prediction_samples
+        self._make_random_state(seed)
+        shapes = {name: (None, *(head.event_shape or ())) for name, head in data_format.observed.items()}
+        if all(head.event_shape for head in data_format.observed.values()):
+            self.build(only_or_all(shapes))
+
+    def build(self, input_shape):
+        """Builds every network. Needed only where a node leaves its shape to the data, and done by `fit` too.
+
+        Args:
+            input_shape: (None, *event_shape) of the observed variable, or {name: shape}.
+        """
+        if self.built:
+            return
+        shapes = self.data_format.as_dict(input_shape)
+        for name, head in self.data_format.observed.items():
+            if head.event_shape is None:
+                head.event_shape = tuple(shapes[name][1:])
+        events = {name: head.event_shape for name, head in self.data_format.observed.items()}
+        for order, nodes in ((self.graph.order_q, self.recognition), (self.graph.order_p, self.generative)):
+            for name in order:
+                shapes = {parent: events[parent] for parent in nodes[name].parents}
+                try:
+                    nodes[name].build(list(shapes.values()))
+                except Exception as error:  # whatever a network of the user's raises
+                    raise ValueError(
+                        f"The network of {name!r} must take the values of its parents, of shapes {shapes}. Received: {error}"
+                    ) from error
+                events[name] = nodes[name].event_shape
+        self.built = True
+
+    def call(self, x, training=None):
+        """What the model predicts of its supervised variables, of x alone.
+
+        Args:
+            x: the observed variable [B, ...], or {name: tensor}.
+            training: unused; predictions are those of inference.
+
+        Returns:
+            Of one supervised variable its prediction, of several {name: prediction}: class probabilities [B, K], or
+            {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
+            one, or {name: mean} of several. Averaged over draws of what comes before the variable in the recognition model.
+        """
+        one_pass = self._pass(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
+        names = self.graph.supervised or self.graph.latent
+        if not self.graph.supervised:
+            return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
+        return only_or_all({name: self._prediction(name, one_pass) for name in names})
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        if self.free_bits and self.labelled_bound_in_use != "conditional" and self.graph.supervised:
+            raise ValueError(
+                "free_bits belong to the evidence lower bound: ask for labelled_bound='conditional'. "
+                f"Received: free_bits={self.free_bits!r}, the bound {self.labelled_bound_in_use!r} chosen from the graph"
+            )
+        for name, estimator in self.graph.estimators.items():
+            learned = isinstance(estimator, ScoreFunction) and estimator.baseline == "learned"
+            if learned and self.unlabelled_bound == "importance_weighted":
+                raise ValueError(
+                    "A learned baseline serves the evidence lower bound: with importance_weighted use leave_one_out. "
+                    f"Received: {estimator} for {name!r}"
+                )
+
+    @property
+    def evaluations_per_example(self) -> int:
+        return self.graph.num_states * self.num_samples
+
+    @property
+    def labelled_bound_in_use(self) -> str:
+        """The labelled bound: what `compile` was given; else "importance" where its weights vary, else "conditional"."""
+        if self.labelled_bound is not None:
+            return self.labelled_bound
+        return "conditional" if self.graph.weights_are_constant else "importance"
+
+    def unlabelled_terms(self, x, training=False):
+        one_pass = self._pass(x, training=training)
+        result = self._bound_of(one_pass, self.unlabelled_bound)
+        return self._terms(result, one_pass) | {
+            "bound_unlabelled": result.bound,
+            "objective": result.warmed + result.surrogate,
+        }
+
+    def labelled_terms(self, x, y, complete, training=False):
+        one_pass = self._pass(x, y, complete, training=training)
+        result = self._bound_of(one_pass, self.labelled_bound_in_use)
+        return self._terms(result, one_pass) | {
+            "bound_labelled": result.bound,
+            "objective": result.warmed + result.surrogate,
+            "classification_loss": -objectives.log_normaliser(one_pass.log_w(), one_pass.log_weight()),
+        }
+
+    def bound(self, x, y=None, num_samples: int = 1, seed: int | None = None):
+        """The objective's bound of each example for what is known of it, without any classification term.
+
+        U(x) where nothing is; L(x,y) of `labelled_bound_in_use` for the labels given, whichever they are. A bound on log
+        p(x), or on log p(x, y); where "importance" is in use, in the limit of many samples.
+
+        Args:
+            x: as in `fit`.
+            y: as in `fit`: -1 or NaN for "not known".
+            num_samples: S.
+            seed: integer; the same seed gives the same estimate. None for the model's own stream.
+
+        Returns:
+            Nats, float32 [N] (float64 for a float64 model).
+        """
+        check_num_samples(num_samples)
+        x, y = self._inference_input(x, y)
+        key = self._seed(seed)
+
+        def batch_bound(x, y, index):
+            seed = tf.random.experimental.stateless_fold_in(key, index)
+            free = self._bound_of(self._pass(x, seed=seed, num_samples=num_samples), self.unlabelled_bound).bound
+            if not y:
+                return free
+            held = self._bound_of(self._pass(x, y, seed=seed, num_samples=num_samples), self.labelled_bound_in_use).bound
+            return tf.where(self.data_format.is_labelled(y), held, free)
+
+        return self._in_batches(batch_bound, x, y, rows=num_samples)
+
+    def describe(self, print_fn=print) -> None:
+        """Prints the model: both factorisations, the role of each variable, its estimator, and the objective.
+
+        Args:
+            print_fn: what to print with.
+        """
+        print_fn(describe(self))
+
+    def plot_graph(self):
+        """The graph as a matplotlib figure: generative arrows blue, recognition arrows orange.
+
+        Observed variables are filled, partly supervised ones half filled, latent ones empty.
+        """
+        from ssdgm_tf import plots
+
+        roles = {name: "observed" for name in self.graph.observed}
+        roles |= {name: "supervised" for name in self.graph.supervised} | {name: "latent" for name in self.graph.latent}
+        computed = [name for name, node in (self.generative | self.recognition).items() if isinstance(node, Deterministic)]
+        roles |= dict.fromkeys(computed, "computed")
+        edges = (
+            [(parent, name) for name, node in nodes.items() for parent in node.parents]
+            for nodes in (self.generative, self.recognition)
+        )
+        return plots.graph(roles, *edges)
+
+    def _pass(self, x, y=None, complete=(), training=False, seed=None, num_samples=None, predicting=False) -> trace.Trace:
+        """A pass over {name: tensor} of what is known; `predicting` draws what predictions need, and scores nothing."""
+        if num_samples is None:
+            num_samples = self.num_samples
+            if predicting:
+                num_samples = 1 if self.graph.weights_are_constant else self.num_prediction_samples
+        held = self.data_format.held(x, y, complete)
+        seed = self.next_seed() if seed is None else seed
+        return trace.run(self.graph, held, num_samples, seed, self.step, training, predicting=predicting)
+
+    def _bound_of(self, one_pass, kind) -> trace_bounds.Bound:
+        kl_weight = 1.0 if self.kl_weight is None else self.kl_weight
+        if callable(kl_weight):
+            kl_weight = tf.cast(kl_weight(self.step), self.data_format.dtype)
+        return trace_bounds.bound(one_pass, kind, kl_weight, self.free_bits)
+
+    def _terms(self, result, one_pass) -> dict:
+        """The terms that make a bound, by the names of their metrics, and predictions."""
+        terms = {_log_p_name(name): result.terms[name] for name in self.graph.observed}
+        terms |= {f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False}
+        return terms | {"predictions": {name: one_pass.mean(name) for name in self.graph.supervised}}
+
+    def _prediction(self, name, one_pass):
+        mean = tf.cast(one_pass.mean(name), tf.float32)
+        if self.data_format.supervised[name].support == "classes":
+            return mean
+        return {"mean": mean, "stddev": tf.cast(one_pass.stddev(name), tf.float32)}
+
+    def _seed(self, seed: int | None = None):
+        """A TFP seed: of the integer given, or the next of the model's own stream."""
+        return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
+
+    def _random_states(self):
+        """The model's own, and those of Keras' layers of noise and dropout in its networks, which Keras does not save."""
+        layers = {id(layer): layer for layer in self._flatten_layers() if not isinstance(layer, SavedRandomState)}
+        generators = [getattr(layer, "seed_generator", None) for layer in layers.values()]
+        of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
+        return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
+
+    def common_config(self) -> dict:
+        """The config of every graphical model; one with arguments of its own adds those, not its graph."""
+        return {
+            **super().get_config(),
+            "num_prediction_samples": self.num_prediction_samples,
+            "seed": self.seed,
+        }
+
+    def get_config(self):
+        return {
+            **self.common_config(),
+            "generative": self.graph.generative,
+            "recognition": self.graph.recognition,
+            "observed": self.graph.observed,
+            "supervised": self.graph.supervised,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**from_parts(config, cls._parts))
+
+    #: The fields of the config that hold objects.
+    _parts: tuple[str, ...] = ("generative", "recognition")
+
+
+def _names(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _log_p_name(name: str) -> str:
+    return f"log_p{name}" if len(name) == 1 else f"log_p_{name}"
+
+
+def _term_names(graph: Graph) -> tuple[str, ...]:
+    """Names of the metrics that are means of one term each."""
+    labelled = ("bound_labelled", "classification_loss") if graph.supervised else ()
+    terms = (*map(_log_p_name, graph.observed), *(f"kl_{name}" for name in graph.inferred))
+    return (*labelled, "bound_unlabelled", *terms)

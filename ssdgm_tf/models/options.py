@@ -1,0 +1,165 @@
+"""The options that all named models take, and the nodes that they stand for."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from ssdgm_tf import layers, nodes
+
+LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic")
+PRIORS = ("uniform", "learned")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options that all named models take by name, and the nodes that they stand for.
+
+    Attributes:
+        hidden_units: widths of the hidden layers of every dense network.
+        activation: of the hidden layers.
+        normalization: of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
+        likelihood: of the observed variable: "bernoulli" (values in [0, 1]; on grey pixels the cross-entropy, not a
+            normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
+        likelihood_scale: the standard deviation of "normal", or None to learn one of every element. A wide one lets y
+            explain only what is large in an image: with few labels it holds the model back from errors that feed themselves.
+        prior: p(y): "uniform", "learned", or the K probabilities; `empirical_prior` counts them.
+        estimator: of the expectation over y: None for all classes, or as of `nodes.Node`, such as "relaxed" or "top_k".
+        classifier: a network of the image for q(y|...) in the place of x itself, such as `layers.ConvEncoder`; it sees x
+            through `layers.RandomAffine`, if that is a part of it, without what is generated changing.
+        encoder: a network of the image for the latent variables of the recognition model in the place of x itself.
+        decoder: a network of the latent variables for the observed one in the place of a dense network.
+        dtype: of the densities and of every network that is not given, such as "mixed_bfloat16".
+
+    Raises:
+        ValueError: another likelihood or prior.
+    """
+
+    hidden_units: Sequence[int] = (500, 500)
+    activation: str = "softplus"
+    normalization: str | None = None
+    likelihood: str = "bernoulli"
+    likelihood_scale: float | None = 0.2
+    prior: str | Sequence[float] = "uniform"
+    estimator: str | nodes.Estimator | None = None
+    classifier: keras.layers.Layer | None = None
+    encoder: keras.layers.Layer | None = None
+    decoder: keras.layers.Layer | None = None
+    dtype: str | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
+        if self.likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
+        if not isinstance(self.prior, str):
+            object.__setattr__(self, "prior", tuple(float(share) for share in self.prior))
+        elif self.prior not in PRIORS:
+            raise ValueError(f"prior must be one of {PRIORS}, or probabilities. Received: prior={self.prior!r}")
+
+    def label_prior(self, num_classes: int) -> nodes.Node:
+        """p(y).
+
+        Args:
+            num_classes: number of classes K.
+        """
+        if isinstance(self.prior, str):
+            prior = None if self.prior == "uniform" else self.prior
+            return nodes.OneHotCategorical(num_classes, prior=prior, dtype=self.dtype)
+        if len(self.prior) != num_classes or min(self.prior) <= 0 or abs(sum(self.prior) - 1) > 1e-3:
+            raise ValueError(
+                f"prior must hold the probabilities of {num_classes} classes, positive and of sum 1. "
+                f"Received: prior={self.prior}"
+            )
+        return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
+
+    def label(self, num_classes: int, *parents: str) -> nodes.Node:
+        """q(y | parents): by the classifier of the image alone; of more parents, linear in them and in what it computes.
+
+        Args:
+            num_classes: number of classes K.
+            *parents: names of the parents.
+        """
+        if self.classifier is None:
+            network = self.dense()
+        else:
+            network = self.classifier if parents == ("x",) else None
+        return nodes.OneHotCategorical(
+            num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
+        )
+
+    def latent(self, dim: int, *parents: str) -> nodes.Node:
+        """A Gaussian variable: the standard prior, or given parents.
+
+        Args:
+            dim: its size.
+            *parents: names of the parents; none for the prior.
+        """
+        return nodes.Normal(dim, dtype=self.dtype, **self._given(parents))
+
+    def direction(self, *parents: str) -> nodes.Node:
+        """A unit vector of three numbers: the uniform prior, or given parents.
+
+        Args:
+            *parents: names of the parents; none for the prior.
+        """
+        return nodes.VonMisesFisher(3, dtype=self.dtype, **self._given(parents))
+
+    def observation(self, *parents: str) -> nodes.Node:
+        """p(x | parents).
+
+        Args:
+            *parents: names of the parents.
+        """
+        head = {
+            "bernoulli": nodes.Bernoulli,
+            "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
+            "discretized_logistic": nodes.DiscretizedLogistic,
+        }[self.likelihood]
+        return head(None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
+
+    def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
+        """What latent variables are inferred from: x, or what `encoder` makes of it; ({name: node} to add to q, name)."""
+        return _computed("features", self.encoder)
+
+    def class_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
+        """What a label of several parents is inferred from: x, or what `classifier` makes of it; as `image_features`."""
+        return _computed("class_features", self.classifier)
+
+    def of_widths(self, hidden_units: Sequence[int]) -> "Options":
+        """The same options for dense networks of other widths.
+
+        Args:
+            hidden_units: widths of the hidden layers.
+        """
+        return dataclasses.replace(self, hidden_units=hidden_units)
+
+    def _given(self, parents) -> dict:
+        """What makes a node depend on parents by a dense network; nothing for a prior."""
+        return {"parents": parents, "network": self.dense()} if parents else {}
+
+    def dense(self) -> layers.MLP:
+        """A new dense network over vectors."""
+        return layers.MLP(self.hidden_units, self.activation, self.normalization, dtype=self.dtype)
+
+    def dense_encoder(self) -> keras.Sequential:
+        """A new dense network over images."""
+        return keras.Sequential([keras.layers.Flatten(dtype=self.dtype), self.dense()])
+
+
+def _computed(name: str, network) -> tuple[dict, str]:
+    return ({}, "x") if network is None else ({name: nodes.Deterministic("x", network)}, name)
+
+
+def empirical_prior(y, num_classes: int) -> tuple[float, ...]:
+    """The share of each class among the labels, every class counted once more than it is there (Laplace's rule).
+
+    Of labels that were drawn equal per class, as `ssdgm_tf.data.draw_labels` does, that is the uniform one.
+
+    Args:
+        y: labels, -1 for none.
+        num_classes: number of classes K.
+    """
+    counts = 1 + np.bincount(np.asarray(y)[np.asarray(y) >= 0], minlength=num_classes)
+    return tuple(float(share) for share in counts / counts.sum())

@@ -1,0 +1,323 @@
+"""A trained model as a TensorFlow SavedModel: what each of its signatures takes and gives."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ssdgm_tf.engine import trace
+from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.description import describe
+from ssdgm_tf.nodes import Deterministic
+
+CARD = "MODEL_CARD.md"
+
+
+class Preprocessing(Protocol):
+    """From what a client has to what a model was trained on, and back.
+
+    Attributes:
+        spec: a batch of what the client has, such as `tf.TensorSpec((None, 28, 28, 1), tf.uint8)`.
+    """
+
+    spec: tf.TensorSpec
+
+    def transform(self, raw: tf.Tensor) -> tf.Tensor:
+        """Values as in `fit`, of raw ones."""
+
+    def inverse(self, x: tf.Tensor) -> tf.Tensor:
+        """Raw values, as float32, of what the model generates."""
+
+
+class Signature(NamedTuple):
+    """One function of a SavedModel.
+
+    Attributes:
+        function: of tensors, in the order of `inputs`; returns {name: tensor}.
+        inputs: their names, shapes and dtypes.
+        meaning: what it gives, in words.
+    """
+
+    function: Callable
+    inputs: tuple[tf.TensorSpec, ...]
+    meaning: str
+
+
+class Serving:
+    """The signatures of a model and its export, as methods of `GraphicalModel`."""
+
+    def export(
+        self,
+        filepath,
+        *,
+        preprocessing: Mapping[str, Preprocessing] | None = None,
+        about: str = "",
+        extra: Mapping[str, str] | None = None,
+        verbose: bool = True,
+    ) -> None:
+        """Writes a SavedModel that answers with TensorFlow alone, and MODEL_CARD.md in it.
+
+        Its signatures take any number of examples and give float32 (classes int64):
+
+            classify         probabilities, class and entropy (nats) of a supervised class
+            estimate         mean and stddev of any other supervised variable
+            encode           means, or class probabilities, of every variable that is not observed
+            generate         the observed variables: their mean given labels, the rest drawn with a seed
+            decode           the same of all that they depend on, such as label and style
+            reconstruct      the mean of p(x|...) at what `encode` gives
+            log_likelihood   importance-weighted bound on log p(x), nats, by a number of samples and a seed
+
+        Of several supervised variables each has a signature, `classify_NAME` or `estimate_NAME`. The first signature is
+        also the `serving_default`. The same seed gives the same draws.
+
+        Args:
+            filepath: folder of the SavedModel; one that is there is replaced.
+            preprocessing: {name of an observed variable: what turns raw values into it}; it becomes part of the SavedModel.
+                Without it values come in as in `fit`.
+            about: Markdown, what the card should say beside the signatures.
+            extra: {name: text} of files that travel with it, in assets.extra.
+            verbose: print what was written.
+
+        Raises:
+            ValueError: a model without weights, or a name in `extra` that is a path.
+        """
+        self._require_built()
+        _check_file_names(extra or {})
+        target = Path(filepath)
+        partial = target.with_name(f".{target.name}.partial")
+        signatures = self.signatures(preprocessing)
+        # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
+        archive = keras.export.ExportArchive()
+        for name, signature in signatures.items():
+            archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
+        try:
+            archive.write_out(str(partial), verbose=False)
+            (partial / CARD).write_text(_card(self, partial, signatures, about))
+            for name, text in (extra or {}).items():
+                (partial / "assets.extra").mkdir(exist_ok=True)
+                (partial / "assets.extra" / name).write_text(text)
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        if verbose:
+            print(f"SavedModel in {target}: {', '.join(signatures)}; {CARD} beside them.")
+
+    def signatures(self, preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
+        """What `export` writes, {name: signature}.
+
+        Args:
+            preprocessing: as of `export`.
+        """
+        self._require_built()
+        served = _Served(self, dict(preprocessing or {}))
+        found = served.predictions()
+        found["encode"] = Signature(served.encode, served.x_specs, "means or class probabilities of what is not observed")
+        found["generate"] = served.generation(self._givens(), with_seed=True)
+        found["decode"] = served.generation(self._direct_parents(), with_seed=False)
+        if not self.graph.inferred:
+            del found["encode"]
+        found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) at what encode gives")
+        counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
+        found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
+        return found
+
+    def _givens(self) -> tuple[str, ...]:
+        """What a client gives to generate: the labels, and observed variables that others depend on."""
+        makers = tuple(name for name in self.graph.observed if self._makes_observed(name))
+        return (*makers, *(name for name in self.graph.supervised if self._makes_observed(name)))
+
+    def _direct_parents(self) -> tuple[str, ...]:
+        """The random variables that the observed ones depend on, with nothing random between."""
+        found = set()
+
+        def add(name):
+            for parent in self.generative[name].parents:
+                if isinstance(self.generative[parent], Deterministic):
+                    add(parent)
+                else:
+                    found.add(parent)
+
+        for name in self.graph.observed:
+            add(name)
+        return tuple(name for name in self.graph.order_p if name in found)
+
+
+class _Served:
+    """The functions of tensors behind the signatures of a model."""
+
+    seed_spec = tf.TensorSpec((), tf.int64, name="seed")
+
+    def __init__(self, model, preprocessing):
+        self.model, self.preprocessing = model, preprocessing
+        self.heads = model.data_format.observed | {name: model.recognition[name].head for name in model.graph.inferred}
+        self.x_specs = tuple(self._spec(name) for name in model.data_format.observed)
+
+    def predictions(self) -> dict[str, Signature]:
+        """A signature for each supervised variable."""
+        found, supervised = {}, self.model.data_format.supervised
+        for name, head in supervised.items():
+            suffix = f"_{name}" if len(supervised) > 1 else ""
+            if head.support == "classes":
+                meaning = f"probabilities of {name}, the likeliest class, and the entropy in nats"
+                found["classify" + suffix] = Signature(self._classification(name), self.x_specs, meaning)
+            else:
+                meaning = f"mean and standard deviation of {name}"
+                found["estimate" + suffix] = Signature(self._estimation(name), self.x_specs, meaning)
+        return found
+
+    def encode(self, *raw):
+        """{name: mean, or class probabilities}."""
+        means = self.model._means(self._x(raw), {})[0]
+        return {name: tf.cast(mean, tf.float32) for name, mean in means.items()}
+
+    def reconstruct(self, *raw):
+        """{name: mean of an observed variable}."""
+        x = self._x(raw)
+        return self._raw(self.model._decode(self.model._means(x, {})[1], self.model._held_values(x)))
+
+    def log_likelihood(self, *raw_and_more):
+        """{"log_likelihood": [B]}; one sample at a time, so that memory does not depend on their number."""
+        *raw, num_samples, seed = raw_and_more
+        positive = tf.debugging.assert_positive(num_samples, "num_samples must be at least 1.")
+        model, key = self.model, tf.random.experimental.stateless_fold_in(_key(seed), 0)
+        held = model.data_format.held(self._x(raw))
+
+        def add(index, total):
+            draw = tf.random.experimental.stateless_fold_in(key, index)
+            one_pass = trace.run(model.graph, held, 1, draw, model.step, exact=True)
+            log_w = tf.cast(model._bound_of(one_pass, "importance_weighted").bound, tf.float32)
+            return index + 1, tfp.math.log_add_exp(total, log_w)
+
+        with tf.control_dependencies([positive]):
+            nothing = tf.fill(tf.shape(raw[0])[:1], -float("inf"))
+        _, total = tf.while_loop(lambda index, _: index < num_samples, add, (0, nothing))
+        return {"log_likelihood": total - tf.math.log(tf.cast(num_samples, tf.float32))}
+
+    def generation(self, names, with_seed) -> Signature:
+        """From values of `names` to the observed variables they make, the rest drawn where there is a seed."""
+        specs = tuple(self._spec(name) for name in names) or (tf.TensorSpec((), tf.int32, name="num_examples"),)
+
+        def generate(*given):
+            *given, seed = given if with_seed else (*given, tf.constant(0, tf.int64))
+            size = tf.shape(given[0])[0] if names else given[0]
+            values = dict(zip(names, given, strict=True)) if names else {}
+            made = self.model._generated(self._events(values), size, _key(seed))
+            return self._raw({name: made[name] for name in self.model.graph.observed if name not in values})
+
+        rest = "the rest drawn" if with_seed else "nothing drawn"
+        meaning = f"mean of what is observed given {', '.join(names) or 'nothing'}, {rest}"
+        return Signature(generate, (*specs, self.seed_spec) if with_seed else specs, meaning)
+
+    def _classification(self, name):
+        def classify(*raw):
+            probabilities = self._predicted(name, raw)
+            return {
+                "probabilities": probabilities,
+                "class": tf.argmax(probabilities, axis=-1),
+                "entropy": -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1),
+            }
+
+        return classify
+
+    def _estimation(self, name):
+        return lambda *raw: self._predicted(name, raw)
+
+    def _predicted(self, name, raw):
+        predicted = self.model(self._x(raw))
+        return predicted[name] if len(self.model.graph.supervised) > 1 else predicted
+
+    def _spec(self, name) -> tf.TensorSpec:
+        """What a client sends of a variable."""
+        if name in self.preprocessing:
+            spec = self.preprocessing[name].spec
+            return tf.TensorSpec(spec.shape, spec.dtype, name=name)
+        head = self.heads[name]
+        is_class = head.support == "classes"
+        return tf.TensorSpec(
+            (None, *(() if is_class else head.event_shape)), tf.int64 if is_class else tf.float32, name=name
+        )
+
+    def _x(self, raw) -> dict:
+        """{name: tensor as in `fit`} of what a client sent of the observed variables."""
+        values = dict(zip(self.model.data_format.observed, raw, strict=True))
+        made = {name: self.preprocessing[name].transform(values[name]) for name in values if name in self.preprocessing}
+        return {name: made.get(name, _checked_class(name, value, self.heads[name])) for name, value in values.items()}
+
+    def _events(self, values) -> dict:
+        """{name: value [B, *event]} of what a client sent of any variables: classes one-hot."""
+        variables = DataFormat({}, self.heads)
+        for name, value in values.items():
+            values[name] = _checked_class(name, value, self.heads[name])
+        return {name: variables.event(self.heads[name], value) for name, value in values.items()}
+
+    def _raw(self, means) -> dict:
+        """{name: float32 as the client has it} of means of observed variables."""
+        means = {name: tf.cast(mean, tf.float32) for name, mean in means.items()}
+        return {n: self.preprocessing[n].inverse(mean) if n in self.preprocessing else mean for n, mean in means.items()}
+
+
+def _checked_class(name, value, head):
+    """The value; of a class, after a check that it is one, which the graph keeps."""
+    if head.support != "classes":
+        return value
+    last = head.num_classes - 1
+    inside = tf.reduce_all((value >= 0) & (value <= last))
+    check = tf.debugging.Assert(inside, [f"{name} must lie in 0..{last}. Received:", value])
+    with tf.control_dependencies([check]):
+        return tf.identity(value)
+
+
+def _check_file_names(names) -> None:
+    for name in names:
+        if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+            raise ValueError(f"extra holds names of files, which are written in assets.extra. Received: {name!r}")
+
+
+def _key(seed):
+    """The TFP seed that the methods of a model make of an integer."""
+    return tf.stack([tf.cast(seed, tf.int32), 0])
+
+
+def _card(model, folder, signatures, about) -> str:
+    """The text of MODEL_CARD.md, of the SavedModel in `folder`."""
+    served = tf.saved_model.load(str(folder)).signatures
+    lines = []
+    for name, signature in signatures.items():
+        outputs = served[name].structured_outputs
+        taken, given = (", ".join(map(_in_words, specs)) for specs in (signature.inputs, outputs.values()))
+        lines.append(f"| `{name}` | {taken} | {given} | {signature.meaning} |")
+    return "\n".join(
+        [
+            f"# {type(model).__name__}",
+            "",
+            *([about.strip(), ""] if about else []),
+            "## Signatures",
+            "",
+            "B is any number of examples. The same seed gives the same draws.",
+            "",
+            "| name | takes | gives | meaning |",
+            "|---|---|---|---|",
+            *lines,
+            "",
+            "## The model",
+            "",
+            "```",
+            describe(model),
+            "```",
+            "",
+            "Probabilities are of the classes that it was trained with, whatever the image: an image of something else gets "
+            "some of them too. `log_likelihood` says how usual an image is; it must be compared with those of known images.",
+            "",
+        ]
+    )
+
+
+def _in_words(spec) -> str:
+    shape = ", ".join("B" if size is None else str(size) for size in spec.shape)
+    return f"{spec.name} {spec.dtype.name} [{shape}]" if spec.shape.rank else f"{spec.name} {spec.dtype.name}"

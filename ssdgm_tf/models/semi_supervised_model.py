@@ -1,0 +1,401 @@
+"""The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
+
+import abc
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ssdgm_tf import objectives
+from ssdgm_tf.engine import trace_bounds
+from ssdgm_tf.layers import kernels, precision
+from ssdgm_tf.models import checks, compilation, devices, nans, streams
+from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
+from ssdgm_tf.models.metrics import Monitor
+from ssdgm_tf.models.objective_scale import ObjectiveScale
+
+# The beta of Maaloe et al. 2016 that makes the default weights.
+_BETA = 0.1
+# Of keras.Model.fit: what weighs or splits plain arrays.
+_OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
+
+
+class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation, keras.Model, abc.ABC):
+    """A `keras.Model` whose training data are labelled for some examples only.
+
+    A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what it predicts (`call`); this class
+    turns them into the objective and its metrics:
+
+        loss = - [ mean_n U(x_n) + gamma (M / N) mean_m ( L(x_m, y_m) + a log q(y_m|x_m) ) ]
+
+    Every metric is a mean over examples. In `fit`, terms with labels held are over the labelled stream and the rest over the
+    unlabelled one; in `evaluate` every example plays both parts, the first where it has a label.
+
+    Args:
+        data_format: the observed and supervised variables.
+        term_names: names of the metrics that are means of one term each, beside those of the supervised variables.
+    """
+
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = data_format
+        self.objective_scale = None
+        self.jit_is_auto, self.fuses_kernels, self.debug_nans = True, False, False
+        self.labelled_bound, self.unlabelled_bound = None, trace_bounds.UNLABELLED[0]
+        self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
+        self.complete = data_format.always_complete  # supervised variables that every labelled example has
+        #: Training steps taken; saved with the model, for a resumed run and for schedules.
+        self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
+        self.monitor = Monitor(data_format, term_names)
+
+    @abc.abstractmethod
+    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict:
+        """What a step needs of examples without labels.
+
+        `objective` (what training maximises), `bound_unlabelled` and the terms that it is made of, each [B], nats, and
+        `predictions` {name: [B, *event]} of the supervised variables.
+        """
+
+    @abc.abstractmethod
+    def labelled_terms(self, x: dict, y: dict, complete: tuple[str, ...], training: bool = False) -> dict:
+        """What a step needs of examples with labels; those of variables that are not `complete` may be missing.
+
+        `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each [B],
+        nats, and `predictions` {name: [B, *event]} of the supervised variables.
+        """
+
+    @abc.abstractmethod
+    def call(self, x, training=None):
+        """What the model predicts of the supervised variables."""
+
+    @property
+    def evaluations_per_example(self) -> int:
+        """How many times the widest network is evaluated for an unlabelled example."""
+        return self.num_samples
+
+    @property
+    def num_steps(self) -> int:
+        """Training steps taken."""
+        return int(keras.ops.convert_to_numpy(self.step))
+
+    @property
+    def metrics(self):
+        return self.monitor.metrics
+
+    def compile(
+        self,
+        optimizer="adam",
+        *,
+        gamma: float | None = None,
+        classification_weight: float | None = None,
+        num_samples: int = 1,
+        num_unlabelled: int | None = None,
+        num_labelled: int | None = None,
+        labelled_bound: str | None = None,
+        unlabelled_bound: str = trace_bounds.UNLABELLED[0],
+        kl_weight=None,
+        free_bits: float = 0.0,
+        debug_nans: bool = False,
+        **kwargs,
+    ):
+        """Chooses the optimizer, the objective and its weights.
+
+        Args:
+            optimizer: a Keras optimizer or its name.
+            gamma: weight of a labelled example against an unlabelled one. None for N / M: the means of both streams count
+                alike. 1 is the paper's, every example counts once.
+            classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None for
+                0.1 (N + M) / M. Both defaults are `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it
+                convert other conventions.
+            num_samples: Monte-Carlo samples S of what is drawn.
+            num_unlabelled: N; `fit` counts it in arrays. For a tf.data.Dataset without it, the batch sizes stand in.
+            num_labelled: M, likewise.
+            labelled_bound: "conditional" (labels held, the rest drawn: the evidence lower bound), "importance" (Siddharth et
+                al. 2017: self-normalised weights) or "importance_weighted" (the same with the logarithm outside). None for
+                the model's own choice, see `labelled_bound_in_use`.
+            unlabelled_bound: "evidence_lower_bound", or "importance_weighted" (Burda et al. 2016).
+            kl_weight: weight of the KL terms of latent variables in training; a number, or a
+                `keras.optimizers.schedules.LearningRateSchedule` of the training step, such as
+                `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
+            free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
+                for the evidence lower bound alone.
+            debug_nans: check every term of every step, and let `fit` raise a FloatingPointError at the first that is not
+                finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
+                and the metric `skipped_steps` counts it.
+            **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
+                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU, of large
+                steps, the elementwise work between matrix products alone (docs/performance.md has the measurements).
+        """
+        checks.objective(
+            gamma,
+            classification_weight,
+            num_samples,
+            num_unlabelled,
+            num_labelled,
+            labelled_bound,
+            unlabelled_bound,
+            free_bits,
+        )
+        if refused := sorted(compilation.OF_KERAS_LOSSES & set(kwargs)):
+            raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
+        nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
+        self._check_distribution(kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
+        super().compile(optimizer=optimizer, **kwargs)
+        # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
+        self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
+        self.jit_compile = self.jit_compile and not (self.is_distributed or debug_nans)
+        self.debug_nans = debug_nans
+        self.fuses_kernels = False
+        self.gamma = gamma
+        self.classification_weight = classification_weight
+        self.num_samples = num_samples
+        self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
+        self.kl_weight, self.free_bits = kl_weight, free_bits
+        self.data_sizes = None if num_labelled is None else (num_unlabelled, num_labelled)
+        self.objective_scale = None
+        if self.data_sizes:
+            self._set_objective_scale(*self.data_sizes)
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose="auto",
+        callbacks=None,
+        *,
+        labelled_batch_size: int | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+        initial_epoch: int = 0,
+        **kwargs,
+    ):
+        """Trains on labelled and unlabelled examples together.
+
+        Args:
+            x: the observed variable [N + M, ...], or {name: array} of several; or a `tf.data.Dataset` of
+                {"labelled": (x, y), "unlabelled": x}, whose batches are taken as they come.
+            y: the supervised variable, or {name: array} of any of several: labels 0..K-1 of a class, -1 for "no label";
+                numbers of any other, NaN for "not known". An example is labelled if it has any. None for no label at all.
+            batch_size: unlabelled examples a step, 100 if None. Each is seen once an epoch.
+            epochs: passes over the unlabelled examples.
+            verbose: as in `keras.Model.fit`; unless 0, the effective weights are printed first.
+            callbacks: as in `keras.Model.fit`.
+            labelled_batch_size: labelled examples a step, re-drawn in whole permutations; None for as many as
+                `batch_size`, at most all of them.
+            shuffle: shuffle both streams of arrays each epoch.
+            seed: of the order of arrays; None to draw it from NumPy's global state.
+            initial_epoch: the epoch to start at; its order does not depend on the epochs before.
+            **kwargs: `validation_data` (what `evaluate` takes), `steps_per_epoch`, ... of `keras.Model.fit`.
+
+        Returns:
+            The Keras `History`.
+
+        Raises:
+            ValueError: bad labels, values, shapes or weights.
+            FloatingPointError: a term that is not finite, where `debug_nans` was asked for.
+
+        Warns:
+            UserWarning: a class without labels; no unlabelled example, or no labelled one.
+        """
+        self._require_compiled("fit")
+        if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
+            raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
+        if isinstance(x, tf.data.Dataset):
+            checks.labels_beside_a_dataset(y)
+            data = self._streams_of_dataset(x)
+        else:
+            data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
+            kwargs.setdefault("steps_per_epoch", steps)
+        if (validation := kwargs.get("validation_data")) is not None:
+            pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
+            kwargs["validation_data"] = self._evaluation_input(*pair)
+        if self.is_distributed:
+            data = devices.split(data, self.distribute_strategy)
+            kwargs |= self._distributed_validation(kwargs)
+        if verbose:
+            print(f"{type(self).__name__}: {self.objective_scale}")
+        with nans.named(self):
+            return super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
+                initial_epoch=initial_epoch,
+                **kwargs,
+            )
+
+    def evaluate(self, x=None, y=None, batch_size: int | None = None, verbose="auto", **kwargs):
+        """The objective and its terms on examples of which any may be labelled.
+
+        Args:
+            x: as in `fit`; or a `tf.data.Dataset` of batches (x, y).
+            y: as in `fit`.
+            batch_size: examples a step of arrays, 100 if None.
+            verbose: as in `keras.Model.evaluate`.
+            **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
+        """
+        self._require_compiled("evaluate")
+        if "_use_cached_eval_dataset" not in kwargs:  # from `fit`, which has checked its validation data
+            x, y = self._evaluation_input(x, y)
+            if self.objective_scale is None:  # never fitted: every example counts once
+                self._set_objective_scale(1, 1)
+        return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+
+    def predict(self, x, batch_size: int | None = None, verbose="auto", **kwargs):
+        """What `call` predicts: class probabilities, float32 [N, K], for one supervised class.
+
+        Args:
+            x: as in `fit`; or a `tf.data.Dataset` of batches of it, which is not checked.
+            batch_size: examples a step of arrays, 100 if None.
+            verbose: as in `keras.Model.predict`.
+            **kwargs: of `keras.Model.predict`.
+        """
+        self._require_built()
+        if not isinstance(x, tf.data.Dataset):
+            x = self.data_format.x(x)
+            compilation.trace_predict(self, x)
+        return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+
+    def train_step(self, data):
+        labelled = unlabelled = None
+        fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
+        with fusing, precision.casting_once(), tf.GradientTape() as tape:
+            if "labelled" in data:
+                labelled = nans.checked(
+                    self, "labelled", self.labelled_terms(*data["labelled"], self.complete, training=True)
+                )
+            if "unlabelled" in data:
+                unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
+            loss = self._loss(*map(self._as_share, (labelled, unlabelled)))
+            scaled_loss = self.optimizer.scale_loss(devices.scale_loss(loss))
+        gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
+        with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
+            self.step.assign_add(1)
+        logs = (
+            self.monitor.add_skipped(is_finite)
+            | self.monitor.add_loss(loss)
+            | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
+        )
+        if labelled is not None:
+            logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
+        return self._as_logs(logs)
+
+    def test_step(self, data):
+        x, y = data
+        unlabelled = self.unlabelled_terms(x)
+        labelled = mask = None
+        if y:
+            labelled = self.labelled_terms(x, y, self.data_format.always_complete)
+            has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
+            mask = tf.cast(has_label, labelled["objective"].dtype)
+        logs = self.monitor.add_loss(self._loss(labelled, unlabelled, mask), tf.shape(unlabelled["objective"])[0])
+        logs |= self.monitor.add_terms(unlabelled)
+        if y:
+            only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
+            logs |= self.monitor.add_terms(only_labelled, mask)
+            logs |= self.monitor.add_errors(unlabelled["predictions"], y)
+            logs |= self.monitor.add_calibration(unlabelled["predictions"], y)
+        return self._as_logs(logs)
+
+    def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
+        """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
+        data = streams.check_streams(dataset, self.data_format)
+        first = next(iter(data.take(1)))
+        parts = {"unlabelled": first.get("unlabelled"), "labelled": first["labelled"][0] if "labelled" in first else None}
+        self._build_for(next(x for x in parts.values() if x is not None))
+        self._set_complete(self.data_format.always_complete)
+        sizes = [0 if x is None else num_examples(x) for x in parts.values()]
+        self._choose_kernels(max(sizes))
+        self._set_objective_scale(*(self.data_sizes or sizes))
+        return data
+
+    def _streams_of_arrays(self, x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch):
+        """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
+        x, y = self._checked_pair(x, y)
+        size = num_examples(x)
+        is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
+        checks.supervision(self.data_format.classes, y, is_labelled)
+        seed = int(np.random.randint(2**31)) if seed is None else seed
+        data, steps = streams.two_streams(
+            x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
+        )
+        self._build_for(x)
+        self._choose_kernels(min(batch_size or 100, size))
+        known = self.data_format.is_known(y)
+        self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
+        self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
+        return data, steps
+
+    def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:
+        """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
+        if labelled is None:
+            return -tf.reduce_mean(unlabelled["objective"])
+        return -self.objective_scale.objective(labelled, unlabelled, mask)
+
+    def _set_complete(self, names: tuple[str, ...]) -> None:
+        """Which supervised variables every labelled example has; a constant of the compiled step."""
+        if names != self.complete:
+            self.complete = names
+            self.train_function = None
+
+    def _set_objective_scale(self, num_unlabelled, num_labelled) -> None:
+        """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
+        gamma, weight = 0.0, 0.0
+        if num_labelled:
+            gamma, weight = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+        gamma = gamma if self.gamma is None else self.gamma
+        weight = weight if self.classification_weight is None else self.classification_weight
+        scale = ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
+        if scale != self.objective_scale:
+            self.objective_scale = scale
+            self.train_function = self.test_function = None
+
+    def _build_for(self, x: dict) -> None:
+        with self.distribute_strategy.scope():
+            if not self.built:
+                shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
+                self.build(only_or_all(shapes))
+            if not self.optimizer.built:
+                # Within the step, creating the optimizer's variables would trace it a second time.
+                self.optimizer.build(self.trainable_variables)
+
+    def _choose_kernels(self, num_examples: int) -> None:
+        """Are kernels compiled, with so many examples of the larger stream? A constant of the step."""
+        fuses = compilation.repays_kernels(self, num_examples)
+        if fuses != self.fuses_kernels:
+            self.fuses_kernels = fuses
+            self.train_function = None
+
+    def _require_compiled(self, method: str) -> None:
+        if not self.compiled:
+            raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
+
+    def _evaluation_input(self, x, y=None) -> tuple:
+        """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
+        if isinstance(x, tf.data.Dataset):
+            checks.labels_beside_a_dataset(y)
+            data = streams.check_pairs(x, self.data_format)
+            self._build_for(next(iter(data.take(1)))[0])
+            return data, None
+        x, y = self._checked_pair(x, y)
+        self._build_for(x)
+        return x, y
+
+    def _checked_pair(self, x, y=None) -> tuple[dict, dict]:
+        """Checked arrays by name; supervised variables that are not given are not known."""
+        x = self.data_format.x(x)
+        return x, self.data_format.y(y, num_examples(x))
+
+    def _require_built(self) -> None:
+        if not self.built:
+            names = ", ".join(repr(name) for name in self.data_format.observed)
+            raise ValueError(
+                f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
+                "Received: a model without weights."
+            )

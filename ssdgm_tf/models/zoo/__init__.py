@@ -1,0 +1,1 @@
+"""The named models of the literature, one file each."""

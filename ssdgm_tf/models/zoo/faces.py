@@ -1,0 +1,85 @@
+"""Faces: who it is and where the light comes from (Siddharth et al. 2017, section 4.2)."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from ssdgm_tf import layers, nodes
+from ssdgm_tf.models.named_model import NamedModel
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class Faces(NamedModel):
+    """A person, a light and a style make a face; the structure is in the recognition model.
+
+        generative     p(identity) p(lighting) p(style) p(x|identity,lighting,style)
+        recognition    q(lighting|x) q(identity|x,lighting) q(style|x,lighting,identity)
+
+    | variable | meaning | name here |
+    |---|---|---|
+    | x | image | `x`, [B, H, W, C] |
+    | i | who it is, partly observed | `identity`, one-hot inside |
+    | l | where the light comes from, partly observed | `lighting`, a unit vector [B, 3]; uniform, or near a lamp |
+    | s | what else there is, never observed | `style`, Normal(0, I) |
+
+    A unit vector has no seam where an angle has one, and no pole where two angles have one; its error is the angle between
+    two of them. An image may have both labels, one, or none. The labelled bound is the self-normalised one of their eq. 7,
+    for q(identity|x,lighting) depends on a lighting that may not be known. Where the paper differs: it relaxes the identity
+    where that is not observed, and does not say what distribution its lighting has.
+
+    Where the lamps are known, as in a studio, an image without labels says something about its light: it is near one of
+    them. That is a prior, p(lighting) = 1/K sum_k VonMisesFisher(lamp_k, lamp_concentration), from which q(lighting|x)
+    learns on every image; it is best let in slowly, by the `kl_weight` of `compile`, for it confirms errors too.
+
+    Args:
+        num_classes: number of people K.
+        latent_dim: size of the style.
+        lamps: directions [K, 3] that the light comes from; None for any, p(lighting) uniform.
+        lamp_concentration: of the directions around each lamp, 1 / radians^2; 5000 is 0.8 degrees.
+        seed: integer seed of the draws.
+        **options: of `ssdgm_tf.models.Options`; `classifier` is of the identity, `encoder` of the lighting.
+
+    Raises:
+        ValueError: lamps that are no directions [K, 3], or a concentration that is not positive.
+    """
+
+    supervised = ("identity", "lighting")
+
+    def __init__(
+        self,
+        num_classes: int,
+        latent_dim: int = 16,
+        lamps: Sequence[Sequence[float]] | None = None,
+        lamp_concentration: float = 5000.0,
+        *,
+        seed: int | None = None,
+        **options,
+    ):
+        sizes = {"num_classes": num_classes, "latent_dim": latent_dim, "lamp_concentration": lamp_concentration}
+        sizes["lamps"] = None if lamps is None else np.asarray(lamps, float).tolist()
+        super().__init__(sizes, seed, **options)
+
+    @staticmethod
+    def specify(options, num_classes, latent_dim, lamps, lamp_concentration):
+        computed, image = options.image_features()
+        also_computed, face = options.class_features()
+        generative = {
+            "identity": options.label_prior(num_classes),
+            "lighting": options.direction() if lamps is None else _near(lamps, lamp_concentration, options.dtype),
+            "style": options.latent(latent_dim),
+            "x": options.observation("identity", "lighting", "style"),
+        }
+        recognition = {
+            "lighting": options.direction(image),
+            "identity": options.label(num_classes, face, "lighting"),
+            "style": options.latent(latent_dim, "x", "lighting", "identity"),
+        }
+        return generative, computed | also_computed | recognition
+
+
+def _near(lamps, concentration, dtype):
+    if np.shape(lamps)[1:] != (3,):
+        raise ValueError(f"lamps must be directions [K, 3]. Received: lamps of shape {np.shape(lamps)}")
+    prior = layers.VonMisesFisherMixtureNode.parameters(lamps, concentration)
+    return nodes.VonMisesFisherMixture(3, len(lamps), prior=prior, dtype=dtype)

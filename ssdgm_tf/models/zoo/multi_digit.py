@@ -1,0 +1,174 @@
+"""Several digits on a canvas, and how many (Siddharth et al. 2017, section 4.3)."""
+
+import math
+
+import keras
+
+from ssdgm_tf import layers, nodes
+from ssdgm_tf.models.graphical_model import GraphicalModel
+from ssdgm_tf.models.named_model import NamedModel
+
+# Of (log scale, row, column), see `layers.PlaceImage`: their means, and what stands for scales of 0.15, 0.35 and 0.35.
+_PLACE_PRIOR = (-0.25, 0.0, 0.0, -2.36, -1.41, -1.41)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class MultiDigit(NamedModel):
+    """A count, and that many digits in their places; what a digit is, is a code of its own or another model.
+
+        generative     p(count) prod_k p(place_k) p(what_k) p(x | the first `count` of image(what_k) in place_k)
+        recognition    q(count | seen_1..K) prod_k q(place_k | seen_k) q(what_k | look_k)
+                       seen_k: the canvas and what digits 1..k-1 explain of it;    look_k: the canvas in place_k
+
+    | variable | meaning | name here |
+    |---|---|---|
+    | x | canvas | `x`, [B, S, S, C] |
+    | n | number of digits, partly observed | `count`, 0..K, one-hot inside |
+    | t_k | scale and centre of digit k, partly observed | `place_k`, [B, 3]; see `layers.PlaceImage` |
+    | w_k | what digit k is | `what_k`; nested: the class `digit_k`, partly observed, and `style_k` |
+
+    The recognition model is recurrent: the same weights at each step, what is explained so far as its state. Whether there
+    is one more digit is a Bernoulli at each step (`layers.OneMoreNode`). What a digit that is not there would be stays in
+    the model, and costs KL(q || p) until q says nothing of it.
+
+    A trained model of single digits takes the place of `what_k` as it is: its q(y|x), q(z|x,y) look at the canvas in
+    place_k, its p(x|y,z) makes the digit. So the digits on a canvas are known without any canvas whose digits are.
+
+    Args:
+        max_digits: the largest count K.
+        latent_dim: size of `what_k`; not used where a model is nested.
+        canvas_size: S.
+        image_shape: (H, W, C) of one digit.
+        digit_model: a trained model of images `image_shape` with a label `y`, such as `M2`; None for none.
+        fine_tune: is it trained further, or kept as it is?
+        seed: integer seed of the draws.
+        **options: of `ssdgm_tf.models.Options`; `encoder` is of a canvas and of what is explained of it (2 C channels), the
+            likelihood is "normal".
+
+    Raises:
+        ValueError: a digit model of other images, or without `y`; another likelihood.
+    """
+
+    _parts = ("encoder", "digit_model")
+
+    def __init__(
+        self,
+        max_digits: int = 3,
+        latent_dim: int = 20,
+        canvas_size: int = 50,
+        image_shape: tuple[int, int, int] = (28, 28, 1),
+        digit_model: GraphicalModel | None = None,
+        fine_tune: bool = False,
+        *,
+        seed: int | None = None,
+        **options,
+    ):
+        sizes = {"max_digits": max_digits, "latent_dim": latent_dim, "canvas_size": canvas_size}
+        sizes |= {"image_shape": tuple(image_shape), "digit_model": digit_model, "fine_tune": fine_tune}
+        super().__init__(sizes, seed, likelihood=options.pop("likelihood", "normal"), **options)
+
+    @classmethod
+    def supervised_variables(cls, max_digits, digit_model, **sizes):
+        names = ("place", "digit") if digit_model else ("place",)
+        return ("count", *(f"{name}_{k}" for name in names for k in range(1, max_digits + 1)))
+
+    @staticmethod
+    def specify(options, max_digits, latent_dim, canvas_size, image_shape, digit_model, fine_tune):
+        if options.likelihood != "normal" or options.likelihood_scale is None:
+            raise ValueError(
+                "A canvas of digits is Normal, of a fixed scale. "
+                f"Received: likelihood={options.likelihood!r}, likelihood_scale={options.likelihood_scale!r}"
+            )
+        dtype, steps = options.dtype, range(1, max_digits + 1)
+        seen = layers.Unexplained(options.encoder or options.dense_encoder(), dtype=dtype)
+        put, look = layers.PlaceImage(canvas_size, dtype=dtype), layers.Glimpse(image_shape[:2], dtype=dtype)
+        place = nodes.Normal(3, parents="seen_1", network=options.dense(), dtype=dtype)
+        one_digit = (
+            _Code(options, latent_dim, image_shape) if digit_model is None else _Nested(digit_model, image_shape, fine_tune)
+        )
+        p = {"count": nodes.OneHotCategorical(max_digits + 1, dtype=dtype)}
+        q = {}
+        for k in steps:
+            p[f"place_{k}"] = nodes.Normal(3, prior=_PLACE_PRIOR, dtype=dtype)
+            p |= one_digit.generative(k)
+            p[f"placed_{k}"] = nodes.Deterministic((f"image_{k}", f"place_{k}"), put, dtype=dtype)
+            q[f"seen_{k}"] = nodes.Deterministic(("x", *(f"explained_{j}" for j in range(1, k))), seen, dtype=dtype)
+            q[f"place_{k}"] = place if k == 1 else place.given(f"seen_{k}")
+            q[f"look_{k}"] = nodes.Deterministic(("x", f"place_{k}"), look, dtype=dtype)
+            q |= one_digit.recognition(k)
+            if k < max_digits:
+                q[f"explained_{k}"] = nodes.Deterministic((f"found_{k}", f"place_{k}"), put, dtype=dtype)
+        q["count"] = nodes.OneMore(max_digits + 1, parents=tuple(f"seen_{k}" for k in steps), dtype=dtype)
+        placed = ("count", *(f"placed_{k}" for k in steps))
+        overlay = layers.Overlay(dtype=dtype)
+        p["x"] = nodes.Normal(None, scale=options.likelihood_scale, parents=placed, network=overlay, dtype=dtype)
+        return p, q
+
+
+class _Code:
+    """A digit as a code: `what_k` in both models, `image_k` made of it in p, `found_k` in q."""
+
+    def __init__(self, options, latent_dim, image_shape):
+        self.dim, self.dtype = latent_dim, options.dtype
+        pixels = keras.layers.Dense(
+            math.prod(image_shape), "sigmoid", bias_initializer=keras.initializers.Constant(-2.0), dtype=self.dtype
+        )
+        self.decoder = keras.Sequential([options.dense(), pixels, keras.layers.Reshape(image_shape, dtype=self.dtype)])
+        self.what = nodes.Normal(latent_dim, parents="look_1", network=options.dense_encoder(), dtype=self.dtype)
+
+    def generative(self, k):
+        image = nodes.Deterministic(f"what_{k}", self.decoder, dtype=self.dtype)
+        return {f"what_{k}": nodes.Normal(self.dim, dtype=self.dtype), f"image_{k}": image}
+
+    def recognition(self, k):
+        found = nodes.Deterministic(f"what_{k}", self.decoder, dtype=self.dtype)
+        return {f"what_{k}": self.what if k == 1 else self.what.given(f"look_{k}"), f"found_{k}": found}
+
+
+class _Nested:
+    """A digit as another model sees and makes it, as `_Code`, with the names `digit_k` for y and `style_k` for z."""
+
+    def __init__(self, model, image_shape, fine_tune):
+        if not model.built:
+            model.build((None, *image_shape))
+        head = model.data_format.observed.get("x")
+        if model.graph.supervised != ("y",) or head is None or head.event_shape != tuple(image_shape):
+            shapes = {name: head.event_shape for name, head in model.data_format.observed.items()}
+            raise ValueError(
+                f"A digit model has images x of shape {tuple(image_shape)} and a label y. "
+                f"Received: {type(model).__name__} of {shapes}, supervised {model.graph.supervised}"
+            )
+        self.model, self.fine_tune = model, fine_tune
+
+    def generative(self, k):
+        graph = self.model.graph
+        made = {name: self._renamed(graph.generative[name], k) for name in graph.order_p if name != "x"}
+        node = graph.generative["x"]
+        return {self._name(name, k): part for name, part in made.items()} | {f"image_{k}": self._mean(node, k)}
+
+    def recognition(self, k):
+        graph = self.model.graph
+        made = {self._name(name, k): self._renamed(graph.recognition[name], k) for name in graph.order_q}
+        return made | {f"found_{k}": self._mean(graph.generative["x"], k)}
+
+    def _mean(self, node, k):
+        """The mean image of p(x|y,z)."""
+        return self._kept(nodes.Deterministic([self._name(name, k) for name in node.parents], nodes.NodeMean(node)))
+
+    def _renamed(self, node, k):
+        parents = [self._name(name, k) for name in node.parents]
+        if isinstance(node, nodes.Deterministic):
+            return self._kept(nodes.Deterministic(parents, node.network, dtype=node.dtype_policy))
+        if not parents:
+            return nodes.Node(node.head, prior=node.prior, dtype=node.dtype_policy)
+        # Of several digits the classes are too many to be summed together.
+        discrete = node.head.num_states is not None
+        return self._kept(node.given(*parents, estimator="straight_through" if discrete else None))
+
+    def _kept(self, node):
+        node.trainable = self.fine_tune
+        return node
+
+    @staticmethod
+    def _name(name, k):
+        return {"x": f"look_{k}", "y": f"digit_{k}", "z": f"style_{k}"}.get(name, f"{name}_{k}")

@@ -1,0 +1,40 @@
+"""The variational autoencoder: M1 of Kingma et al. 2014."""
+
+import keras
+
+from ssdgm_tf.models.named_model import NamedModel
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class VAE(NamedModel):
+    """M1: a style generates an image; it sees no label (Kingma and Welling 2014; M1 of Kingma et al. 2014, section 2.1).
+
+        generative     p(z) p(x|z)      z ~ Normal(0, I)
+        recognition    q(z|x)
+
+        U(x) = E_q(z|x) [ log p(x|z) ] - KL(q(z|x) || p(z))                                  eq. 5 of Kingma et al. 2014
+
+    | variable | meaning | name here |
+    |---|---|---|
+    | x | image | `x`, [B, *image_shape] |
+    | z | features, never observed | `z` |
+
+    `encode(x)["z"]` are the features that a classifier of few labels is trained on, and that `M1M2.from_m1` builds on.
+    `predict` returns them too. Where the paper's code differs: it has a prior over the weights.
+
+    Args:
+        latent_dim: size of z.
+        seed: integer seed of the draws.
+        **options: of `ssdgm_tf.models.Options`; those of y have no use here.
+    """
+
+    supervised = ()
+
+    def __init__(self, latent_dim: int = 50, *, seed: int | None = None, **options):
+        super().__init__({"latent_dim": latent_dim}, seed, **options)
+
+    @staticmethod
+    def specify(options, latent_dim):
+        computed, image = options.image_features()
+        generative = {"z": options.latent(latent_dim), "x": options.observation("z")}
+        return generative, {**computed, "z": options.latent(latent_dim, image)}

@@ -1,0 +1,102 @@
+"""Keras callbacks of a command-line run: one progress bar, a metrics file, checkpoints."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import keras
+from tqdm.auto import tqdm
+
+from ssdgm_tf.runs import checkpoints
+from ssdgm_tf.runs.workdir import write_text
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar over the steps of the whole run, with the figures that matter beside it.
+
+    Args:
+        description: what the bar is about.
+        shown: metrics to show, {log name: short name}.
+        initial_epoch: epochs that an earlier start of the run has done.
+    """
+
+    def __init__(self, description: str, shown: dict[str, str] | None = None, initial_epoch: int = 0):
+        super().__init__()
+        self.description = description
+        self.shown = shown or {}
+        self.initial_epoch = initial_epoch
+
+    def on_train_begin(self, logs=None):
+        epochs, steps = self.params["epochs"], self.params["steps"]
+        self.bar = tqdm(
+            total=epochs * steps,
+            initial=self.initial_epoch * steps,
+            desc=self.description,
+            unit="step",
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a log file keeps every line
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        figures = {short: f"{logs[name]:.3f}" for name, short in self.shown.items() if name in logs}
+        self.bar.set_postfix({"epoch": f"{epoch + 1}/{self.params['epochs']}"} | figures, refresh=False)
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+
+class MetricsFile(keras.callbacks.Callback):
+    """Appends {"epoch", "seconds", metric: value, ...} to a JSON-lines file at each epoch's end.
+
+    Args:
+        path: the file.
+        rows: the lines of the epochs before this start; the file is written anew with them.
+        seconds: of training before the first epoch.
+    """
+
+    def __init__(self, path: Path, rows: list[dict], seconds: float = 0.0):
+        super().__init__()
+        self.path = path
+        self.rows = rows
+        self.seconds = seconds
+
+    def on_train_begin(self, logs=None):
+        write_text(self.path, "".join(json.dumps(row) + "\n" for row in self.rows))
+        self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else self.seconds)
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.start, 2)}
+        row |= {name: float(value) for name, value in logs.items()}
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the model (weights, optimizer, random state) at an epoch's end; see `ssdgm_tf.runs.checkpoints`.
+
+    Args:
+        path: the `.keras` file.
+        every_seconds: least time between two checkpoints.
+    """
+
+    def __init__(self, path: Path, every_seconds: float):
+        super().__init__()
+        self.path = path
+        self.every_seconds = every_seconds
+
+    def on_train_begin(self, logs=None):
+        self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if time.monotonic() - self.saved >= self.every_seconds:
+            self.save()
+
+    def on_train_end(self, logs=None):
+        self.save()
+
+    def save(self) -> None:
+        checkpoints.save(self.model, self.path)
+        self.saved = time.monotonic()

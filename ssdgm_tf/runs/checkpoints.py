@@ -1,0 +1,95 @@
+"""The model of a run on disk: written whole or not at all, the one before kept, a damaged one passed over."""
+
+import errno
+import os
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+
+from ssdgm_tf import models
+from ssdgm_tf.errors import UserError
+
+# What a full disk is called, by operating systems and quotas, and in the messages of libraries that keep no number.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept."""
+    return path.with_name(f"previous-{path.name}")
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Writes a checkpoint; until it is whole and on the disk, the last one stays in its place, and then beside it.
+
+    Args:
+        model: the model, with its optimizer and random state.
+        path: the `.keras` file.
+    """
+    partial = path.with_name(f"partial-{path.name}")
+    try:
+        model.save(partial)
+        _flush(partial)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    if path.exists():
+        os.replace(path, previous(path))
+    os.replace(partial, path)
+    _flush(path.parent)
+
+
+def exist(path: Path) -> bool:
+    """Is there a checkpoint, the last or the one before it?"""
+    return path.exists() or previous(path).exists()
+
+
+def load(path: Path) -> models.SemiSupervisedModel:
+    """The last checkpoint that is whole.
+
+    Args:
+        path: the `.keras` file.
+
+    Raises:
+        UserError: there is none, or it holds no model of this package.
+
+    Warns:
+        UserWarning: the last one is damaged, and the one before it is taken.
+    """
+    if not previous(path).exists():
+        return _load(path)
+    try:
+        return _load(path)
+    except UserError as error:
+        warnings.warn(f"{error} The checkpoint before it is taken.", stacklevel=2)
+        return _load(previous(path))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Does an error, of whatever library, say that the disk is full?"""
+    return getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_IN_WORDS)
+
+
+def _load(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} in it is damaged")
+        model = keras.models.load_model(path, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its zip, HDF5 or JSON reader does
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"The model must be a .keras file that ssdgm_tf saved. Received: {path} ({reason})") from error
+    if not isinstance(model, models.SemiSupervisedModel):
+        raise UserError(f"The model must be one of ssdgm_tf. Received: {path}, a {type(model).__name__}")
+    return model
+
+
+def _flush(path):
+    """Waits until a file, or what a folder lists, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""A run as a SavedModel that takes raw images: what `ssdgm-export` writes and `ssdgm-predict` asks."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import tensorflow as tf
+
+from ssdgm_tf import data
+from ssdgm_tf.runs import build, checkpoints
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.workdir import Workdir
+
+#: What a SavedModel of a run holds beside the model, in its assets.extra: the names of classes.
+CLASS_NAMES = "class_names.json"
+
+
+class Pixels:
+    """From raw images to what a model was trained on, and back: division by 255, and whitening where there was any.
+
+        x = raw / 255          z = diag(1 / scale) components (x - mean), "zca" rotated back to pixels
+
+    Args:
+        shape: of one example, before any whitening: uint8 images (H, W, C), or float32 vectors (D,).
+        whitening: fitted preprocessing; None for none.
+    """
+
+    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None):
+        self.shape, self.whitening = tuple(shape), whitening
+        self.is_image = len(shape) > 1
+        self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)
+
+    def transform(self, raw: tf.Tensor) -> tf.Tensor:
+        """What the model was trained on, float32, of raw examples."""
+        x = tf.cast(raw, tf.float32) / 255.0 if self.is_image else raw
+        if self.whitening is None:
+            return x
+        whitening = self.whitening
+        z = (tf.reshape(x, [-1, whitening.mean.size]) - whitening.mean) @ (whitening.components.T / whitening.scale)
+        return tf.reshape(z @ whitening.components, tf.shape(x)) if whitening.rotate_back else z
+
+    def inverse(self, x: tf.Tensor) -> tf.Tensor:
+        """Images in [0, 1] (vectors as they are), float32, of what the model generates; whitened ones are not clipped."""
+        if self.whitening is None:
+            return x
+        whitening = self.whitening
+        z = tf.reshape(x, [-1, whitening.mean.size]) @ whitening.components.T if whitening.rotate_back else x
+        return tf.reshape(z * whitening.scale @ whitening.components + whitening.mean, [-1, *self.shape])
+
+
+def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
+    """Writes the SavedModel of a finished run, raw images in, with a model card that says how it was trained.
+
+    Args:
+        folder: the run.
+        output: the SavedModel's folder; one that is there is replaced.
+        verbose: print what was written.
+
+    Returns:
+        Names of the signatures.
+
+    Raises:
+        UserError: a run that is not finished, or an output that is there and is no SavedModel.
+    """
+    results, settings = folder.load_results(), folder.load_config()
+    if results is None:
+        raise UserError(f"A run can be served when it is finished. Received: {folder.path}, without results.json")
+    check_output(output)
+    model, (shape, class_names, whitening) = checkpoints.load(folder.model), folder.load_data()
+    names = {name: class_names for name in model.data_format.classes if len(class_names)}
+    preprocessing = {"x": Pixels(shape, whitening)}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    model.export(
+        output,
+        preprocessing=preprocessing,
+        about=_about(settings, results),
+        extra={CLASS_NAMES: json.dumps(names)} if names else None,
+        verbose=verbose,
+    )
+    return list(model.signatures(preprocessing))
+
+
+def check_output(output: Path) -> None:
+    """Whether a SavedModel may be written there.
+
+    Raises:
+        UserError: a file, or a folder of something else.
+    """
+    if output.exists() and not (output / "saved_model.pb").exists() and not (output.is_dir() and not os.listdir(output)):
+        raise UserError(f"--output must be a new folder, or a SavedModel to replace. Received: {output}")
+
+
+def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
+    """Writes NAME.tflite into the SavedModel's folder for each signature that classifies.
+
+    Args:
+        saved_model: its folder.
+        signatures: names of all its signatures.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: an operation that LiteRT does not have, such as the draws that some predictions are averaged over.
+    """
+    files = []
+    for name in (name for name in signatures if name.startswith("classify")):
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[name])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            content = converter.convert()
+        except Exception as error:  # whatever the converter raises of what it cannot convert
+            reason = re.search(r"tf\.\w+", str(error))
+            raise UserError(
+                f"A .tflite file holds operations of LiteRT alone, and no draws. Received: {name}, with "
+                f"{reason[0] if reason else str(error).splitlines()[0]}"
+            ) from error
+        files.append(saved_model / f"{name}.tflite")
+        files[-1].write_bytes(content)
+    return files
+
+
+def _about(settings: dict, results: dict) -> str:
+    """How the model was trained and how good it is, for its card."""
+    config = settings["config"]
+    rows = [
+        ("data", f"`{config['data']}`, {build.labels(config)} shown, drawn with seed {config['seed']}"),
+        ("preprocessing", f"part of the SavedModel: pixels / 255, then {config['preprocessing']}"),
+        ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
+        ("measured on", f"{results['test_images']} test images"),
+    ]
+    titles = {"": "test", "labels_only_": "the network on the labels alone:", "nearest_neighbour_": "nearest neighbour:"}
+    for name, errors in build.compared(results).items():
+        words = name.replace("_", " ")
+        rows += [(f"{titles[prefix]} {words}", build.with_unit(name, error)) for prefix, error in errors.items()]
+    if "ece" in results:
+        rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
+    rows.append(("log p(x), at least", f"{results['log_likelihood']:.1f} nats an image"))
+    packages = ("ssdgm_tf", "tensorflow", "keras")
+    rows.append(("made with", ", ".join(f"{name} {results['environment'][name]}" for name in packages)))
+    lines = ["## How it was trained", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]
+    fields = json.dumps(config, indent=2)
+    return "\n".join([*lines, "<details><summary>config</summary>", "", "```json", fields, "```", "", "</details>"])

@@ -1,0 +1,157 @@
+"""The folder of a run: what is in it, and whether it belongs to this config.
+
+    config.json      everything needed to run it again
+    data.npz         what serving needs of the data: shape of an example, names of classes, whitening
+    model.keras      the last checkpoint: weights, optimizer, random state; the one before is previous-model.keras
+    metrics.jsonl    one line an epoch
+    tensorboard/     the same as TensorBoard events
+    m1/              the run of the M1 that this one builds on, unless --m1 names another folder; so digit_model/
+    m1_results.json  the final figures of that M1; so digit_model_results.json
+    results.json     the final figures; its presence says that the training is finished
+    report.html      the same with figures, self-contained; the figures also as figures/*.png
+
+Imports no TensorFlow.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ssdgm_tf.data.npz import read_arrays
+from ssdgm_tf.data.preprocessing import Whitening
+from ssdgm_tf.errors import UserError
+
+# The arrays of a whitening in data.npz.
+_WHITENING = ("mean", "components", "scale", "rotate_back")
+
+
+class Workdir:
+    """Paths of a run's files, and the reading and writing of the JSON ones.
+
+    Args:
+        path: the folder; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.data = self.path / "data.npz"
+        self.model = self.path / "model.keras"
+        self.metrics = self.path / "metrics.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
+        self.figures = self.path / "figures"
+
+    def part_results(self, kind: str) -> Path:
+        """The final figures of the model that the run builds on, "m1" or "digit_model"."""
+        return self.path / f"{kind}_results.json"
+
+    def claim(self, settings: dict) -> None:
+        """Makes the folder and writes config.json, after `check`."""
+        self.check(settings)
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config, settings)
+
+    def check(self, settings: dict) -> None:
+        """Whether the folder is free for these settings, or holds a run of the same; writes nothing.
+
+        Args:
+            settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
+
+        Raises:
+            UserError: the folder holds the run of another config, or a config.json that cannot be read.
+        """
+        if not self.config.exists():
+            return
+        found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
+        differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
+        if differing:
+            name = differing[0]
+            more = f" (and {', '.join(differing[1:])})" if differing[1:] else ""
+            raise UserError(
+                f"A workdir holds one config: use another --workdir, or remove {self.path}. "
+                f"Received: {name} = {wanted.get(name)!r}{more}, where {self.config} has {found.get(name)!r}"
+            )
+
+    def load_config(self) -> dict:
+        """What `claim` wrote.
+
+        Raises:
+            UserError: there is no config.json, or it is not readable.
+        """
+        if not self.config.exists():
+            raise UserError(f"--workdir must be the folder of a run. Received: {self.path}, without a config.json")
+        try:
+            settings = json.loads(self.config.read_text())
+            settings["config"]["model"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})") from error
+        return settings
+
+    def save_data(self, shape: tuple[int, ...], class_names: tuple[str, ...], whitening: Whitening | None) -> None:
+        """Writes data.npz, whole or not at all.
+
+        Args:
+            shape: of one example, before any whitening.
+            class_names: names of the classes; empty where there are none.
+            whitening: what was fitted on the training images; None for nothing.
+        """
+        arrays = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
+        if whitening is not None:
+            arrays |= {name: getattr(whitening, name) for name in _WHITENING}
+        partial = self.data.with_name("partial-" + self.data.name)
+        np.savez(partial, **arrays)
+        os.replace(partial, self.data)
+
+    def load_data(self) -> tuple[tuple[int, ...], tuple[str, ...], Whitening | None]:
+        """What `save_data` wrote.
+
+        Raises:
+            UserError: there is no data.npz, or it is not readable.
+        """
+        try:
+            (shape, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
+            shape = tuple(int(size) for size in shape)
+            with np.load(self.data, allow_pickle=False) as arrays:
+                if "mean" in arrays.files:
+                    mean, components, scale, rotate_back = (arrays[name] for name in _WHITENING)
+                    whitening = Whitening(mean, components, scale, shape, bool(rotate_back))
+        except (OSError, ValueError) as error:
+            raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
+        return shape, tuple(map(str, class_names)), whitening
+
+    def load_results(self) -> dict | None:
+        """The final figures, or None where the run is not finished."""
+        return json.loads(self.results.read_text()) if self.results.exists() else None
+
+    def load_metrics(self) -> list[dict]:
+        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        rows = []
+        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+
+def write_json(path: Path, value) -> None:
+    """Writes `value` whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _flat(settings: dict) -> dict:
+    """One level: {"config": {"epochs": 3}, "precision": ...} becomes {"config.epochs": 3, "precision": ...}."""
+    fields = {f"config.{name}": value for name, value in settings["config"].items()}
+    return fields | {name: value for name, value in settings.items() if name != "config"}

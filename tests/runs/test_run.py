@@ -1,0 +1,241 @@
+"""A whole run: its files, its figures, its resumption and its interruption."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from ssdgm_tf import models
+from ssdgm_tf.configs import m2_digits
+from ssdgm_tf.runs import checkpoints, report, run
+from ssdgm_tf.runs.callbacks import Checkpoint
+from ssdgm_tf.errors import UserError
+
+FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "styles", "latent_space"}
+
+
+def settings(**fields):
+    config = m2_digits.get_config("labels=30,seed=0").to_dict()
+    config |= {"hidden_units": (16,), "latent_dim": 3, "epochs": 4, "num_importance_samples": 5} | fields
+    return {"config": config, "precision": "float32", "jit_compile": "auto"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    return workdir, run.train(settings(), workdir)
+
+
+def test_a_run_leaves_its_files(finished):
+    workdir, results = finished
+    assert json.loads((workdir / "results.json").read_text()) == results
+    assert {path.stem for path in (workdir / "figures").glob("*.png")} == FIGURES
+    assert list((workdir / "tensorboard").rglob("events.out.tfevents.*"))
+    assert isinstance(keras.models.load_model(workdir / "model.keras"), models.M2)
+    assert json.loads((workdir / "config.json").read_text()) == json.loads(json.dumps(settings()))
+    assert not list(workdir.glob("*partial*"))
+
+
+def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
+    fields = {"model": "conditional_vae", "classifier": "dense"}
+    results = run.train(settings(**fields), tmp_path)
+    assert results["log_px"] < 0 and results["log_py"] == pytest.approx(-np.log(10)) and "error" not in results
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert int(model.step) == 4, "an epoch of 30 labelled examples is one step"
+    metrics = model.evaluate({"x": digits.x_test, "y": digits.y_test}, batch_size=500, verbose=0, return_dict=True)
+    assert metrics["bound_unlabelled"] == pytest.approx(results["bound_unlabelled"], rel=0.05)  # other draws of z
+    assert "conditional_vae has no classifier" in str(
+        refusal(settings(model="conditional_vae", classifier="noisy"), tmp_path)
+    )
+
+
+def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
+    fitted = []
+    fit = models.M2.fit
+
+    def spy(self, x, y, *args, **kwargs):
+        before = int(self.step)
+        history = fit(self, x, y, *args, **kwargs)
+        fitted.append((int(np.sum(y < 0)), int(self.step) - before))
+        return history
+
+    monkeypatch.setattr(models.M2, "fit", spy)
+    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine")
+    results = run.train(asked, tmp_path / "run")
+    assert fitted == [(0, 7), (1267, 2 * 13)]
+    assert (
+        results["training_seconds"] > json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["seconds"]
+    )
+    optimizer = keras.models.load_model(tmp_path / "run" / "model.keras").optimizer
+    schedule = keras.optimizers.schedules.deserialize(optimizer.get_config()["learning_rate"])
+    assert max(range(40), key=lambda step: float(schedule(step))) == 7
+
+    (tmp_path / "run" / "results.json").unlink()
+    fitted.clear()
+    assert run.train(asked, tmp_path / "run")["error"] == results["error"] and not fitted, "it is not begun again"
+    for wrong, message in (({"labels_first_steps": -1}, "must not be negative"), ({"model": "vae"}, "infers labels")):
+        with pytest.raises(UserError, match=message):
+            run.train(settings(**{"labels_first_steps": 7} | wrong), tmp_path / "wrong")
+        assert not (tmp_path / "wrong").exists()
+
+
+def refusal(run_settings, folder):
+    with pytest.raises(UserError) as error:
+        run.train(run_settings, folder / "refused")
+    return error.value
+
+
+def test_metrics_are_a_line_an_epoch(finished):
+    workdir, _ = finished
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert {"loss", "bound_unlabelled", "kl_z", "val_error", "val_ece", "seconds"} <= set(rows[0])
+
+
+def test_the_report_holds_its_figures_and_results(finished):
+    workdir, results = finished
+    page = (workdir / "report.html").read_text()
+    images = re.findall(r'alt="(\w+)" src="data:image/png;base64,([^"]+)"', page)
+    assert {name for name, _ in images} == FIGURES
+    for name, encoded in images:
+        assert base64.b64decode(encoded) == (workdir / "figures" / f"{name}.png").read_bytes()
+    assert f"{100 * results['error']:.2f} %" in page and f"{results['bound_unlabelled']:.2f} nats" in page
+    assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
+
+
+def test_figures_are_drawn_anew(finished):
+    workdir, results = finished
+    (workdir / "figures" / "styles.png").unlink()
+    (workdir / "report.html").unlink()
+    command = [sys.executable, "-m", "ssdgm_tf.trainers.figures", f"--workdir={workdir}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and f"open {workdir / 'report.html'}" in done.stdout
+    assert {path.stem for path in (workdir / "figures").glob("*.png")} == FIGURES
+    assert f"{100 * results['error']:.2f} %" in (workdir / "report.html").read_text()
+
+
+def test_styles_go_through_the_images_and_over_the_quantiles_of_the_prior():
+    codes = np.random.default_rng(0).normal([1.4, 0.0, 0.0], [0.1, 3.0, 2.0], (1000, 3)).astype(np.float32)
+    points, dimensions = report.style_grid(codes)
+    assert dimensions == (1, 2)
+    np.testing.assert_allclose(points[..., 0], codes[:, 0].mean(), rtol=1e-6)
+    np.testing.assert_allclose(points[[0, -1], 3, 1], [-1.6449, 1.6449], rtol=1e-4)
+    np.testing.assert_allclose(points[2, [0, 3, -1], 2], [-1.6449, 0.0, 1.6449], atol=1e-4)
+
+
+def test_results_are_of_the_saved_model(finished, digits):
+    workdir, results = finished
+    model = keras.models.load_model(workdir / "model.keras")
+    error = np.mean(np.argmax(model.predict(digits.x_test, verbose=0), axis=1) != digits.y_test)
+    assert results["error"] == pytest.approx(error, abs=1e-6)
+    assert results["log_likelihood"] >= results["bound_unlabelled"]
+
+
+def test_no_result_holds_a_path_of_the_machine(finished):
+    workdir, _ = finished
+    for name in ("results.json", "config.json", "report.html", "metrics.jsonl"):
+        assert str(workdir.parent) not in (workdir / name).read_text()
+
+
+def test_the_summary_names_what_was_asked_for(finished):
+    _, results = finished
+    text = run.summary(results, settings()["config"])
+    for part in ("M2", "network, labels only", "nearest neighbour", "test bound", "nats", "ECE"):
+        assert part in text
+
+
+def test_a_finished_run_is_not_trained_again(finished, capsys):
+    workdir, results = finished
+    before = (workdir / "model.keras").stat().st_mtime_ns
+    assert run.train(settings(), workdir) == results
+    assert "finished; nothing to train" in capsys.readouterr().out
+    assert (workdir / "model.keras").stat().st_mtime_ns == before
+
+
+def test_another_config_is_refused(finished):
+    workdir, _ = finished
+    with pytest.raises(UserError, match=r"config.latent_dim = 9, where .* has 3"):
+        run.train(settings(latent_dim=9), workdir)
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch):
+    _, results = finished
+
+    class Interrupt(Checkpoint):
+        def __init__(self, path, every_seconds):
+            super().__init__(path, every_seconds=0.0)
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.step) == 2 * 13 + 5:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "Checkpoint", Interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(settings(), tmp_path)
+    assert int(keras.models.load_model(tmp_path / "model.keras").step) == 2 * 13
+    monkeypatch.undo()
+    resumed = run.train(settings(), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    for name in ("error", "bound_unlabelled", "log_likelihood"):
+        assert resumed[name] == pytest.approx(results[name], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"labels": 3}, "Received: num_labels=3"),
+        ({"labels": 5000}, "num_labels=5000"),
+        ({"batch_size": 0}, r"config.batch_size must be positive. Received: config.batch_size=0"),
+        ({"learning_rate": -1.0}, "config.learning_rate must be positive"),
+        ({"likelihood": "poisson"}, "likelihood must be one of"),
+        ({"model": "m3"}, "config.model must be one of adgm.*disentangled_vae.*Received: config.model='m3'"),
+        ({"activation": "rely"}, "rely"),
+        ({"decoder": "deep"}, "config.decoder must be one of.*Received: config.decoder='deep'"),
+        ({"classifier": "deep"}, "config.classifier must be one of.*Received: config.classifier='deep'"),
+        ({"model": "vae", "classifier": "convolutional"}, "vae has no classifier: config.classifier must be 'dense'"),
+        ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
+        ({"preprocessing": "svd"}, "preprocessing"),
+    ],
+)
+def test_a_bad_field_is_refused_and_leaves_nothing(fields, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run.train(settings(**fields), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path):
+    run.Workdir(tmp_path).claim(settings())
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"must be a .keras file that ssdgm_tf saved. Received: .*model.keras"):
+        run.train(settings(), tmp_path)
+
+
+def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssdgm_tf.trainers.train", "--config.epochs=100000", "--workdir=run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+        # A shell that starts the tests in the background has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "Interrupted. What the run has saved is whole" in errors
+    assert isinstance(checkpoints.load(tmp_path / "run" / "model.keras"), models.M2)

@@ -1,0 +1,197 @@
+"""From a finished run to a SavedModel of raw images, a LiteRT file, and tables of predictions."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from ssdgm_tf import data, models, nodes
+from ssdgm_tf.runs import prediction_table, run, saved_run
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.workdir import Workdir
+from tests.trainers.test_run import settings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A finished run of images in folders of named classes."""
+    root = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    for name, shade in (("dark", 40), ("light", 200)):
+        (root / name).mkdir()
+        for i in range(15):
+            pixels = np.clip(generator.normal(shade, 20, (8, 8)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    workdir = tmp_path_factory.mktemp("run")
+    run.train(settings(data=f"folder:{root}", labels=6, epochs=3, labelled_batch_size=6, batch_size=10), workdir)
+    return Workdir(workdir)
+
+
+@pytest.fixture(scope="module")
+def exported(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("served") / "model"
+    return output, saved_run.export(folder, output, verbose=False)
+
+
+@pytest.fixture
+def raw():
+    return np.random.default_rng(1).integers(0, 256, (5, 8, 8, 1)).astype(np.uint8)
+
+
+def test_raw_images_go_in(folder, exported, raw):
+    signatures = tf.saved_model.load(exported[0]).signatures
+    model = keras.models.load_model(folder.model)
+    answer = signatures["classify"](x=raw)
+    np.testing.assert_allclose(answer["probabilities"], model.predict(raw / np.float32(255), verbose=0), rtol=1e-5)
+    image = signatures["generate"](y=tf.constant([0, 1], tf.int64), seed=tf.constant(1, tf.int64))["x"]
+    np.testing.assert_allclose(image, model.generate({"y": [0, 1]}, seed=1), rtol=1e-5, atol=1e-6)
+
+
+def test_the_card_says_how_it_was_trained_and_what_it_answers(folder, exported):
+    card = (exported[0] / "MODEL_CARD.md").read_text()
+    error = json.loads(folder.results.read_text())["error"]
+    assert f"| test error | {100 * error:.2f} % |" in card
+    assert "6 labels shown, drawn with seed 0" in card and "x uint8 [B, 8, 8, 1]" in card
+    assert all(f"| `{name}` |" in card for name in exported[1])
+
+
+@pytest.mark.parametrize("spec", ["pca:5", "zca"])
+def test_whitening_is_part_of_the_signatures(spec, raw):
+    x = np.random.default_rng(0).uniform(size=(90, 8, 8, 1)).astype(np.float32)
+    whitening = data.fit_preprocessing(spec, x)
+    pixels = saved_run.Pixels((8, 8, 1), whitening)
+    expected = whitening.transform(raw / np.float32(255))
+    np.testing.assert_allclose(pixels.transform(tf.constant(raw)), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(pixels.inverse(tf.constant(expected)), whitening.inverse(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_of_whitened_images_is_served_without_its_data(tmp_path, raw):
+    fields = {"preprocessing": "pca:5", "likelihood": "normal", "epochs": 1}
+    run.train(settings(**fields), tmp_path / "run")
+    saved_run.export(Workdir(tmp_path / "run"), tmp_path / "out", verbose=False)
+    whitening = data.load("digits", 30, 0, preprocessing="pca:5").preprocessing
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    answer = tf.saved_model.load(tmp_path / "out").signatures["classify"](x=raw)["probabilities"]
+    np.testing.assert_allclose(
+        answer, model.predict(whitening.transform(raw / np.float32(255)), verbose=0), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_a_litert_file_classifies(exported, raw):
+    (file,) = saved_run.write_litert(*exported)
+    assert file.name == "classify.tflite"
+    classify = tf.lite.Interpreter(model_path=str(file)).get_signature_runner("classify")
+    expected = tf.saved_model.load(exported[0]).signatures["classify"](x=raw)
+    answer = classify(x=raw)
+    assert set(answer) == set(expected)
+    np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(answer["class"], expected["class"])
+
+
+def test_saved_model_cli_runs_it(exported, raw, tmp_path):
+    np.save(tmp_path / "x.npy", raw)
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", str(exported[0])]
+    more = ["--tag_set", "serve", "--signature_def", "classify", "--inputs", f"x={tmp_path / 'x.npy'}"]
+    done = subprocess.run([*command, *more, "--outdir", str(tmp_path)], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    expected = tf.saved_model.load(exported[0]).signatures["classify"](x=raw)["probabilities"]
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=1e-5)
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def written(exported, raw, tmp_path):
+    """The output of predicting 5 images and 2 bad files; everything beside it."""
+    (tmp_path / "in").mkdir()
+    for i, image in enumerate(raw):
+        Image.fromarray(image[..., 0]).save(tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "2b.png").write_bytes(b"no image")
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp_path / "in" / "large.png")
+    examples = data.Examples(str(tmp_path / "in"), (8, 8, 1))
+    counts = prediction_table.write(prediction_table.Predictor(exported[0]), examples, tmp_path / "out" / "p.csv", top_uncertain=2)
+    return counts, tmp_path / "out"
+
+
+def test_predictions_of_a_folder(exported, raw, written):
+    counts, out = written
+    rows = table(out / "p.csv")
+    assert counts == (5, 2) and [row["name"] for row in rows] == [f"{i}.png" for i in range(5)]
+    signatures = tf.saved_model.load(exported[0]).signatures
+    answer = signatures["classify"](x=raw)
+    for i, row in enumerate(rows):
+        assert row["class"] == ["dark", "light"][int(answer["class"][i])]
+        assert float(row["p_light"]) == pytest.approx(float(answer["probabilities"][i, 1]), abs=1e-5)
+        assert float(row["entropy"]) == pytest.approx(float(answer["entropy"][i]), abs=1e-5)
+    assert {row["name"] for row in table(out / "errors.csv")} == {"2b.png", "large.png"}
+    assert sorted(path.name for path in out.iterdir()) == ["errors.csv", "p.csv", "top_uncertain.csv"]
+
+
+def test_the_most_uncertain_come_first(written):
+    rows, top = table(written[1] / "p.csv"), table(written[1] / "top_uncertain.csv")
+    assert [row["name"] for row in top] == [row["name"] for row in sorted(rows, key=lambda row: -float(row["entropy"]))[:2]]
+
+
+def test_noise_is_less_like_the_training_data_than_training_images(exported):
+    predictor = prediction_table.Predictor(exported[0])
+    dark = np.clip(np.random.default_rng(2).normal(40, 20, (8, 8, 8, 1)), 0, 255).astype(np.uint8)
+    checks = (255 * (np.indices((8, 8, 8)).sum(axis=0) % 2))[..., None].astype(np.uint8)
+    of_dark, of_checks = ([row["ood_score"] for row in predictor.rows(x)] for x in (dark, checks))
+    assert max(of_dark) < min(of_checks)
+
+
+def test_what_cannot_be_served_is_refused(folder, tmp_path):
+    with pytest.raises(UserError, match="served when it is finished"):
+        unfinished = tmp_path / "run"
+        unfinished.mkdir()
+        (unfinished / "config.json").write_text(folder.config.read_text())
+        saved_run.export(Workdir(unfinished), tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(UserError, match="a SavedModel to replace"):
+        saved_run.export(folder, tmp_path / "mine")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+    with pytest.raises(UserError, match="what ssdgm-export wrote"):
+        prediction_table.Predictor(tmp_path / "mine")
+
+
+def test_the_commands(folder, exported, raw, tmp_path):
+    np.savez(tmp_path / "x.npz", x=raw)
+    one = f"--model={exported[0]}", f"--input={tmp_path / 'x.npz'}", f"--output={tmp_path / 'p.csv'}"
+    done = subprocess.run(
+        [sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0 and done.stdout == f"5 predictions in {tmp_path / 'p.csv'}\n", done.stderr
+    for command, flag, message in (
+        ("predict", "--output=p.txt", "--model must be given"),
+        ("predict", f"--model={tmp_path}", "--input must be given"),
+        ("export", f"--workdir={folder.path}", "--output must name a folder"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True, timeout=110
+        )
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_litert_refuses_draws(tmp_path):
+    """Of a style that is no Gaussian, for every example anew."""
+    generative = {
+        "y": nodes.OneHotCategorical(3),
+        "z": nodes.Laplace(2),
+        "x": nodes.Normal((4, 3), parents=("y", "z")),
+    }
+    recognition = {"z": nodes.Laplace(2, parents="x"), "y": nodes.OneHotCategorical(3, parents=("x", "z"))}
+    models.GraphicalModel(generative, recognition, "x", "y", seed=0).export(tmp_path / "served", verbose=False)
+    with pytest.raises(UserError, match=r"operations of LiteRT alone, and no draws. Received: classify, with tf\.\w+"):
+        saved_run.write_litert(tmp_path / "served", ["classify", "encode"])
+    assert not list((tmp_path / "served").glob("*.tflite"))

@@ -1,0 +1,103 @@
+"""Runs that build on an M1, and runs of baselines."""
+
+import json
+
+import numpy as np
+import pytest
+
+from ssdgm_tf import models
+from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits
+from ssdgm_tf.runs import checkpoints, run
+from ssdgm_tf.errors import UserError
+
+SMALL = {"epochs": 2, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 5}
+
+
+def settings(module, arguments="seed=0", **fields):
+    config = module.get_config(arguments).to_dict() | SMALL | fields
+    return {"config": config, "precision": "float32", "jit_compile": "auto"}
+
+
+@pytest.fixture(scope="module")
+def m1(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("m1") / "run"
+    return workdir, run.train(settings(m1_digits), workdir)
+
+
+def test_m1_sees_no_label(m1):
+    workdir, results = m1
+    assert "error" not in results and "labels_only_error" not in results and results["bound_unlabelled"] < 0
+    assert {path.stem for path in (workdir / "figures").glob("*.png")} == {
+        *("learning_curves", "latent_space", "reconstructions", "samples")
+    }
+    assert "no labels" in (workdir / "report.html").read_text()
+
+
+def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
+    workdir, results_of_m1 = m1
+    results = run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(workdir))
+    assert results["m1_seconds"] == results_of_m1["training_seconds"] < results["training_seconds"]
+    model, first = checkpoints.load(tmp_path / "run" / "model.keras"), checkpoints.load(workdir / "model.keras")
+    assert isinstance(model, models.M1M2) and not (tmp_path / "run" / "m1").exists()
+    np.testing.assert_allclose(model.encode(digits.x_test)["z1"], first.encode(digits.x_test)["z"], rtol=1e-5)
+
+
+def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
+    def small(argument=None, original=m1_digits.get_config):
+        config = original(argument)
+        config.update(SMALL | {"epochs": 1})
+        return config
+
+    monkeypatch.setattr(m1_digits, "get_config", small)
+    first = run.train(settings(m1m2_digits), tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "m1" / "config.json").read_text())["config"]["seed"] == 0
+    (tmp_path / "run" / "results.json").unlink()
+    monkeypatch.setattr(run, "_trained_part", None)  # a resumed run has it in its own model
+    again = run.train(settings(m1m2_digits), tmp_path / "run")
+    assert again["error"] == first["error"] and again["m1_seconds"] == first["m1_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("module", "fields", "message"),
+    [
+        (m1m2_digits, {"seed": 1}, "config.seed=1, where .* has 0"),
+        (m1m2_digits, {"likelihood_scale": 0.5}, "config.likelihood_scale=0.5, where .* has 0.25"),
+        (m1m2_digits, {"prior": "flat"}, "prior must be one of"),
+        (m1m2_digits, {"m1": "m1_typo"}, "config.m1 must be one of .*Received: config.m1='m1_typo'"),
+        (m1m2_digits, {"model": "m2"}, "config.m1 is for m1m2 and baselines"),
+        (m1m2_digits, {"m1": ""}, "--m1 and --digit_model need a config that builds on such a run"),
+        (baseline_digits, {"m1": "m1_digits", "preprocessing": "pca:5"}, "config.preprocessing='pca:5', where"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_leaves_nothing(module, fields, message, m1, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run.train(settings(module, **fields), tmp_path / "run", part_workdir=str(m1[0]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_model_is_no_m1(tmp_path, m1):
+    folder = run.Workdir(tmp_path / "no_m1")
+    folder.claim(settings(m1_digits))
+    m2 = models.M2(10, 2, hidden_units=(4,))
+    m2.build((None, 8, 8, 1))
+    m2.save(folder.model)
+    run.write_json(folder.results, m1[1])
+    folder.report.write_text("")
+    with pytest.raises(UserError, match=r"--m1 must be a run of M1\. Received: .* of a M2"):
+        run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(folder.path))
+
+
+@pytest.mark.parametrize("features", ["", "m1_digits"])
+def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits):
+    fields = {"model": "nearest_neighbours", "m1": features}
+    results = run.train(settings(baseline_digits, **fields), tmp_path / "run", part_workdir=features and str(m1[0]))
+    assert results["test_images"] == len(digits.y_test) and 0 < results["error"] < 0.9
+    assert ("m1_seconds" in results) == bool(features)
+    assert not (tmp_path / "run" / "model.keras").exists()
+    assert "nearest neighbours" in run.summary(results, settings(baseline_digits, **fields)["config"])
+
+
+def test_a_baseline_that_does_not_take_the_data_says_so(tmp_path):
+    fields = {"model": "convolutional_network", "preprocessing": "pca:5"}
+    with pytest.raises(UserError, match="convolutional_network does not take these data"):
+        run.train(settings(baseline_digits, **fields), tmp_path / "run")
