@@ -88,7 +88,7 @@ def test_keras_file_round_trip(name, tmp_path):
 def test_saved_model_round_trip(name, tmp_path):
     """A SavedModel answers for any batch size; a random one draws anew at every call.
 
-    Those of models: tests/models/test_serving.py.
+    Those of models: tests/models/test_saved_model.py.
     """
     descriptor = DESCRIPTORS[name]
     model, x = as_model(descriptor), inputs(descriptor)
