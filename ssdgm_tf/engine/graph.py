@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from ssdgm_tf.layers.supports import Classes
 from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, Node, Reparameterized, ScoreFunction, TopK
 
 # Joint states of all discrete latents that are summed exactly when the user names no estimator.
@@ -166,7 +167,7 @@ class Graph:
                     "A variable has one event shape in both models. "
                     f"Received: {name!r} of {p.event_shape} in the generative model and {q.event_shape} in the other"
                 )
-            if (p.support == "classes") != (q.support == "classes") or p.num_states != q.num_states:
+            if isinstance(p.support, Classes) != isinstance(q.support, Classes) or p.num_states != q.num_states:
                 raise ValueError(
                     "A variable has the same states in both models. "
                     f"Received: {name!r}, a {type(p).__name__} in the generative model and a {type(q).__name__} in the "

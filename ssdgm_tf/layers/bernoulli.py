@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import kernels, supports
 from ssdgm_tf.layers.stochastic import StochasticNode
 
 tfd = tfp.distributions
@@ -26,7 +26,7 @@ class BernoulliNode(StochasticNode):
     """
 
     priors = ("uniform",)
-    support = "unit_interval"
+    support = supports.UnitInterval()
 
     @property
     def num_states(self):
@@ -70,7 +70,7 @@ class ContinuousBernoulliNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "unit_interval"
+    support = supports.UnitInterval()
 
     def make_distribution(self, parameters):
         return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))

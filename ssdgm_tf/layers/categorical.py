@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.stochastic import StochasticNode
 
@@ -46,8 +47,11 @@ class OneHotCategoricalNode(ClassVectorNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "classes"
     error_name = "error"
+
+    @property
+    def support(self) -> supports.Support:
+        return supports.Classes(self.num_classes)
 
     @property
     def num_states(self):
@@ -102,13 +106,16 @@ class CategoricalNode(StochasticNode):
     """
 
     priors = ("uniform",)
-    support = "whole"
 
     def __init__(self, event_shape, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs):
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2. Received: num_classes={num_classes!r}")
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         self.num_classes = num_classes
+
+    @property
+    def support(self) -> supports.Support:
+        return supports.Whole(self.num_classes - 1)
 
     @property
     def parameters_per_element(self) -> int:
@@ -166,7 +173,7 @@ class RelaxedOneHotCategoricalNode(ClassVectorNode):
             raise ValueError(f"temperature must be positive. Received: temperature={temperature!r}")
         self.temperature = temperature
 
-    support = "simplex"
+    support = supports.Simplex()
 
     def make_distribution(self, parameters):
         return tfd.RelaxedOneHotCategorical(tf.constant(self.temperature, parameters.dtype), logits=parameters)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
@@ -60,7 +61,7 @@ class LogNormalNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "positive"
+    support = supports.Positive()
     priors = ("standard",)
     family = tfd.LogNormal
     links = (tf.identity, positive)
@@ -77,7 +78,7 @@ class GammaNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "positive"
+    support = supports.Positive()
     priors = ("standard",)
     family = tfd.Gamma
     links = (positive, positive)
@@ -94,7 +95,7 @@ class BetaNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "unit_interval"
+    support = supports.UnitInterval()
     priors = ("uniform",)
     family = tfd.Beta
     links = (positive, positive)

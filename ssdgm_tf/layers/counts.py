@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.categorical import OneHotCategoricalNode
 from ssdgm_tf.layers.stochastic import StochasticNode
 
@@ -20,7 +21,7 @@ class PoissonNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "whole"
+    support = supports.Whole()
 
     def make_distribution(self, parameters):
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))

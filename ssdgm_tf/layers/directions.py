@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import POSITIVE_MINIMUM, StochasticNode, positive, raw_of_positive
@@ -28,7 +29,7 @@ class VonMisesNode(StochasticNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "angle"
+    support = supports.Angles()
     error_name = "degrees"
     priors = ("uniform",)
     parameters_per_element = 2
@@ -50,7 +51,7 @@ class VonMisesNode(StochasticNode):
 class _DirectionNode(StochasticNode):
     """What nodes of unit vectors share."""
 
-    support = "direction"
+    support = supports.Directions()
     error_name = "degrees"
 
     def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):

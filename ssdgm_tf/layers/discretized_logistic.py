@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 tfd = tfp.distributions
@@ -28,7 +29,7 @@ class DiscretizedLogisticNode(StochasticNode):
     """
 
     parameters_per_element = 2
-    support = "unit_interval"
+    support = supports.UnitInterval()
 
     def __init__(self, event_shape, num_levels: int = 256, prior: None = None, seed: int | None = None, **kwargs):
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.categorical import ClassVectorNode
 from ssdgm_tf.layers.stochastic import positive
 
@@ -20,7 +21,7 @@ class DirichletNode(ClassVectorNode):
         seed: integer seed of the node's draws.
     """
 
-    support = "simplex"
+    support = supports.Simplex()
 
     def make_distribution(self, parameters):
         return tfd.Dirichlet(positive(parameters))

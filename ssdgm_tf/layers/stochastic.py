@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import kernels, supports
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.layers.static_shape import with_static_shape
@@ -46,9 +46,6 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     priors: tuple[str, ...] = ()
     #: How many numbers parameterise one element of an event.
     parameters_per_element = 1
-    #: What values the variable takes: "real", "unit_interval", "positive", "whole" (0, 1, 2, ...), "simplex" (probability
-    #: vectors), "direction" (unit vectors), "angle" (radians), or "classes" (one-hot vectors; labels in the data).
-    support = "real"
     #: What `error` measures.
     error_name = "mae"
 
@@ -61,6 +58,11 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
             )
         self.prior = prior
         self._make_random_state(seed)
+
+    @property
+    def support(self) -> supports.Support:
+        """The values that the variable may take."""
+        return supports.Support()
 
     @property
     def num_parameters(self) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,13 +10,16 @@ import tensorflow as tf
 
 from ssdgm_tf.models import devices
 
-#: What keras.Model.compile takes for losses and metrics given from outside.
-OF_KERAS_LOSSES = {"loss", "metrics", "loss_weights", "weighted_metrics"}
+if TYPE_CHECKING:
+    from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
+
+#: Arguments of keras.Model.compile about losses given from outside.
+OF_KERAS_LOSSES = {"loss", "loss_weights", "weighted_metrics"}
 # Examples times evaluations times weights of a step, beyond which kernels repay the time that they take to compile.
 _SMALLEST_STEP = 1e9
 
 
-def repays_kernels(model, num_examples: int) -> bool:
+def repays_kernels(model: "SemiSupervisedModel", num_examples: int) -> bool:
     """Should elementwise work be compiled: does `jit_compile="auto"` leave the step to TensorFlow, and is it a large one?
 
     Args:
@@ -28,7 +32,7 @@ def repays_kernels(model, num_examples: int) -> bool:
     return is_large and left_to_tensorflow and not model.is_distributed
 
 
-def trace_predict(model, x: Mapping[str, np.ndarray]) -> None:
+def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, np.ndarray]) -> None:
     """Traces prediction for batches of any size; Keras would for that of the first, and again for a smaller last one.
 
     Args:
@@ -73,27 +77,25 @@ def apply_gradients(
     return update(gradients)
 
 
-class SavedCompilation:
-    """The arguments of `SemiSupervisedModel.compile`, saved with the model and given to it again."""
+def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that `model.compile` was given, to be saved with the model and given to it again.
 
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if not self.compiled:
-            return config
-        scale = self.objective_scale
-        own = {
-            "gamma": self.gamma,
-            "classification_weight": self.classification_weight,
-            "num_samples": self.num_samples,
-            "jit_compile": "auto" if self.jit_is_auto else self.jit_compile,
-            "labelled_bound": self.labelled_bound,
-            "unlabelled_bound": self.unlabelled_bound,
-            "kl_weight": keras.saving.serialize_keras_object(self.kl_weight),
-            "free_bits": self.free_bits,
-        }
-        if scale is not None:
-            own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
-        return {name: value for name, value in config.items() if name not in OF_KERAS_LOSSES} | own
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    Args:
+        model: the model, compiled.
+        of_keras: the arguments that Keras keeps.
+    """
+    scale = model.objective_scale
+    own = {
+        "gamma": model.gamma,
+        "classification_weight": model.classification_weight,
+        "num_samples": model.num_samples,
+        "jit_compile": "auto" if model.jit_is_auto else model.jit_compile,
+        "labelled_bound": model.labelled_bound,
+        "unlabelled_bound": model.unlabelled_bound,
+        "kl_weight": keras.saving.serialize_keras_object(model.kl_weight),
+        "free_bits": model.free_bits,
+        "metrics": keras.saving.serialize_keras_object(model.monitor.given) or None,
+    }
+    if scale is not None:
+        own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
+    return {name: value for name, value in of_keras.items() if name not in OF_KERAS_LOSSES} | own

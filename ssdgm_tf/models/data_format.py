@@ -1,19 +1,23 @@
-"""What a model takes: its observed and supervised variables as arrays or tensors, checked and in one form."""
+"""The data that a model takes: its observed and supervised variables by name, checked, as arrays or tensors."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf.engine.trace import Held
 from ssdgm_tf.layers import StochasticNode
-from ssdgm_tf.models import checks
+from ssdgm_tf.layers.supports import Classes
+
+_Value = TypeVar("_Value")
 
 
 class DataFormat:
     """Turns what users pass into {name: array} of every variable, and that into what a pass holds.
 
-    Labels of a class are integers, -1 for "not known"; other variables are numbers, NaN for "not known".
+    Labels of a class are integers, -1 for "not known". Other variables are numbers, NaN for "not known".
 
     Args:
         observed: {name: head} of the variables that are always given.
@@ -23,7 +27,7 @@ class DataFormat:
     def __init__(self, observed: Mapping[str, StochasticNode], supervised: Mapping[str, StochasticNode]):
         self.observed, self.supervised = dict(observed), dict(supervised)
 
-    def x(self, x) -> dict[str, np.ndarray]:
+    def x(self, x: Any) -> dict[str, np.ndarray]:
         """The observed variables, each [N, ...].
 
         Args:
@@ -35,19 +39,15 @@ class DataFormat:
         arrays = self._by_name("x", x, self.observed)
         if absent := sorted(set(self.observed) - set(arrays)):
             raise ValueError(f"x must hold every observed variable. Received: x without {absent}")
-        checked = {}
-        for name, head in self.observed.items():
-            if head.support == "classes":
-                size = len(np.atleast_1d(arrays[name]))
-                checked[name] = checks.labels(name, arrays[name], head.num_classes, size, missing=False)
-            else:
-                checked[name] = checks.values(name, arrays[name], head.event_shape, head.support)
+        checked = {
+            name: head.support.check_array(name, arrays[name], head.event_shape) for name, head in self.observed.items()
+        }
         sizes = {name: len(array) for name, array in checked.items()}
         if len(set(sizes.values())) > 1:
             raise ValueError(f"Observed variables must have as many examples each. Received: {sizes}")
         return checked
 
-    def y(self, y, num_examples: int) -> dict[str, np.ndarray]:
+    def y(self, y: Any, num_examples: int) -> dict[str, np.ndarray]:
         """The supervised variables, each [N, ...], all of them: those left out are not known.
 
         Args:
@@ -60,19 +60,47 @@ class DataFormat:
         arrays = {} if y is None else self._by_name("y", y, self.supervised)
         checked = {}
         for name, head in self.supervised.items():
-            if head.support == "classes":
-                given = arrays.get(name, np.full(num_examples, checks.UNLABELLED))
-                checked[name] = checks.labels(name, given, head.num_classes, num_examples)
-                continue
             if name not in arrays:
-                checked[name] = np.full((num_examples, *head.event_shape), np.nan, np.float32)
+                checked[name] = head.support.missing(num_examples, head.event_shape)
                 continue
-            checked[name] = checks.values(name, arrays[name], head.event_shape, head.support, missing=True)
+            checked[name] = head.support.check_array(name, arrays[name], head.event_shape, missing=True)
             if len(checked[name]) != num_examples:
                 raise ValueError(
                     f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked[name])}"
                 )
         return checked
+
+    def x_tensors(self, x: Any) -> dict[str, tf.Tensor]:
+        """`x` of a batch of tensors; the graph that is being built checks the values when it runs.
+
+        Args:
+            x: a tensor, where one variable is observed; or {name: tensor}.
+
+        Raises:
+            ValueError: other names, or another shape.
+        """
+        x = self.as_dict(x)
+        if set(x) != set(self.observed):
+            raise ValueError(f"x must hold the observed variables {sorted(self.observed)}. Received: {sorted(x)}")
+        return {name: head.support.check_tensor(name, x[name], head.event_shape) for name, head in self.observed.items()}
+
+    def y_tensors(self, y: Any, missing: bool) -> dict[str, tf.Tensor]:
+        """`y` of a batch of tensors, checked like `x_tensors`.
+
+        Args:
+            y: a tensor, where one variable is supervised; or {name: tensor}.
+            missing: whether a value may be "not known".
+
+        Raises:
+            ValueError: other names, or another shape.
+        """
+        y = y if isinstance(y, dict) else dict.fromkeys(self.supervised, y)
+        if set(y) != set(self.supervised):
+            raise ValueError(f"y must hold the supervised variables {sorted(self.supervised)}. Received: {sorted(y)}")
+        return {
+            name: head.support.check_tensor(name, y[name], head.event_shape, missing)
+            for name, head in self.supervised.items()
+        }
 
     @property
     def dtype(self) -> str:
@@ -81,66 +109,66 @@ class DataFormat:
 
     @property
     def always_complete(self) -> tuple[str, ...]:
-        """Supervised variables that every labelled example has whatever the data: an only one."""
+        """The supervised variables that every labelled example has, whatever the data: one that is the only one."""
         return tuple(self.supervised) if len(self.supervised) == 1 else ()
 
     @property
     def classes(self) -> dict[str, int]:
         """{name: number of classes} of the supervised classes."""
-        return {name: head.num_classes for name, head in self.supervised.items() if head.support == "classes"}
+        supports = {name: head.support for name, head in self.supervised.items()}
+        return {name: support.num_classes for name, support in supports.items() if isinstance(support, Classes)}
 
-    def is_known(self, y: Mapping) -> dict:
+    def is_known(self, y: Mapping[str, _Value]) -> dict[str, _Value]:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""
-        return {name: self._is_known(name, y[name]) for name in self.supervised}
+        return {name: head.support.is_known(y[name]) for name, head in self.supervised.items()}
 
     def is_labelled(self, y: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bool [N]: where any supervised variable is given."""
         return np.any(list(self.is_known(y).values()), axis=0)
 
-    def held(self, x: Mapping, y: Mapping | None = None, complete=()) -> dict[str, Held]:
-        """What a pass holds.
+    def warn_of_supervision(self, y: Mapping[str, np.ndarray], is_labelled: np.ndarray) -> None:
+        """Warns of classes without a labelled example, and of data that are all labelled or not at all.
+
+        Args:
+            y: {name: labels [N]}, already checked.
+            is_labelled: bool [N].
+        """
+        for name, size in self.classes.items():
+            missing = sorted(set(range(size)) - set(np.unique(y[name]).tolist()))
+            if missing and np.any(y[name] >= 0):
+                warnings.warn(
+                    f"No labelled example of class {missing} of {name}: the model will choose by itself which examples "
+                    "belong to it.",
+                    stacklevel=4,
+                )
+        if is_labelled.all():
+            warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=4)
+        elif y and not is_labelled.any():
+            warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=4)
+
+    def held(
+        self, x: Mapping[str, tf.Tensor], y: Mapping[str, tf.Tensor] | None = None, complete: Iterable[str] = ()
+    ) -> dict[str, Held]:
+        """The variables that a pass holds.
 
         Args:
             x: {name: tensor} of the observed variables.
             y: {name: tensor} of supervised variables; None for none.
             complete: those that are given for every example.
         """
-        held = {name: Held(self._as_event(head, x[name])) for name, head in self.observed.items()}
+        held = {name: Held(event(head, x[name], missing=False)) for name, head in self.observed.items()}
         for name, tensor in (y or {}).items():
-            mask = None if name in complete else tf.convert_to_tensor(self._is_known(name, tensor))
-            held[name] = Held(self.event(self.supervised[name], tensor), mask)
+            head = self.supervised[name]
+            mask = None if name in complete else tf.convert_to_tensor(head.support.is_known(tensor))
+            held[name] = Held(event(head, tensor), mask)
         return held
 
-    def as_dict(self, x) -> dict:
+    def as_dict(self, x: Any) -> dict[str, Any]:
         """{name: tensor} of what `call` takes: a tensor, where one variable is observed, or a dict."""
         return x if isinstance(x, dict) else {next(iter(self.observed)): x}
 
-    def event(self, head: StochasticNode, tensor) -> tf.Tensor:
-        """Labels as one-hot vectors, NaN as 0: values [B, *event_shape]."""
-        value = self._as_event(head, tensor)
-        return value if head.support == "classes" else tf.where(tf.math.is_nan(value), tf.zeros_like(value), value)
-
     @staticmethod
-    def _as_event(head, tensor):
-        tensor = tf.convert_to_tensor(tensor)
-        if head.support == "classes":
-            return tf.one_hot(tf.maximum(tf.cast(tensor, tf.int32), 0), head.num_classes, dtype=head.density_dtype)
-        if not tensor.shape[1:].is_compatible_with(head.event_shape):
-            raise ValueError(
-                f"Values must have the shape that this model was built for, {head.event_shape}. "
-                f"Received: a tensor of shape {tensor.shape}"
-            )
-        return tf.cast(tensor, head.density_dtype)
-
-    def _is_known(self, name, y):
-        head = self.supervised[name]
-        if head.support == "classes":
-            return y >= 0
-        first = y[(slice(None), *[0] * len(head.event_shape))]
-        return ~np.isnan(first) if isinstance(y, np.ndarray) else ~tf.math.is_nan(first)
-
-    @staticmethod
-    def _by_name(argument, data, variables) -> dict:
+    def _by_name(argument: str, data: Any, variables: Mapping[str, StochasticNode]) -> dict[str, Any]:
         if isinstance(data, Mapping):
             if unknown := sorted(set(data) - set(variables)):
                 raise ValueError(f"{argument} may hold {sorted(variables)}. Received: {unknown}")
@@ -150,11 +178,32 @@ class DataFormat:
         return {next(iter(variables)): data}
 
 
-def only_or_all(by_name: dict):
+def event(head: StochasticNode, tensor: tf.Tensor | np.ndarray, missing: bool = True) -> tf.Tensor:
+    """The values of a variable as a pass holds them, [B, *event_shape]: labels one-hot.
+
+    Args:
+        head: the stochastic layer of the variable.
+        tensor: values in the form of the data.
+        missing: whether a value may be missing, which becomes 0.
+
+    Raises:
+        ValueError: values of another shape.
+    """
+    tensor = tf.convert_to_tensor(tensor)
+    value = head.support.event(tensor, head.density_dtype, missing)
+    if not value.shape[1:].is_compatible_with(head.event_shape):
+        raise ValueError(
+            f"Values must have the shape that this model was built for, {head.event_shape}. "
+            f"Received: a tensor of shape {tensor.shape}"
+        )
+    return value
+
+
+def only_or_all(by_name: dict[str, Any]) -> Any:
     """The value of the only name, or {name: value} of several: what users pass and get."""
     return by_name if len(by_name) > 1 else next(iter(by_name.values()))
 
 
-def num_examples(by_name: Mapping) -> int:
+def num_examples(by_name: Mapping[str, Any]) -> int:
     """How many examples {name: array} holds."""
     return len(next(iter(by_name.values())))

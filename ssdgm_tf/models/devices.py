@@ -6,13 +6,16 @@ over replicas is the mean over the batch, whatever the sizes of the parts:
     loss = (1/R) sum_r loss_r,    loss_r = - [ s_r mean_r U + ... ],    s_r = R n_r / sum_r n_r
 """
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 # The terms that a loss is made of.
 _WEIGHED = ("objective", "classification_loss")
 
 
-def split(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy):
+def split(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
     """The dataset with every batch in as many parts as there are replicas, a part for each.
 
     A batch of fewer examples than replicas goes to all of them. With several workers each makes the whole dataset, the same
@@ -70,61 +73,74 @@ def scale_loss(loss: tf.Tensor) -> tf.Tensor:
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
-class DistributedModel:
-    """What a `keras.Model` with its own `train_step` needs to train on several replicas; nothing changes on one."""
+def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_execution: int) -> None:
+    """Refuses arguments of `compile` that TensorFlow and Keras cannot serve on several replicas.
 
-    @property
-    def is_distributed(self) -> bool:
-        """Does it train on more than one replica?"""
-        return self.distribute_strategy.num_replicas_in_sync > 1
+    Args:
+        strategy: the model's strategy.
+        jit_compile: the argument of `compile`.
+        steps_per_execution: the argument of `compile`.
 
-    def _check_distribution(self, jit_compile, steps_per_execution) -> None:
-        """Refuses what TensorFlow and Keras cannot do on several replicas."""
-        if not self.is_distributed:
-            return
-        received = f"{self.distribute_strategy.num_replicas_in_sync} replicas"
-        if jit_compile is True:
-            raise ValueError(
-                "On several replicas the step cannot be compiled by XLA, which wants its variables on one device: "
-                f"jit_compile must be False or 'auto'. Received: jit_compile=True, {received}"
-            )
-        if steps_per_execution != 1:
-            raise ValueError(
-                "On several replicas Keras takes one step at a time: steps_per_execution must be 1. "
-                f"Received: steps_per_execution={steps_per_execution}, {received}"
-            )
+    Raises:
+        ValueError: XLA, or several steps at a time, on several replicas.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    received = f"{strategy.num_replicas_in_sync} replicas"
+    if jit_compile is True:
+        raise ValueError(
+            "On several replicas the step cannot be compiled by XLA, which wants its variables on one device: "
+            f"jit_compile must be False or 'auto'. Received: jit_compile=True, {received}"
+        )
+    if steps_per_execution != 1:
+        raise ValueError(
+            "On several replicas Keras takes one step at a time: steps_per_execution must be 1. "
+            f"Received: steps_per_execution={steps_per_execution}, {received}"
+        )
 
-    def _as_share(self, terms):
-        """A replica's terms, scaled so that the mean of all replicas' losses is that of the batch."""
-        if terms is None or not self.is_distributed:
-            return terms
-        weight = share(tf.shape(terms["objective"])[0])
-        return terms | {name: terms[name] * tf.cast(weight, terms[name].dtype) for name in _WEIGHED if name in terms}
 
-    def _distributed_validation(self, kwargs) -> dict:
-        """The arguments of `fit` about validation data, whose batches are split among replicas."""
-        if kwargs.get("validation_data") is None:
-            return {}
-        data, y = kwargs["validation_data"]
-        steps = {}
-        if not isinstance(data, tf.data.Dataset):
-            size = kwargs.get("validation_batch_size") or 100
-            steps["validation_steps"] = -(-len(next(iter(data.values()))) // size)
-            data = tf.data.Dataset.from_tensor_slices((data, y)).batch(size).repeat()
-        return steps | {"validation_data": split(data, self.distribute_strategy), "validation_batch_size": None}
+def as_share(terms: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A replica's terms, scaled so that the mean of all replicas' losses is that of the batch.
 
-    def _as_logs(self, logs: dict) -> dict:
-        """What a step returns; of several workers Keras concatenates it, and takes the mean (keras-team/keras#20585)."""
-        if not isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            return logs
-        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+    Args:
+        terms: of a stream, [B] each; None for a stream that is not there.
+    """
+    if terms is None:
+        return None
+    weight = share(tf.shape(terms["objective"])[0])
+    if isinstance(weight, float):
+        return terms
+    return terms | {name: terms[name] * tf.cast(weight, terms[name].dtype) for name in _WEIGHED if name in terms}
 
-    def _get_metrics_result_or_logs(self, logs):
-        """The metrics over all replicas; Keras would take the mean of the replicas' last logs."""
-        if not self.is_distributed:
-            return super()._get_metrics_result_or_logs(logs)
-        results = self.get_metrics_result()
-        return {name: results[name] for name in logs}
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `fit` has built the model. Keras would call it on a batch of both streams (keras-team/keras#20585)."""
+def validation(
+    strategy: tf.distribute.Strategy,
+    data: tf.data.Dataset | dict[str, np.ndarray],
+    y: dict[str, np.ndarray],
+    batch_size: int,
+) -> dict[str, Any]:
+    """The arguments of Keras' `fit` about validation data, whose batches are split among replicas.
+
+    Args:
+        strategy: what distributes them.
+        data: a dataset of batches (x, y), or x by name.
+        y: labels by name, where `data` is x.
+        batch_size: examples a step of arrays.
+    """
+    steps = {}
+    if not isinstance(data, tf.data.Dataset):
+        steps["validation_steps"] = -(-len(next(iter(data.values()))) // batch_size)
+        data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size).repeat()
+    return steps | {"validation_data": split(data, strategy), "validation_batch_size": None}
+
+
+def as_logs(strategy: tf.distribute.Strategy, logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The logs that a step returns; Keras concatenates those of several workers and takes the mean (keras-team/keras#20585).
+
+    Args:
+        strategy: the model's strategy.
+        logs: {name: scalar}.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return logs
+    return {name: tf.reshape(value, [1]) for name, value in logs.items()}

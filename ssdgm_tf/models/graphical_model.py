@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from ssdgm_tf import objectives
+from ssdgm_tf import keras_internals, objectives
 from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.layers.serialization import from_parts
+from ssdgm_tf.models import inference, saved_model
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
-from ssdgm_tf.models.inference import Inference, check_num_samples
-from ssdgm_tf.models.saved_model import Serving
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
 
@@ -22,7 +21,7 @@ _PREDICTION_SEED = (20_170_601, 400)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
+class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     """A partially specified graphical model (Siddharth et al. 2017): variables, what each depends on, and which are known.
 
     The generative model p says how the variables make each other; the recognition model q infers all that is not
@@ -111,7 +110,7 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
             {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
             one, or {name: mean} of several. Averaged over draws of what comes before the variable in the recognition model.
         """
-        one_pass = self._pass(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
+        one_pass = self.pass_over(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
         names = self.graph.supervised or self.graph.latent
         if not self.graph.supervised:
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
@@ -144,50 +143,40 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
         return "conditional" if self.graph.weights_are_constant else "importance"
 
     def unlabelled_terms(self, x, training=False):
-        one_pass = self._pass(x, training=training)
-        result = self._bound_of(one_pass, self.unlabelled_bound)
+        one_pass = self.pass_over(x, training=training)
+        result = self.bound_of(one_pass, self.unlabelled_bound)
         return self._terms(result, one_pass) | {
             "bound_unlabelled": result.bound,
             "objective": result.warmed + result.surrogate,
         }
 
     def labelled_terms(self, x, y, complete, training=False):
-        one_pass = self._pass(x, y, complete, training=training)
-        result = self._bound_of(one_pass, self.labelled_bound_in_use)
+        one_pass = self.pass_over(x, y, complete, training=training)
+        result = self.bound_of(one_pass, self.labelled_bound_in_use)
         return self._terms(result, one_pass) | {
             "bound_labelled": result.bound,
             "objective": result.warmed + result.surrogate,
             "classification_loss": -objectives.log_normaliser(one_pass.log_w(), one_pass.log_weight()),
         }
 
-    def bound(self, x, y=None, num_samples: int = 1, seed: int | None = None):
-        """The objective's bound of each example for what is known of it, without any classification term.
+    # Inference and generation: arrays in, arrays out.
+    encode = inference.encode
+    reconstruct = inference.reconstruct
+    analogies = inference.analogies
+    generate = inference.generate
+    impute = inference.impute
+    bound = inference.bound
+    log_likelihood = inference.log_likelihood
+    # Export as a TensorFlow SavedModel.
+    export = saved_model.export
+    signatures = saved_model.signatures
 
-        U(x) where nothing is; L(x,y) of `labelled_bound_in_use` for the labels given, whichever they are. A bound on log
-        p(x), or on log p(x, y); where "importance" is in use, in the limit of many samples.
-
-        Args:
-            x: as in `fit`.
-            y: as in `fit`: -1 or NaN for "not known".
-            num_samples: S.
-            seed: integer; the same seed gives the same estimate. None for the model's own stream.
-
-        Returns:
-            Nats, float32 [N] (float64 for a float64 model).
-        """
-        check_num_samples(num_samples)
-        x, y = self._inference_input(x, y)
-        key = self._seed(seed)
-
-        def batch_bound(x, y, index):
-            seed = tf.random.experimental.stateless_fold_in(key, index)
-            free = self._bound_of(self._pass(x, seed=seed, num_samples=num_samples), self.unlabelled_bound).bound
-            if not y:
-                return free
-            held = self._bound_of(self._pass(x, y, seed=seed, num_samples=num_samples), self.labelled_bound_in_use).bound
-            return tf.where(self.data_format.is_labelled(y), held, free)
-
-        return self._in_batches(batch_bound, x, y, rows=num_samples)
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _log_mean_weight(self, x, y, num_samples, seed):
+        """The importance-weighted bound given what is known of y, nats, [B]; traced once for each model."""
+        held = self.data_format.held(x, y)
+        one_pass = trace.run(self.graph, held, num_samples, seed, self.step, exact=True)
+        return self.bound_of(one_pass, "importance_weighted").bound
 
     def describe(self, print_fn=print) -> None:
         """Prints the model: both factorisations, the role of each variable, its estimator, and the objective.
@@ -214,8 +203,28 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
         )
         return plots.graph(roles, *edges)
 
-    def _pass(self, x, y=None, complete=(), training=False, seed=None, num_samples=None, predicting=False) -> trace.Trace:
-        """A pass over {name: tensor} of what is known; `predicting` draws what predictions need, and scores nothing."""
+    def pass_over(
+        self,
+        x: Mapping[str, tf.Tensor],
+        y: Mapping[str, tf.Tensor] | None = None,
+        complete: Sequence[str] = (),
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+        num_samples: int | None = None,
+        predicting: bool = False,
+    ) -> trace.Trace:
+        """One pass over the graph.
+
+        Args:
+            x: {name: tensor [B, ...]} of the observed variables.
+            y: {name: tensor [B, ...]} of supervised variables; None for none.
+            complete: those that are known for every example.
+            training: whether this is a training step.
+            seed: a TFP seed; None for the next of the model's own stream.
+            num_samples: S; None for the number that `compile` was given.
+            predicting: whether only a prediction is wanted: the generative model is not scored, and all examples share their
+                noise.
+        """
         if num_samples is None:
             num_samples = self.num_samples
             if predicting:
@@ -224,7 +233,13 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
         seed = self.next_seed() if seed is None else seed
         return trace.run(self.graph, held, num_samples, seed, self.step, training, predicting=predicting)
 
-    def _bound_of(self, one_pass, kind) -> trace_bounds.Bound:
+    def bound_of(self, one_pass: trace.Trace, kind: str) -> trace_bounds.Bound:
+        """The bound of a pass, with the KL weight and the free bits of `compile`.
+
+        Args:
+            one_pass: a pass.
+            kind: one of `ssdgm_tf.engine.trace_bounds.UNLABELLED` or `LABELLED`.
+        """
         kl_weight = 1.0 if self.kl_weight is None else self.kl_weight
         if callable(kl_weight):
             kl_weight = tf.cast(kl_weight(self.step), self.data_format.dtype)
@@ -238,18 +253,22 @@ class GraphicalModel(Serving, Inference, SavedRandomState, SemiSupervisedModel):
 
     def _prediction(self, name, one_pass):
         mean = tf.cast(one_pass.mean(name), tf.float32)
-        if self.data_format.supervised[name].support == "classes":
+        if name in self.data_format.classes:
             return mean
         return {"mean": mean, "stddev": tf.cast(one_pass.stddev(name), tf.float32)}
 
-    def _seed(self, seed: int | None = None):
-        """A TFP seed: of the integer given, or the next of the model's own stream."""
+    def seed_of(self, seed: int | None = None) -> tf.Tensor:
+        """A TFP seed: that of the integer, or the next of the model's own stream.
+
+        Args:
+            seed: an integer or None.
+        """
         return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
 
     def _random_states(self):
         """The model's own, and those of Keras' layers of noise and dropout in its networks, which Keras does not save."""
-        layers = {id(layer): layer for layer in self._flatten_layers() if not isinstance(layer, SavedRandomState)}
-        generators = [getattr(layer, "seed_generator", None) for layer in layers.values()]
+        layers = [layer for layer in keras_internals.sublayers(self) if not isinstance(layer, SavedRandomState)]
+        generators = [getattr(layer, "seed_generator", None) for layer in layers]
         of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
         return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
 

@@ -1,369 +1,328 @@
-"""Inference and generation for any graph: arrays in, arrays out."""
+"""Inference and generation for any graph: arrays in, arrays out. The functions are methods of `GraphicalModel`.
+
+Where they take labels or other given values, classes are integers, -1 for "not known", and other variables are numbers, NaN
+for "not known". One observed variable goes in and comes out as an array, several as {name: array}.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf.engine import trace
-from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
-from ssdgm_tf.nodes import Deterministic
+from ssdgm_tf.engine import propagation
+from ssdgm_tf.models.data_format import DataFormat, event, num_examples, only_or_all
+
+if TYPE_CHECKING:
+    from ssdgm_tf.models.graphical_model import GraphicalModel
 
 # Rows of the widest network in one pass: bounds the memory.
 _MAX_ROWS = 20_000
 
 
-class Inference:
-    """What a trained graph can be asked, as methods of `GraphicalModel`.
+def encode(
+    model: "GraphicalModel", x: Any, y: Any = None, num_samples: int | None = None, seed: int | None = None
+) -> dict[str, np.ndarray]:
+    """Infers every variable that is not observed: means, or draws.
 
-    Where these take labels or other given values, classes are integers, -1 for "not known", and other variables numbers, NaN
-    for "not known". One observed variable goes in and comes out as an array, several as {name: array}.
+    Means are taken along the recognition model: each variable's mean is the one given the means of its parents, and given
+    the likeliest state of those that are discrete.
+
+    Args:
+        model: the model.
+        x: the observed variable [N, ...], or {name: array}.
+        y: values that are known: the supervised variable, or {name: array} of any variable that is inferred.
+        num_samples: S draws from q instead of means.
+        seed: integer seed of the draws; None for the model's own stream.
+
+    Returns:
+        {name: [N, *event_shape]} of every variable that is not observed: class probabilities (one-hot where given) and
+        means; or draws [S, N, *event_shape], one-hot for classes.
+
+    Raises:
+        ValueError: bad values, or a model without weights.
     """
+    x, given = _input(model, x, y, any_variable=True)
+    if num_samples is None:
+        return _in_batches(model, lambda x, given, _: propagation.means(model.graph, _held(model, x, given))[0], x, given)
+    check_num_samples(num_samples)
+    key = model.seed_of(seed)
 
-    def encode(self, x, y=None, num_samples: int | None = None, seed: int | None = None) -> dict[str, np.ndarray]:
-        """What the recognition model makes of examples: means, or draws.
-
-        Means are taken along the recognition model: each variable's given the means of what it depends on, the likeliest
-        state of discrete ones.
-
-        Args:
-            x: the observed variable [N, ...], or {name: array}.
-            y: anything that is known: the supervised variable, or {name: array} of any variable that is inferred.
-            num_samples: S draws from q instead of means.
-            seed: integer, of the draws; None for the model's own stream.
-
-        Returns:
-            {name: [N, *event_shape]} of every variable that is not observed: class probabilities (one-hot where given) and
-            means; or draws [S, N, *event_shape], one-hot for classes.
-
-        Raises:
-            ValueError: bad values, or a model without weights.
-        """
-        x, given = self._inference_input(x, y, any_variable=True)
-        if num_samples is None:
-            return self._in_batches(lambda x, given, _: self._means(x, given)[0], x, given)
-        check_num_samples(num_samples)
-        key = self._seed(seed)
-
-        def draw(x, given, index):
-            draws = self._draws(x, given, num_samples, tf.random.experimental.stateless_fold_in(key, index))
-            return {name: np.swapaxes(value, 0, 1) for name, value in draws.items()}
-
-        draws = self._in_batches(draw, x, given, rows=num_samples)
+    def draw(x: dict, given: dict, index: int) -> dict[str, np.ndarray]:
+        seed = tf.random.experimental.stateless_fold_in(key, index)
+        draws = propagation.draws(model.graph, _held(model, x, given), num_samples, seed)
         return {name: np.swapaxes(value, 0, 1) for name, value in draws.items()}
 
-    def reconstruct(self, x, y=None):
-        """The mean of p(x|...) at the point that `encode` conditions on: the likeliest states, and means.
+    draws = _in_batches(model, draw, x, given, rows=num_samples)
+    return {name: np.swapaxes(value, 0, 1) for name, value in draws.items()}
 
-        Args:
-            x: as of `encode`.
-            y: as of `encode`.
 
-        Returns:
-            The observed variables, [N, *event_shape].
-        """
-        x, given = self._inference_input(x, y, any_variable=True)
+def reconstruct(model: "GraphicalModel", x: Any, y: Any = None) -> Any:
+    """The mean of p(x|...) given the likeliest states and the means that `encode` infers.
 
-        def reconstruct(x, given, _):
-            return self._decode(self._means(x, given)[1], self._held_values(x))
+    Args:
+        model: the model.
+        x: see `encode`.
+        y: see `encode`.
 
-        return only_or_all(self._in_batches(reconstruct, x, given))
+    Returns:
+        The observed variables, [N, *event_shape].
+    """
+    x, given = _input(model, x, y, any_variable=True)
 
-    def analogies(self, x, y=None, vary: dict | None = None):
-        """Each example with some variables varied and the rest of what `encode` makes of it held.
+    def reconstruct(x: dict, given: dict, _: int) -> dict[str, tf.Tensor]:
+        points = propagation.means(model.graph, _held(model, x, given))[1]
+        return propagation.decode(model.graph, points, observed_values(model, x))
 
-        What depends on them in the generative model follows: a latent variable takes the mean of p given their new values,
-        as the features of M1+M2 do where the label varies.
+    return only_or_all(_in_batches(model, reconstruct, x, given))
 
-        Args:
-            x: as of `encode`.
-            y: as of `encode`; what the rest is inferred with.
-            vary: {name: values [V, ...]} of variables that vary together. None for every label of the one supervised class.
 
-        Returns:
-            The mean of the observed variables, [N, V, *event_shape].
+def analogies(model: "GraphicalModel", x: Any, y: Any = None, vary: Mapping[str, Any] | None = None) -> Any:
+    """Each example with some variables varied and the others held as `encode` infers them.
 
-        Raises:
-            ValueError: `vary` is needed, or names another variable, or holds different numbers of values.
-        """
-        x, given = self._inference_input(x, y, any_variable=True)
-        vary = self._varied(vary)
-        num_values = num_examples(vary)
-        follow = self.graph.descendants_p(*vary) - set(vary)
+    Variables that depend on the varied ones in the generative model follow: a latent variable takes the mean of p given
+    their new values, as the features of M1+M2 do where the label varies.
 
-        def analogies(x, given, _):
-            points = {name: value for name, value in self._means(x, given)[1].items() if name not in follow}
-            size = num_examples(x)
-            held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
-            varied = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in vary.items()}
-            x = {name: tf.repeat(value, num_values, axis=0) for name, value in self._held_values(x).items()}
-            images = self._decode(held, x | varied)
-            return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
+    Args:
+        model: the model.
+        x: see `encode`.
+        y: see `encode`; the other variables are inferred with it.
+        vary: {name: values [V, ...]} of variables that vary together. None for every label of the one supervised class.
 
-        return only_or_all(self._in_batches(analogies, x, given, rows=num_values))
+    Returns:
+        The mean of the observed variables, [N, V, *event_shape].
 
-    def generate(self, given: dict | None = None, num_samples: int | None = None, seed: int | None = None):
-        """Examples from the generative model: the mean of the observed variables, what is not given drawn.
+    Raises:
+        ValueError: `vary` is needed, or names another variable, or holds different numbers of values.
+    """
+    x, given = _input(model, x, y, any_variable=True)
+    varied = _varied(model, vary)
+    num_values = num_examples(varied)
+    follow = model.graph.descendants_p(*varied) - set(varied)
 
-        An observed variable that other observed ones depend on is drawn too, or given.
-
-        Args:
-            given: {name: array [N, ...]} of any variables.
-            num_samples: N where nothing is given.
-            seed: integer; the same seed gives the same examples. None for the model's own stream.
-
-        Returns:
-            The observed variables, [N, *event_shape].
-
-        Raises:
-            ValueError: nothing says how many; or another variable, another number of values, or an unknown one.
-        """
-        self._require_built()
-        values, size = self._generation_input(given or {}, num_samples)
-        made = self._generated(values, size, self._seed(seed))
-        return only_or_all({name: np.asarray(made[name], np.float32) for name in self.graph.observed})
-
-    def impute(self, x, y=None, num_steps: int = 10) -> dict[str, np.ndarray]:
-        """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
-
-        Supervised variables get their likeliest label, or mean; missing elements of x the mean of p(x|...), in rounds of
-        encoding what is there and decoding what is not (Rezende et al. 2014, appendix F, with means for draws).
-
-        Args:
-            x: as of `encode`, but any element may be NaN.
-            y: the supervised variables as far as they are known.
-            num_steps: rounds for the missing elements of x.
-
-        Returns:
-            {name: array} of every observed and supervised variable; what was known is as it was.
-        """
-        self._require_built()
-        x = {name: np.array(v, copy=True) for name, v in self.data_format.as_dict(x).items()}
-        missing = {name: np.isnan(v) for name, v in x.items() if np.issubdtype(v.dtype, np.floating) and np.isnan(v).any()}
-        for name, where in missing.items():
-            present = np.where(where, 0.0, x[name]).sum() / max(1, np.sum(~where))
-            x[name] = np.where(where, present, x[name])
-        for _ in range(num_steps if missing else 0):
-            filled = self.data_format.as_dict(self.reconstruct(x, y))
-            x |= {name: np.where(where, filled[name], x[name]) for name, where in missing.items()}
-        checked, known = self._checked_pair(x, y)
-        means = self.encode(checked, known)
-        for name, is_known in self.data_format.is_known(known).items():
-            mean = means[name]
-            if self.data_format.supervised[name].support == "classes":
-                known[name] = np.where(is_known, known[name], np.argmax(mean, axis=-1)).astype(np.int32)
-            else:
-                known[name] = np.where(is_known.reshape(-1, *[1] * (mean.ndim - 1)), known[name], mean)
-        return checked | known
-
-    def log_likelihood(self, x, y=None, num_samples: int = 100, seed: int | None = None) -> np.ndarray:
-        """Importance-weighted bound on log p(x), on log p(x, y) for what of y is given; nats, float32 [N].
-
-            log (1/S) sum_s sum_k weight_ks p(x,y,u_ks) / q(y,u_ks|x)
-
-        At most the log-likelihood in expectation, at least the bound of `evaluate`, rising with S (see
-        `ssdgm_tf.objectives.importance_weighted_bound`). Exact in enumerated variables; a relaxed one is drawn. Memory does
-        not depend on S.
-
-        Args:
-            x: as in `fit`.
-            y: as in `fit`: -1 or NaN for "not known".
-            num_samples: S.
-            seed: integer; the same seed gives the same estimate. None for the model's own stream.
-        """
-        check_num_samples(num_samples)
-        x, y = self._inference_input(x, y)
-        seed, fold_in = self._seed(seed), tf.random.experimental.stateless_fold_in
+    def analogies(x: dict, given: dict, _: int) -> dict[str, tf.Tensor]:
+        means = propagation.means(model.graph, _held(model, x, given))[1]
+        points = {name: value for name, value in means.items() if name not in follow}
         size = num_examples(x)
-        batch_size = min(size, 100)
-        chunk = min(num_samples, max(1, _MAX_ROWS // (self.graph.num_states * batch_size)))
-        sizes = [chunk] * (num_samples // chunk) + [num_samples % chunk] * (num_samples % chunk > 0)
-        batches = [slice(i, i + batch_size) for i in range(0, size, batch_size)]
-        total = np.full(size, -np.inf)
-        with tqdm(total=len(batches) * len(sizes), desc="log-likelihood", delay=2, leave=False) as progress:
-            for i, batch in enumerate(batches):
-                part = keras.tree.map_structure(lambda array, batch=batch: array[batch], (x, y))
-                for j, num in enumerate(sizes):
-                    log_mean = self._log_mean_weight(*part, num, fold_in(fold_in(seed, i), j))
-                    total[batch] = np.logaddexp(total[batch], log_mean.numpy() + np.log(num))
-                    progress.update()
-        return (total - np.log(num_samples)).astype(np.float32)
+        held = {name: tf.repeat(value, num_values, axis=0) for name, value in points.items()}
+        tiled = {name: tf.tile(value, [size, *[1] * (len(value.shape) - 1)]) for name, value in varied.items()}
+        x = {name: tf.repeat(value, num_values, axis=0) for name, value in observed_values(model, x).items()}
+        images = propagation.decode(model.graph, held, x | tiled)
+        return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _log_mean_weight(self, x, y, num_samples, seed):
-        """The importance-weighted bound for what is known of y, nats, [B]."""
-        held = self.data_format.held(x, y)
-        one_pass = trace.run(self.graph, held, num_samples, seed, self.step, exact=True)
-        return self._bound_of(one_pass, "importance_weighted").bound
+    return only_or_all(_in_batches(model, analogies, x, given, rows=num_values))
 
-    # -- points, draws and means; batches as tensors --
 
-    def _means(self, x, given) -> tuple[dict, dict]:
-        """({name: mean or class probabilities}, {name: the point that others are conditioned on}), [B, *event] each."""
-        means = {}
+def generate(
+    model: "GraphicalModel",
+    given: Mapping[str, Any] | None = None,
+    num_samples: int | None = None,
+    seed: int | None = None,
+) -> Any:
+    """Examples from the generative model: the mean of the observed variables; what is not given is drawn.
 
-        def likeliest(index, head, q, held):
-            means[self.graph.order_q[index]] = self._where_known(held, head.mean(q))
-            if not head.num_states:
-                return head.mean(q)
-            return tf.gather(head.states(), tf.argmax(head.log_prob_of_states(q), axis=-1))
+    An observed variable that other observed ones depend on is drawn too, or given.
 
-        return means, self._along_q(x, given, likeliest)
+    Args:
+        model: the model.
+        given: {name: array [N, ...]} of any variables.
+        num_samples: N where nothing is given.
+        seed: integer; the same seed gives the same examples. None for the model's own stream.
 
-    def _draws(self, x, given, num_samples, seed) -> dict:
-        """{name: draws [S, B, *event]} of the recognition model."""
+    Returns:
+        The observed variables, [N, *event_shape].
 
-        def draw(index, head, q, held):
-            shape = [num_samples] if q.batch_shape.rank == 1 else []
-            return q.sample(shape, seed=tf.random.experimental.stateless_fold_in(seed, index))
+    Raises:
+        ValueError: nothing says how many; or another variable, another number of values, or an unknown one.
+    """
+    model.require_built()
+    values, size = _generation_input(model, given or {}, num_samples)
+    made = propagation.generate(model.graph, values, size, model.seed_of(seed))
+    return only_or_all({name: np.asarray(made[name], np.float32) for name in model.graph.observed})
 
-        return self._along_q(x, given, draw)
 
-    def _along_q(self, x, given, choose) -> dict:
-        """{name: value} of every inferred variable, parents first: what is given, else `choose(index, head, q, held)`."""
-        held = self._given_format.held(x, given)
-        values = {name: held[name].value for name in self.graph.observed}
-        for index, name in enumerate(self.graph.order_q):
-            node = self.recognition[name]
-            parents = [values[parent] for parent in node.parents]
-            if isinstance(node, Deterministic):
-                values[name] = node.value(parents)
-                continue
-            chosen = choose(index, node.head, self._expanded(node, parents, values), held.get(name))
-            values[name] = self._where_known(held.get(name), chosen)
-        return {name: values[name] for name in self.graph.inferred}
+def impute(model: "GraphicalModel", x: Any, y: Any = None, num_steps: int = 10) -> dict[str, np.ndarray]:
+    """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
 
-    def _expanded(self, node, parents, values):
-        """The distribution of a recognition node; of a root, one per example."""
-        if node.parents:
-            return node.distribution(parents)
-        return node.root_distribution([tf.shape(values[self.graph.observed[0]])[0]])
+    Supervised variables get their likeliest label, or their mean. Missing elements of x get the mean of p(x|...), in rounds
+    of encoding the example and decoding its missing elements (Rezende et al. 2014, appendix F, with means for draws).
 
-    def _decode(self, points, x) -> dict:
-        """{name: mean of each observed variable}, its parents at `points` or their own means, observed ones at `x`."""
-        values, means = {**points, **x}, {}
-        for name in self.graph.order_p:
-            if name not in self.graph.observed and not self._makes_observed(name):
-                continue
-            node = self.generative[name]
-            parents = [values[parent] for parent in node.parents]
-            if isinstance(node, Deterministic):
-                values[name] = node.value(parents)
-            elif name in self.graph.observed:
-                means[name] = tf.broadcast_to(self._mean(node, parents), tf.shape(values[name]))
-            elif name not in values:
-                values[name] = self._mean(node, parents)
-        return means
+    Args:
+        model: the model.
+        x: see `encode`; any element may be NaN.
+        y: the supervised variables as far as they are known.
+        num_steps: rounds for the missing elements of x.
 
-    def _generated(self, given, size, key) -> dict:
-        """{name: mean of each observed variable, or what is given or drawn of it}, from the prior down.
+    Returns:
+        {name: array} of every observed and supervised variable. Values that were known are unchanged.
+    """
+    model.require_built()
+    filled = {name: np.array(v, copy=True) for name, v in model.data_format.as_dict(x).items()}
+    missing = {name: np.isnan(v) for name, v in filled.items() if v.dtype.kind == "f" and np.isnan(v).any()}
+    for name, where in missing.items():
+        present = np.where(where, 0.0, filled[name]).sum() / max(1, np.sum(~where))
+        filled[name] = np.where(where, present, filled[name])
+    for _ in range(num_steps if missing else 0):
+        decoded = model.data_format.as_dict(reconstruct(model, filled, y))
+        filled |= {name: np.where(where, decoded[name], filled[name]) for name, where in missing.items()}
+    checked, known = model._checked_pair(filled, y)
+    means = encode(model, checked, known)
+    for name, is_known in model.data_format.is_known(known).items():
+        point = model.data_format.supervised[name].support.point(means[name])
+        known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
+    return checked | known
 
-        Args:
-            given: {name: value [B, *event]}; only what the rest depends on is drawn.
-            size: B, an integer or a scalar tensor.
-            key: a TFP seed.
-        """
-        values, needed = dict(given), self._needed(given)
-        for index, name in enumerate(self.graph.order_p):
-            if name in values or name not in needed:
-                continue
-            node = self.generative[name]
-            parents = [values[parent] for parent in node.parents]
-            if isinstance(node, Deterministic):
-                values[name] = node.value(parents)
-            elif not self._makes_observed(name):
-                values[name] = self._mean(node, parents)
-            else:
-                distribution = node.distribution(parents)
-                shape = [] if distribution.batch_shape.rank else [size]
-                values[name] = distribution.sample(shape, seed=tf.random.experimental.stateless_fold_in(key, index))
-        return values
 
-    def _needed(self, given) -> set[str]:
-        """The observed variables and what makes them, as far as it does not come before what is given."""
-        needed, waiting = set(), [name for name in self.graph.observed if name not in given]
-        while waiting:
-            name = waiting.pop()
-            needed.add(name)
-            waiting += [parent for parent in self.generative[name].parents if parent not in {*given, *needed}]
-        return needed
+def log_likelihood(
+    model: "GraphicalModel", x: Any, y: Any = None, num_samples: int = 100, seed: int | None = None
+) -> np.ndarray:
+    """Importance-weighted bound on log p(x), on log p(x, y) where y is given; nats, float32 [N].
 
-    def _makes_observed(self, name) -> bool:
-        """Does an observed variable depend on it in the generative model?"""
-        return not self.graph.descendants_p(name).isdisjoint(self.graph.observed)
+        log (1/S) sum_s sum_k weight_ks p(x,y,u_ks) / q(y,u_ks|x)
 
-    def _held_values(self, x) -> dict:
-        """{name: value [B, *event]} of the observed variables."""
-        return {name: held.value for name, held in self.data_format.held(x).items()}
+    At most the log-likelihood in expectation, at least the bound of `evaluate`, rising with S (see
+    `ssdgm_tf.objectives.importance_weighted_bound`). Exact in enumerated variables; a relaxed one is drawn. Memory does
+    not depend on S.
 
-    def _mean(self, node, parents):
-        return node.head.mean(node.distribution(parents))
+    Args:
+        model: the model.
+        x: as in `fit`.
+        y: as in `fit`: -1 or NaN for "not known".
+        num_samples: S.
+        seed: integer; the same seed gives the same estimate. None for the model's own stream.
+    """
+    check_num_samples(num_samples)
+    x, y = _input(model, x, y)
+    key, fold_in = model.seed_of(seed), tf.random.experimental.stateless_fold_in
+    size = num_examples(x)
+    batch_size = min(size, 100)
+    chunk = min(num_samples, max(1, _MAX_ROWS // (model.graph.num_states * batch_size)))
+    sizes = [chunk] * (num_samples // chunk) + [num_samples % chunk] * (num_samples % chunk > 0)
+    batches = [slice(i, i + batch_size) for i in range(0, size, batch_size)]
+    total = np.full(size, -np.inf)
+    with tqdm(total=len(batches) * len(sizes), desc="log-likelihood", delay=2, leave=False) as progress:
+        for i, batch in enumerate(batches):
+            part = keras.tree.map_structure(lambda array, batch=batch: array[batch], (x, y))
+            for j, num in enumerate(sizes):
+                log_mean = model._log_mean_weight(*part, num, fold_in(fold_in(key, i), j))
+                total[batch] = np.logaddexp(total[batch], log_mean.numpy() + np.log(num))
+                progress.update()
+    return (total - np.log(num_samples)).astype(np.float32)
 
-    @staticmethod
-    def _where_known(held, value):
-        if held is None:
-            return value
-        mask = tf.reshape(held.mask, [-1, *[1] * (len(held.value.shape) - 1)])
-        return tf.where(mask, tf.cast(held.value, value.dtype), value)
 
-    # -- arguments and results --
+def bound(model: "GraphicalModel", x: Any, y: Any = None, num_samples: int = 1, seed: int | None = None) -> np.ndarray:
+    """The bound of each example given what is known of it, without any classification term.
 
-    @property
-    def _given_format(self) -> DataFormat:
-        """The observed variables, and every other as one that may be given."""
-        return DataFormat(self.data_format.observed, {name: self.recognition[name].head for name in self.graph.inferred})
+    U(x) where no label is known; L(x,y) of `labelled_bound_in_use` given the known labels. A bound on log p(x), or on
+    log p(x, y); where "importance" is in use, in the limit of many samples.
 
-    def _inference_input(self, x, y, any_variable: bool = False) -> tuple[dict, dict]:
-        """Checked arrays by name: x, and what is known of the supervised variables or of any."""
-        self._require_built()
-        data_format = self.data_format
-        if any_variable:
-            data_format = self._given_format
-            if y is not None and not isinstance(y, dict) and len(self.graph.supervised) == 1:
-                y = {self.graph.supervised[0]: y}
-        x = data_format.x(x)
-        return x, data_format.y(y, num_examples(x))
+    Args:
+        model: the model.
+        x: as in `fit`.
+        y: as in `fit`: -1 or NaN for "not known".
+        num_samples: S.
+        seed: integer; the same seed gives the same estimate. None for the model's own stream.
 
-    def _generation_input(self, given, num_samples) -> tuple[dict, int]:
-        """{name: tensor} of what is given, classes one-hot, and the number of examples."""
-        heads = self.data_format.observed | self._given_format.supervised
-        variables = DataFormat({}, heads)
-        if (unknown := sorted(set(given) - set(heads))) or not (given or num_samples):
-            received = f"given={sorted(given)}" if unknown else "neither values nor num_samples"
-            raise ValueError(f"generate takes values of {sorted(heads)}, or num_samples. Received: {received}")
-        sizes = {name: len(value) for name, value in given.items()} | ({"num_samples": num_samples} if num_samples else {})
-        if len(set(sizes.values())) > 1:
-            raise ValueError(f"generate takes as many values of each variable. Received: {sizes}")
-        size = next(iter(sizes.values()))
-        arrays = variables.y(given, size)
-        known = variables.is_known(arrays)
-        for name in given:
-            if not np.all(known[name]):
-                raise ValueError(f"generate needs a value of {name!r} per example. Received: one that is not known")
-        return {name: variables.event(heads[name], arrays[name]) for name in given}, size
+    Returns:
+        Nats, float32 [N] (float64 for a float64 model).
+    """
+    check_num_samples(num_samples)
+    x, y = _input(model, x, y)
+    key = model.seed_of(seed)
 
-    def _varied(self, vary) -> dict:
-        """{name: tensor [V, *event]} of what analogies vary."""
-        if vary is None:
-            names = [name for name, head in self.data_format.supervised.items() if head.support == "classes"]
-            if len(names) != 1:
-                raise ValueError(f"vary must say which variable varies. Received: None, with the supervised classes {names}")
-            vary = {names[0]: np.arange(self.data_format.supervised[names[0]].num_classes)}
-        return self._generation_input(vary, None)[0]
+    def batch_bound(x: dict, y: dict, index: int) -> tf.Tensor:
+        seed = tf.random.experimental.stateless_fold_in(key, index)
+        free = model.bound_of(model.pass_over(x, seed=seed, num_samples=num_samples), model.unlabelled_bound).bound
+        if not y:
+            return free
+        one_pass = model.pass_over(x, y, seed=seed, num_samples=num_samples)
+        held = model.bound_of(one_pass, model.labelled_bound_in_use).bound
+        return tf.where(model.data_format.is_labelled(y), held, free)
 
-    def _in_batches(self, function, x, y, rows: int = 1):
-        """`function(x, y, index)` of batches of the arrays, its results (an array, or a dict of them) joined again."""
-        size = num_examples(x)
-        batch_size = max(1, min(1000, _MAX_ROWS // (rows * self.graph.num_states)))
-        parts = []
-        starts = range(0, size, batch_size)
-        for index, start in enumerate(tqdm(starts, desc="batches", delay=2, leave=False)):
-            batch = keras.tree.map_structure(lambda array, s=start: array[s : s + batch_size], (x, y))
-            parts.append(keras.tree.map_structure(np.asarray, function(*batch, index)))
-        return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)
+    return _in_batches(model, batch_bound, x, y, rows=num_samples)
+
+
+def observed_values(model: "GraphicalModel", x: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """{name: value [B, *event_shape]} of the observed variables, as the graph holds them.
+
+    Args:
+        model: the model.
+        x: {name: tensor}, in the form of the data.
+    """
+    return {name: held.value for name, held in model.data_format.held(x).items()}
 
 
 def check_num_samples(num_samples: int) -> None:
-    """Raises ValueError below 1."""
+    """Refuses a number of samples below 1.
+
+    Raises:
+        ValueError: it is below 1.
+    """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
+
+
+def _given_format(model: "GraphicalModel") -> DataFormat:
+    """The observed variables, and every other as one that may be given."""
+    return DataFormat(model.data_format.observed, {name: model.recognition[name].head for name in model.graph.inferred})
+
+
+def _held(model: "GraphicalModel", x: Mapping, given: Mapping) -> dict:
+    return _given_format(model).held(x, given)
+
+
+def _input(model: "GraphicalModel", x: Any, y: Any, any_variable: bool = False) -> tuple[dict, dict]:
+    """Checked arrays by name: x, and what is known of the supervised variables, or of any variable."""
+    model.require_built()
+    data_format = model.data_format
+    if any_variable:
+        data_format = _given_format(model)
+        if y is not None and not isinstance(y, dict) and len(model.graph.supervised) == 1:
+            y = {model.graph.supervised[0]: y}
+    arrays = data_format.x(x)
+    return arrays, data_format.y(y, num_examples(arrays))
+
+
+def _generation_input(model: "GraphicalModel", given: Mapping, num_samples: int | None) -> tuple[dict, int]:
+    """{name: tensor} of what is given, classes one-hot, and the number of examples."""
+    heads = model.data_format.observed | _given_format(model).supervised
+    variables = DataFormat({}, heads)
+    if (unknown := sorted(set(given) - set(heads))) or not (given or num_samples):
+        received = f"given={sorted(given)}" if unknown else "neither values nor num_samples"
+        raise ValueError(f"generate takes values of {sorted(heads)}, or num_samples. Received: {received}")
+    sizes = {name: len(value) for name, value in given.items()} | ({"num_samples": num_samples} if num_samples else {})
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"generate takes as many values of each variable. Received: {sizes}")
+    size = next(iter(sizes.values()))
+    arrays = variables.y(given, size)
+    known = variables.is_known(arrays)
+    for name in given:
+        if not np.all(known[name]):
+            raise ValueError(f"generate needs a value of {name!r} per example. Received: one that is not known")
+    return {name: event(heads[name], arrays[name]) for name in given}, size
+
+
+def _varied(model: "GraphicalModel", vary: Mapping | None) -> dict[str, tf.Tensor]:
+    """{name: tensor [V, *event]} of the variables that analogies vary."""
+    if vary is None:
+        classes = model.data_format.classes
+        if len(classes) != 1:
+            raise ValueError(
+                f"vary must say which variable varies. Received: None, with the supervised classes {list(classes)}"
+            )
+        vary = {name: np.arange(size) for name, size in classes.items()}
+    return _generation_input(model, vary, None)[0]
+
+
+def _in_batches(model: "GraphicalModel", function: Callable, x: dict, y: dict, rows: int = 1) -> Any:
+    """`function(x, y, index)` of batches of the arrays, its results (an array, or a dict of arrays) joined."""
+    size = num_examples(x)
+    batch_size = max(1, min(1000, _MAX_ROWS // (rows * model.graph.num_states)))
+    parts = []
+    starts = range(0, size, batch_size)
+    for index, start in enumerate(tqdm(starts, desc="batches", delay=2, leave=False)):
+        batch = keras.tree.map_structure(lambda array, s=start: array[s : s + batch_size], (x, y))
+        parts.append(keras.tree.map_structure(np.asarray, function(*batch, index)))
+    return keras.tree.map_structure(lambda *values: np.concatenate(values), *parts)

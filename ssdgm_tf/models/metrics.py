@@ -1,9 +1,11 @@
 """Metrics that Keras lacks, and those of a model by name."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.data_format import DataFormat, event
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -60,13 +62,51 @@ class Monitor:
         heads = data_format.supervised
         prefixes = {name: f"{name}_" if len(heads) > 1 else "" for name in heads}
         self.errors = {name: keras.metrics.Mean(name=prefixes[name] + head.error_name) for name, head in heads.items()}
-        classes = [name for name, head in heads.items() if head.support == "classes"]
-        self.calibration = {name: ExpectedCalibrationError(name=prefixes[name] + "ece") for name in classes}
+        #: {variable: metrics} that the user gave to `compile`.
+        self.given: dict[str, list[keras.metrics.Metric]] = {}
+        self.calibration = {name: ExpectedCalibrationError(name=prefixes[name] + "ece") for name in data_format.classes}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """All of them."""
-        return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values()]
+        given = [metric for metrics in self.given.values() for metric in metrics]
+        return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values(), *given]
+
+    def set_given(self, metrics: Any) -> None:
+        """Replaces the user's metrics.
+
+        Args:
+            metrics: the argument of `compile`: a metric or a list of them, where one variable is supervised; {variable:
+                metric or list} of several; None for none. A metric is an object, a function or a name, as in Keras.
+
+        Raises:
+            ValueError: a variable that is not supervised, or two metrics of one name.
+        """
+        self.given = {}
+        for variable, chosen in _by_variable(metrics, self.data_format).items():
+            chosen = chosen if isinstance(chosen, list | tuple) else [chosen]
+            is_class = variable in self.data_format.classes
+            prefix = f"{variable}_" if len(self.data_format.supervised) > 1 else ""
+            self.given[variable] = [_metric(metric, is_class, prefix) for metric in chosen]
+        names = [metric.name for metric in self.metrics]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            self.given = {}
+            raise ValueError(f"Every metric needs a name of its own. Received: {twice}, more than once")
+
+    def add_given(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Updates the user's metrics where their variables are known: labels or values, and predictions."""
+        known = self.data_format.is_known(y)
+        results = {}
+        for variable, metrics in self.given.items():
+            true, mask = y[variable], tf.cast(known[variable], tf.float32)
+            if variable in self.data_format.classes:
+                true = tf.maximum(true, 0)
+            else:
+                true = event(self.data_format.supervised[variable], true)
+            for metric in metrics:
+                metric.update_state(true, predictions[variable], sample_weight=mask)
+                results[metric.name] = metric.result()
+        return results
 
     def add_loss(self, loss: tf.Tensor, weight: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Counts a batch's loss; returns {name: mean so far}, as the other methods do."""
@@ -90,7 +130,7 @@ class Monitor:
         known = self.data_format.is_known(y)
         for name, metric in self.errors.items():
             head = self.data_format.supervised[name]
-            error = head.error(predictions[name], self.data_format.event(head, y[name]))
+            error = head.error(predictions[name], event(head, y[name]))
             metric.update_state(error, sample_weight=tf.cast(known[name], error.dtype))
         return {metric.name: metric.result() for metric in self.errors.values()}
 
@@ -101,3 +141,34 @@ class Monitor:
             mask = tf.cast(known[name], predictions[name].dtype)
             metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=mask)
         return {metric.name: metric.result() for metric in self.calibration.values()}
+
+
+def _by_variable(metrics: Any, data_format: DataFormat) -> dict[str, Any]:
+    """{supervised variable: its metrics}."""
+    if not metrics:
+        return {}
+    names = list(data_format.supervised)
+    if isinstance(metrics, dict):
+        if unknown := sorted(set(metrics) - set(names)):
+            raise ValueError(f"metrics are of supervised variables, {names}. Received: {unknown}")
+        return metrics
+    if len(names) != 1:
+        raise ValueError(
+            f"metrics must be {{variable: metrics}} of the supervised variables, {names}. Received: {metrics!r}"
+        )
+    return {names[0]: metrics}
+
+
+def _metric(identifier: Any, is_class: bool, prefix: str) -> keras.metrics.Metric:
+    """The Keras metric that an object, a function or a name stands for; labels of a class are integers."""
+    if isinstance(identifier, keras.metrics.Metric):
+        return identifier
+    if is_class and identifier in ("accuracy", "acc"):
+        return keras.metrics.SparseCategoricalAccuracy(name=prefix + identifier)
+    if is_class and identifier in ("crossentropy", "ce"):
+        return keras.metrics.SparseCategoricalCrossentropy(name=prefix + identifier)
+    found = keras.metrics.get(identifier)
+    if isinstance(found, keras.metrics.Metric):
+        return found
+    name = identifier if isinstance(identifier, str) else found.__name__
+    return keras.metrics.MeanMetricWrapper(found, name=prefix + name)

@@ -4,16 +4,20 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ssdgm_tf.engine import trace
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.engine import propagation, trace
+from ssdgm_tf.engine.graph import Graph
+from ssdgm_tf.layers.supports import Classes
+from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.description import describe
-from ssdgm_tf.nodes import Deterministic
+
+if TYPE_CHECKING:
+    from ssdgm_tf.models.graphical_model import GraphicalModel
 
 CARD = "MODEL_CARD.md"
 
@@ -48,104 +52,90 @@ class Signature(NamedTuple):
     meaning: str
 
 
-class Serving:
-    """The signatures of a model and its export, as methods of `GraphicalModel`."""
+def export(
+    model: "GraphicalModel",
+    filepath: str | os.PathLike,
+    *,
+    preprocessing: Mapping[str, Preprocessing] | None = None,
+    about: str = "",
+    extra: Mapping[str, str] | None = None,
+    verbose: bool = True,
+) -> None:
+    """Writes a SavedModel that answers with TensorFlow alone, and MODEL_CARD.md in it.
 
-    def export(
-        self,
-        filepath,
-        *,
-        preprocessing: Mapping[str, Preprocessing] | None = None,
-        about: str = "",
-        extra: Mapping[str, str] | None = None,
-        verbose: bool = True,
-    ) -> None:
-        """Writes a SavedModel that answers with TensorFlow alone, and MODEL_CARD.md in it.
+    Its signatures take any number of examples and give float32 (classes int64):
 
-        Its signatures take any number of examples and give float32 (classes int64):
+        classify         probabilities, class and entropy (nats) of a supervised class
+        estimate         mean and stddev of any other supervised variable
+        encode           means, or class probabilities, of every variable that is not observed
+        generate         the observed variables: their mean given labels, the rest drawn with a seed
+        decode           the same of all that they depend on, such as label and style
+        reconstruct      the mean of p(x|...) at what `encode` gives
+        log_likelihood   importance-weighted bound on log p(x), nats, by a number of samples and a seed
 
-            classify         probabilities, class and entropy (nats) of a supervised class
-            estimate         mean and stddev of any other supervised variable
-            encode           means, or class probabilities, of every variable that is not observed
-            generate         the observed variables: their mean given labels, the rest drawn with a seed
-            decode           the same of all that they depend on, such as label and style
-            reconstruct      the mean of p(x|...) at what `encode` gives
-            log_likelihood   importance-weighted bound on log p(x), nats, by a number of samples and a seed
+    Of several supervised variables each has a signature, `classify_NAME` or `estimate_NAME`. The first signature is
+    also the `serving_default`. The same seed gives the same draws.
 
-        Of several supervised variables each has a signature, `classify_NAME` or `estimate_NAME`. The first signature is
-        also the `serving_default`. The same seed gives the same draws.
+    Args:
+        model: the model.
+        filepath: folder of the SavedModel; one that is there is replaced.
+        preprocessing: {name of an observed variable: what turns raw values into it}; it becomes part of the SavedModel.
+            Without it values come in as in `fit`.
+        about: Markdown, what the card should say beside the signatures.
+        extra: {name: text} of files that travel with it, in assets.extra.
+        verbose: print what was written.
 
-        Args:
-            filepath: folder of the SavedModel; one that is there is replaced.
-            preprocessing: {name of an observed variable: what turns raw values into it}; it becomes part of the SavedModel.
-                Without it values come in as in `fit`.
-            about: Markdown, what the card should say beside the signatures.
-            extra: {name: text} of files that travel with it, in assets.extra.
-            verbose: print what was written.
+    Raises:
+        ValueError: a model without weights, or a name in `extra` that is a path.
+    """
+    model.require_built()
+    _check_file_names(extra or {})
+    target = Path(filepath)
+    partial = target.with_name(f".{target.name}.partial")
+    made = signatures(model, preprocessing)
+    # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
+    archive = keras.export.ExportArchive()
+    for name, signature in made.items():
+        archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
+    try:
+        archive.write_out(str(partial), verbose=False)
+        (partial / CARD).write_text(_card(model, partial, made, about))
+        for name, text in (extra or {}).items():
+            (partial / "assets.extra").mkdir(exist_ok=True)
+            (partial / "assets.extra" / name).write_text(text)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    if verbose:
+        print(f"SavedModel in {target}: {', '.join(made)}; {CARD} beside them.")
 
-        Raises:
-            ValueError: a model without weights, or a name in `extra` that is a path.
-        """
-        self._require_built()
-        _check_file_names(extra or {})
-        target = Path(filepath)
-        partial = target.with_name(f".{target.name}.partial")
-        signatures = self.signatures(preprocessing)
-        # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
-        archive = keras.export.ExportArchive()
-        for name, signature in signatures.items():
-            archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
-        try:
-            archive.write_out(str(partial), verbose=False)
-            (partial / CARD).write_text(_card(self, partial, signatures, about))
-            for name, text in (extra or {}).items():
-                (partial / "assets.extra").mkdir(exist_ok=True)
-                (partial / "assets.extra" / name).write_text(text)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        if verbose:
-            print(f"SavedModel in {target}: {', '.join(signatures)}; {CARD} beside them.")
 
-    def signatures(self, preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
-        """What `export` writes, {name: signature}.
+def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
+    """What `export` writes, {name: signature}.
 
-        Args:
-            preprocessing: as of `export`.
-        """
-        self._require_built()
-        served = _Served(self, dict(preprocessing or {}))
-        found = served.predictions()
-        found["encode"] = Signature(served.encode, served.x_specs, "means or class probabilities of what is not observed")
-        found["generate"] = served.generation(self._givens(), with_seed=True)
-        found["decode"] = served.generation(self._direct_parents(), with_seed=False)
-        if not self.graph.inferred:
-            del found["encode"]
-        found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) at what encode gives")
-        counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
-        found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
-        return found
+    Args:
+        model: the model.
+        preprocessing: see `export`.
+    """
+    model.require_built()
+    served = _Served(model, dict(preprocessing or {}))
+    found = served.predictions()
+    found["encode"] = Signature(served.encode, served.x_specs, "means or class probabilities of what is not observed")
+    found["generate"] = served.generation(_givens(model.graph), with_seed=True)
+    found["decode"] = served.generation(propagation.direct_parents(model.graph), with_seed=False)
+    if not model.graph.inferred:
+        del found["encode"]
+    found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) at what encode gives")
+    counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
+    found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
+    return found
 
-    def _givens(self) -> tuple[str, ...]:
-        """What a client gives to generate: the labels, and observed variables that others depend on."""
-        makers = tuple(name for name in self.graph.observed if self._makes_observed(name))
-        return (*makers, *(name for name in self.graph.supervised if self._makes_observed(name)))
 
-    def _direct_parents(self) -> tuple[str, ...]:
-        """The random variables that the observed ones depend on, with nothing random between."""
-        found = set()
-
-        def add(name):
-            for parent in self.generative[name].parents:
-                if isinstance(self.generative[parent], Deterministic):
-                    add(parent)
-                else:
-                    found.add(parent)
-
-        for name in self.graph.observed:
-            add(name)
-        return tuple(name for name in self.graph.order_p if name in found)
+def _givens(graph: Graph) -> tuple[str, ...]:
+    """The variables that a client gives to generate: the labels, and observed variables that others depend on."""
+    names = (*graph.observed, *graph.supervised)
+    return tuple(name for name in names if propagation.makes_observed(graph, name))
 
 
 class _Served:
@@ -163,7 +153,7 @@ class _Served:
         found, supervised = {}, self.model.data_format.supervised
         for name, head in supervised.items():
             suffix = f"_{name}" if len(supervised) > 1 else ""
-            if head.support == "classes":
+            if isinstance(head.support, Classes):
                 meaning = f"probabilities of {name}, the likeliest class, and the entropy in nats"
                 found["classify" + suffix] = Signature(self._classification(name), self.x_specs, meaning)
             else:
@@ -173,25 +163,27 @@ class _Served:
 
     def encode(self, *raw):
         """{name: mean, or class probabilities}."""
-        means = self.model._means(self._x(raw), {})[0]
+        means = propagation.means(self.model.graph, self._held(raw))[0]
         return {name: tf.cast(mean, tf.float32) for name, mean in means.items()}
 
     def reconstruct(self, *raw):
         """{name: mean of an observed variable}."""
-        x = self._x(raw)
-        return self._raw(self.model._decode(self.model._means(x, {})[1], self.model._held_values(x)))
+        held = self._held(raw)
+        observed = {name: held[name].value for name in self.model.graph.observed}
+        points = propagation.means(self.model.graph, held)[1]
+        return self._raw(propagation.decode(self.model.graph, points, observed))
 
     def log_likelihood(self, *raw_and_more):
         """{"log_likelihood": [B]}; one sample at a time, so that memory does not depend on their number."""
         *raw, num_samples, seed = raw_and_more
         positive = tf.debugging.assert_positive(num_samples, "num_samples must be at least 1.")
         model, key = self.model, tf.random.experimental.stateless_fold_in(_key(seed), 0)
-        held = model.data_format.held(self._x(raw))
+        held = self._held(raw)
 
         def add(index, total):
             draw = tf.random.experimental.stateless_fold_in(key, index)
             one_pass = trace.run(model.graph, held, 1, draw, model.step, exact=True)
-            log_w = tf.cast(model._bound_of(one_pass, "importance_weighted").bound, tf.float32)
+            log_w = tf.cast(model.bound_of(one_pass, "importance_weighted").bound, tf.float32)
             return index + 1, tfp.math.log_add_exp(total, log_w)
 
         with tf.control_dependencies([positive]):
@@ -207,7 +199,7 @@ class _Served:
             *given, seed = given if with_seed else (*given, tf.constant(0, tf.int64))
             size = tf.shape(given[0])[0] if names else given[0]
             values = dict(zip(names, given, strict=True)) if names else {}
-            made = self.model._generated(self._events(values), size, _key(seed))
+            made = propagation.generate(self.model.graph, self._events(values), size, _key(seed))
             return self._raw({name: made[name] for name in self.model.graph.observed if name not in values})
 
         rest = "the rest drawn" if with_seed else "nothing drawn"
@@ -238,7 +230,7 @@ class _Served:
             spec = self.preprocessing[name].spec
             return tf.TensorSpec(spec.shape, spec.dtype, name=name)
         head = self.heads[name]
-        is_class = head.support == "classes"
+        is_class = isinstance(head.support, Classes)
         return tf.TensorSpec(
             (None, *(() if is_class else head.event_shape)), tf.int64 if is_class else tf.float32, name=name
         )
@@ -247,30 +239,27 @@ class _Served:
         """{name: tensor as in `fit`} of what a client sent of the observed variables."""
         values = dict(zip(self.model.data_format.observed, raw, strict=True))
         made = {name: self.preprocessing[name].transform(values[name]) for name in values if name in self.preprocessing}
-        return {name: made.get(name, _checked_class(name, value, self.heads[name])) for name, value in values.items()}
+        return {name: made[name] if name in made else self._checked(name, value) for name, value in values.items()}
+
+    def _held(self, raw) -> dict:
+        """What a pass holds of the observed variables that a client sent."""
+        return self.model.data_format.held(self._x(raw))
+
+    def _checked(self, name, value):
+        """The value; of a class, after a check that the graph keeps."""
+        head = self.heads[name]
+        if not isinstance(head.support, Classes):
+            return value
+        return head.support.check_tensor(name, value, head.event_shape)
 
     def _events(self, values) -> dict:
         """{name: value [B, *event]} of what a client sent of any variables: classes one-hot."""
-        variables = DataFormat({}, self.heads)
-        for name, value in values.items():
-            values[name] = _checked_class(name, value, self.heads[name])
-        return {name: variables.event(self.heads[name], value) for name, value in values.items()}
+        return {name: event(self.heads[name], self._checked(name, value)) for name, value in values.items()}
 
     def _raw(self, means) -> dict:
         """{name: float32 as the client has it} of means of observed variables."""
         means = {name: tf.cast(mean, tf.float32) for name, mean in means.items()}
         return {n: self.preprocessing[n].inverse(mean) if n in self.preprocessing else mean for n, mean in means.items()}
-
-
-def _checked_class(name, value, head):
-    """The value; of a class, after a check that it is one, which the graph keeps."""
-    if head.support != "classes":
-        return value
-    last = head.num_classes - 1
-    inside = tf.reduce_all((value >= 0) & (value <= last))
-    check = tf.debugging.Assert(inside, [f"{name} must lie in 0..{last}. Received:", value])
-    with tf.control_dependencies([check]):
-        return tf.identity(value)
 
 
 def _check_file_names(names) -> None:

@@ -1,26 +1,27 @@
-"""The training half of a model: what `compile` takes, what `fit` does with labels, and one step."""
+"""The training half of a model: `compile`, `fit` and `evaluate` with partly labelled data, and one step."""
 
 import abc
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import objectives
+from ssdgm_tf import keras_internals, objectives
 from ssdgm_tf.engine import trace_bounds
 from ssdgm_tf.layers import kernels, precision
-from ssdgm_tf.models import checks, compilation, devices, nans, streams
+from ssdgm_tf.models import compilation, devices, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
-from ssdgm_tf.models.objective_scale import ObjectiveScale
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
-# Of keras.Model.fit: what weighs or splits plain arrays.
+# Arguments of keras.Model.fit that weigh or split plain arrays.
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 
 
-class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation, keras.Model, abc.ABC):
+class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     """A `keras.Model` whose training data are labelled for some examples only.
 
     A subclass says what the bounds are (`unlabelled_terms`, `labelled_terms`) and what it predicts (`call`); this class
@@ -84,7 +85,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
 
     def compile(
         self,
-        optimizer="adam",
+        optimizer: str | keras.optimizers.Optimizer = "adam",
         *,
         gamma: float | None = None,
         classification_weight: float | None = None,
@@ -93,11 +94,12 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
         num_labelled: int | None = None,
         labelled_bound: str | None = None,
         unlabelled_bound: str = trace_bounds.UNLABELLED[0],
-        kl_weight=None,
+        kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
         free_bits: float = 0.0,
+        metrics: Any = None,
         debug_nans: bool = False,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         """Chooses the optimizer, the objective and its weights.
 
         Args:
@@ -119,6 +121,9 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound alone.
+            metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
+                variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
+                ("accuracy" works), of any other variable values and predicted means; where the variable is known.
             debug_nans: check every term of every step, and let `fit` raise a FloatingPointError at the first that is not
                 finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
                 and the metric `skipped_steps` counts it.
@@ -126,7 +131,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
                 With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU, of large
                 steps, the elementwise work between matrix products alone (docs/performance.md has the measurements).
         """
-        checks.objective(
+        objective.check_arguments(
             gamma,
             classification_weight,
             num_samples,
@@ -137,9 +142,10 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
             free_bits,
         )
         if refused := sorted(compilation.OF_KERAS_LOSSES & set(kwargs)):
-            raise ValueError(f"The objective and its metrics belong to the model; compile takes none. Received: {refused}")
+            raise ValueError(f"The objective belongs to the model; compile takes none. Received: {refused}")
         nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
-        self._check_distribution(kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
+        devices.check(self.distribute_strategy, kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
+        self.monitor.set_given(metrics)
         super().compile(optimizer=optimizer, **kwargs)
         # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
         self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
@@ -205,7 +211,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
         if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
             raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
         if isinstance(x, tf.data.Dataset):
-            checks.labels_beside_a_dataset(y)
+            streams.check_no_labels_beside(y)
             data = self._streams_of_dataset(x)
         else:
             data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
@@ -215,7 +221,9 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
             kwargs["validation_data"] = self._evaluation_input(*pair)
         if self.is_distributed:
             data = devices.split(data, self.distribute_strategy)
-            kwargs |= self._distributed_validation(kwargs)
+            if validation is not None:
+                size = kwargs.get("validation_batch_size") or 100
+                kwargs |= devices.validation(self.distribute_strategy, *kwargs["validation_data"], size)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         with nans.named(self):
@@ -240,7 +248,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
             **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
         """
         self._require_compiled("evaluate")
-        if "_use_cached_eval_dataset" not in kwargs:  # from `fit`, which has checked its validation data
+        if not keras_internals.evaluates_within_fit(kwargs):
             x, y = self._evaluation_input(x, y)
             if self.objective_scale is None:  # never fitted: every example counts once
                 self._set_objective_scale(1, 1)
@@ -255,7 +263,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
             verbose: as in `keras.Model.predict`.
             **kwargs: of `keras.Model.predict`.
         """
-        self._require_built()
+        self.require_built()
         if not isinstance(x, tf.data.Dataset):
             x = self.data_format.x(x)
             compilation.trace_predict(self, x)
@@ -264,14 +272,15 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
     def train_step(self, data):
         labelled = unlabelled = None
         fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
-        with fusing, precision.casting_once(), tf.GradientTape() as tape:
+        with fusing, precision.casting_once(), tf.GradientTape() as tape, keras_internals.one_call(self):
             if "labelled" in data:
                 labelled = nans.checked(
                     self, "labelled", self.labelled_terms(*data["labelled"], self.complete, training=True)
                 )
             if "unlabelled" in data:
                 unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
-            loss = self._loss(*map(self._as_share, (labelled, unlabelled)))
+            added = self.losses  # of this replica, before it waits for the others
+            loss = _with_added(self._loss(devices.as_share(labelled), devices.as_share(unlabelled)), added)
             scaled_loss = self.optimizer.scale_loss(devices.scale_loss(loss))
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
@@ -284,24 +293,110 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
         )
         if labelled is not None:
             logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
-        return self._as_logs(logs)
+            logs |= self.monitor.add_given(labelled["predictions"], data["labelled"][1])
+        return devices.as_logs(self.distribute_strategy, logs)
 
     def test_step(self, data):
         x, y = data
-        unlabelled = self.unlabelled_terms(x)
         labelled = mask = None
+        with keras_internals.one_call(self):
+            unlabelled = self.unlabelled_terms(x)
+            if y:
+                labelled = self.labelled_terms(x, y, self.data_format.always_complete)
+            added = self.losses
         if y:
-            labelled = self.labelled_terms(x, y, self.data_format.always_complete)
             has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
             mask = tf.cast(has_label, labelled["objective"].dtype)
-        logs = self.monitor.add_loss(self._loss(labelled, unlabelled, mask), tf.shape(unlabelled["objective"])[0])
+        loss = _with_added(self._loss(labelled, unlabelled, mask), added)
+        logs = self.monitor.add_loss(loss, tf.shape(unlabelled["objective"])[0])
         logs |= self.monitor.add_terms(unlabelled)
         if y:
             only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
             logs |= self.monitor.add_terms(only_labelled, mask)
             logs |= self.monitor.add_errors(unlabelled["predictions"], y)
             logs |= self.monitor.add_calibration(unlabelled["predictions"], y)
-        return self._as_logs(logs)
+            logs |= self.monitor.add_given(unlabelled["predictions"], y)
+        return devices.as_logs(self.distribute_strategy, logs)
+
+    def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
+        """One training step on one batch.
+
+        Where no size of the data is known (`compile(num_unlabelled=..., num_labelled=...)`, or an earlier `fit`), the first
+        batch stands for the data in the weights of the objective.
+
+        Args:
+            x: examples as in `fit`; or a batch {"labelled": (x, y), "unlabelled": x}, either of which may be left out.
+            y: labels as in `fit`; None where `x` holds both streams.
+            return_dict: return {name: value}.
+
+        Returns:
+            The loss and the metrics of the batch, in the order of `metrics_names`, or by name.
+
+        Raises:
+            ValueError: bad values, or several devices.
+        """
+        self._require_compiled("train_on_batch")
+        if self.is_distributed:
+            raise ValueError("train_on_batch takes one device. Received: a model of several replicas")
+        batch = self._streams_of_batch(x, y)
+        self.make_train_function()
+        return self._on_one_batch(self.train_function, batch, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
+        """The objective and its terms on one batch; see `evaluate`.
+
+        Args:
+            x: examples as in `evaluate`.
+            y: labels as in `evaluate`.
+            return_dict: return {name: value}.
+
+        Returns:
+            The loss and the metrics of the batch, in the order of `metrics_names`, or by name.
+
+        Raises:
+            ValueError: bad values, or several devices.
+        """
+        self._require_compiled("test_on_batch")
+        if self.is_distributed:
+            raise ValueError("test_on_batch takes one device. Received: a model of several replicas")
+        x, y = self._evaluation_input(x, y)
+        if self.objective_scale is None:
+            self._set_objective_scale(1, 1)
+        self.make_test_function()
+        return self._on_one_batch(self.test_function, _as_tensors((x, y)), return_dict)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return compilation.compile_config(self, config) if self.compiled else config
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def _streams_of_batch(self, x: Any, y: Any) -> dict[str, Any]:
+        """A batch of both streams as tensors, for which the model is built and its objective weighted."""
+        if isinstance(x, dict) and x and set(x) <= {"labelled", "unlabelled"}:
+            streams.check_no_labels_beside(y)
+            batch = {}
+            if "labelled" in x:
+                batch["labelled"] = self._checked_pair(*x["labelled"])
+            if "unlabelled" in x:
+                batch["unlabelled"] = self.data_format.x(x["unlabelled"])
+        else:
+            x, y = self._checked_pair(x, y)
+            shown = self.data_format.is_labelled(y) if y else np.zeros(num_examples(x), bool)
+            parts = {}
+            for name, rows in (("labelled", shown), ("unlabelled", ~shown)):
+                if rows.any():
+                    parts[name] = keras.tree.map_structure(lambda array, rows=rows: array[rows], (x, y))
+            batch = {name: part if name == "labelled" else part[0] for name, part in parts.items()}
+        first = batch["unlabelled"] if "unlabelled" in batch else batch["labelled"][0]
+        self._build_for(first)
+        self._set_complete(self.data_format.always_complete)
+        if self.objective_scale is None:
+            sizes = [num_examples(batch["unlabelled"]) if "unlabelled" in batch else 0]
+            sizes.append(num_examples(batch["labelled"][0]) if "labelled" in batch else 0)
+            self._set_objective_scale(*(self.data_sizes or sizes))
+        return _as_tensors(batch)
 
     def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
         """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
@@ -320,7 +415,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
         x, y = self._checked_pair(x, y)
         size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
-        checks.supervision(self.data_format.classes, y, is_labelled)
+        self.data_format.warn_of_supervision(y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
         data, steps = streams.two_streams(
             x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
@@ -351,7 +446,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
             gamma, weight = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
         gamma = gamma if self.gamma is None else self.gamma
         weight = weight if self.classification_weight is None else self.classification_weight
-        scale = ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
+        scale = objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
         if scale != self.objective_scale:
             self.objective_scale = scale
             self.train_function = self.test_function = None
@@ -379,7 +474,7 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
     def _evaluation_input(self, x, y=None) -> tuple:
         """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
         if isinstance(x, tf.data.Dataset):
-            checks.labels_beside_a_dataset(y)
+            streams.check_no_labels_beside(y)
             data = streams.check_pairs(x, self.data_format)
             self._build_for(next(iter(data.take(1)))[0])
             return data, None
@@ -392,10 +487,25 @@ class SemiSupervisedModel(devices.DistributedModel, compilation.SavedCompilation
         x = self.data_format.x(x)
         return x, self.data_format.y(y, num_examples(x))
 
-    def _require_built(self) -> None:
+    def require_built(self) -> None:
+        """Refuses a model without weights.
+
+        Raises:
+            ValueError: it was neither fitted nor built.
+        """
         if not self.built:
             names = ", ".join(repr(name) for name in self.data_format.observed)
             raise ValueError(
                 f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
                 "Received: a model without weights."
             )
+
+
+def _with_added(loss: tf.Tensor, added: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The loss and the losses that layers add: `add_loss`, and regularizers of weights and activities."""
+    return loss + tf.add_n([tf.cast(value, loss.dtype) for value in added]) if added else loss
+
+
+def _as_tensors(batch: Any) -> Any:
+    """Arrays in any structure as tensors, which the compiled step takes without a trace for each."""
+    return keras.tree.map_structure(tf.convert_to_tensor, batch)

@@ -1,6 +1,7 @@
 """The two streams of a semi-supervised step: every unlabelled example once an epoch, labelled ones re-drawn to keep up."""
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -108,11 +109,11 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
         if "labelled" in batch:
             x, y = batch["labelled"]
             result["labelled"] = (
-                _checked_x(x, data_format),
-                _checked_y(y, data_format, 0 if data_format.always_complete else -1),
+                data_format.x_tensors(x),
+                data_format.y_tensors(y, missing=not data_format.always_complete),
             )
         if "unlabelled" in batch:
-            result["unlabelled"] = _checked_x(batch["unlabelled"], data_format)
+            result["unlabelled"] = data_format.x_tensors(batch["unlabelled"])
         return result
 
     return dataset.map(checked).prefetch(2)
@@ -128,44 +129,24 @@ def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Da
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2:
         raise ValueError(f"A dataset to evaluate must yield (x, y). Received: elements of {spec}")
-    return dataset.map(lambda x, y: (_checked_x(x, data_format), _checked_y(y, data_format, -1))).prefetch(2)
+
+    def checked(x, y):
+        return data_format.x_tensors(x), data_format.y_tensors(y, missing=True)
+
+    return dataset.map(checked).prefetch(2)
 
 
-def _checked_x(x, data_format):
-    x = data_format.as_dict(x)
-    if set(x) != set(data_format.observed):
-        raise ValueError(f"x must hold the observed variables {sorted(data_format.observed)}. Received: {sorted(x)}")
-    return {name: _checked(name, x[name], head, lowest=0) for name, head in data_format.observed.items()}
+def check_no_labels_beside(y: Any) -> None:
+    """Refuses labels beside data that hold their labels.
 
-
-def _checked_y(y, data_format, lowest):
-    y = y if isinstance(y, dict) else dict.fromkeys(data_format.supervised, y)
-    if set(y) != set(data_format.supervised):
-        raise ValueError(f"y must hold the supervised variables {sorted(data_format.supervised)}. Received: {sorted(y)}")
-    return {name: _checked(name, y[name], head, lowest) for name, head in data_format.supervised.items()}
-
-
-def _checked(name, tensor, head, lowest):
-    """A batch of one variable; `lowest` is -1 where it may be unknown."""
-    if head.support == "classes":
-        if not tensor.dtype.is_integer:
-            raise ValueError(f"Labels must be integers. Received: {name} of dtype {tensor.dtype.name}")
-        inside = tf.reduce_all((tensor >= lowest) & (tensor < head.num_classes))
-        tf.debugging.Assert(inside, [f"Labels of {name} must lie in {lowest}..{head.num_classes - 1}. Received:", tensor])
-        return tf.cast(tensor, tf.int32)
-    if head.event_shape is not None and not tensor.shape[1:].is_compatible_with(head.event_shape):
+    Raises:
+        ValueError: `y` is not None.
+    """
+    if y is not None:
         raise ValueError(
-            f"{name} must have the shape that this model was built for, {head.event_shape} per example. "
-            f"Received: batches of shape {tensor.shape}"
+            "y must be None where x is a tf.data.Dataset or a batch of streams, which hold the labels. "
+            f"Received: y={type(y).__name__}"
         )
-    value = tf.cast(tensor, tf.float32)
-    finite = tf.math.is_finite(value) if lowest == 0 else ~tf.math.is_inf(value)
-    tf.debugging.Assert(tf.reduce_all(finite), [f"{name} must be finite."])
-    if head.support == "unit_interval":
-        inside = tf.reduce_all(tf.math.is_nan(value) | ((value >= 0) & (value <= 1)))
-        limits = tf.reduce_min(value), tf.reduce_max(value)
-        tf.debugging.Assert(inside, [f"{name} must lie in [0, 1]. Received:", *limits])
-    return value
 
 
 def _epochs(initial_epoch: int) -> tf.data.Dataset:

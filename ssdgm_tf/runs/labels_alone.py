@@ -6,6 +6,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ssdgm_tf import models
+from ssdgm_tf.models.data_format import event
 
 
 def fit(model: models.GraphicalModel, x: np.ndarray, y: dict, num_steps: int, config: dict) -> None:
@@ -73,6 +74,6 @@ def nearest_neighbour_errors(model: models.GraphicalModel, labelled: tuple, test
             continue
         head, near = model.data_format.supervised[name], x[known].reshape(known.sum(), -1)
         index = np.argmin((near**2).sum(axis=1) - 2 * flat @ near.T, axis=1)
-        values = (model.data_format.event(head, values) for values in (y[name][known][index], y_test[name]))
+        values = (event(head, values) for values in (y[name][known][index], y_test[name]))
         result[error_names(model)[name]] = float(np.mean(head.error(*values).numpy()[known_test[name]]))
     return result

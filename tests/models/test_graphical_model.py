@@ -177,7 +177,7 @@ class TestObjectives:
         seed = model.next_seed()
         for step, weight in ((0, 0.0), (5, 0.5), (10, 1.0), (50, 1.0)):
             model.step.assign(step)
-            result = model._bound_of(model._pass(x, seed=seed), "evidence_lower_bound")
+            result = model.bound_of(model.pass_over(x, seed=seed), "evidence_lower_bound")
             np.testing.assert_allclose(result.bound, sum(result.terms.values()), rtol=1e-4)
             expected = result.bound - (1 - weight) * result.terms["style"]  # style alone is never given
             np.testing.assert_allclose(result.warmed, expected, rtol=1e-4, atol=1e-4)
@@ -191,7 +191,7 @@ class TestObjectives:
         def gradient(free_bits):
             model.free_bits = free_bits
             with tf.GradientTape() as tape:
-                result = model._bound_of(model._pass(x, seed=seed), "evidence_lower_bound")
+                result = model.bound_of(model.pass_over(x, seed=seed), "evidence_lower_bound")
                 value = tf.reduce_mean(result.warmed)
             return tape.gradient(value, weights), result
 

@@ -57,7 +57,7 @@ def value_and_gradient(model, kind, batch, num_samples):
     x = {"x": np.repeat(X, batch, axis=0)}
     weights = shared_weights(model)
     with tf.GradientTape() as tape:
-        result = model._bound_of(model._pass(x, num_samples=num_samples), kind)
+        result = model.bound_of(model.pass_over(x, num_samples=num_samples), kind)
         mean = tf.reduce_mean(result.warmed + result.surrogate)
     gradients = tape.gradient(mean, weights, unconnected_gradients="zero")
     np.testing.assert_allclose(mean, tf.reduce_mean(result.bound), rtol=1e-12)  # the surrogate's value is 0
@@ -107,7 +107,7 @@ def test_the_importance_weighted_bound_of_two_samples_is_unbiased(name):
         return
     weights = shared_weights(exact_model)
     with tf.GradientTape() as tape:
-        one_pass = exact_model._pass({"x": X})
+        one_pass = exact_model.pass_over({"x": X})
         log_q = one_pass.log_weight()[:, 0, 0]
         log_w = sum(one_pass.log_ratio(n) for n in ("x", "y1", "y2"))[:, 0, 0]
         pairs = tf.reduce_logsumexp(tf.stack(tf.meshgrid(log_w, log_w)), axis=0) - np.log(2)
@@ -131,8 +131,8 @@ def variance_of_q(model, num_samples):
     gradients = []
     for _ in range(40):
         with tf.GradientTape() as tape:
-            one_pass = model._pass({"x": np.repeat(X, 20, axis=0)}, num_samples=num_samples)
-            result = model._bound_of(one_pass, "evidence_lower_bound")
+            one_pass = model.pass_over({"x": np.repeat(X, 20, axis=0)}, num_samples=num_samples)
+            result = model.bound_of(one_pass, "evidence_lower_bound")
             value = tf.reduce_mean(result.warmed + result.surrogate)
         gradients.append(np.concatenate([np.ravel(g) for g in tape.gradient(value, weights)]))
     return np.var(gradients, axis=0).sum()
@@ -153,7 +153,7 @@ def test_a_learned_baseline_learns_the_signal():
     optimizer = keras.optimizers.Adam(0.3)
     for _ in range(80):
         with tf.GradientTape() as tape:
-            result = model._bound_of(model._pass({"x": np.repeat(X, 50, axis=0)}), "evidence_lower_bound")
+            result = model.bound_of(model.pass_over({"x": np.repeat(X, 50, axis=0)}), "evidence_lower_bound")
             loss = -tf.reduce_mean(result.surrogate)
         optimizer.apply_gradients(zip(tape.gradient(loss, baselines), baselines, strict=True))
     assert variance_of_q(model, 1) < 0.6 * before
@@ -187,7 +187,7 @@ def test_the_temperature_schedule_is_a_function_of_the_step():
     values = {}
     for step in (0, 3):
         model.step.assign(step)
-        values[step] = model._pass({"x": X}, seed=seed).sites["y1"].value
-    expected = {step: make(nodes.Relaxed(0.5**step))._pass({"x": X}, seed=seed).sites["y1"].value for step in (0, 3)}
+        values[step] = model.pass_over({"x": X}, seed=seed).sites["y1"].value
+    expected = {step: make(nodes.Relaxed(0.5**step)).pass_over({"x": X}, seed=seed).sites["y1"].value for step in (0, 3)}
     for step in (0, 3):
         np.testing.assert_allclose(values[step], expected[step], rtol=1e-6)

@@ -84,9 +84,9 @@ def test_one_sample_is_the_conditional_form():
     """w/Z = 1: L + a log Z is then E[log p - log q(u)] + a log q(y|x,u)."""
     model = make()
     seed = tf.constant([5, 6])
-    one_pass = model._pass({"x": X}, {"y": Y}, complete=("y",), seed=seed)
+    one_pass = model.pass_over({"x": X}, {"y": Y}, complete=("y",), seed=seed)
     np.testing.assert_allclose(
-        model._bound_of(one_pass, "importance").bound,
+        model.bound_of(one_pass, "importance").bound,
         sum(one_pass.log_ratio(name) for name in ("x", "y", "z"))[0, 0],
         rtol=1e-10,
     )
@@ -105,10 +105,10 @@ def test_weights_are_constant_where_no_latent_comes_before_the_label():
     }
     model = GraphicalModel(generative, recognition, observed="x", supervised="y", dtype="float64")
     assert model.graph.weights_are_constant and model.labelled_bound_in_use == "conditional"
-    one_pass = model._pass({"x": X}, {"y": Y}, complete=("y",), num_samples=7)
+    one_pass = model.pass_over({"x": X}, {"y": Y}, complete=("y",), num_samples=7)
     log_w = one_pass.log_w()
     np.testing.assert_allclose(log_w - log_w[:, :1], np.zeros(log_w.shape), atol=1e-12)
-    importance = model._bound_of(one_pass, "importance").bound
+    importance = model.bound_of(one_pass, "importance").bound
     at_draws = tf.reduce_mean(sum(one_pass.log_ratio(name) for name in ("x", "y", "z")), axis=(0, 1))
     np.testing.assert_allclose(importance, at_draws, rtol=1e-10)
 
@@ -121,8 +121,8 @@ def test_the_importance_weighted_bound_rises_with_samples_to_the_evidence(labell
     x, y = {"x": np.tile(X, (4000, 1))}, {"y": np.tile(Y, 4000)} if labelled else None
     means, errors = [], []
     for num_samples in (1, 5, 50):
-        one_pass = model._pass(x, y, complete=tuple(y or ()), num_samples=num_samples)
-        values = np.mean(np.reshape(model._bound_of(one_pass, "importance_weighted").bound, (4000, 5)), axis=1)
+        one_pass = model.pass_over(x, y, complete=tuple(y or ()), num_samples=num_samples)
+        values = np.mean(np.reshape(model.bound_of(one_pass, "importance_weighted").bound, (4000, 5)), axis=1)
         means.append(np.mean(values))
         errors.append(np.std(values) / np.sqrt(4000))
     for (a, b), (ea, eb) in zip(itertools.pairwise(means), itertools.pairwise(errors), strict=True):

@@ -50,7 +50,7 @@ def supervised_only(held, variables):
 def passes(model, x, y, kind):
     """The engine's bound [B] of examples of which any supervised variable may be missing."""
     model.labelled_bound = kind
-    return model._bound_of(model._pass(x, y or None), kind).bound
+    return model.bound_of(model.pass_over(x, y or None), kind).bound
 
 
 @given(graphs(), st.integers(0, 2**16))
@@ -65,7 +65,7 @@ def test_every_bound_is_the_explicit_sum(variables, seed):
     free = [brute_force.conditional(model, supervised_only(h, variables)) for h in held]
     np.testing.assert_allclose(model.unlabelled_terms(x)["bound_unlabelled"], free, rtol=1e-9, atol=1e-9)
     if y:
-        one_pass = model._pass(x, y)
+        one_pass = model.pass_over(x, y)
         log_z = objectives.log_normaliser(one_pass.log_w(), one_pass.log_weight()) + np.zeros(SIZE)
         np.testing.assert_allclose(log_z, [brute_force.log_normaliser(model, h) for h in held], rtol=1e-9, atol=1e-9)
         weight = tf.reduce_sum(tf.exp(one_pass.log_weight()), axis=0)
@@ -83,8 +83,8 @@ def test_masks_and_streams_give_the_same_bound(variables, seed):
         fill = generator.integers(2, size=SIZE) if is_class else generator.integers(2, size=(SIZE, 1))
         y[name] = np.where(array < 0, fill, array) if is_class else np.where(np.isnan(array), fill, array)
     for kind in ("conditional", "importance", "importance_weighted"):
-        masked = model._bound_of(model._pass(x, y), kind).bound
-        streams = model._bound_of(model._pass(x, y, complete=tuple(y)), kind).bound
+        masked = model.bound_of(model.pass_over(x, y), kind).bound
+        streams = model.bound_of(model.pass_over(x, y, complete=tuple(y)), kind).bound
         np.testing.assert_allclose(masked, streams, rtol=1e-9, atol=1e-9)
 
 

@@ -20,7 +20,7 @@ def test_the_enumerated_bound_is_an_explicit_loop_over_y(tiny, likelihood):
     model.compile("sgd", num_samples=4)
     randomise(model)
     seed = model.next_seed()
-    z = np.asarray(model._pass({"x": x}, seed=seed).sites["z"].value)  # [K, S, B, D]
+    z = np.asarray(model.pass_over({"x": x}, seed=seed).sites["z"].value)  # [K, S, B, D]
     model.next_seed = lambda: seed
     terms = model.unlabelled_terms({"x": x})
     probs = np.asarray(model(x), np.float64)
@@ -44,7 +44,7 @@ def test_the_labelled_bound_is_the_loop_at_its_label(tiny):
     model.compile("sgd")
     randomise(model)
     seed = model.next_seed()
-    z = np.asarray(model._pass({"x": x}, {"y": y}, complete=("y",), seed=seed).sites["z"].value)[0, 0]
+    z = np.asarray(model.pass_over({"x": x}, {"y": y}, complete=("y",), seed=seed).sites["z"].value)[0, 0]
     model.next_seed = lambda: seed
     terms = model.labelled_terms({"x": x}, {"y": y}, ("y",))
     for b in range(6):

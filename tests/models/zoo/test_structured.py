@@ -68,7 +68,7 @@ def test_the_weights_and_their_mean_are_those_of_brute_force(make):
     model, x, y, given = make()
     assert model.labelled_bound_in_use == "importance"
     seed = model.next_seed()
-    one_pass = model._pass({"x": x}, y, seed=seed)
+    one_pass = model.pass_over({"x": x}, y, seed=seed)
     model.next_seed = lambda: seed
     terms = model.labelled_terms({"x": x}, y, ())
     log_w, log_ratio = np.zeros((S, B)), np.zeros((S, B))

@@ -104,7 +104,7 @@ def test_the_unlabelled_bound_is_its_equation(model_class, x):
     seed, data = model.next_seed(), {"x": x}
     if model_class is models.ConditionalVAE:
         data["y"] = np.array([0, 1, 2, 1, 0])
-    t = Longhand(model, model._pass(data, seed=seed), x)
+    t = Longhand(model, model.pass_over(data, seed=seed), x)
     model.next_seed = lambda: seed
     bound = model.unlabelled_terms(data)["bound_unlabelled"]
     for b in range(B):
@@ -127,7 +127,7 @@ def test_the_labelled_bound_holds_its_label(model_class, x):
     model = make(model_class)
     assert model.labelled_bound_in_use == "conditional"
     seed, y = model.next_seed(), np.array([0, 1, 2, 1, 0], np.int32)
-    t = Longhand(model, model._pass({"x": x}, {"y": y}, complete=("y",), seed=seed), x)
+    t = Longhand(model, model.pass_over({"x": x}, {"y": y}, complete=("y",), seed=seed), x)
     model.next_seed = lambda: seed
     terms = model.labelled_terms({"x": x}, {"y": y}, ("y",))
     for b in range(B):
@@ -142,7 +142,7 @@ def test_the_disentangled_vae_weighs_its_samples(x):
     model = make(models.DisentangledVAE)
     assert model.labelled_bound_in_use == "importance"
     seed, y = model.next_seed(), np.array([0, 1, 2, 1, 0], np.int32)
-    t = Longhand(model, model._pass({"x": x}, {"y": y}, complete=("y",), seed=seed), x)
+    t = Longhand(model, model.pass_over({"x": x}, {"y": y}, complete=("y",), seed=seed), x)
     model.next_seed = lambda: seed
     bound = model.labelled_terms({"x": x}, {"y": y}, ("y",))["bound_labelled"]
     for b in range(B):
@@ -212,7 +212,7 @@ class TestM1M2:
 
     def test_every_step_draws_the_features_anew(self, m1, x):
         model = models.M1M2.from_m1(m1, K, latent_dim=2, seed=2)
-        first, second = (model._pass({"x": x}).sites["z1"].value for _ in range(2))
+        first, second = (model.pass_over({"x": x}).sites["z1"].value for _ in range(2))
         assert not np.allclose(first, second)
 
     def test_it_inherits_the_options_of_m1_but_those_given(self, m1):
@@ -240,7 +240,7 @@ class TestM1M2:
     def test_a_classifier_reads_the_label_from_the_image(self, x):
         model = make(models.M1M2, classifier=layers.MLP((7,)))
         assert model.recognition["y"].parents == ("x",) and model.generative["z1"].parents == ("y", "z2")
-        first, second = (model._pass({"x": x}, seed=(1, seed)).sites for seed in (1, 2))
+        first, second = (model.pass_over({"x": x}, seed=(1, seed)).sites for seed in (1, 2))
         assert not np.allclose(first["z1"].value, second["z1"].value)
         np.testing.assert_array_equal(first["y"].q.logits, second["y"].q.logits)
 
@@ -294,11 +294,11 @@ class TestOptions:
         model.compile("sgd")
 
         def logits(training):
-            return np.asarray(model._pass({"x": images}, seed=(1, 2), training=training).sites["y"].q.logits)
+            return np.asarray(model.pass_over({"x": images}, seed=(1, 2), training=training).sites["y"].q.logits)
 
         np.testing.assert_array_equal(logits(False), logits(False))
         assert not np.allclose(logits(True), logits(True)) and not np.allclose(logits(True), logits(False))
-        first, second = (model._pass({"x": images}, seed=(1, 2), training=True).sites["x"].value for _ in range(2))
+        first, second = (model.pass_over({"x": images}, seed=(1, 2), training=True).sites["x"].value for _ in range(2))
         np.testing.assert_array_equal(first, second)
 
     @pytest.mark.parametrize("model_class", [models.ADGM, models.SDGM, models.DisentangledVAE], ids=lambda c: c.__name__)
@@ -316,7 +316,7 @@ class TestOptions:
         model = make(models.M2, classifier=keras.Sequential(noisy))
 
         def logits(model):
-            return np.asarray(model._pass({"x": x}, seed=(1, 2), training=True).sites["y"].q.logits)
+            return np.asarray(model.pass_over({"x": x}, seed=(1, 2), training=True).sites["y"].q.logits)
 
         logits(model)
         model.save(tmp_path / "model.keras")

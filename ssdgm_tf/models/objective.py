@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ssdgm_tf import objectives
+from ssdgm_tf.engine import trace_bounds
 
 
 class ObjectiveScale(NamedTuple):
@@ -56,4 +57,40 @@ class ObjectiveScale(NamedTuple):
             f"classification_weight = {self.classification_weight:g} nats per labelled example; "
             f"maximises mean U + {rate:.3g} mean (L + {self.classification_weight:g} log q(y|x)), "
             f"supervision rate rho = {rho:.3g}"
+        )
+
+
+def check_arguments(
+    gamma, classification_weight, num_samples, num_unlabelled, num_labelled, labelled_bound, unlabelled_bound, free_bits
+) -> None:
+    """Refuses arguments of `compile` that make no objective.
+
+    Raises:
+        ValueError: a negative weight, no sample, one size without the other, an unknown bound, or free bits of another bound
+            than the evidence lower bound.
+    """
+    for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
+        if value is not None and value < 0:
+            raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
+    if (num_unlabelled is None) != (num_labelled is None):
+        raise ValueError(
+            "num_unlabelled and num_labelled go together. "
+            f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
+        )
+    if labelled_bound not in (None, *trace_bounds.LABELLED):
+        raise ValueError(
+            f"labelled_bound must be None or one of {trace_bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
+        )
+    if unlabelled_bound not in trace_bounds.UNLABELLED:
+        raise ValueError(
+            f"unlabelled_bound must be one of {trace_bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
+        )
+    if free_bits < 0:
+        raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")
+    if free_bits and (unlabelled_bound == "importance_weighted" or labelled_bound not in (None, "conditional")):
+        raise ValueError(
+            "free_bits belong to the evidence lower bound. "
+            f"Received: labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
         )

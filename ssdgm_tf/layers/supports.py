@@ -1,0 +1,254 @@
+"""The values that a variable may take: objects that check arrays at once and tensors when their graph runs.
+
+In the data a variable has one value per example, and a value may be missing. `Classes` are integer labels, -1 where the
+label is missing. Every other variable is an array of numbers [N, *event_shape], NaN where an example's value is missing.
+Inside a graph of variables classes are one-hot vectors.
+"""
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from ssdgm_tf import checks
+
+
+class Support:
+    """The numbers that a variable may take: all real ones.
+
+    Attributes:
+        rule: completes the sentence "NAME must ...".
+    """
+
+    rule = "be real numbers"
+
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
+        """Whether values lie in the support, bool, of a shape that broadcasts with `value`. NaN may give either.
+
+        Args:
+            value: floats [N, *event_shape].
+        """
+        return tf.constant(True)
+
+    def check_array(
+        self, name: str, value: ArrayLike, event_shape: tuple[int, ...] | None, missing: bool = False
+    ) -> np.ndarray:
+        """The values of a variable in an array, checked.
+
+        Args:
+            name: the variable, for messages.
+            value: an array-like [N, *event_shape] of numbers.
+            event_shape: the shape of one value; None before the model was built for one.
+            missing: whether an example may be NaN in every element, for "not known".
+
+        Returns:
+            float32 [N, *event_shape].
+
+        Raises:
+            ValueError: no example, another shape, values that are not numbers, not finite, NaN in part of an example, or
+                outside the support.
+        """
+        checked = checks.numbers(name, value, event_shape)
+        known = _known_rows(name, checked) if missing else checked
+        checks.finite(name, known)
+        if len(known) and not np.all(self.contains(tf.constant(known))):
+            raise ValueError(
+                f"{name} must {self.rule}. Received: {name} in [{known.min():g}, {known.max():g}]{self.hint(known)}"
+            )
+        self.check_scale(name, np.asarray(value))
+        return checked
+
+    def check_tensor(
+        self, name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, missing: bool = False
+    ) -> tf.Tensor:
+        """The values of a variable in a tensor; the graph that is being built checks them when it runs.
+
+        Args:
+            name: the variable, for messages.
+            value: numbers [B, *event_shape].
+            event_shape: as in `check_array`.
+            missing: as in `check_array`.
+
+        Returns:
+            float32 [B, *event_shape].
+
+        Raises:
+            ValueError: another shape.
+            tf.errors.InvalidArgumentError: when the graph runs, on values as in `check_array`.
+        """
+        if event_shape is not None and not value.shape[1:].is_compatible_with(event_shape):
+            raise ValueError(
+                f"{name} must have the shape that this model was built for, {event_shape} per example. "
+                f"Received: batches of shape {value.shape}"
+            )
+        value = tf.cast(value, tf.float32)
+        is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
+        tf.debugging.Assert(tf.reduce_all(is_finite), [f"{name} must be finite."])
+        inside = tf.reduce_all(tf.math.is_nan(value) | self.contains(value))
+        limits = tf.reduce_min(value), tf.reduce_max(value)
+        tf.debugging.Assert(inside, [f"{name} must {self.rule}. Received:", *limits])
+        return value
+
+    def hint(self, value: np.ndarray) -> str:
+        """What to do about values outside the support; empty where nothing is known."""
+        return ""
+
+    def check_scale(self, name: str, value: np.ndarray) -> None:
+        """Refuses raw images, whose pixels are bytes.
+
+        Raises:
+            ValueError: images of bytes.
+        """
+        if value.ndim > 2 and value.dtype == np.uint8:
+            raise ValueError(f"Images must be floats: divide by 255. Received: {name} of dtype {value.dtype}")
+
+    def missing(self, num_examples: int, event_shape: tuple[int, ...]) -> np.ndarray:
+        """The values of a variable that is not known for any example.
+
+        Args:
+            num_examples: N.
+            event_shape: the shape of one value.
+        """
+        return np.full((num_examples, *event_shape), np.nan, np.float32)
+
+    def is_known(self, value: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
+        """Where a value is given, bool [N]; an array of an array, a tensor of a tensor.
+
+        Args:
+            value: in the form of the data.
+        """
+        first = value[(slice(None), *[0] * (len(value.shape) - 1))]
+        return ~np.isnan(first) if isinstance(value, np.ndarray) else ~tf.math.is_nan(first)
+
+    def event(self, value: tf.Tensor, dtype: str, missing: bool = False) -> tf.Tensor:
+        """The values as a graph of variables holds them, [B, *event_shape].
+
+        Args:
+            value: in the form of the data.
+            dtype: of the result.
+            missing: whether a value may be missing, which becomes 0.
+        """
+        value = tf.cast(value, dtype)
+        return tf.where(tf.math.is_nan(value), tf.zeros_like(value), value) if missing else value
+
+    def point(self, mean: np.ndarray) -> np.ndarray:
+        """The value, in the form of the data, that a predicted mean [N, *event_shape] stands for."""
+        return mean
+
+
+class Classes(Support):
+    """One of K classes: integer labels in the data, -1 where there is none; one-hot vectors inside a graph.
+
+    Args:
+        num_classes: number of classes K.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes = num_classes
+        self.rule = f"lie in 0..{num_classes - 1}"
+
+    def check_array(self, name, value, event_shape, missing=False):
+        return checks.labels(name, value, len(np.atleast_1d(np.asarray(value))), self.num_classes, missing)
+
+    def check_tensor(self, name, value, event_shape, missing=False):
+        if not value.dtype.is_integer:
+            raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
+        lowest = checks.UNLABELLED if missing else 0
+        inside = tf.reduce_all((value >= lowest) & (value < self.num_classes))
+        check = tf.debugging.Assert(
+            inside, [f"Labels of {name} must lie in {lowest}..{self.num_classes - 1}. Received:", value]
+        )
+        with tf.control_dependencies([] if check is None else [check]):
+            return tf.cast(value, tf.int32)
+
+    def missing(self, num_examples, event_shape):
+        return np.full(num_examples, checks.UNLABELLED, np.int32)
+
+    def is_known(self, value):
+        return value >= 0
+
+    def event(self, value, dtype, missing=False):
+        return tf.one_hot(tf.maximum(tf.cast(value, tf.int32), 0), self.num_classes, dtype=dtype)
+
+    def point(self, mean):
+        return np.argmax(mean, axis=-1).astype(np.int32)
+
+
+class UnitInterval(Support):
+    """Numbers in [0, 1], such as pixels."""
+
+    rule = "lie in [0, 1]"
+
+    def contains(self, value):
+        return (value >= 0) & (value <= 1)
+
+    def hint(self, value):
+        return ": divide by 255" if value.min() >= 0 and value.max() <= 255 else ""
+
+    def check_scale(self, name, value):
+        """Nothing: bytes other than 0 and 1 lie outside."""
+
+
+class Positive(Support):
+    """Numbers above 0."""
+
+    rule = "be positive"
+
+    def contains(self, value):
+        return value > 0
+
+
+class Whole(Support):
+    """Whole numbers from 0 on, such as counts.
+
+    Args:
+        last: the largest; None for no limit.
+    """
+
+    def __init__(self, last: int | None = None):
+        self.last = last
+        self.rule = "be whole numbers from 0 on" if last is None else f"be whole numbers in 0..{last}"
+
+    def contains(self, value):
+        is_whole = (value >= 0) & (value == tf.round(value))
+        return is_whole if self.last is None else is_whole & (value <= self.last)
+
+    def check_scale(self, name, value):
+        """Nothing: bytes are whole numbers."""
+
+
+class Simplex(Support):
+    """Probability vectors: the last axis is not negative and sums to 1."""
+
+    rule = "be probability vectors"
+
+    def contains(self, value):
+        return (value >= 0) & (tf.abs(tf.reduce_sum(value, -1, keepdims=True) - 1) < 1e-3)
+
+
+class Directions(Support):
+    """Unit vectors along the last axis."""
+
+    rule = "be unit vectors"
+
+    def contains(self, value):
+        return tf.abs(tf.reduce_sum(value**2, -1, keepdims=True) - 1) < 1e-3
+
+
+class Angles(Support):
+    """Angles in radians; any number is one."""
+
+
+def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
+    """The examples that are known.
+
+    Raises:
+        ValueError: an example is NaN in part.
+    """
+    is_nan = np.isnan(x).reshape(len(x), -1)
+    in_part = is_nan.any(1) & ~is_nan.all(1)
+    if in_part.any():
+        raise ValueError(
+            f"{name} must be known, or NaN in every element, for each example. "
+            f"Received: {in_part.sum()} examples NaN in part, the first at {np.flatnonzero(in_part)[0]}"
+        )
+    return x[~is_nan[:, 0]]
