@@ -30,7 +30,12 @@ class Support:
         return tf.constant(True)
 
     def check_array(
-        self, name: str, value: ArrayLike, event_shape: tuple[int, ...] | None, missing: bool = False
+        self,
+        name: str,
+        value: ArrayLike,
+        event_shape: tuple[int, ...] | None,
+        num_examples: int | None = None,
+        missing: bool = False,
     ) -> np.ndarray:
         """The values of a variable in an array, checked.
 
@@ -38,16 +43,19 @@ class Support:
             name: the variable, for messages.
             value: an array-like [N, *event_shape] of numbers.
             event_shape: the shape of one value; None before the model was built for one.
+            num_examples: N; None for any.
             missing: whether an example may be NaN in every element, for "not known".
 
         Returns:
             float32 [N, *event_shape].
 
         Raises:
-            ValueError: no example, another shape, values that are not numbers, not finite, NaN in part of an example, or
+            ValueError: no example, another number of them, another shape, values that are not numbers, not finite, NaN in part of an example, or
                 outside the support.
         """
         checked = checks.numbers(name, value, event_shape)
+        if num_examples not in (None, len(checked)):
+            raise ValueError(f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked)}")
         known = _known_rows(name, checked) if missing else checked
         checks.finite(name, known)
         if len(known) and not np.all(self.contains(tf.constant(known))):
@@ -146,8 +154,10 @@ class Classes(Support):
         self.num_classes = num_classes
         self.rule = f"lie in 0..{num_classes - 1}"
 
-    def check_array(self, name, value, event_shape, missing=False):
-        return checks.labels(name, value, len(np.atleast_1d(np.asarray(value))), self.num_classes, missing)
+    def check_array(self, name, value, event_shape, num_examples=None, missing=False):
+        if num_examples is None:
+            num_examples = len(np.atleast_1d(np.asarray(value)))
+        return checks.labels(name, value, num_examples, self.num_classes, missing)
 
     def check_tensor(self, name, value, event_shape, missing=False):
         if not value.dtype.is_integer:

@@ -63,11 +63,7 @@ class DataFormat:
             if name not in arrays:
                 checked[name] = head.support.missing(num_examples, head.event_shape)
                 continue
-            checked[name] = head.support.check_array(name, arrays[name], head.event_shape, missing=True)
-            if len(checked[name]) != num_examples:
-                raise ValueError(
-                    f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked[name])}"
-                )
+            checked[name] = head.support.check_array(name, arrays[name], head.event_shape, num_examples, missing=True)
         return checked
 
     def x_tensors(self, x: Any) -> dict[str, tf.Tensor]:
