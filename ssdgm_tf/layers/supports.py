@@ -50,8 +50,8 @@ class Support:
             float32 [N, *event_shape].
 
         Raises:
-            ValueError: no example, another number of them, another shape, values that are not numbers, not finite, NaN in part of an example, or
-                outside the support.
+            ValueError: no example, another number of examples, another shape, values that are not numbers, not finite or
+                outside the support, or an example that is NaN in part.
         """
         checked = checks.numbers(name, value, event_shape)
         if num_examples not in (None, len(checked)):
