@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras.src.saving.serialization_lib import ObjectSharingScope
 
-__all__ = ["ObjectSharingScope", "StreamModel", "one_call", "rename", "sublayers"]
+# ObjectSharingScope: public Keras offers no scope in which a layer that is held twice is copied once.
+__all__ = ["ObjectSharingScope", "StreamModel", "evaluates_within_fit", "one_call", "rename", "sublayers"]
 
 
 @contextlib.contextmanager

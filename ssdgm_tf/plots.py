@@ -1,9 +1,10 @@
-"""The figures: each function takes arrays and returns a matplotlib figure; none of them trains or saves."""
+"""The figures: each function takes arrays and returns a matplotlib figure. None of them trains or saves."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
@@ -16,8 +17,8 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
     """Bound, error and KL terms by epoch.
 
     Args:
-        rows: the lines of metrics.jsonl.
-        monitored: name of the data set behind the `val_` metrics.
+        rows: the lines of metrics.jsonl, as dicts.
+        monitored: name of the data set of the `val_` metrics.
     """
     epochs = [row["epoch"] for row in rows]
     errors = [name for name in rows[-1] if name.endswith(("error", "degrees")) and not name.startswith(("val_", "digit_"))]
@@ -38,7 +39,7 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         if title.endswith(("error", "degrees")):
             axes.set_ylim(bottom=0)
     bound = figure.axes[0]
-    if len(rows) > 10:  # the first epochs reach far below the rest and would flatten it
+    if len(rows) > 10:  # the first epochs lie far below the rest and would flatten the curve
         low, high = np.quantile([line.get_ydata() for line in bound.lines], [0.05, 1.0])
         bound.set_ylim(bottom=low - 0.1 * (high - low))
     return figure
@@ -64,30 +65,30 @@ def grid(images: np.ndarray, row_labels: Sequence[str] = (), column_labels: Sequ
 
 
 def reconstructions(x: np.ndarray, reconstructed: np.ndarray) -> Figure:
-    """Images [N, H, W, C] above what the model makes of them."""
+    """Images [N, H, W, C] above their reconstructions."""
     return grid(np.stack([x, reconstructed]), row_labels=["image", "model"])
 
 
 def samples(images: np.ndarray) -> Figure:
-    """Draws from the model, a class per row: [K, N, H, W, C]."""
+    """Draws from the model [K, N, H, W, C], one row per class."""
     return grid(images, row_labels=[str(label) for label in range(len(images))])
 
 
 def analogies(x: np.ndarray, images: np.ndarray) -> Figure:
-    """Images [N, H, W, C] in the first column, then every label in the style of each: [N, K, H, W, C]."""
+    """Images [N, H, W, C] in the first column, then every label in the style of each image, [N, K, H, W, C]."""
     gap = np.ones_like(x[:, None])
     columns = ["image", "", *(str(label) for label in range(images.shape[1]))]
     return grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=columns)
 
 
 def varied(x: np.ndarray, images: np.ndarray, column_labels: list[str]) -> Figure:
-    """Images [N, H, W, C] in the first column, then each with something varied: [N, V, H, W, C], a label per column."""
+    """Images [N, H, W, C] in the first column, then V variations of each, [N, V, H, W, C], with one label per column."""
     gap = np.ones_like(x[:, None])
     return grid(np.concatenate([x[:, None], gap, images], axis=1), column_labels=["image", "", *column_labels])
 
 
 def gallery(images: np.ndarray, columns: int = 13) -> Figure:
-    """Images [N, H, W, C] one after the other in rows; the first stands apart."""
+    """Images [N, H, W, C] in rows; a gap sets the first apart."""
     first, rest = images[:1], images[1:]
     rows = -(-len(rest) // columns)
     empty = np.ones((rows * columns - len(rest), *rest.shape[1:]), rest.dtype)
@@ -96,14 +97,16 @@ def gallery(images: np.ndarray, columns: int = 13) -> Figure:
     return grid(np.concatenate([apart, np.concatenate([rest, empty]).reshape(rows, columns, *rest.shape[1:])], axis=1))
 
 
-def decomposition(images: np.ndarray, row_labels: list[str], column_labels: list[str], names=None) -> Figure:
-    """Canvases, the model's, and the digits on them, [N, 2 + K, H, W, C], white on black.
+def decomposition(
+    images: np.ndarray, row_labels: list[str], column_labels: list[str], names: list[list[str]] | None = None
+) -> Figure:
+    """Canvases, their reconstructions and the K digits on each, white on black.
 
     Args:
-        images: the images.
-        row_labels: of each canvas.
-        column_labels: of each column.
-        names: what each of the K digits is taken for, [N][K]; None for nothing.
+        images: the images [N, 2 + K, H, W, C].
+        row_labels: one label per canvas.
+        column_labels: one label per column.
+        names: the predicted name of each digit, [N][K]; None for no names.
     """
     figure = grid(images, row_labels, column_labels)
     height, width = images.shape[2:4]
@@ -120,7 +123,7 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
     Args:
         roles: {name: "observed", "supervised", "latent" or "computed"}; filled, half filled, empty, and a box.
         generative: (parent, child) of every generative dependency.
-        recognition: the same of the recognition model.
+        recognition: (parent, child) of every dependency of the recognition model.
     """
     positions = _layers(roles, generative, recognition)
     width = 0.5 + 0.085 * max(map(len, roles))
@@ -137,7 +140,7 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
         for parent, child in edges:
             (x0, y0), (x1, y1) = positions[parent], positions[child]
             bend = -0.12 if edges is recognition and (parent, child) in generative else 0.12
-            if y0 == y1 and abs(x1 - x0) > 1.5:  # over what stands between
+            if y0 == y1 and abs(x1 - x0) > 1.5:  # over the variables between them
                 bend = 0.35 * np.sign(x0 - x1)
                 top = max(top, 0.175 * step * abs(x1 - x0))
             arrow = FancyArrowPatch(
@@ -170,8 +173,8 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
     return figure
 
 
-def _draw_variable(axes, name, role, centre, width):
-    """The shape of one variable, and its name."""
+def _draw_variable(axes: Axes, name: str, role: str, centre: tuple[float, float], width: float) -> Patch:
+    """Draws the shape of one variable and its name."""
     if role == "computed":
         corner = (centre[0] - width / 2, centre[1] - 0.25)
         shape = axes.add_patch(Rectangle(corner, width, 0.5, facecolor="white", edgecolor="black", zorder=3))
@@ -187,14 +190,16 @@ def _draw_variable(axes, name, role, centre, width):
     return shape
 
 
-def _layers(roles, generative, recognition) -> dict[str, tuple[float, int]]:
-    """{name: (x, y)}: a row below its generative parents, observed ones last; each row centred."""
+def _layers(
+    roles: dict[str, str], generative: list[tuple[str, str]], recognition: list[tuple[str, str]]
+) -> dict[str, tuple[float, int]]:
+    """{name: (x, y)}: every variable is a row below its generative parents; rows are centred."""
     depth = dict.fromkeys(roles, 0)
     for _ in roles:
         for parent, child in generative:
             depth[child] = max(depth[child], depth[parent] + 1)
     in_generative = {name for edge in generative for name in edge}
-    for parent, child in recognition:  # what only the recognition model computes stands above what it reads
+    for parent, child in recognition:  # a variable that only the recognition model computes is above its parent
         if roles[child] == "computed" and child not in in_generative:
             depth[child] = max(0, depth[parent] - 1)
     levels = {d: [name for name in roles if depth[name] == d] for d in sorted(set(depth.values()))}
@@ -206,7 +211,7 @@ def _layers(roles, generative, recognition) -> dict[str, tuple[float, int]]:
 
 
 def styles(images: np.ndarray, dimensions: tuple[int, int]) -> Figure:
-    """A mosaic per class of images over a grid of two style dimensions, [K, V, V, H, W, C]: rows are the first of them."""
+    """A mosaic per class over a grid of two style dimensions, the first down the rows: images [K, V, V, H, W, C]."""
     num_classes = len(images)
     columns = min(num_classes, 5)
     rows = -(-num_classes // columns)
@@ -225,7 +230,7 @@ def supervision_rates(curves: dict[str, list[tuple[float, float, bool]]]) -> Fig
     """Errors in percent against supervision rates.
 
     Args:
-        curves: {title: (rate, error, is that of gamma = 1?) in order of the rate}.
+        curves: {title: (rate, error, whether it is the rate of gamma = 1) in the order of rates}.
     """
     figure = Figure(figsize=(5.6, 4.0), layout="constrained")
     axes = figure.subplots()
@@ -254,12 +259,12 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
     points = PCA(n_components=2).fit_transform(z) if z.shape[1] > 2 else np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
     num_classes = int(y.max()) + 1
     colours = colormaps["tab10" if num_classes <= 10 else "turbo"].resampled(num_classes)
-    scatter = axes.scatter(*points.T, c=y, cmap=colours, vmin=-0.5, vmax=num_classes - 0.5, s=12, alpha=0.8)
+    scatter = axes.scatter(points[:, 0], points[:, 1], c=y, cmap=colours, vmin=-0.5, vmax=num_classes - 0.5, s=12, alpha=0.8)
     axes.set(xlabel="first principal component of z", ylabel="second")
     figure.colorbar(scatter, ax=axes, label="label", ticks=range(num_classes) if num_classes <= 10 else None)
     return figure
 
 
 def _visible(image: np.ndarray) -> np.ndarray:
-    """What is shown of an image [H, W, C]: its colours, or the only channel; of a stereo pair the left image."""
+    """The colours of an image [H, W, C], or its first channel: the only one, or the left image of a stereo pair."""
     return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]

@@ -1,10 +1,13 @@
-"""What other methods make of the same labels and the same examples. scikit-learn's API; -1 for "no label"."""
+"""Other methods for the same examples and labels, to compare models with. scikit-learn's API; -1 for "no label"."""
 
 from ssdgm_tf.baselines.baseline import Baseline
-from ssdgm_tf.baselines.estimators import LabelGraph, NearestNeighbours, SelfTraining, SupportVectorMachine
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
+from ssdgm_tf.baselines.label_graph import LabelGraph
 from ssdgm_tf.baselines.names import make
-from ssdgm_tf.baselines.network import NetworkClassifier
+from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
+from ssdgm_tf.baselines.network_classifier import NetworkClassifier
+from ssdgm_tf.baselines.self_training import SelfTraining
+from ssdgm_tf.baselines.support_vector_machine import SupportVectorMachine
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM, tsvm_objective
 
 __all__ = [

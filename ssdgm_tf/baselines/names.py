@@ -1,15 +1,20 @@
 """The baselines by name."""
 
+from collections.abc import Callable
+
 import keras
 
 from ssdgm_tf import layers
 from ssdgm_tf.baselines.baseline import Baseline
-from ssdgm_tf.baselines.estimators import LabelGraph, NearestNeighbours, SelfTraining, SupportVectorMachine
-from ssdgm_tf.baselines.network import NetworkClassifier
+from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
+from ssdgm_tf.baselines.network_classifier import NetworkClassifier
+from ssdgm_tf.baselines.self_training import SelfTraining
+from ssdgm_tf.baselines.support_vector_machine import SupportVectorMachine
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM
 
-# {name: (num_classes, seed) -> estimator}
-_MAKERS = {
+# {name: (num_classes, seed) -> baseline}
+_MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "nearest_neighbours": lambda num_classes, seed: NearestNeighbours(),
     "linear_svm": lambda num_classes, seed: SupportVectorMachine("linear", seed),
     "rbf_svm": lambda num_classes, seed: SupportVectorMachine("rbf", seed),
@@ -27,7 +32,7 @@ NAMES = tuple(_MAKERS)
 def make(name: str, num_classes: int, seed: int) -> Baseline:
     """A baseline with settings that need no tuning.
 
-    | name | what it is | uses examples without a label |
+    | name | baseline | learns from unlabelled examples |
     |---|---|---|
     | "nearest_neighbours" | `NearestNeighbours` | no |
     | "linear_svm", "rbf_svm" | `SupportVectorMachine` | no |
@@ -39,8 +44,8 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
 
     Args:
         name: one of `NAMES`.
-        num_classes: number of classes K, the outputs of a network; the others go by the labels that they see.
-        seed: of whatever the baseline draws.
+        num_classes: number of classes K, the outputs of a network; other baselines take the classes from the labels.
+        seed: seed of everything that the baseline draws.
 
     Raises:
         ValueError: an unknown name.
@@ -50,7 +55,7 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     return _MAKERS[name](num_classes, seed)
 
 
-def _convolutional():
+def _convolutional() -> keras.Sequential:
     return keras.Sequential(
         [
             keras.layers.Conv2D(32, 3, padding="same", activation="relu"),

@@ -1,15 +1,25 @@
 """The transductive support vector machine trained by gradient descent (Chapelle and Zien 2005, section 3)."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
-from ssdgm_tf.baselines.baseline import UNLABELLED, Baseline
+from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
+from ssdgm_tf.checks import UNLABELLED
 
 KERNELS = ("rbf", "linear")
 
 
-def tsvm_objective(weights, labelled, targets, unlabelled, bias, penalty, unlabelled_penalty):
+def tsvm_objective(
+    weights: np.ndarray,
+    labelled: np.ndarray,
+    targets: np.ndarray,
+    unlabelled: np.ndarray,
+    bias: np.ndarray,
+    penalty: float,
+    unlabelled_penalty: float,
+) -> tuple[float, np.ndarray]:
     """The objective of the transductive SVM, summed over K one-vs-rest problems, and its gradient.
 
         sum_k  1/2 |w_k|^2  +  C sum_labelled max(0, 1 - y_k f_k(x))^2  +  C* sum_unlabelled exp(-3 f_k(x)^2)
@@ -19,14 +29,14 @@ def tsvm_objective(weights, labelled, targets, unlabelled, bias, penalty, unlabe
     Args:
         weights: w, [D, K].
         labelled: features of the labelled examples, [M, D].
-        targets: y, 1 for the examples of class k and -1 for the rest, [M, K].
+        targets: y, 1 where an example is of class k and -1 elsewhere, [M, K].
         unlabelled: features of the unlabelled examples, [N, D].
         bias: b, [K], fixed.
         penalty: C.
         unlabelled_penalty: C*.
 
     Returns:
-        The objective, a float, and its gradient [D, K], float64. The products are of the dtype of the features.
+        The objective, and its gradient [D, K], float64. The matrix products have the dtype of the features.
     """
     w = weights.astype(labelled.dtype)
     slack = np.maximum(0, 1 - targets * (labelled @ w + bias))
@@ -49,31 +59,32 @@ class TransductiveSVM(Baseline):
         minimise  1/2 |w|^2 + C sum_labelled max(0, 1 - y f(x))^2 + C* sum_unlabelled exp(-3 f(x)^2),   f(x) = w . phi(x) + b
         such that mean_unlabelled f = mean_labelled y
 
-    one problem per class against the rest. As in the paper the constraint is kept by features phi that are centred on the
-    unlabelled examples (on all where there are none), with b = mean_labelled y, and the problem, which is not convex, is
-    solved along a path: C* doubles from 2^-num_doublings of its final value, each solution the start of the next. Here phi
-    is a finite feature map and the method L-BFGS, all classes at once, so that the time is linear in the number of examples.
-    The parts of the paper before section 3 (distances along a graph) are not here.
+    one problem per class against the rest. As in the paper, the features phi are centred on the unlabelled examples (on all
+    where there are none) and b = mean_labelled y, so the constraint holds. The problem is not convex. It is solved along a
+    path: C* doubles from 2^-num_doublings of its final value, and each solution starts the next. Here phi is a finite
+    feature map and the method is L-BFGS on all classes at once, so the time is linear in the number of examples. The parts
+    of the paper before section 3 (distances along a graph) are not implemented.
 
-    The defaults were chosen on MNIST by 10,000 training images held out, with 100 and 1000 labels.
+    The defaults were chosen on 10,000 held-out training images of MNIST, with 100 and 1000 labels.
 
     Args:
         kernel: "rbf", by `RBFFeatures`, or "linear".
         penalty: C, in units of 1 / (variance of the features, summed over them): the same for features of any scale.
-        unlabelled_weight: N C* / C at the end of the path, at most N: the unlabelled examples together weigh as much as so
-            many labelled ones, and one of them never more than a labelled one (the C* = C of the paper). 0 gives the
-            ordinary SVM of the labelled examples, with b fixed.
-        width: of the RBF kernel, in the units of the examples; None for `kernel_width`.
-        num_landmarks: features of the RBF kernel.
-        num_doublings: of C*.
-        max_iterations: of L-BFGS, for each value of C*.
-        tolerance: of L-BFGS: the relative change of the objective at which it stops.
-        seed: of the landmarks, and of the examples that the width is measured on.
+        unlabelled_weight: N C* / C at the end of the path: the N unlabelled examples together weigh as much as this many
+            labelled ones. At most N, so that an unlabelled example never weighs more than a labelled one (C* = C, as in the
+            paper). 0 gives the ordinary SVM of the labelled examples, with b fixed.
+        width: width of the RBF kernel, in the units of the examples; None for `kernel_width`.
+        num_landmarks: number of features of the RBF kernel.
+        num_doublings: number of doublings of C*.
+        max_iterations: iterations of L-BFGS for each value of C*.
+        tolerance: relative change of the objective at which L-BFGS stops.
+        seed: seed of the landmarks, and of the examples on which the width is measured.
 
     Attributes:
-        weights_: w, [D, K], of the centred features.
+        weights_: w of the centred features, [D, K].
         bias_: b, [K].
-        penalty_: C, and `unlabelled_penalty_` the final C*, as in the objective.
+        penalty_: C as in the objective.
+        unlabelled_penalty_: the final C*.
     """
 
     def __init__(
@@ -98,7 +109,7 @@ class TransductiveSVM(Baseline):
         self.tolerance = tolerance
         self.seed = seed
 
-    def _fit(self, x, y):
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
         self._check_parameters()
         is_labelled = y != UNLABELLED
         x_unlabelled = x[~is_labelled]
@@ -117,12 +128,12 @@ class TransductiveSVM(Baseline):
         self.bias_ = targets.mean(axis=0)
         self.weights_ = self._path(labelled, targets, unlabelled[: len(x_unlabelled)])
 
-    def _path(self, labelled, targets, unlabelled):
+    def _path(self, labelled: np.ndarray, targets: np.ndarray, unlabelled: np.ndarray) -> np.ndarray:
         """The weights at the end of the path of C*."""
         shape = (labelled.shape[1], targets.shape[1])
         flat = np.zeros(shape[0] * shape[1])
 
-        def objective(flat, unlabelled_penalty):
+        def objective(flat: np.ndarray, unlabelled_penalty: float) -> tuple[float, np.ndarray]:
             value, gradient = tsvm_objective(
                 flat.reshape(shape), labelled, targets, unlabelled, self.bias_, self.penalty_, unlabelled_penalty
             )
@@ -134,27 +145,27 @@ class TransductiveSVM(Baseline):
             penalties = [self.unlabelled_penalty_ * 2.0**-i for i in range(self.num_doublings, -1, -1)]
         options = {"maxiter": self.max_iterations, "ftol": self.tolerance}
         for penalty in penalties:
-            flat = minimize(objective, flat, (penalty,), "L-BFGS-B", jac=True, options=options).x
+            flat = minimize(objective, flat, args=(penalty,), method="L-BFGS-B", jac=True, options=options).x
         return flat.reshape(shape)
 
-    def decision_function(self, x) -> np.ndarray:
-        """f, [N, K]: of each class against the rest, also where there are two classes.
+    def decision_function(self, x: ArrayLike) -> np.ndarray:
+        """The values f(x) of each class against the rest, [N, K]; also with two classes.
 
         Args:
             x: examples [N, ...] of the shape seen in `fit`.
         """
         return self._decide(self._like_fit(x))
 
-    def _predict(self, x):
+    def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._decide(x).argmax(axis=1)
 
-    def _decide(self, x):
+    def _decide(self, x: np.ndarray) -> np.ndarray:
         return (self._mapped(x) - self._centre) @ self.weights_.astype(np.float32) + self.bias_
 
-    def _mapped(self, x):
+    def _mapped(self, x: np.ndarray) -> np.ndarray:
         return self._features.transform(x) if self.kernel == "rbf" else x
 
-    def _check_parameters(self):
+    def _check_parameters(self) -> None:
         if self.kernel not in KERNELS:
             raise ValueError(f"kernel must be one of {KERNELS}. Received: kernel={self.kernel!r}")
         if self.penalty <= 0 or (self.width is not None and self.width <= 0):

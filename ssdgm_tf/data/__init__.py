@@ -1,4 +1,4 @@
-"""Data sets as arrays, label draws by seed, and whitening. Nothing here touches the network unless told to download."""
+"""Data sets as arrays, label draws by seed, and whitening. Nothing here uses the network unless asked to download."""
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import Canvases, known_places, load_canvases, make_canvases, save_canvases, stream_canvases

@@ -1,4 +1,4 @@
-"""The one form in which data sets reach the trainer."""
+"""The form that every data set has in training."""
 
 from typing import NamedTuple
 
@@ -7,38 +7,40 @@ import numpy as np
 from ssdgm_tf.data.preprocessing import Whitening
 from ssdgm_tf.data.splits import hide_labels
 
+Labels = np.ndarray | dict[str, np.ndarray]
+
 
 class SemiSupervisedData(NamedTuple):
     """A data set of which a few training labels are shown.
 
     Attributes:
-        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or what the preprocessing makes of them.
-        y_train: labels [N], int32; -1 where the label is hidden or unknown. Of several variables {name: values [N, ...]};
-            NaN is what is hidden of numbers.
-        x_test: images [N_test, H, W, C].
-        y_test: labels [N_test], int32, all shown; in the form of `y_train`, as those of validation.
-        x_validation: images held out of training, [N_val, H, W, C]; empty where none were asked for.
-        y_validation: their labels, all shown.
+        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or preprocessed examples.
+        y_train: labels [N], int32; -1 where the label is hidden or unknown. With several variables {name: values [N, ...]},
+            where hidden numbers are NaN.
+        x_test: test examples, in the form of `x_train`.
+        y_test: test labels, in the form of `y_train`, all shown.
+        x_validation: examples held out of training, in the form of `x_train`; empty where none were asked for.
+        y_validation: their labels, in the form of `y_train`, all shown.
         num_classes: number of classes K.
         class_names: names of the classes in the order of the labels; empty where the source has none.
-        preprocessing: what was done to the images, fitted on `x_train`; None for nothing.
-        digit_shape: (H, W, C) of the images on canvases; () where the data are no canvases.
+        preprocessing: preprocessing of the examples, fitted on `x_train`; None for none.
+        digit_shape: (H, W, C) of the images on canvases; () for other data.
     """
 
     x_train: np.ndarray
-    y_train: np.ndarray | dict
+    y_train: Labels
     x_test: np.ndarray
-    y_test: np.ndarray | dict
+    y_test: Labels
     x_validation: np.ndarray
-    y_validation: np.ndarray | dict
+    y_validation: Labels
     num_classes: int
     class_names: tuple[str, ...] = ()
     preprocessing: Whitening | None = None
     digit_shape: tuple[int, ...] = ()
 
     @property
-    def monitored(self) -> tuple[np.ndarray, np.ndarray | dict, str]:
-        """What a learning curve is drawn on, and its name: the validation set, or the test set where there is none."""
+    def monitored(self) -> tuple[np.ndarray, Labels, str]:
+        """The set that learning curves show, and its name: the validation set, or the test set where there is none."""
         if len(self.x_validation):
             return self.x_validation, self.y_validation, "validation"
         return self.x_test, self.y_test, "test"
@@ -50,25 +52,25 @@ class SemiSupervisedData(NamedTuple):
 
     @property
     def is_labelled(self) -> np.ndarray:
-        """Which training examples have a label, any of several, [N], bool."""
+        """Whether each training example has a label of any variable, [N], bool."""
         values = self.y_train.values() if isinstance(self.y_train, dict) else [self.y_train]
         shown = [value >= 0 if value.dtype.kind == "i" else ~np.isnan(value[:, 0]) for value in values]
         return np.any(shown, axis=0)
 
     @property
-    def labelled(self) -> tuple[np.ndarray, np.ndarray | dict]:
+    def labelled(self) -> tuple[np.ndarray, Labels]:
         """The labelled training examples."""
         shown, y = self.is_labelled, self.y_train
         return self.x_train[shown], {name: value[shown] for name, value in y.items()} if isinstance(y, dict) else y[shown]
 
     def only(self, names: tuple[str, ...]) -> "SemiSupervisedData":
-        """The same with the training labels of some variables alone.
+        """The data set with the training labels of some variables only.
 
         Args:
-            names: of the variables that stay.
+            names: the variables whose labels stay.
 
         Raises:
-            ValueError: a name that is not among those of `y_train`.
+            ValueError: a name that `y_train` does not have.
         """
         known = self.y_train if isinstance(self.y_train, dict) else {}
         if unknown := [name for name in names if name not in known]:
@@ -76,27 +78,26 @@ class SemiSupervisedData(NamedTuple):
         return self._replace(y_train={name: self.y_train[name] for name in names})
 
     def with_labelled_twice(self) -> "SemiSupervisedData":
-        """The same, its labelled training examples once more without their labels, as in the code of Maaloe et al. 2016.
+        """The data set with its labelled training examples also among the unlabelled ones.
 
-        What the model learns from unlabelled examples it then learns from all.
+        As in the code of Maaloe et al. 2016. The model then learns from all examples what it learns from unlabelled ones.
         """
-        x, y = self.labelled
+        shown, y = self.is_labelled, self.y_train
 
-        def doubled(shown, again):
-            return np.concatenate([shown, hide_labels(again, np.array([], int))])
+        def doubled(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([values, hide_labels(values[shown], np.array([], int))])
 
-        is_one = not isinstance(y, dict)
-        y_train = doubled(self.y_train, y) if is_one else {name: doubled(self.y_train[name], y[name]) for name in y}
-        return self._replace(x_train=np.concatenate([self.x_train, x]), y_train=y_train)
+        y_train = {name: doubled(values) for name, values in y.items()} if isinstance(y, dict) else doubled(y)
+        return self._replace(x_train=np.concatenate([self.x_train, self.x_train[shown]]), y_train=y_train)
 
     def to_images(self, x: np.ndarray) -> np.ndarray:
-        """Preprocessed examples as the images that they stand for, for figures.
+        """Undoes the preprocessing, for figures.
 
         Args:
-            x: examples in the form of `x_train`, behind any leading axes [..., *x_train.shape[1:]].
+            x: examples [..., *x_train.shape[1:]] in the form of `x_train`.
 
         Returns:
-            Images [..., H, W, C] clipped to [0, 1] (vectors [..., D] as they come out); `x` itself without preprocessing.
+            Images [..., H, W, C] clipped to [0, 1], or vectors [..., D], not clipped; `x` itself without preprocessing.
         """
         if self.preprocessing is None:
             return x

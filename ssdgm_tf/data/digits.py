@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits (8x8) that scikit-learn ships: real data, no download."""
+"""The 1,797 handwritten digits (8x8) that ship with scikit-learn: real data without a download."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ def load_digits(num_labels: int, seed: int) -> SemiSupervisedData:
     """scikit-learn's digits, 1,297 to train on and 500 to test on: `--config.data=digits`.
 
     Args:
-        num_labels: labels shown; 0 for all.
-        seed: of the split and of the label draw.
+        num_labels: number of labels shown; 0 for all.
+        seed: seed of the split and of the label draw.
 
     Raises:
-        ValueError: labels that cannot be drawn.
+        ValueError: too few labelled examples to draw.
     """
     from sklearn.datasets import load_digits as load
 

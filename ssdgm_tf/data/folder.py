@@ -1,4 +1,4 @@
-"""A data set of image files, a folder per class: `--config.data=folder:FOLDER`."""
+"""A data set of image files in a folder per class: `--config.data=folder:FOLDER`."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from ssdgm_tf.data.assembly import assemble, check_examples, count_classes, repo
 from ssdgm_tf.data.names import resolve
 
 _FORMATS = ("PNG", "JPEG", "BMP")
-_UNLABELLED = ("unlabelled", "unlabeled")
+_UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
 _GREY, _DEEP = ("1", "L", "LA"), ("I", "F")
 _TEST_SHARE = 5
-# A file that says it has more is not unpacked.
+# A file whose header names more is not unpacked.
 _MAX_PIXELS = 2**24
 
 
@@ -27,23 +27,24 @@ def load_folder(
 ) -> SemiSupervisedData:
     """PNG, JPEG or BMP files in a folder per class: `--config.data=folder:FOLDER`.
 
-    Either FOLDER/train/CLASS/* and FOLDER/test/CLASS/*, or FOLDER/CLASS/*, of which a fifth of the images of each class (at
-    least one) is held out for the test by the seed. A folder `unlabelled` beside the training classes holds images without
-    a label. Classes are numbered in the alphabetical order of their names. Names that begin with a dot are passed over.
+    Either FOLDER/train/CLASS/* and FOLDER/test/CLASS/*, or FOLDER/CLASS/*. In the second layout a fifth of the images of
+    each class (at least one), drawn by the seed, is the test set. A folder `unlabelled` beside the training classes holds
+    images without a label. Classes are numbered in the alphabetical order of their names. Names that begin with a dot are
+    ignored.
 
     The training images are shuffled by the seed. Images are grey [N, H, W, 1] if all files are, else RGB [N, H, W, 3].
 
     Args:
         path: the folder.
-        num_labels: labels shown; 0 for all that are known.
-        seed: of the split, of the order of the training images and of the label draw.
-        num_validation: the last so many labelled training images, in the shuffled order, are held out of training.
-        data_dir: folder that a relative path starts at; None for the current one.
-        bad_examples: "stop" at a file that is no image or not of the size of the first, or "drop" it.
+        num_labels: number of labels shown; 0 for all that are known.
+        seed: seed of the split, of the order of the training images and of the label draw.
+        num_validation: number of labelled training images held out of training: the last in the shuffled order.
+        data_dir: folder that a relative path starts from; None for the current one.
+        bad_examples: "stop" at a file that is not an image or has another size than the first, or "drop" it.
 
     Raises:
-        FileNotFoundError: no such folder, or none of these layouts in it.
-        ValueError: a class without images, files that are no images or not all of one size, or labels that cannot be drawn.
+        FileNotFoundError: no such folder, or a folder with neither layout.
+        ValueError: a class without images, files that are not images of one size, or too few labelled images to draw.
     """
     root = find_folder(path, data_dir)
     generator = np.random.default_rng(seed)
@@ -70,17 +71,19 @@ def find_folder(path: str, data_dir: str | None = None) -> Path:
     """The folder that `path` names. Looks at the folders in it, not at the images.
 
     Raises:
-        FileNotFoundError: it is not there, has only one of train/ and test/, or no folder of a class.
+        FileNotFoundError: no such folder, one with only one of train/ and test/, or one without a class folder.
     """
     root = resolve(path, data_dir)
     parts = [root / name for name in ("train", "test") if (root / name).is_dir()]
     if len(parts) == 1:
-        raise FileNotFoundError(f"folder: needs train/ and test/ or neither. Received: {root} with {parts[0].name}/ alone")
+        raise FileNotFoundError(
+            f"folder:FOLDER must hold both train/ and test/ or neither. Received: {root} with {parts[0].name}/ only"
+        )
     for part in parts or [root]:
         if not part.is_dir() or not _class_names(part):
             raise FileNotFoundError(
                 "folder:FOLDER must hold train/CLASS/ and test/CLASS/, or CLASS/, with images in each; relative paths start "
-                f"at --data_dir where given. Received: no folder of a class in {part}"
+                f"from --data_dir where given. Received: no class folder in {part}"
             )
     return root
 
@@ -89,36 +92,38 @@ def read_images(files: list[Path], bad_examples: str = "stop") -> tuple[np.ndarr
     """Image files of one size as an array, with a progress bar.
 
     Args:
-        files: PNG, JPEG or BMP files, 8 bits a channel.
+        files: PNG, JPEG or BMP files with 8 bits per channel.
         bad_examples: "stop" at a file that cannot be read or has another size than the first, or "drop" it and print how
             many there were.
 
     Returns:
-        uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3], transparency dropped; and which files they are, [N].
+        Images, uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3], without transparency; and the indices of their files
+        in `files`, [N].
 
     Raises:
-        ValueError: a bad file, where that stops; or no good one.
+        ValueError: a bad file, with "stop"; or no good file.
     """
-    images, kept, bad = [], [], []
+    images: list[np.ndarray] = []
+    kept: list[int] = []
+    bad: list[str] = []
     for index, file in enumerate(tqdm(files, desc="reading images", delay=2, leave=False)):
         try:
             image = read_image(file)
             if images and image.shape[:2] != images[0].shape[:2]:
                 (height, width), (first_height, first_width) = image.shape[:2], images[0].shape[:2]
                 raise ValueError(
-                    f"Images must all have one size, here {first_width}x{first_height} as {files[kept[0]]}. "
+                    f"Images must all have one size, here {first_width}x{first_height} like {files[kept[0]]}. "
                     f"Received: {file} of {width}x{height}"
                 )
         except ValueError as error:
             if bad_examples == "stop" or len(bad) == len(files) - 1:
                 raise
-            bad.append((file, error))
+            bad.append(f"{file}: {error}")
             continue
         images.append(image)
         kept.append(index)
     if bad:
-        file, error = bad[0]
-        print(f"Bad examples dropped: {len(bad)} of {len(files)} files, the first {file}: {error}")
+        print(f"Bad examples dropped: {len(bad)} of {len(files)} files, the first {bad[0]}")
     channels = max(image.shape[-1] for image in images)
     return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images]), np.array(kept)
 
@@ -127,10 +132,10 @@ def read_image(file: Path) -> np.ndarray:
     """One image.
 
     Args:
-        file: a PNG, JPEG or BMP file, 8 bits a channel.
+        file: a PNG, JPEG or BMP file with 8 bits per channel.
 
     Returns:
-        uint8 [H, W, 1] if it is grey, else [H, W, 3]; transparency is dropped.
+        uint8 [H, W, 1] if it is grey, else [H, W, 3], without transparency.
 
     Raises:
         ValueError: a file that cannot be read.
@@ -146,36 +151,36 @@ def read_image(file: Path) -> np.ndarray:
                 raise ValueError(f"mode {image.mode}")
             if image.mode in _GREY:
                 return np.asarray(image.convert("L"))[..., None]
-            # By way of RGBA, for a palette may hold transparent colours.
+            # By way of RGBA, because a palette may hold transparent colours.
             return np.asarray((image.convert("RGBA") if image.mode == "P" else image).convert("RGB"))
     except (EOFError, MemoryError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"Images must be whole PNG, JPEG or BMP files with 8 bits a channel. Received: {file} ({error})"
+            f"Images must be whole PNG, JPEG or BMP files with 8 bits per channel. Received: {file} ({error})"
         ) from error
 
 
-def _visible(folder):
-    """What a folder holds, by name, without what begins with a dot."""
+def _visible(folder: Path) -> list[Path]:
+    """The entries of a folder, by name, without those that begin with a dot."""
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def _class_names(folder):
-    """Names of the classes that have a folder there, in alphabetical order."""
-    return [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in _UNLABELLED]
+def _class_names(folder: Path) -> list[str]:
+    """The names of the class folders in a folder, in alphabetical order."""
+    return [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in _UNLABELLED_FOLDERS]
 
 
-def _files(folder):
+def _files(folder: Path) -> list[Path]:
     """The files of a folder, by name."""
     return [entry for entry in _visible(folder) if entry.is_file()]
 
 
-def _unlabelled(folder):
+def _unlabelled(folder: Path) -> list[Path]:
     """The images without a label."""
-    return [file for name in _UNLABELLED if (folder / name).is_dir() for file in _files(folder / name)]
+    return [file for name in _UNLABELLED_FOLDERS if (folder / name).is_dir() for file in _files(folder / name)]
 
 
-def _labelled(folder, names, numbering=None):
-    """The images of the classes `names`, each with its label: the place of its class in `numbering`.
+def _labelled(folder: Path, names: list[str], numbering: list[str] | None = None) -> list[tuple[Path, int]]:
+    """The images of the classes `names`, each with its label: the index of its class in `numbering`, or in `names`.
 
     Raises:
         ValueError: a class without images.
@@ -183,23 +188,25 @@ def _labelled(folder, names, numbering=None):
     found = [(file, (numbering or names).index(name)) for name in names for file in _files(folder / name)]
     empty = [name for name in names if not _files(folder / name)]
     if empty:
-        raise ValueError(f"The folder of a class must hold images. Received: none in {folder / empty[0]}")
+        raise ValueError(f"A class folder must hold images. Received: none in {folder / empty[0]}")
     return found
 
 
-def _check_test_classes(folder, names):
-    """The test images must be of the training classes.
+def _check_test_classes(folder: Path, names: list[str]) -> None:
+    """Refuses test images that are not of the training classes.
 
     Raises:
-        ValueError: another class, or images without a label.
+        ValueError: another class, or unlabelled images.
     """
     other = [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in names]
     if other:
         raise ValueError(f"Test images must be of the training classes {', '.join(names)}. Received: {folder / other[0]}")
 
 
-def _hold_out_test(labelled, generator):
-    """The labelled images, split by class into those to train on and those to test on.
+def _hold_out_test(
+    labelled: list[tuple[Path, int]], generator: np.random.Generator
+) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+    """Splits the labelled images of each class into training and test images.
 
     Raises:
         ValueError: a class with a single image.
@@ -210,7 +217,7 @@ def _hold_out_test(labelled, generator):
         members = generator.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise ValueError(
-                "Without train/ and test/ every class needs two images or more, for one is held out for the test. "
+                "Without train/ and test/ every class must have at least two images, because one is held out for testing. "
                 f"Received: {len(members)} in {labelled[members[0]][0].parent}"
             )
         num_test = max(1, len(members) // _TEST_SHARE)

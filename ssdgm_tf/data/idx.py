@@ -14,7 +14,7 @@ from ssdgm_tf.data.names import resolve
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 _UNSIGNED_BYTE = 0x08
-# Twice those of the largest set in this format, EMNIST.
+# Twice the size of the largest set in this format, EMNIST.
 _MAX_VALUES = 2**30
 
 
@@ -25,36 +25,39 @@ def load_idx(
 
     Args:
         path: folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
-            each as it is or with .gz.
-        num_labels: labels shown; 0 for all.
-        seed: of the label draw.
-        num_validation: the last so many training examples, in the stored order, are held out of training.
-        data_dir: folder that a relative path starts at; None for the current one.
+            each plain or with .gz.
+        num_labels: number of labels shown; 0 for all.
+        seed: seed of the label draw.
+        num_validation: number of training examples held out of training: the last in the stored order.
+        data_dir: folder that a relative path starts from; None for the current one.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file that is not what its header says, or labels that cannot be drawn.
+        FileNotFoundError: a file is missing.
+        ValueError: a file that does not match its header, or too few labelled examples to draw.
     """
     files = find_idx(path, data_dir)
     x, y, x_test, y_test = (read_idx(file, num_axes) for file, num_axes in zip(files, (3, 1, 3, 1), strict=True))
-    train, test, num_classes = check_arrays((x, y), (x_test, y_test), tuple(file.name for file in files))
+    images, labels, test_images, test_labels = (file.name for file in files)
+    names = (images, labels, test_images, test_labels)
+    train, test, num_classes = check_arrays((x, y), (x_test, y_test), names)
     return assemble(train, test, num_labels, seed, num_validation, num_classes)
 
 
 def find_idx(path: str, data_dir: str | None = None) -> list[Path]:
-    """The four files in their order: training images and labels, test images and labels. Does not open them.
+    """The four files in order: training images and labels, test images and labels. Does not open them.
 
     Raises:
-        FileNotFoundError: one is not there.
+        FileNotFoundError: a file is missing.
     """
     folder = resolve(path, data_dir)
-    found = [next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None) for name in _FILES]
-    if None in found:
+    either = [[folder / name, folder / f"{name}.gz"] for name in _FILES]
+    found = [next((file for file in files if file.is_file()), None) for files in either]
+    if missing := [name for name, file in zip(_FILES, found, strict=True) if file is None]:
         raise FileNotFoundError(
-            f"idx:FOLDER must hold {', '.join(_FILES)}, each as it is or with .gz; relative paths start at --data_dir where "
-            f"given. Received: {folder} without {_FILES[found.index(None)]}"
+            f"idx:FOLDER must hold {', '.join(_FILES)}, each plain or with .gz; relative paths start from --data_dir where "
+            f"given. Received: {folder} without {missing[0]}"
         )
-    return found
+    return [file for file in found if file is not None]
 
 
 def read_idx(file: Path, num_axes: int) -> np.ndarray:
@@ -64,21 +67,21 @@ def read_idx(file: Path, num_axes: int) -> np.ndarray:
     big-endian 32-bit integer, then the values, last axis fastest.
 
     Args:
-        file: the file; one whose name ends in .gz is unpacked.
-        num_axes: how many axes it must have.
+        file: the file; unpacked if its name ends in .gz.
+        num_axes: the number of axes it must have.
 
     Returns:
         uint8 array.
 
     Raises:
-        ValueError: it cannot be unpacked, is of another type or number of axes, or has not the length that its header says.
+        ValueError: a file that cannot be unpacked, is of another type or number of axes, or is too short or too long.
     """
     header = 4 + 4 * num_axes
     try:
         with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as stream:
             start = stream.read(header)
             shape = _shape(file, start, num_axes)
-            # No more than the header says: a small .gz file may unpack to any size.
+            # Read no more than the header says: a small .gz file may unpack to any size.
             values = stream.read(math.prod(shape) + 1)
     except (EOFError, MemoryError, OSError, OverflowError, zlib.error) as error:
         raise ValueError(f"{file.name} must be a whole gzip file. Received: {file} ({error})") from error
@@ -91,8 +94,8 @@ def read_idx(file: Path, num_axes: int) -> np.ndarray:
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
-def _shape(file, start, num_axes):
-    """The sizes that the header `start` names."""
+def _shape(file: Path, start: bytes, num_axes: int) -> tuple[int, ...]:
+    """The sizes in the header `start`."""
     magic = bytes((0, 0, _UNSIGNED_BYTE, num_axes))
     if start[:4] != magic:
         raise ValueError(
@@ -100,8 +103,8 @@ def _shape(file, start, num_axes):
             f"Received: {file} with {start[:4].hex() or 'nothing'}"
         )
     if len(start) < 4 + 4 * num_axes:
-        raise ValueError(f"An idx file must hold its {num_axes} sizes. Received: {file} of {len(start)} bytes")
+        raise ValueError(f"The header of an idx file must hold {num_axes} sizes. Received: {file} of {len(start)} bytes")
     shape = struct.unpack(f">{num_axes}I", start[4:])
     if math.prod(shape) > _MAX_VALUES:
-        raise ValueError(f"An idx file may hold {_MAX_VALUES} values. Received: {file}, whose header says {shape}")
+        raise ValueError(f"An idx file may hold at most {_MAX_VALUES} values. Received: {file}, whose header says {shape}")
     return shape

@@ -1,4 +1,4 @@
-"""What a data set may be called, and where its files are looked for."""
+"""The names of data sets, and the paths of their files."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ FORMS = (
 
 
 def resolve(path: str, data_dir: str | None = None) -> Path:
-    """A path as a config gives it: a relative one starts at `data_dir` where that is given, else at the current folder."""
+    """The path that a config names. A relative one starts from `data_dir` where given, else from the current folder."""
     return Path(data_dir or "").expanduser() / Path(path).expanduser()

@@ -1,4 +1,4 @@
-"""A data set of the user's own arrays in NumPy's .npz files: `--config.data=npz:FILE` or `npz:TRAIN,TEST`."""
+"""A data set of a user's arrays in NumPy's .npz files: `--config.data=npz:FILE` or `npz:TRAIN,TEST`."""
 
 import tokenize
 import zipfile
@@ -11,7 +11,7 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, check_arrays
 from ssdgm_tf.data.names import resolve
 
-#: What NumPy raises on damaged .npz files and on sizes that lie.
+#: Errors that NumPy raises on damaged .npz files and on false sizes.
 DAMAGED = (
     EOFError,
     KeyError,
@@ -26,7 +26,7 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
-# Arrays that unpack to more than this, and to so many times their packed size, are taken for an attack.
+# An array that unpacks to more bytes than this, and to more than this multiple of its packed size, is taken for an attack.
 _LARGE, _MAX_RATIO = 2**30, 200
 
 
@@ -40,27 +40,31 @@ def load_npz(
 ) -> SemiSupervisedData:
     """Arrays of .npz files: `--config.data=npz:FILE` or `--config.data=npz:TRAIN,TEST`.
 
-    x holds images [N, H, W] or [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D] of floats; y the labels [N], whole
-    numbers 0..K-1, or -1 where unknown. Other arrays in the files are not looked at.
+    x holds images [N, H, W] or [N, H, W, C], uint8 or numbers in [0, 1], or vectors [N, D] of numbers other than uint8. y
+    holds the labels [N] or [N, 1]: whole numbers 0..K-1, or -1 where unknown. Other arrays in the files are ignored.
 
     Args:
         path: one file with x_train, y_train, x_test and y_test; or two, separated by a comma, each with x and y.
-        num_labels: labels shown; 0 for all that are known.
-        seed: of the label draw.
-        num_validation: the last so many labelled training examples, in the stored order, are held out of training.
-        data_dir: folder that relative paths start at; None for the current one.
-        bad_examples: "stop" at an example that is not finite or, of images, not in [0, 1]; or "drop" it.
+        num_labels: number of labels shown; 0 for all that are known.
+        seed: seed of the label draw.
+        num_validation: number of labelled training examples held out of training: the last in the stored order.
+        data_dir: folder that relative paths start from; None for the current one.
+        bad_examples: "stop" at an example that is not finite, or an image that is not in [0, 1]; or "drop" it.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: files or arrays that are not as said here, or labels that cannot be drawn.
+        ValueError: files or arrays in another form, or too few labelled examples to draw.
     """
     files = find_npz(path, data_dir)
-    keys = [("x_train", "y_train", "x_test", "y_test")] if len(files) == 1 else [("x", "y")] * 2
-    arrays = [array for file, names in zip(files, keys, strict=True) for array in read_arrays(file, names)]
-    # Two files have the same names in them: messages say which is which.
-    names = keys[0] if len(files) == 1 else tuple(f"{name} of {file.name}" for file in files for name in ("x", "y"))
-    train, test, num_classes = check_arrays(tuple(arrays[:2]), tuple(arrays[2:]), names, bad_examples)
+    names = ("x_train", "y_train", "x_test", "y_test")
+    if len(files) == 1:
+        x, y, x_test, y_test = read_arrays(files[0], names)
+    else:
+        (x, y), (x_test, y_test) = (read_arrays(file, ("x", "y")) for file in files)
+        first, second = (file.name for file in files)
+        # Two files hold the same names, so messages add the file.
+        names = (f"x of {first}", f"y of {first}", f"x of {second}", f"y of {second}")
+    train, test, num_classes = check_arrays((x, y), (x_test, y_test), names, bad_examples)
     return assemble(train, test, num_labels, seed, num_validation, num_classes)
 
 
@@ -68,8 +72,8 @@ def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
     """The one or two files that `path` names. Does not open them.
 
     Raises:
-        FileNotFoundError: one is not there.
-        ValueError: more than two names, or an empty one.
+        FileNotFoundError: a file is missing.
+        ValueError: more than two names, or an empty name.
     """
     parts = path.split(",")
     if len(parts) > 2 or not all(parts):
@@ -78,20 +82,20 @@ def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
     for file in files:
         if not file.is_file():
             raise FileNotFoundError(
-                f"npz:FILE must name a file; relative paths start at --data_dir where given. Received: no file {file}"
+                f"npz:FILE must name a file; relative paths start from --data_dir where given. Received: no file {file}"
             )
     return files
 
 
 def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
-    """Arrays of an .npz file by name; never unpickles.
+    """Arrays of an .npz file by name. Never unpickles.
 
     Args:
         file: the file.
-        names: of the arrays.
+        names: names of the arrays.
 
     Raises:
-        ValueError: no .npz file, a damaged one, an array that is missing or holds Python objects.
+        ValueError: a file that is damaged or not an .npz file, or an array that is missing or holds Python objects.
     """
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
@@ -104,15 +108,15 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
             held = sorted(arrays.files)
     except DAMAGED as error:
         raise ValueError(
-            f"An .npz file is one of numpy.savez with arrays of numbers, not of objects. Received: {file} ({error})"
+            f"An .npz file must come from numpy.savez and hold arrays of numbers, not of objects. Received: {file} ({error})"
         ) from error
     raise ValueError(
         f"{file.name} must hold the arrays {', '.join(names)}. Received: {file} with {', '.join(held) or 'none'}"
     )
 
 
-def _array(value, name):
-    """The array; NumPy gives the bytes of what is none."""
+def _array(value: object, name: str) -> np.ndarray:
+    """The array; NumPy gives bytes for a member that is not an array."""
     if not isinstance(value, np.ndarray):
-        raise ValueError(f"{name} is no array")
+        raise ValueError(f"{name} is not an array")
     return value

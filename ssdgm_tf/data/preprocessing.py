@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Rows that the covariance is computed of. All of MNIST, NORB and SVHN; 100,000 of 3,072 pixels take about a minute.
+# The covariance is computed from at most this many rows: all of MNIST, NORB and SVHN. 100,000 rows of 3,072 pixels take
+# about a minute.
 MAX_ROWS = 100_000
-# Directions with less than this share of the largest variance are rounding, not data: float32 does not resolve them.
+# Directions with less than this share of the largest variance are rounding errors: float32 does not resolve them.
 _MIN_VARIANCE = 1e-12
 
 
@@ -20,8 +21,8 @@ class Whitening:
 
     Attributes:
         mean: mean of the training set, [P] with P = H * W * C.
-        components: principal components, a row each, [D, P].
-        scale: standard deviation of the training set along each, [D].
+        components: principal components, one per row, [D, P].
+        scale: standard deviation of the training set along each component, [D].
         shape: shape of one image, (H, W, C), or of one vector, (P,).
         rotate_back: whether the whitened coordinates are rotated back to pixels ("zca").
     """
@@ -55,7 +56,7 @@ class Whitening:
         return z.reshape(_leading(x, self.shape) + self.output_shape)
 
     def inverse(self, x: np.ndarray) -> np.ndarray:
-        """Images of whitened examples: exact for the training set where all its principal components were kept.
+        """Maps whitened examples back to images: exact for the training set if all its principal components were kept.
 
         Args:
             x: [..., *output_shape].
@@ -73,7 +74,7 @@ class Whitening:
 
 
 def parse_preprocessing(spec: str) -> tuple[str, int | None]:
-    """The kind of preprocessing and the number of dimensions that a config's `preprocessing` asks for.
+    """Parses a config's `preprocessing` into its kind and its number of dimensions.
 
     Args:
         spec: "none", "pca:D" or "zca".
@@ -82,7 +83,7 @@ def parse_preprocessing(spec: str) -> tuple[str, int | None]:
         ("none", None), ("pca", D) or ("zca", None).
 
     Raises:
-        ValueError: anything else.
+        ValueError: any other value.
     """
     if spec in ("none", "zca"):
         return spec, None
@@ -94,12 +95,12 @@ def parse_preprocessing(spec: str) -> tuple[str, int | None]:
 def fit_preprocessing(spec: str, x: np.ndarray) -> Whitening | None:
     """The preprocessing `spec`, fitted on training images, labelled and unlabelled alike.
 
-    "pca:D" projects on the D first principal components, each scaled to unit variance (as Kingma et al. 2014 did for SVHN).
+    "pca:D" projects on the first D principal components, each scaled to unit variance (as Kingma et al. 2014 did for SVHN).
     "zca" keeps all directions in which the images vary and rotates the result back to pixels. Neither damps small variances:
-    pixels that hardly ever vary, such as the border of MNIST, become very large where they do; use "pca:D" for such images.
+    pixels that rarely vary, such as the border of MNIST, become very large where they do. Use "pca:D" for such images.
 
-    The components are scikit-learn's PCA, of at most 100,000 images evenly spaced over `x`. The covariance is summed in
-    float64: the variances of an image set reach over ten orders of magnitude, which float32 does not.
+    The components are those of scikit-learn's PCA on at most 100,000 images, evenly spaced over `x`. The covariance is
+    summed in float64: the variances of an image set span more than ten orders of magnitude, and float32 does not.
 
     Args:
         spec: "none", "pca:D" or "zca".
@@ -109,7 +110,7 @@ def fit_preprocessing(spec: str, x: np.ndarray) -> Whitening | None:
         The fitted map; None for "none".
 
     Raises:
-        ValueError: a `spec` of no known form, fewer than two images, or more dimensions than the images vary in.
+        ValueError: an unknown `spec`, fewer than two images, or more dimensions than the images vary in.
     """
     kind, num_dimensions = parse_preprocessing(spec)
     if kind == "none":
@@ -129,30 +130,30 @@ def fit_preprocessing(spec: str, x: np.ndarray) -> Whitening | None:
     )
 
 
-def _principal_components(rows):
-    """Mean, components and variances of rows [N, P] in float64; directions without variance are left out."""
+def _principal_components(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, components and variances of rows [N, P] in float64, without the directions of zero variance."""
     from sklearn.decomposition import PCA
 
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_ROWS)).astype(int)].astype(np.float64)
     mean = rows.mean(axis=0)
     if not np.ptp(rows, axis=0).any():
         return mean, np.empty((0, len(mean))), np.empty(0)
-    rows -= mean  # before PCA, which subtracts the mean's share only from the summed squares and loses small variances
+    rows -= mean  # PCA subtracts the mean only from the summed squares, and loses small variances
     pca = PCA(svd_solver="covariance_eigh").fit(rows)
     kept = pca.explained_variance_ > _MIN_VARIANCE * pca.explained_variance_[0]
     return mean, pca.components_[kept], pca.explained_variance_[kept]
 
 
-def _leading(x, shape):
+def _leading(x: np.ndarray, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The axes of x [..., *shape] before `shape`."""
     return np.shape(x)[: np.ndim(x) - len(shape)]
 
 
-def _rows(x, shape):
+def _rows(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Reshapes x [..., *shape] to rows [N, size of shape].
 
     Raises:
-        ValueError: it does not end in `shape`.
+        ValueError: the shape of x does not end in `shape`.
     """
     if np.shape(x)[np.ndim(x) - len(shape) :] != shape:
         raise ValueError(f"Examples must have the shape [..., {', '.join(map(str, shape))}]. Received: {list(np.shape(x))}")

@@ -1,6 +1,8 @@
-"""A data set by the name that a config gives it."""
+"""Data sets by their names in configs."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -16,19 +18,19 @@ from ssdgm_tf.data.preprocessing import fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
-_FILES = {
+_FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupervisedData]]] = {
     "npz": (find_npz, load_npz),
     "idx": (find_idx, load_idx),
     "folder": (find_folder, load_folder),
     "faces": (find_faces, load_faces),
 }
-# Of the others the examples are bytes, or all from one hand.
+# The examples of the other kinds are bytes, or all from one source.
 _MAY_HOLD_BAD = ("npz", "folder")
-#: What may be done about an example that is not as it must be.
+#: Ways to treat an example that breaks a rule.
 BAD_EXAMPLES = ("stop", "drop")
-# Canvases to train on and to test on.
+# Numbers of training and test canvases.
 _NUM_CANVASES = (20_000, 5_000)
-# A name, perhaps with a configuration and a version: cifar10_corrupted/fog_1:1.0.0
+# A name, with an optional configuration and version: cifar10_corrupted/fog_1:1.0.0
 _TFDS_NAME = re.compile(r"[A-Za-z]\w*(/[\w.+=,-]+)?(:[\d.*]+)?")
 
 
@@ -42,28 +44,28 @@ def load(
     preprocessing: str = "none",
     bad_examples: str = "stop",
 ) -> SemiSupervisedData:
-    """The data set `name`, as `--config.data=` takes it.
+    """The data set `name`, in the form of `--config.data=`.
 
-    Prints how many labels each class has where `num_labels` is no multiple of the number of classes.
+    Prints the number of labels of each class where `num_labels` is not a multiple of the number of classes.
 
     Args:
         name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "idx:FOLDER" (see
             `load_idx`), "folder:FOLDER" (see `load_folder`), "faces:FILE" (see `load_faces`), "canvases:NAME" (see
-            `make_canvases`; the images are those of another data set), or a TFDS name (see `load_tfds`).
-        num_labels: labels shown, as equal per class as can be (see `draw_labels`); 0 for all that are known.
-        seed: of the label draw, and of the split where the source has none.
-        num_validation: the last so many labelled training examples are held out of training; the digits have none.
-        data_dir: folder of prepared TFDS sets, and the folder that relative paths of the others start at.
-        download: download and prepare a TFDS set that is not prepared.
+            `make_canvases`; the images come from the data set NAME), or a TFDS name (see `load_tfds`).
+        num_labels: number of labels shown, as equal per class as possible (see `draw_labels`); 0 for all that are known.
+        seed: seed of the label draw, and of the split where the source has none.
+        num_validation: number of labelled training examples held out of training; 0 for the digits.
+        data_dir: folder of prepared TFDS sets; relative paths of other sets start from it.
+        download: whether to download and prepare a TFDS set that is not prepared.
         preprocessing: "none", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training images.
-        bad_examples: "stop" at an example of files that is not as it must be, with its index; or "drop" it, and print how
-            many there were. Examples that stand in files with different labels are counted and printed too.
+        bad_examples: "stop" at a bad example of npz: or folder:, with its index or file; or "drop" bad examples, and print
+            how many there were. Examples that occur with different labels are counted and printed too.
 
     Raises:
-        FileNotFoundError: files that are not there, or a TFDS set that is not prepared, with `download` False.
-        ValueError: an unknown name or preprocessing, data that is not as it must be, or labels that cannot be drawn.
+        FileNotFoundError: missing files, or a TFDS set that is not prepared, with `download` False.
+        ValueError: an unknown name or preprocessing, data in another form, or too few labelled examples to draw.
     """
-    parse_preprocessing(preprocessing)  # what can be refused at once is refused before anything is read
+    parse_preprocessing(preprocessing)  # refused here, before anything is read
     if bad_examples not in BAD_EXAMPLES:
         raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
     kind, path = _source(name)
@@ -86,16 +88,16 @@ def load(
 
 
 def require(name: str, data_dir: str | None = None, download: bool = False) -> None:
-    """Fails at once, before anything is imported, read or trained, where `load` would find no data.
+    """Fails where `load` would find no data, before anything is imported, read or trained.
 
     Args:
-        name: a data set as `load` takes it.
-        data_dir: folder of prepared TFDS sets, and the folder that relative paths start at.
-        download: would it be downloaded?
+        name: name of a data set; see `load`.
+        data_dir: folder of prepared TFDS sets; relative paths of other sets start from it.
+        download: whether `load` would download it.
 
     Raises:
-        FileNotFoundError: files that are not there, or a TFDS set that is not prepared, with `download` False.
-        ValueError: a name of no known form.
+        FileNotFoundError: missing files, or a TFDS set that is not prepared, with `download` False.
+        ValueError: an unknown form of name.
     """
     kind, path = _source(name)
     if kind in _FILES:
@@ -106,11 +108,11 @@ def require(name: str, data_dir: str | None = None, download: bool = False) -> N
         find_prepared(name, data_dir)
 
 
-def _source(name):
-    """The kind of source that `name` speaks of, and its path.
+def _source(name: str) -> tuple[str, str]:
+    """The kind of source in `name`, and its path.
 
     Raises:
-        ValueError: a name of no known form.
+        ValueError: an unknown form of name.
     """
     kind, _, path = name.partition(":")
     if (kind in _FILES or kind == "canvases") and path:
@@ -122,12 +124,14 @@ def _source(name):
     return "tfds", ""
 
 
-def _canvases(images, num_labels, seed, num_validation):
-    """Multi-MNIST of the images of another data set: the same canvases for every seed, whose labels it draws.
+def _canvases(images: SemiSupervisedData, num_labels: int, seed: int, num_validation: int) -> SemiSupervisedData:
+    """Multi-MNIST of another data set's images. The canvases are the same for every seed; the seed draws the labels.
 
     Raises:
-        ValueError: images that fit on no canvas, or labels that cannot be drawn.
+        ValueError: images that do not fit on a canvas or have several labels, or too few canvases to draw.
     """
+    if isinstance(images.y_train, dict) or isinstance(images.y_test, dict):
+        raise ValueError(f"Canvases take images with one label each. Received: labels of {', '.join(images.y_train)}")
     parts = [(images.x_train, images.y_train, _NUM_CANVASES[0]), (images.x_test, images.y_test, _NUM_CANVASES[1])]
     made = [
         make_canvases(np.round(x * 255).astype(np.uint8), y, number, split) for split, (x, y, number) in enumerate(parts)
@@ -136,7 +140,7 @@ def _canvases(images, num_labels, seed, num_validation):
     num_train = len(x) - num_validation
     y_validation = {name: value[num_train:] for name, value in y.items()}
     shown = draw_labels(y["count"][:num_train], num_labels, made[0].digits.shape[1] + 1, seed)
-    named = [name for name in y if not name.startswith("digit")]  # nobody says which digits they are
+    named = [name for name in y if not name.startswith("digit")]  # the identities of the digits are never labels
     y_train = {name: hide_labels(y[name][:num_train], shown) for name in named}
     return SemiSupervisedData(
         x_train=x[:num_train],
@@ -150,8 +154,8 @@ def _canvases(images, num_labels, seed, num_validation):
     )
 
 
-def _preprocess(dataset, preprocessing):
-    """The data set with its images preprocessed, by what is fitted on those to train on."""
+def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervisedData:
+    """The data set with preprocessed examples; the preprocessing is fitted on the training examples."""
     fitted = fit_preprocessing(preprocessing, dataset.x_train)
     if fitted is None:
         return dataset

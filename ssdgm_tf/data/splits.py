@@ -1,4 +1,4 @@
-"""Which training labels are shown: drawn by seed, as equal per class as can be, reproducible to the index."""
+"""Which training labels are shown: drawn by seed, as equal per class as possible, reproducible to the index."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ import numpy as np
 def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> np.ndarray:
     """Indices of the examples whose label is shown.
 
-    Every class has num_labels // num_classes of them; the remainder goes one each to classes drawn by the seed.
+    Every class gets num_labels // num_classes of them. The remainder goes to classes drawn by the seed, one each.
 
     Args:
-        y: labels [N], 0..num_classes - 1, or -1 where the label is unknown; those are never drawn.
-        num_labels: how many in all, at least `num_classes`; 0 for every label that is known.
+        y: labels [N], 0..num_classes - 1, or -1 where the label is unknown; such examples are never drawn.
+        num_labels: number of labels in all, at least `num_classes`; 0 for all that are known.
         num_classes: number of classes K.
-        seed: of NumPy's PCG64; the draw depends on it, on `y` and on `num_labels` alone.
+        seed: seed of NumPy's PCG64. The draw depends only on it, on `y`, on `num_labels` and on `num_classes`.
 
     Returns:
         Sorted indices [num_labels], int64.
@@ -25,7 +25,7 @@ def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> 
         return np.flatnonzero(y >= 0)
     if num_labels < num_classes:
         raise ValueError(
-            f"num_labels must be one or more for each of the {num_classes} classes, or 0 for every label. "
+            f"num_labels must be at least 1 for each of the {num_classes} classes, or 0 for every label. "
             f"Received: num_labels={num_labels}"
         )
     generator = np.random.default_rng(seed)
@@ -53,14 +53,14 @@ def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
 
 
 def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which training examples are trained on and which are held out for validation, where labels are needed.
+    """Splits the training examples into those to train on and labelled ones to validate on.
 
     Args:
         y: labels [N], -1 where the label is unknown.
-        num_validation: how many are held out: the last so many labelled ones, in the stored order.
+        num_validation: number of examples held out: the last labelled ones in the stored order.
 
     Returns:
-        The indices of the rest and of those held out, both sorted.
+        The indices of the training examples and of those held out, both sorted.
 
     Raises:
         ValueError: no labelled example would be left.
@@ -68,7 +68,7 @@ def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray
     labelled = np.flatnonzero(np.asarray(y) >= 0)
     if not 0 <= num_validation < len(labelled):
         raise ValueError(
-            f"num_validation must lie in 0..{len(labelled) - 1}, for validation takes labelled examples and leaves one. "
+            f"num_validation must lie in 0..{len(labelled) - 1}: validation takes labelled examples and must leave one. "
             f"Received: num_validation={num_validation}"
         )
     held_out = labelled[len(labelled) - num_validation :]

@@ -1,18 +1,18 @@
-"""Examples of files in batches, for predictions: bounded memory, and a bad example does not end the rest."""
+"""Examples from files in batches, for predictions: in bounded memory, and past bad examples."""
 
 import contextlib
 import csv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from ssdgm_tf.data.folder import read_image
 from ssdgm_tf.data.npz import DAMAGED
 
-# A line of a CSV file: the pixels of an image of 1024x1024x3, with commas.
+# The longest line of a CSV file, in characters: the pixels of an image of 1024x1024x3, with commas.
 _MAX_LINE = 2**24
 
 
@@ -20,51 +20,64 @@ class Bad(NamedTuple):
     """An example that cannot be read.
 
     Attributes:
-        name: of the file; of arrays the row, from 0; of .csv files the line, from 1.
-        reason: what is wrong with it.
+        name: name of the image file, row of the array (from 0), or line of the .csv file (from 1).
+        reason: why it cannot be used.
     """
 
     name: str
     reason: str
 
 
+class _Read(NamedTuple):
+    """One example: its name, and its value or the reason why there is none."""
+
+    name: str
+    value: np.ndarray | None
+    reason: str
+
+
 class Examples:
-    """The examples of a folder of images, of an .npz file (array `x`) or of a .csv file (a row of numbers each).
+    """The examples of a folder of images, an .npz file (array `x`) or a .csv file (one row of numbers per example).
 
     Args:
         path: the folder or file.
-        shape: of one example; images (H, W, C) are uint8 (floats in [0, 1] of .npz files are taken times 255), vectors (D,)
+        shape: shape of one example. Images (H, W, C) become uint8 (floats of .npz files are multiplied by 255), vectors (D,)
             are finite numbers.
 
     Attributes:
-        total: how many there are; None where only reading tells.
+        total: number of examples; None for .csv files, where only reading tells.
 
     Raises:
-        FileNotFoundError: no such folder or file.
-        ValueError: another kind of file, or one without examples in that form.
+        FileNotFoundError: no such folder or file, or another kind of file.
+        ValueError: an .npz file without examples in that form.
     """
 
     def __init__(self, path: str, shape: tuple[int, ...]):
-        self.path, self.shape, self.total = Path(path), tuple(shape), None
+        self.path, self.shape = Path(path), tuple(shape)
+        self.total: int | None = None
+        self._read: Callable[[], Iterator[_Read]]
         if self.path.is_dir():
             self.files = sorted(file for file in self.path.rglob("*") if file.is_file() and not file.name.startswith("."))
-            self.total, self._read = len(self.files), self._of_folder
+            self.total, self._read = len(self.files), self._read_folder
         elif self.path.suffix == ".npz" and self.path.is_file():
-            self.total, self._read = self._rows_of_npz(), self._of_npz
+            self.total, self._read = self._rows_of_npz(), self._read_npz
         elif self.path.suffix == ".csv" and self.path.is_file():
-            self._read = self._of_csv
+            self._read = self._read_csv
         else:
             raise FileNotFoundError(f"--input must be a folder, a .npz or a .csv file. Received: {path}")
 
     def batches(self, size: int) -> Iterator[tuple[list[str], np.ndarray, list[Bad]]]:
-        """Names and values [at most size, *shape] of good examples, and the bad ones between them.
+        """Batches: the names and values [at most size, *shape] of good examples, and the bad examples among them.
 
         Args:
-            size: examples read at a time.
+            size: number of examples read at a time.
         """
-        names, values, bad, read = [], [], [], 0
+        names: list[str] = []
+        values: list[np.ndarray] = []
+        bad: list[Bad] = []
+        read = 0
         for name, value, reason in self._read():
-            if reason:
+            if value is None:
                 bad.append(Bad(name, reason))
             else:
                 names.append(name)
@@ -76,30 +89,32 @@ class Examples:
         if read:
             yield names, self._stacked(values), bad
 
-    def _stacked(self, values):
+    def _stacked(self, values: list[np.ndarray]) -> np.ndarray:
         dtype = np.uint8 if len(self.shape) > 1 else np.float32
         return np.stack(values).astype(dtype) if values else np.empty((0, *self.shape), dtype)
 
-    def _of_folder(self):
+    def _read_folder(self) -> Iterator[_Read]:
         for file in self.files:
             name = str(file.relative_to(self.path))
             try:
                 image = read_image(file)
             except ValueError as error:
-                yield name, None, str(error)
+                yield _Read(name, None, str(error))
                 continue
             if image.shape[-1] == 1 and len(self.shape) == 3:
                 image = np.broadcast_to(image, (*image.shape[:2], self.shape[-1]))
-            yield name, *self._checked(image)
+            yield _Read(name, *self._checked(image))
 
-    def _rows_of_npz(self):
+    def _rows_of_npz(self) -> int:
         with _array_of_npz(self.path, "x") as (_, shape, _):
             grey = (*self.shape[:2],) if len(self.shape) == 3 and self.shape[-1] == 1 else self.shape
             if shape[1:] not in (self.shape, grey):
-                raise ValueError(f"x must be [N, {', '.join(map(str, self.shape))}]. Received: {self.path} with {shape}")
+                raise ValueError(
+                    f"x must have the shape [N, {', '.join(map(str, self.shape))}]. Received: {self.path} with {shape}"
+                )
             return shape[0]
 
-    def _of_npz(self):
+    def _read_npz(self) -> Iterator[_Read]:
         with _array_of_npz(self.path, "x") as (stream, shape, dtype):
             num_bytes = int(np.prod(self.shape)) * dtype.itemsize
             for index in range(shape[0]):
@@ -107,30 +122,30 @@ class Examples:
                     row = stream.read(num_bytes)
                     value = np.frombuffer(row, dtype).reshape(self.shape)
                 except DAMAGED:
-                    reason = f"The file must be whole: it is damaged here, after {index} of {shape[0]} rows."
-                    yield str(index), None, reason
+                    reason = f"The file must be whole. Received: a file damaged after {index} of {shape[0]} rows"
+                    yield _Read(str(index), None, reason)
                     return
-                is_share = len(self.shape) > 1 and dtype.kind == "f"
-                yield str(index), *self._checked(value * 255.0 if is_share else value)
+                is_in_unit_interval = len(self.shape) > 1 and dtype.kind == "f"
+                yield _Read(str(index), *self._checked(value * 255.0 if is_in_unit_interval else value))
 
-    def _of_csv(self):
+    def _read_csv(self) -> Iterator[_Read]:
         with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
             lines = iter(lambda: file.readline(_MAX_LINE), "")
             for line, row in enumerate(csv.reader(lines), start=1):
                 try:
                     value = np.array(row, np.float64)
                 except ValueError:
-                    if line > 1:  # the first may be a header
-                        yield str(line), None, "A row must hold numbers, separated by commas."
+                    if line > 1:  # the first line may be a header
+                        yield _Read(str(line), None, "A row must hold numbers, separated by commas. Received: other text")
                     continue
                 expected = int(np.prod(self.shape))
                 if value.size != expected:
-                    yield str(line), None, f"A row must hold {expected} numbers. Received: {value.size}"
+                    yield _Read(str(line), None, f"A row must hold {expected} numbers. Received: {value.size}")
                     continue
-                yield str(line), *self._checked(value.reshape(self.shape))
+                yield _Read(str(line), *self._checked(value.reshape(self.shape)))
 
-    def _checked(self, value):
-        """(value, "") or (None, what is wrong with it)."""
+    def _checked(self, value: np.ndarray) -> tuple[np.ndarray | None, str]:
+        """(value, "") for a good example, (None, reason) for a bad one."""
         if value.shape != self.shape:
             return None, f"An example must have the shape {self.shape} that the model takes. Received: {value.shape}"
         if not np.all(np.isfinite(value)):
@@ -144,8 +159,8 @@ class Examples:
 
 
 @contextlib.contextmanager
-def _array_of_npz(path, name):
-    """The stream of an array of numbers in an .npz file, at its first value; its shape and dtype. Never unpickles."""
+def _array_of_npz(path: Path, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
+    """The stream of an array of numbers in an .npz file, at its first value, with its shape and dtype. Never unpickles."""
     rule = f"An .npz file to predict from must hold an array {name} of numbers, [N, ...]."
     with contextlib.ExitStack() as opened:
         try:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,19 +21,19 @@ def load_tfds(
 ) -> SemiSupervisedData:
     """A TFDS data set with the features "image" and "label": `--config.data=mnist`, `--config.data=svhn_cropped`.
 
-    Its splits "train" and "test" are taken as they are stored; others, such as "extra" of SVHN, are left alone.
+    Its splits "train" and "test" are used in their stored order. Other splits, such as "extra" of SVHN, are not used.
 
     Args:
         name: TFDS name, such as "mnist", "mnist:3.0.1" or "cifar10_corrupted/fog_1".
-        num_labels: labels shown; 0 for all.
-        seed: of the label draw.
-        num_validation: the last so many training examples, in the stored order, are held out of training.
+        num_labels: number of labels shown; 0 for all.
+        seed: seed of the label draw.
+        num_validation: number of training examples held out of training: the last in the stored order.
         data_dir: folder of prepared sets; None for the default of TFDS.
-        download: download and prepare the set where it is not prepared. Without it nothing touches the network.
+        download: whether to download and prepare a set that is not prepared. If False, nothing touches the network.
 
     Raises:
         FileNotFoundError: the set is not prepared and `download` is False.
-        ValueError: an unknown name, a set without images, labels or the two splits, or labels that cannot be drawn.
+        ValueError: an unknown name, a set without images, labels or the two splits, or too few labelled examples to draw.
     """
     builder = _builder(name, data_dir, download)
     features, splits = builder.info.features, builder.info.splits
@@ -49,7 +50,7 @@ def load_tfds(
 
 
 def find_prepared(name: str, data_dir: str | None = None) -> Path:
-    """The folder of the newest prepared version of a set. Looks at files alone, without importing TFDS.
+    """The folder of the newest prepared version of a set. Looks at file names only, without importing TFDS.
 
     Raises:
         FileNotFoundError: the set is not prepared there.
@@ -59,19 +60,19 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
     if not versions:
         raise FileNotFoundError(
             f"The data set {name!r} must be prepared under {folder}. --download fetches and prepares it there (load_tfds: "
-            "download=True); --data_dir (data_dir) names another folder of prepared sets, such as `tfds build` makes. "
+            "download=True); --data_dir (data_dir) names another folder of prepared sets, such as one from `tfds build`. "
             f"Data sets are {FORMS}. Received: no prepared set there."
         )
     return max(versions, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
 
 
 def _data_dir(data_dir: str | None) -> Path:
-    """The folder of prepared sets: TFDS's own default where none is given."""
+    """The folder of prepared sets: the default of TFDS where none is given."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
 
 
-def _builder(name, data_dir, download):
-    """The builder of a prepared set. A prepared folder is read as it is: TFDS's own look-up may ask the network."""
+def _builder(name: str, data_dir: str | None, download: bool) -> Any:
+    """The builder of a prepared set. A prepared folder is read directly, because the look-up of TFDS may use the network."""
     import tensorflow_datasets as tfds
 
     try:
@@ -87,8 +88,8 @@ def _builder(name, data_dir, download):
     return builder
 
 
-def _arrays(builder, split):
-    """A split whole: images float32 in [0, 1] and labels int32, in the stored order."""
+def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """A whole split: images float32 in [0, 1] and labels int32, in the stored order."""
     import tensorflow_datasets as tfds
 
     images, labels = builder.as_dataset(split=split, batch_size=-1, as_supervised=True, shuffle_files=False)

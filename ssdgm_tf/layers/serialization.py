@@ -2,8 +2,7 @@
 
 import keras
 
-# Public Keras offers no scope in which a layer that is held twice is copied once.
-from keras.src.saving.serialization_lib import ObjectSharingScope
+from ssdgm_tf.keras_internals import ObjectSharingScope
 
 
 def from_parts(config: dict, names: tuple[str, ...]) -> dict:

@@ -86,16 +86,19 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     for written, read in zip(made, data.load_canvases(path), strict=True):
         np.testing.assert_array_equal(written, read)
     np.savez(path, x=made.x)
-    with pytest.raises(ValueError, match=r"holds x, count, digits, places. Received: .*canvases.npz without .*count"):
+    with pytest.raises(ValueError, match=r"must hold x, count, digits, places. Received: .*canvases.npz without .*count"):
         data.load_canvases(path)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scales": (1.0, 3.0)}, r"fits on the canvas. Received: scales=\(1.0, 3.0\), images of side 8, canvas_size=20"),
+        ({"scales": (1.0, 3.0)}, r"must fit on the canvas. Received: scales=\(1.0, 3.0\), images of side 8, canvas_size=20"),
         ({"scales": (0.0, 1.0)}, "scales must be positive"),
-        ({"max_digits": 9, "scales": (1.0, 1.0), "max_overlap": 0.0, "num": 10}, "No places were found for 9 digits"),
+        (
+            {"max_digits": 9, "scales": (1.0, 1.0), "max_overlap": 0.0, "num": 10},
+            "at most 0.0. Received: max_digits=9",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused(options, message):
@@ -111,7 +114,7 @@ def test_what_is_known_of_canvases_is_by_variable():
     assert list(known) == ["count", "place_1", "place_2", "place_3", "digit_1", "digit_2", "digit_3"]
     np.testing.assert_array_equal(known["place_2"], made.places[:, 1])
     assert np.isnan(known["place_3"]).all() and (known["digit_3"] == -1).all()
-    with pytest.raises(ValueError, match=r"at most 1 digits takes canvases of no more. Received: a canvas with 2"):
+    with pytest.raises(ValueError, match=r"must have at most 1 digits, like the model. Received: a canvas with 2"):
         data.known_places(made, 1)
 
 

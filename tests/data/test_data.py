@@ -110,7 +110,7 @@ class TestValidation:
 
     @pytest.mark.parametrize("number", [-1, 5])
     def test_leaves_a_labelled_example(self, number):
-        with pytest.raises(ValueError, match=rf"must lie in 0..4, .* Received: num_validation={number}"):
+        with pytest.raises(ValueError, match=rf"must lie in 0..4: .* Received: num_validation={number}"):
             hold_out(self.y, number)
 
 

@@ -28,7 +28,7 @@ def test_directions():
         data.directions(np.array([0, 181]), np.array([0, 0]))
     with pytest.raises(ValueError, match=r"elevation must lie in -90..90 degrees. Received: nan"):
         data.directions(np.array([0.0, 1.0]), np.array([0, np.nan]))
-    with pytest.raises(ValueError, match=r"as many of each kind, \[N\]. Received: elevation \[1\]"):
+    with pytest.raises(ValueError, match=r"must have one shape, \[N\]. Received: elevation \[1\]"):
         data.directions(np.array([0.0, 1.0]), np.array([0.0]))
 
 
@@ -70,7 +70,7 @@ def test_the_seed_draws_the_split(tmp_path):
         ({"elevation_deg": np.full(SIZE, 91.0)}, "elevation must lie in -90..90 degrees. Received: 91"),
         (
             {"azimuth_deg": np.zeros(3), "elevation_deg": np.zeros(3)},
-            "Every image has a lamp. Received: 60 images, 3",
+            "Every image must have a lamp. Received: 60 images, 3",
         ),
         ({"y": np.full(SIZE, 2)}, "none of class 0"),
     ],

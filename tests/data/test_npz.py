@@ -59,6 +59,13 @@ def test_floats_are_taken_as_they_are(load):
     assert dataset.x_train.dtype == dataset.x_test.dtype == np.float32 and dataset.x_test.shape == (6, 4, 3, 2)
 
 
+@pytest.mark.parametrize("kind", [bool, np.int64])
+def test_binary_images_of_any_kind(kind, load):
+    x = np.random.default_rng(1).uniform(size=(30, 4, 3)) < 0.5
+    dataset = load(x_train=x.astype(kind), x_test=x[:6].astype(kind))
+    np.testing.assert_array_equal(dataset.x_train[..., 0], x)
+
+
 def test_vectors_of_any_range(load):
     x = np.random.default_rng(1).normal(scale=100, size=(30, 7))
     dataset = load(x_train=x, x_test=x[:6])
@@ -92,40 +99,34 @@ def test_validation_is_the_last_labelled_examples(load):
             {"y_test": None},
             r"must hold the arrays x_train, y_train, x_test, y_test. Received: .* with x_test, x_train, y_train",
         ),
-        ({"x_train": np.full((30, 4, 3), 1.5)}, r"must lie in \[0, 1\]. Received: x_train\[0\] with values from 1.5 to 1.5"),
-        ({"x_test": np.full((6, 4, 3), -0.5)}, r"must lie in \[0, 1\]. Received: x_test\[0\] with values from -0.5"),
-        ({"x_train": np.full((30, 4, 3), np.nan)}, r"must lie in \[0, 1\]. Received: x_train\[0\] with values from nan"),
-        ({"x_train": np.zeros((30, 4, 3), np.int64)}, r"uint8 or floats .* Received: x_train \[30, 4, 3\] of int64"),
-        ({"x_train": np.zeros((30, 9), np.uint8)}, r"vectors \[N, D\] of floats. Received: x_train \[30, 9\] of uint8"),
-        ({"x_train": np.full((30, 9), np.inf)}, "must be finite in float32. Received: x_train"),
-        ({"x_train": np.full((30, 9), 1e300)}, "must be finite in float32. Received: x_train"),
         (
-            {"x_train": np.full((30, 4, 3), 1e300)},
-            r"must lie in \[0, 1\]. Received: x_train\[0\] with values from inf",
+            {"x_train": np.full((30, 4, 3), 1.5)},
+            r"uint8 or lie in \[0, 1\]. Received: x_train\[0\] .* from 1.5 to 1.5",
         ),
-        ({"x_train": np.zeros(30)}, r"Received: x_train \[30\] of float64"),
+        (
+            {"x_test": np.full((6, 4, 3), -0.5)},
+            r"uint8 or lie in \[0, 1\]. Received: x_test\[0\] with values from -0.5",
+        ),
+        ({"x_train": np.full((30, 4, 3), 255)}, r"must be uint8 or lie in \[0, 1\]. Received: x_train\[0\] .* from 255"),
+        ({"x_train": np.full((30, 4, 3), np.nan)}, "x_train must be finite in float32"),
+        ({"x_train": np.zeros((30, 9), np.uint8)}, r"vectors .* other than uint8. Received: x_train \[30, 9\] of uint8"),
         ({"x_train": np.zeros((30, 2, 2, 2, 2))}, r"Received: x_train \[30, 2, 2, 2, 2\]"),
-        ({"x_test": np.zeros((0, 4, 3))}, r"Received: x_test \[0, 4, 3\]"),
+        ({"x_test": np.zeros((0, 4, 3))}, r"x_test must hold at least one example.* Received: x_test of shape \(0, 4, 3\)"),
         ({"x_test": np.zeros((6, 4, 4))}, r"the same shape. Received: x_train \[30, 4, 3, 1\], x_test \[6, 4, 4, 1\]"),
-        ({"y_train": LABELS[:29]}, "must have a label, -1 where unknown. Received: 30 examples, 29 in y_train"),
-        ({"y_test": LABELS}, "Received: 6 examples, 30 in y_test"),
-        ({"y_train": LABELS[:, None]}, r"whole numbers 0..K-1, or -1 where unknown. Received: y_train \[30, 1\]"),
-        ({"y_train": LABELS.astype(str)}, r"whole numbers .* Received: y_train \[30\] of <U"),
-        ({"y_train": LABELS > 0}, r"whole numbers .* Received: y_train \[30\] of bool"),
-        ({"y_train": LABELS + 0.5}, "whole numbers .* Received: y_train with 0.5"),
-        ({"y_train": np.where(LABELS, LABELS, np.nan)}, "whole numbers .* Received: y_train with nan"),
-        ({"y_train": np.where(LABELS, LABELS, -np.inf)}, "whole numbers .* Received: y_train with -inf"),
-        ({"y_train": np.where(LABELS, LABELS, -2)}, "whole numbers .* Received: y_train with -2"),
-        ({"y_train": np.where(LABELS, LABELS.astype(np.uint64), 2**63)}, f"whole numbers .* Received: y_train with {2**63}"),
+        ({"y_train": LABELS[:29]}, r"y_train must hold one label per example, shape \(30,\)"),
+        ({"y_test": LABELS}, r"y_test must hold one label per example, shape \(6,\)"),
+        ({"y_train": LABELS + 0.5}, "Labels must be integers. Received: y_train .* with 0.5 at index 0"),
+        ({"y_train": np.where(LABELS, LABELS, -2)}, r"Labels of y_train must lie in .* Received: \[-2\]"),
         ({"y_train": np.where(LABELS, LABELS, 10**9)}, "Every class .* with a label 1000000000 and none of class 0"),
         ({"y_train": LABELS + 1}, "Every class .* with a label 3 and none of class 0"),
-        ({"y_train": np.full(30, -1)}, "needs some labels. Received: y_train with -1 alone"),
+        ({"y_train": np.full(30, -1)}, "needs some labels. Received: y_train with -1 only"),
         ({"y_test": np.full(6, 3)}, r"among the training classes 0..2. Received: y_test with 3"),
         ({"y_test": np.full(6, -1)}, r"must all be known .* Received: y_test with -1"),
         ({"x_train": np.array([{}] * 30, dtype=object)}, "not of objects. Received: .*set.npz"),
     ],
 )
 def test_what_is_refused(replaced, message, load):
+    """tests/test_checks.py has the inputs that baselines and models refuse too."""
     with pytest.raises(ValueError, match=message):
         load(**replaced)
 
@@ -134,7 +135,7 @@ def test_of_two_files_the_message_names_the_one(tmp_path):
     whole = arrays()
     np.savez(tmp_path / "a.npz", x=whole["x_train"], y=whole["y_train"])
     np.savez(tmp_path / "b.npz", x=whole["x_test"], y=whole["y_test"] - 2)
-    with pytest.raises(ValueError, match=r"y of b.npz with -2"):
+    with pytest.raises(ValueError, match=r"Labels of y of b.npz must lie in .* Received: \[-2\]"):
         data.load_npz(f"{tmp_path}/a.npz,{tmp_path}/b.npz", 0, 0)
     with pytest.raises(ValueError, match=r"a.npz must hold the arrays x_train, .* with x, y"):
         data.load_npz(f"{tmp_path}/a.npz", 0, 0)
@@ -161,7 +162,7 @@ def test_damaged_files_are_refused(tmp_path):
     contents = [b"", b"nonsense", whole[: len(whole) // 2], other_crc, single.getvalue(), lying.getvalue()]
     for content in contents:
         (tmp_path / "damaged.npz").write_bytes(content)
-        with pytest.raises(ValueError, match=r"is one of numpy.savez .* Received: .*damaged.npz"):
+        with pytest.raises(ValueError, match=r"must come from numpy.savez .* Received: .*damaged.npz"):
             data.load_npz(str(tmp_path / "damaged.npz"), 0, 0)
 
 
@@ -194,7 +195,7 @@ class TestShared:
 def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp_path, capsys):
     x = np.random.default_rng(1).uniform(size=(30, 4, 3))
     x[7, 1, 1], x[20, 0, 0], x[21, 0, 0] = np.nan, 1.5, np.inf
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]\. Received: x_train\[7\] with values from nan"):
+    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: 2 NaN or .* first at \(7, 1, 1\)"):
         load(x_train=x, x_test=x[:6])
     file = str(tmp_path / "set.npz")
     dataset = data.load_npz(file, 0, 0, bad_examples="drop")
@@ -203,9 +204,9 @@ def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp
     np.testing.assert_array_equal(dataset.y_train, LABELS[kept])
     assert capsys.readouterr().out == "Bad examples dropped: 3 of 30 in x_train, at 7, 20, 21\n"
     vectors = x.reshape(30, -1)
-    with pytest.raises(ValueError, match=r"Received: x_train\[7\] with NaN or infinity"):
+    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: 2 NaN or .* first at \(7, 4\)"):
         load(x_train=vectors, x_test=vectors[:6])
-    assert len(data.load_npz(file, 0, 0, bad_examples="drop").x_train) == 28  # 1.5 is a number like others
+    assert len(data.load_npz(file, 0, 0, bad_examples="drop").x_train) == 28  # 1.5 is allowed in a vector
     with pytest.raises(ValueError, match=r"bad_examples must be one of .* Received: 'keep'"):
         data.load(f"npz:{file}", 0, 0, bad_examples="keep")
 
@@ -216,4 +217,4 @@ def test_examples_with_different_labels_are_counted(load, capsys):
     x[12] = x[3]  # both of class 0
     load(x_train=x)
     said = capsys.readouterr().out
-    assert said == "Label noise: 3 examples in x_train stand there with different labels, at 0, 4, 9\n"
+    assert said == "Label noise: 3 examples in x_train occur with different labels, at 0, 4, 9\n"

@@ -40,7 +40,7 @@ def test_missing_files_fail_at_once(name, npz, tmp_path):
 def test_require_does_not_read(tmp_path):
     (tmp_path / "set.npz").write_bytes(b"nonsense")
     assert data.require("npz:set.npz", str(tmp_path)) is None
-    with pytest.raises(ValueError, match=r"is one of numpy.savez"):
+    with pytest.raises(ValueError, match=r"must come from numpy.savez"):
         data.load("npz:set.npz", 0, 0, data_dir=str(tmp_path))
 
 

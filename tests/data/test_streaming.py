@@ -90,7 +90,7 @@ def test_a_damaged_archive_ends_where_it_is_damaged(tmp_path, images):
         (lambda path: path.write_bytes(b"PK nothing"), "must hold an array x"),
         (lambda path: np.savez(path, y=np.zeros(3)), "must hold an array x"),
         (lambda path: np.savez(path, x=np.array([{}], object)), "object"),
-        (lambda path: np.savez(path, x=np.zeros((3, 9, 9))), r"x must be \[N, 4, 3, 1\]"),
+        (lambda path: np.savez(path, x=np.zeros((3, 9, 9))), r"x must have the shape \[N, 4, 3, 1\]"),
         (lambda path: np.savez(path, x=np.asfortranarray(np.zeros((3, 4, 3, 1)))), "by columns"),
     ],
 )

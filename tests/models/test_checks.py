@@ -27,8 +27,11 @@ def bad_label(index, value, dtype=int):
 
 
 CASES = {
-    "NaN pixel": (bad_pixel(np.nan), r"x must be finite. Received: 1 NaN or infinite values, the first at .*5.*1.*2"),
-    "infinite pixel": (bad_pixel(np.inf), r"x must be finite. Received: 1 NaN"),
+    "NaN pixel": (
+        bad_pixel(np.nan),
+        r"x must be finite in float32. Received: 1 NaN or infinite values, the first at .*5.*1.*2",
+    ),
+    "infinite pixel": (bad_pixel(np.inf), r"x must be finite in float32. Received: 1 NaN"),
     "pixel above 1": (bad_pixel(255), r"x must lie in \[0, 1\]. Received: x in \[.*, 255\]"),
     "pixel below 0": (bad_pixel(-0.5), r"Received: x in \[-0.5, "),
     "label K": (bad_label(0, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\]"),
@@ -42,7 +45,7 @@ CASES = {
     "text": (lambda x, y: (x.astype(str), y), r"x must be numeric"),
     "shape": (
         lambda x, y: (x[:, :3], y),
-        r"that this model was built for, \(4, 3\) per example. Received: x of shape \(120, 3, 3\)",
+        r"x must have the shape \(4, 3\) per example. Received: x of shape \(120, 3, 3\)",
     ),
 }
 

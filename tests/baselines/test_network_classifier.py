@@ -78,5 +78,5 @@ def test_without_hidden_layers_it_is_softmax_regression():
 
 def test_refuses_labels_beyond_its_outputs():
     x, y, _ = shapes()
-    with pytest.raises(ValueError, match=r"Labels must lie in 0\.\.1.*Received: y with the label 2"):
+    with pytest.raises(ValueError, match=r"Labels of y must lie in 0\.\.1.*Received: \[2\]"):
         NetworkClassifier(layers.MLP((4,)), 2).fit(x, np.where(y == 1, 2, y))

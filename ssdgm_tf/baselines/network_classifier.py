@@ -1,4 +1,4 @@
-"""A network trained on the labelled examples alone: what a semi-supervised model of the same size must beat."""
+"""A network trained on the labelled examples only: the baseline that a semi-supervised model of its size must beat."""
 
 import sys
 
@@ -7,21 +7,22 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf import layers
-from ssdgm_tf.baselines.baseline import UNLABELLED, Baseline
+from ssdgm_tf import checks, layers
+from ssdgm_tf.baselines.baseline import Baseline
+from ssdgm_tf.checks import UNLABELLED
 
 
 class NetworkClassifier(Baseline):
-    """Softmax regression on what a network makes of the examples, both trained by cross-entropy on the labelled ones.
+    """A network with a softmax layer on top, trained by cross-entropy on the labelled examples.
 
     Args:
-        network: an untrained Keras layer or model. It is copied by its config and stays as it is. As in a node, a
-            `layers.MLP` gets the examples flattened, any other network gets them in their own shape.
+        network: an untrained Keras layer or model. It is copied by its config and is not changed. As in a node, a
+            `layers.MLP` gets the examples flattened; any other network gets them in their own shape.
         num_classes: number of classes K.
-        learning_rate: of Adam.
+        learning_rate: learning rate of Adam.
         num_steps: steps of Adam.
         batch_size: labelled examples per step; all of them where there are fewer.
-        seed: of the weights, the order of the examples and the network's own draws. `fit` seeds Keras, NumPy and Python.
+        seed: seed of the weights, the order of the examples and the network's draws. `fit` seeds Keras, NumPy and Python.
     """
 
     keeps_shape = True
@@ -42,12 +43,8 @@ class NetworkClassifier(Baseline):
         self.batch_size = batch_size
         self.seed = seed
 
-    def _fit(self, x, y):
-        if self.classes_[-1] >= self.num_classes:
-            raise ValueError(
-                f"Labels must lie in 0..{self.num_classes - 1}, or be -1 for no label. Received: y with the label "
-                f"{self.classes_[-1]}"
-            )
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
+        checks.labels("y", y, len(y), self.num_classes)
         self.classes_ = np.arange(self.num_classes)
         x, y = x[y != UNLABELLED], y[y != UNLABELLED]
         keras.utils.set_random_seed(self.seed)
@@ -59,31 +56,31 @@ class NetworkClassifier(Baseline):
         )
         batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=self.seed).repeat()
         batches = batches.batch(min(self.batch_size, len(x)))
-        progress = _Progress("network on the labels alone", self.num_steps)
+        progress = _Progress("network on the labels only", self.num_steps)
         self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
 
-    def _build(self):
+    def _build(self) -> keras.Sequential:
         network = type(self.network).from_config(self.network.get_config())
         before = [keras.layers.Flatten()] if isinstance(network, layers.MLP) else []
         return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(self.num_classes)])
 
-    def _predict(self, x):
+    def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
 
 
 class _Progress(keras.callbacks.Callback):
-    """A bar over the steps, for a training that takes longer than two seconds."""
+    """A progress bar over the steps, shown where training takes longer than two seconds."""
 
-    def __init__(self, description, num_steps):
+    def __init__(self, description: str, num_steps: int):
         super().__init__()
         self.description, self.num_steps = description, num_steps
 
-    def on_train_begin(self, logs=None):
-        interval = 0.5 if sys.stderr.isatty() else 10.0  # a log file keeps every line
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        interval = 0.5 if sys.stderr.isatty() else 10.0  # a log file keeps every update
         self.bar = tqdm(total=self.num_steps, desc=self.description, unit="step", delay=2, mininterval=interval)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.bar.update()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         self.bar.close()
