@@ -1,12 +1,12 @@
 """The mathematics, as pure functions of tensors (no Keras, no state).
 
 One convention holds everywhere. A term has the shape [K, S, B]: K joint states of the enumerated variables (1 where the term
-does not depend on them or they are held), S Monte-Carlo samples (1 where nothing was drawn), B examples. Axes broadcast and
-are never tiled. Every function returns nats per example; only its caller averages over a batch.
+does not depend on them or they are held), S Monte Carlo samples (1 where nothing was drawn), B examples. Axes broadcast and
+are never tiled. Bounds are in nats per example; the caller averages them over the batch.
 
-Names follow the papers: x is observed, y supervised (given for some examples), u all that is latent. ``log_ratio`` is log p
-of everything minus log q of what is not given; ``log_w`` is the log importance weight of given variables, ``log_z`` the log
-of its mean; ``log_weight`` is the log weight of each state.
+Names follow the papers: x is observed, y is supervised (given for some examples), u stands for all latent variables.
+``log_ratio`` is log p of all variables minus log q of those that are not given; ``log_w`` is the log importance weight of
+the given variables, ``log_z`` the log of its mean; ``log_weight`` is the log weight of each state.
 """
 
 from ssdgm_tf.objectives.bounds import (

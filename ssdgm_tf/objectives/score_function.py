@@ -1,6 +1,6 @@
 """Surrogates for draws that carry no gradient: their value is 0, their gradient is the score-function term.
 
-Added to a bound they complete its gradient and leave its value alone. They are never logged.
+Added to a bound, they complete its gradient and leave its value unchanged. They are never logged.
 """
 
 import tensorflow as tf
@@ -13,19 +13,20 @@ def score_surrogate(
     listed: tf.Tensor | None = None,
     baseline: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Completes the gradient of `evidence_lower_bound` where draws at log probability log_q carry none.
+    """Completes the gradient of `evidence_lower_bound` where draws, of log probability `log_q`, carry none.
 
         grad E[f] = E[ grad f + (f - b) grad log q ]                    Williams 1992
 
-    b is, in this order: the baseline given; the mean of f over listed states, which no draw touches; the mean of f over the
-    other samples (Mnih and Rezende 2016), 0 where S = 1. A b that does not depend on the draw leaves the gradient unbiased.
+    b is the first of: `baseline`; the mean of f over the listed states, which does not depend on the draw; the mean of f
+    over the other samples (Mnih and Rezende 2016), or 0 where S = 1. A b that does not depend on the draw leaves the gradient
+    unbiased.
 
     Args:
-        log_ratio: as of the bound, nats, [K, S, B].
-        log_weight: as of the bound, nats, [K, S, B].
+        log_ratio: see `evidence_lower_bound`, nats, [K, S, B].
+        log_weight: see `evidence_lower_bound`, nats, [K, S, B].
         log_q: log probability of the draws, nats, [K, S, B], or [1, S, B] where all K states share a draw; 0 where listed.
-        listed: bool [K, 1, 1], which states are summed and not drawn; None for none.
-        baseline: b, nats, broadcastable to `log_q`.
+        listed: bool [K, 1, 1], true for states that are summed and not drawn; None if every state is drawn.
+        baseline: b, nats, broadcastable to `log_q`; None for one of the means above.
 
     Returns:
         Zeros with a gradient, [B].
@@ -43,12 +44,12 @@ def score_surrogate(
 
 
 def baseline_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor) -> tf.Tensor:
-    """Fits a learned baseline: minus its squared error as a predictor of the score function's signal, at value 0.
+    """Fits a learned baseline: 0 with the gradient of minus its squared error as a prediction of the score function's signal.
 
     Args:
-        log_ratio: as of `score_surrogate`.
-        log_weight: as of `score_surrogate`.
-        log_q: as of `score_surrogate`.
+        log_ratio: see `score_surrogate`.
+        log_weight: see `score_surrogate`.
+        log_q: see `score_surrogate`.
         baseline: the prediction, nats, broadcastable to `log_q`.
 
     Returns:
@@ -60,13 +61,13 @@ def baseline_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Te
 
 
 def importance_weighted_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
-    """Completes the gradient of `importance_weighted_bound` where draws at log probability log_q carry none.
+    """Completes the gradient of `importance_weighted_bound` where draws, of log probability `log_q`, carry none.
 
         grad E[bound] = E[ grad bound + sum_s (bound - bound without sample s) grad log q_s ]     Mnih and Rezende 2016
 
     Args:
-        log_ratio: as of the bound, nats, [K, S, B].
-        log_weight: as of the bound, nats, [K, S, B].
+        log_ratio: see `importance_weighted_bound`, nats, [K, S, B].
+        log_weight: see `importance_weighted_bound`, nats, [K, S, B].
         log_q: log probability of the draws, nats, [K, S, B] or [1, S, B].
 
     Returns:
@@ -84,13 +85,14 @@ def importance_weighted_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, l
     return tf.reduce_sum((per_draw - tf.stop_gradient(per_draw)) * (bound - without), axis=0)
 
 
-def _signal(log_ratio, log_weight, log_q):
-    """The weighted integrand, summed over the states that share a draw, in the shape of log_q; a constant."""
+def _signal(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """The weighted integrand, summed over states that share a draw, in the shape of `log_q`; it carries no gradient."""
     integrand = tf.exp(log_weight) * log_ratio
     return tf.stop_gradient(tf.reduce_sum(integrand, axis=0, keepdims=True) if log_q.shape[0] == 1 else integrand)
 
 
-def _leave_one_out_mean(signal):
+def _leave_one_out_mean(signal: tf.Tensor) -> tf.Tensor:
+    """The mean over the other samples, [K, S, B]; 0 where S = 1."""
     num_samples = signal.shape[1]
     if num_samples == 1:
         return tf.zeros_like(signal)
