@@ -68,6 +68,12 @@ def test_tfp_layers_and_the_legacy_switch_are_not_used(path):
     assert not any(name.startswith("tf_keras") for name in imported(path))
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_of_keras_have_one_module(path):
+    uses = any(name == "keras.src" or name.startswith("keras.src.") for name in imported(path))
+    assert not uses or path.name == "keras_internals.py"
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_help_answers_before_tensorflow_is_imported(command, tmp_path):
     arguments = [sys.executable, "-X", "importtime", "-m", f"ssdgm_tf.trainers.{command}", "--help"]

@@ -1,32 +1,34 @@
-"""Affine transformations of images, and random ones as a layer."""
+"""Affine transformations of images, and a layer of random ones."""
 
 import math
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.types import Shape
 
 
 def affine_transform(
     images: tf.Tensor, matrices: tf.Tensor, offsets: tf.Tensor, output_size: tuple[int, int] | None = None
 ) -> tf.Tensor:
-    """Images resampled on a grid that is moved about their centre, bilinear, zero outside.
+    """Resamples images on a grid transformed about their centre: bilinear, zero outside.
 
-        out(c' + v) = image(c + matrix v + offset),    c, c' the centres, v = (row, column) off it, in pixels
+        out(c' + v) = image(c + matrix v + offset),    c and c' the two centres, v = (row, column) from c', in pixels
 
-    The convention of `scipy.ndimage.affine_transform`: the matrix leads from the output to the input. A point that is no
-    number is outside. Runs under XLA and has gradients to all three.
+    The convention of `scipy.ndimage.affine_transform`: the matrix maps the output to the input. A NaN point counts as
+    outside. Runs under XLA; differentiable in images, matrices and offsets.
 
     Args:
         images: [B, H, W, C].
-        matrices: [B, 2, 2], rows before columns. Where images are sampled is computed in their dtype: float32 at least, half
-            precision has 8 or 11 bits for a place.
-        offsets: [B, 2], in pixels, of the dtype of the matrices.
-        output_size: (H', W') of the output; None for that of the images.
+        matrices: [B, 2, 2], rows before columns. Sampling points are computed in their dtype: use at least float32, because
+            half precision resolves a point to 8 or 11 bits.
+        offsets: [B, 2], in pixels, in the dtype of the matrices.
+        output_size: (H', W') of the output; None for the size of the images.
 
     Returns:
-        [B, H', W', C], of the dtype of the images.
+        [B, H', W', C], in the dtype of the images.
     """
     height, width, channels = images.shape[1:]
     output_size = output_size or (height, width)
@@ -46,7 +48,7 @@ def affine_transform(
     first = tf.cast(low, tf.int32) + 1
     second = tf.minimum(first + 1, [[height + 1], [width + 1]])
 
-    def corner(row, column):
+    def corner(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
         return tf.gather(flat, row * (width + 2) + column, batch_dims=1)
 
     down, right = fraction[:, 0, :, None], fraction[:, 1, :, None]
@@ -56,12 +58,12 @@ def affine_transform(
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class RandomAffine(SavedRandomState, keras.layers.Layer):
-    """Images moved, turned, scaled and sheared at random in training; as they are in inference.
+class RandomAffine(SavedRandomState):
+    """Shifts, rotates, scales and shears images at random in training; leaves them unchanged in inference.
 
-    In front of a classifier it is a label-free augmentation: q(y|T(x)) with a T drawn at every step is a recognition model
-    like any other, so that the bounds stay bounds, while what is generated is x itself. A model with it knows that pixels
-    have places: it is no longer invariant to their permutation.
+    In front of a classifier it is an augmentation that needs no labels. q(y|T(x)), with a T drawn at every step, is a
+    recognition model like any other, so the bounds stay bounds; the model still generates x itself. A model with this layer
+    depends on the positions of pixels: it is not invariant to their permutation.
 
     Args:
         shift: largest shift along each axis, in pixels.
@@ -72,7 +74,7 @@ class RandomAffine(SavedRandomState, keras.layers.Layer):
 
     Call arguments:
         inputs: images [B, H, W, C].
-        training: transform them?
+        training: whether to transform them.
 
     Returns:
         Images of the same shape.
@@ -85,13 +87,13 @@ class RandomAffine(SavedRandomState, keras.layers.Layer):
         scaling: float = 0.15,
         shear: float = 0.15,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.shift, self.rotation, self.scaling, self.shear = shift, rotation, scaling, shear
         self._make_random_state(seed)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training:
             return inputs
         size = [tf.shape(inputs)[0]]
@@ -102,9 +104,9 @@ class RandomAffine(SavedRandomState, keras.layers.Layer):
         matrices = [cos * height, (shear * cos - sin) * width, sin * height, (shear * sin + cos) * width]
         return affine_transform(inputs, tf.reshape(tf.stack(matrices, axis=1), [-1, 2, 2]), tf.stack([down, right], axis=1))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"shift": self.shift, "rotation": self.rotation, "scaling": self.scaling, "shear": self.shear}
         return {**super().get_config(), **own, "seed": self.seed}

@@ -1,32 +1,31 @@
-"""The door for every other distribution of TensorFlow Probability."""
+"""Stochastic node of any other distribution of TensorFlow Probability."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers.stochastic import StochasticNode
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class DistributionNode(StochasticNode):
-    """distribution_fn(W inputs + b): any TFP distribution, given how its parameters make it.
+    """distribution_fn(W inputs + b): any TFP distribution, given a function from its parameters to it.
 
     Draws carry a gradient where the distribution is reparameterised.
 
     Args:
         event_shape: shape of one draw, an integer or a tuple.
         num_parameters: how many numbers `distribution_fn` takes per event.
-        distribution_fn: a function of a float tensor [..., num_parameters] to a TFP distribution with batch shape [...] and
+        distribution_fn: a function from a float tensor [..., num_parameters] to a TFP distribution of batch shape [...] and
             event shape `event_shape`. To save the node, register it with `keras.saving.register_keras_serializable`.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
 
     Raises:
-        ValueError: at the first use, where the distribution has another event shape.
+        ValueError: at the first use, if the distribution has another event shape.
     """
 
     def __init__(
@@ -36,8 +35,8 @@ class DistributionNode(StochasticNode):
         distribution_fn: Callable[[tf.Tensor], tfd.Distribution],
         prior: None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         if num_parameters < 1:
             raise ValueError(f"num_parameters must be at least 1. Received: num_parameters={num_parameters!r}")
@@ -48,16 +47,16 @@ class DistributionNode(StochasticNode):
     def num_parameters(self) -> int:
         return self._num_parameters
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         distribution = self.distribution_fn(parameters)
-        if not distribution.event_shape.is_compatible_with(self.event_shape):
+        if not distribution.event_shape.is_compatible_with(self.known_event_shape):
             raise ValueError(
                 f"distribution_fn must return a distribution of event shape {self.event_shape}. "
                 f"Received: {distribution.name} of event shape {tuple(distribution.event_shape)}"
             )
         return distribution
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_parameters": self.num_parameters,
@@ -65,6 +64,6 @@ class DistributionNode(StochasticNode):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         function = keras.saving.deserialize_keras_object(config["distribution_fn"])
         return cls(**{**config, "distribution_fn": function})

@@ -1,15 +1,13 @@
-"""Stochastic nodes of pixels: binary ones, and grey ones with a density that is normalised on [0, 1]."""
+"""Stochastic nodes of pixels: binary pixels, and grey pixels with a density normalised on [0, 1]."""
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import kernels, supports
 from ssdgm_tf.layers.stochastic import StochasticNode
 
-tfd = tfp.distributions
-
-# Beyond 2^10 states nobody means to list them.
+# The size of the largest event whose states are listed; it has 2^10.
 _MAX_ENUMERATED_BITS = 10
 
 
@@ -29,40 +27,40 @@ class BernoulliNode(StochasticNode):
     support = supports.UnitInterval()
 
     @property
-    def num_states(self):
+    def num_states(self) -> int | None:
         return 2**self._event_size if self._event_size <= _MAX_ENUMERATED_BITS else None
 
-    def states(self):
+    def states(self) -> tf.Tensor:
         codes = tf.range(2**self._event_size)[:, None]
         bits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(codes, tf.range(self._event_size)), 1)
         return self._reshape_to_event(tf.cast(bits, self.density_dtype))
 
-    def relaxed(self, distribution, temperature):
+    def relaxed(self, distribution: tfd.Distribution, temperature: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.RelaxedBernoulli(temperature, logits=distribution.distribution.logits))
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         logits = self._reshape_to_event(parameters)
         return self._independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype))
 
-    def make_prior(self):
-        zeros = tf.zeros(self.event_shape, self.density_dtype)
+    def make_prior(self) -> tfd.Distribution:
+        zeros = tf.zeros(self.known_event_shape, self.density_dtype)
         return self._independent(tfd.Bernoulli(logits=zeros, dtype=zeros.dtype))
 
-    def draw(self, distribution):
+    def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
         mean = distribution.mean()
         return super().draw(distribution) + (mean - tf.stop_gradient(mean))
 
-    def log_density(self, distribution, value):
+    def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         logits = distribution.distribution.logits
         value = tf.cast(value, logits.dtype)
-        return _minus_cross_entropy(logits, value, event_rank=len(self.event_shape))
+        return _minus_cross_entropy(logits, value, event_rank=len(self.known_event_shape))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ContinuousBernoulliNode(StochasticNode):
     """ContinuousBernoulli(logits = W inputs + b) of Loaiza-Ganem and Cunningham 2019; independent over the event.
 
-    What `BernoulliNode.log_prob` is not on grey pixels: a density on [0, 1]. Draws lie in [0, 1] and are reparameterised.
+    A normalised density of grey pixels, unlike `BernoulliNode`. Draws lie in [0, 1] and are reparameterised.
 
     Args:
         event_shape: shape of one draw, an integer or a tuple.
@@ -72,12 +70,12 @@ class ContinuousBernoulliNode(StochasticNode):
 
     support = supports.UnitInterval()
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.ContinuousBernoulli(logits=self._reshape_to_event(parameters)))
 
 
 @kernels.kernel(num_parameters=1)
-def _minus_cross_entropy(logits, value, event_rank):
-    # TFP evaluates two softplus per pixel; this is the same number with one.
+def _minus_cross_entropy(logits: tf.Tensor, value: tf.Tensor, event_rank: int) -> tf.Tensor:
+    # TFP evaluates two softplus per pixel; this is the same value with one.
     terms = value * logits - kernels.softplus(logits)
     return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))

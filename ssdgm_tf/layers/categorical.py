@@ -1,35 +1,36 @@
 """One-hot categorical stochastic nodes: exact draws with straight-through gradients, and the Gumbel-softmax relaxation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.stochastic import StochasticNode
 
-tfd = tfp.distributions
-
 _SMALLEST = 1e-30
-# Beyond that, nobody means to list the states.
+# The size of the largest event whose states are listed.
 _MAX_ENUMERATED_ELEMENTS = 6
 
 
 class ClassVectorNode(StochasticNode):
-    """What nodes over classes share: an event that is a vector of `num_classes`, and a uniform prior at parameters 0."""
+    """Base of nodes over classes: the event is a vector of length `num_classes`, and parameters 0 give the uniform prior."""
 
     priors = ("uniform",)
 
-    def __init__(self, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs):
+    def __init__(self, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2. Received: num_classes={num_classes!r}")
         super().__init__(num_classes, prior=prior, seed=seed, **kwargs)
         self.num_classes = num_classes
 
-    def make_prior(self):
+    def make_prior(self) -> tfd.Distribution:
         return self.make_distribution(tf.zeros([self.num_classes], self.density_dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["event_shape"]
         return {**config, "num_classes": self.num_classes}
@@ -54,29 +55,31 @@ class OneHotCategoricalNode(ClassVectorNode):
         return supports.Classes(self.num_classes)
 
     @property
-    def num_states(self):
+    def num_states(self) -> int | None:
         return self.num_classes
 
-    def states(self):
+    def states(self) -> tf.Tensor:
         return tf.eye(self.num_classes, dtype=self.density_dtype)
 
-    def log_prob_of_states(self, distribution):
+    def log_prob_of_states(self, distribution: tfd.Distribution) -> tf.Tensor:
         return tf.nn.log_softmax(distribution.logits_parameter())
 
-    def relaxed(self, distribution, temperature):
+    def relaxed(self, distribution: tfd.Distribution, temperature: tf.Tensor) -> tfd.Distribution:
         return tfd.RelaxedOneHotCategorical(temperature, logits=distribution.logits_parameter())
 
-    def mean(self, distribution):
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         return distribution.probs_parameter()
 
-    def error(self, prediction, value):
+    def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         wrong = tf.argmax(prediction, axis=-1) != tf.argmax(value, axis=-1)
         return tf.cast(wrong, prediction.dtype)
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.OneHotCategorical(logits=parameters, dtype=parameters.dtype)
 
-    def draws(self, distribution, num_samples, seed, common_noise=False):
+    def draws(
+        self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor, common_noise: bool = False
+    ) -> tf.Tensor:
         if not common_noise:
             return super().draws(distribution, num_samples, seed)
         logits = distribution.logits_parameter()
@@ -86,7 +89,7 @@ class OneHotCategoricalNode(ClassVectorNode):
             gumbel = -tf.math.log(-tf.math.log(uniform))
         return tf.one_hot(tf.argmax(logits + gumbel, axis=-1), self.num_classes, dtype=logits.dtype)
 
-    def draw(self, distribution):
+    def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
         probs = self.mean(distribution)
         return super().draw(distribution) + (probs - tf.stop_gradient(probs))
 
@@ -95,19 +98,26 @@ class OneHotCategoricalNode(ClassVectorNode):
 class CategoricalNode(StochasticNode):
     """Categorical(logits = W inputs + b) over 0, 1, ..., num_classes - 1, independent over the event.
 
-    For several whole-number variables at once, such as pixels of a few levels; draws carry no gradient. A single class label
-    that other nodes depend on is better off as a `OneHotCategoricalNode`, whose values suit a network.
+    For several whole-number variables at once, such as pixels of a few levels; draws carry no gradient. For a class label
+    that other nodes depend on, use `OneHotCategoricalNode`: its values suit a network.
 
     Args:
         event_shape: shape of one draw, an integer or a tuple.
-        num_classes: number of values that each element takes, at least 2.
+        num_classes: number of values that each element can take, at least 2.
         prior: None, or "uniform": adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
     """
 
     priors = ("uniform",)
 
-    def __init__(self, event_shape, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] | None,
+        num_classes: int,
+        prior: str | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2. Received: num_classes={num_classes!r}")
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
@@ -122,32 +132,32 @@ class CategoricalNode(StochasticNode):
         return self.num_classes
 
     @property
-    def num_states(self):
+    def num_states(self) -> int | None:
         return self.num_classes**self._event_size if self._event_size <= _MAX_ENUMERATED_ELEMENTS else None
 
-    def states(self):
+    def states(self) -> tf.Tensor:
         grid = tf.meshgrid(*[tf.range(self.num_classes)] * self._event_size, indexing="ij")
         flat = tf.stack([tf.reshape(axis, [-1]) for axis in grid], axis=-1)
         return self._reshape_to_event(tf.cast(flat, self.density_dtype))
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         logits = tf.stack(self._split(parameters, self.num_classes), axis=-1)
         return self._independent(tfd.Categorical(logits=logits, dtype=logits.dtype))
 
-    def make_prior(self):
-        zeros = tf.zeros((*self.event_shape, self.num_classes), self.density_dtype)
+    def make_prior(self) -> tfd.Distribution:
+        zeros = tf.zeros((*self.known_event_shape, self.num_classes), self.density_dtype)
         return self._independent(tfd.Categorical(logits=zeros, dtype=zeros.dtype))
 
-    def mean(self, distribution):
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         probs = tf.nn.softmax(distribution.distribution.logits)
         return tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype))
 
-    def variance(self, distribution):
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         probs = tf.nn.softmax(distribution.distribution.logits)
         square = tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype) ** 2)
         return square - self.mean(distribution) ** 2
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
@@ -160,14 +170,14 @@ class RelaxedOneHotCategoricalNode(ClassVectorNode):
     Args:
         num_classes: number of classes K, at least 2.
         temperature: positive; draws tend to one-hot vectors as it tends to 0.
-        prior: None, or "uniform" for the relaxed uniform distribution of the same temperature. This KL has no closed
-            form: log q - log p at the draw itself is added, an unbiased estimate.
+        prior: None, or "uniform" for the relaxed uniform distribution of the same temperature. The KL has no closed form:
+            the model's loss gets an unbiased estimate, log q - log p at the draw.
         seed: integer seed of the node's draws.
     """
 
     def __init__(
-        self, num_classes: int, temperature: float = 2 / 3, prior: str | None = None, seed: int | None = None, **kwargs
-    ):
+        self, num_classes: int, temperature: float = 2 / 3, prior: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(num_classes, prior=prior, seed=seed, **kwargs)
         if not temperature > 0:
             raise ValueError(f"temperature must be positive. Received: temperature={temperature!r}")
@@ -175,22 +185,23 @@ class RelaxedOneHotCategoricalNode(ClassVectorNode):
 
     support = supports.Simplex()
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.RelaxedOneHotCategorical(tf.constant(self.temperature, parameters.dtype), logits=parameters)
 
-    def log_density(self, distribution, value):
+    def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         # A draw may round to the edge of the simplex, where the density is not defined.
         return distribution.log_prob(tf.maximum(tf.cast(value, self.density_dtype), _SMALLEST))
 
-    def mean(self, distribution):
-        return tf.nn.softmax(distribution.distribution.logits_parameter())  # at temperature 0: this one has no closed form
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
+        # The mean at temperature 0; at others it has no closed form.
+        return tf.nn.softmax(distribution.distribution.logits_parameter())
 
-    def draw_and_kl(self, distribution):
+    def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
         # In log space: near a corner of the simplex the density of the draw itself overflows float32.
         log_draw = distribution.distribution.sample(seed=self.next_seed())
         log_q = distribution.distribution.log_prob(log_draw)
         log_p = self.make_prior().distribution.log_prob(log_draw)
         return tf.exp(log_draw), log_q - log_p
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}

@@ -1,37 +1,36 @@
 """Stochastic nodes of real, positive and unit-interval variables; all draws are reparameterised.
 
-`positive(r)` stands for softplus(r + 0.5413) + 1e-4 throughout: about 1 where a new node starts.
+Throughout, `positive(r)` is softplus(r + 0.5413) + 1e-4, about 1 in a new node.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
-tfd = tfp.distributions
-
 
 class _TwoParameterNode(StochasticNode):
-    """A family of two parameters an element, independent over the event.
+    """A family with two parameters per element, independent over the event.
 
-    A subclass names the family, what makes each parameter of a raw number, and the parameters of its one prior.
+    A subclass names the family, the link from a raw number to each parameter, and the parameters of its only prior.
     """
 
     parameters_per_element = 2
     family: type[tfd.Distribution]
-    links: tuple[Callable, Callable]
+    links: tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]
     prior_parameters: tuple[float, float]
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         raw = self._split(parameters, 2)
         return self._independent(self.family(*(link(value) for link, value in zip(self.links, raw, strict=True))))
 
-    def make_prior(self):
-        values = (tf.fill(self.event_shape, tf.constant(value, self.density_dtype)) for value in self.prior_parameters)
+    def make_prior(self) -> tfd.Distribution:
+        values = (tf.fill(self.known_event_shape, tf.constant(value, self.density_dtype)) for value in self.prior_parameters)
         return self._independent(self.family(*values))
 
 
@@ -115,15 +114,22 @@ class StudentTNode(StochasticNode):
 
     parameters_per_element = 2
 
-    def __init__(self, event_shape, df: float = 5.0, prior: None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] | None,
+        df: float = 5.0,
+        prior: None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         if not df > 0:
             raise ValueError(f"df must be positive. Received: df={df!r}")
         self.df = df
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self._split(parameters, 2)
         return self._independent(tfd.StudentT(tf.constant(self.df, loc.dtype), loc, positive(raw_scale)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "df": self.df}

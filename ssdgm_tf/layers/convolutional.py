@@ -1,25 +1,28 @@
-"""Convolutional networks of the sizes that small images need."""
+"""Convolutional networks for small images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ssdgm_tf.layers.types import Activation, Shape
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ConvEncoder(keras.layers.Layer):
-    """Features of images: a strided convolution, then convolutions that are each pooled by 2, then a dense layer.
+    """Features of images: a strided convolution, then convolutions each followed by 2x2 pooling, then a dense layer.
 
     Args:
         filters: channels of each convolution; the first is 5x5 with stride 2, the others 3x3.
         units: width of the dense layer.
         dropout: share of the last feature map that is dropped in training.
-        activation: of every layer.
-        seed: integer seed of what is dropped.
+        activation: the activation of every layer.
+        seed: integer seed of the dropout.
 
     Call arguments:
         inputs: images [B, H, W, C].
-        training: drop?
+        training: whether to apply dropout.
 
     Returns:
         [B, units], in the compute dtype.
@@ -33,15 +36,15 @@ class ConvEncoder(keras.layers.Layer):
         filters: Sequence[int] = (32, 64, 64),
         units: int = 128,
         dropout: float = 0.0,
-        activation="relu",
+        activation: Activation = "relu",
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters, self.units, self.dropout, self.seed = _checked(filters), units, dropout, seed
         self.activation = keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         first, *rest = self.filters
         same = {"padding": "same", "activation": self.activation, "dtype": self.dtype_policy}
         stack = [keras.layers.Conv2D(first, 5, strides=2, **same)]
@@ -53,28 +56,28 @@ class ConvEncoder(keras.layers.Layer):
         self.stack = [*stack, keras.layers.Dense(self.units, self.activation, dtype=self.dtype_policy)]
         _build_in_turn(self.stack, input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         return _call_in_turn(self.stack, inputs, training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "units": self.units, "dropout": self.dropout, "seed": self.seed}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ConvDecoder(keras.layers.Layer):
-    """Images of vectors: a dense layer, then transposed convolutions that each double height and width.
+    """Images from vectors: a dense layer, then transposed convolutions that each double height and width.
 
-    As the network of an image's node it gives the parameters of each pixel itself: `image_shape` is then [H, W, C times the
-    numbers per element].
+    As the network of an image's node it gives the parameters of each pixel directly. Its `image_shape` is then
+    [H, W, C times the parameters per element].
 
     Args:
         image_shape: (height, width, channels) of the output.
-        filters: channels of the feature maps, from the smallest map on.
-        activation: of every layer but the last.
+        filters: channels of the feature maps, smallest map first.
+        activation: the activation of every layer but the last.
 
     Call arguments:
         inputs: vectors [B, D].
@@ -86,12 +89,14 @@ class ConvDecoder(keras.layers.Layer):
         ValueError: no filters, or a number below 1.
     """
 
-    def __init__(self, image_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation="relu", **kwargs):
+    def __init__(
+        self, image_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation: Activation = "relu", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.image_shape, self.filters = tuple(image_shape), _checked(filters)
         self.activation = keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         height, width, channels = self.image_shape
         factor = 2 ** len(self.filters)
         small = (-(-height // factor), -(-width // factor), self.filters[0])
@@ -106,25 +111,25 @@ class ConvDecoder(keras.layers.Layer):
         self.stack = stack
         _build_in_turn(self.stack, input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         height, width, _ = self.image_shape
         return _call_in_turn(self.stack, inputs, False)[:, :height, :width]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *self.image_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"image_shape": self.image_shape, "filters": self.filters}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class LocalContrast(keras.layers.Layer):
-    """Images whose light is taken away: the logarithm of each pixel, less the mean of its neighbours', over their deviation.
+    """Removes the lighting of images: the log of each pixel, minus the mean over its neighbours, over their deviation.
 
         v = log(x + 0.02),    d = v - mean(v),    out = d / sqrt(mean(d^2) + 0.01),    means over `size` x `size` pixels
 
-    In front of a network that is to know a thing under any light: it sees as much of what lies in the shadow.
+    For a network that should recognise an object under any light: shadows keep as much contrast as lit parts.
 
     Args:
         size: side of the neighbourhood, in pixels.
@@ -136,38 +141,37 @@ class LocalContrast(keras.layers.Layer):
         Images of the same shape.
     """
 
-    def __init__(self, size: int = 9, **kwargs):
+    def __init__(self, size: int = 9, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.size = size
 
-    def call(self, inputs):
-        log = tf.math.log(
-            tf.maximum(tf.cast(inputs, tf.float32), 0.0) + 0.02
-        )  # dark pixels differ by less than bfloat16 holds
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        # In float32: bfloat16 cannot tell dark pixels apart.
+        log = tf.math.log(tf.maximum(tf.cast(inputs, tf.float32), 0.0) + 0.02)
         difference = log - tf.nn.avg_pool2d(log, self.size, 1, "SAME")
         variance = tf.nn.avg_pool2d(difference**2, self.size, 1, "SAME")
         return tf.cast(difference / tf.sqrt(variance + 0.01), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size}
 
 
-def _checked(filters) -> tuple[int, ...]:
+def _checked(filters: Sequence[int]) -> tuple[int, ...]:
     if not filters or min(filters) < 1:
         raise ValueError(f"filters must hold at least one positive number. Received: filters={filters!r}")
     return tuple(filters)
 
 
-def _build_in_turn(stack, shape) -> None:
+def _build_in_turn(stack: Sequence[keras.layers.Layer], shape: Shape) -> None:
     for layer in stack:
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
 
 
-def _call_in_turn(stack, values, training):
+def _call_in_turn(stack: Sequence[keras.layers.Layer], values: tf.Tensor, training: bool) -> tf.Tensor:
     for layer in stack:
         values = layer(values, training=training) if isinstance(layer, keras.layers.Dropout) else layer(values)
     return values

@@ -1,14 +1,12 @@
-"""Stochastic nodes of counts: without a limit, and up to one."""
+"""Stochastic nodes of counts, unlimited and limited."""
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.categorical import OneHotCategoricalNode
 from ssdgm_tf.layers.stochastic import StochasticNode
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -23,20 +21,20 @@ class PoissonNode(StochasticNode):
 
     support = supports.Whole()
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class OneMoreNode(OneHotCategoricalNode):
-    """A count of 0..K, one-hot, made of K answers to "is there one more?", each Bernoulli(logit l_k), until the first no.
+    """A count in 0..K, one-hot: the answers yes to "is there one more?", each Bernoulli(logit l_k), before the first no.
 
         P(count = n) = prod_{k <= n} sigmoid(l_k) * (1 - sigmoid(l_{n+1}))      the last factor only where n < K
 
         l_1..l_K = W inputs + b
 
-    What the recurrent recognition model of Siddharth et al. 2017, section 4.3, says of the number of digits. Draws have
-    straight-through gradients, as those of `OneHotCategoricalNode`.
+    The number of digits in the recurrent recognition model of Siddharth et al. 2017, section 4.3. Draws have
+    straight-through gradients, like those of `OneHotCategoricalNode`.
 
     Args:
         num_classes: K + 1, at least 2.
@@ -48,13 +46,13 @@ class OneMoreNode(OneHotCategoricalNode):
     def num_parameters(self) -> int:
         return self.num_classes - 1
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         yes = tf.cumsum(tf.math.log_sigmoid(parameters), axis=-1)
         no = tf.math.log_sigmoid(-parameters)
         zero = tf.zeros_like(parameters[..., :1])
         log_probs = tf.concat([zero, yes], axis=-1) + tf.concat([no, zero], axis=-1)
         return tfd.OneHotCategorical(logits=log_probs, dtype=log_probs.dtype)
 
-    def make_prior(self):
+    def make_prior(self) -> tfd.Distribution:
         zeros = tf.zeros([self.num_classes], self.density_dtype)
         return tfd.OneHotCategorical(logits=zeros, dtype=zeros.dtype)

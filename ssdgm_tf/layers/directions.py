@@ -1,18 +1,20 @@
 """Stochastic nodes of angles and of unit vectors."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from numpy.typing import ArrayLike
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import POSITIVE_MINIMUM, StochasticNode, positive, raw_of_positive
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -21,7 +23,7 @@ class VonMisesNode(StochasticNode):
 
         (a, b) = W inputs + c,    loc = atan2(b, a),    concentration = sqrt(a^2 + b^2) + 1e-4
 
-    Two numbers an angle, so that the mean moves around the circle without a jump.
+    With two numbers per angle the mean moves around the circle without a jump.
 
     Args:
         event_shape: shape of one draw, an integer or a tuple.
@@ -34,42 +36,42 @@ class VonMisesNode(StochasticNode):
     priors = ("uniform",)
     parameters_per_element = 2
 
-    def error(self, prediction, value):
+    def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         turn = tf.abs(tf.math.floormod(prediction - value + math.pi, 2 * math.pi) - math.pi)
-        return tf.reduce_mean(turn, axis=list(range(-len(self.event_shape), 0))) * (180 / math.pi)
+        return tf.reduce_mean(turn, axis=list(range(-len(self.known_event_shape), 0))) * (180 / math.pi)
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         a, b = self._split(parameters, 2)
         # The 1e-12 keeps the gradients of both functions finite at a = b = 0.
         return self._independent(tfd.VonMises(tf.atan2(b, a + 1e-12), tf.sqrt(a**2 + b**2 + 1e-12) + 1e-4))
 
-    def make_prior(self):
-        zeros = tf.zeros(self.event_shape, self.density_dtype)
+    def make_prior(self) -> tfd.Distribution:
+        zeros = tf.zeros(self.known_event_shape, self.density_dtype)
         return self._independent(tfd.VonMises(zeros, zeros))
 
 
 class _DirectionNode(StochasticNode):
-    """What nodes of unit vectors share."""
+    """Base of nodes of unit vectors."""
 
     support = supports.Directions()
     error_name = "degrees"
 
-    def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs):
+    def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
         if not 2 <= dim <= 5:
             raise ValueError(f"dim must lie in 2..5. Received: dim={dim!r}")
         super().__init__(dim, prior=prior, seed=seed, **kwargs)
         self.dim = dim
 
-    def error(self, prediction, value):
+    def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         # The mean of directions points the right way but is shorter than 1.
         cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
         return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
 
-    def variance(self, distribution):
-        # TFP's may round to below 0.
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
+        # TFP's variance may round to a negative number.
         return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["event_shape"]
         return {**config, "dim": self.dim}
@@ -79,8 +81,8 @@ class _DirectionNode(StochasticNode):
 class VonMisesFisherNode(_DirectionNode):
     """VonMisesFisher(mean_direction = v / |v|, concentration = positive(r)), with v, r = W inputs + b.
 
-    Draws are unit vectors, such as the direction of a light. Those of length 3 are reparameterised; TFP draws others by
-    rejection, through which the gradient is not exact.
+    Draws are unit vectors, such as the direction of a light. Those of length 3 are reparameterised; TFP draws the others by
+    rejection, and their gradient is not exact.
 
     Args:
         dim: length of the vector, 2 to 5 (what TFP supports).
@@ -94,28 +96,30 @@ class VonMisesFisherNode(_DirectionNode):
     def num_parameters(self) -> int:
         return self.dim + 1
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         direction, raw_concentration = parameters[..., :-1], parameters[..., -1]
         return _VonMisesFisher(tf.math.l2_normalize(direction, axis=-1), positive(raw_concentration))
 
     @property
-    def is_reparameterized(self):
+    def is_reparameterized(self) -> bool:
         return self.dim == 3
 
-    def draws(self, distribution, num_samples, seed, common_noise=False):
+    def draws(
+        self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor, common_noise: bool = False
+    ) -> tf.Tensor:
         if not (common_noise and self.is_reparameterized):
             return super().draws(distribution, num_samples, seed)
         with constant_noise():
             u, turn = _uniforms([*[1] * (distribution.batch_shape.rank - 2), num_samples, 1], seed, self.density_dtype)
         return distribution.at(u, turn)
 
-    def make_prior(self):
+    def make_prior(self) -> tfd.Distribution:
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
 
-    def variance(self, distribution):
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         if self.dim != 3:
             return super().variance(distribution)
-        # TFP's has no digit left where the concentration is high.
+        # TFP's variance loses every digit where the concentration is high.
         along, across = _variances(distribution.concentration[..., None])
         return across + (along - across) * distribution.mean_direction**2
 
@@ -127,8 +131,8 @@ class VonMisesFisherMixtureNode(_DirectionNode):
         mean_direction_k = v_k / |v_k|,    concentration_k = positive(r_k),    w = softmax(logits)
         v [K, dim], r [K], logits [K] = W inputs + b
 
-    As a prior it says that directions come in clusters, such as the lamps of a studio; `parameters` makes one of them. Draws
-    carry no gradient.
+    As a prior it says that directions come in clusters, such as the lamps of a studio; `parameters` gives such a prior.
+    Draws carry no gradient.
 
     Args:
         dim: length of the vector, 2 to 5 (what TFP supports).
@@ -137,19 +141,19 @@ class VonMisesFisherMixtureNode(_DirectionNode):
         seed: integer seed of the node's draws.
     """
 
-    def __init__(self, dim: int, num_components: int, prior: None = None, seed: int | None = None, **kwargs):
+    def __init__(self, dim: int, num_components: int, prior: None = None, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(dim, prior=prior, seed=seed, **kwargs)
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1. Received: num_components={num_components!r}")
         self.num_components = num_components
 
     @staticmethod
-    def parameters(mean_directions, concentration: float) -> np.ndarray:
-        """The numbers of a mixture of equal weights and concentrations, as the `prior` of a root takes them.
+    def parameters(mean_directions: ArrayLike, concentration: float) -> np.ndarray:
+        """The parameters of a mixture with equal weights and concentrations, for the `prior` of a root.
 
         Args:
-            mean_directions: [K, dim], not of length 0.
-            concentration: of every component; about 1 / (standard deviation in radians)^2 where it is large.
+            mean_directions: [K, dim], none of length 0.
+            concentration: that of every component; if large, about 1 / (standard deviation in radians)^2.
 
         Raises:
             ValueError: a direction of length 0, or a concentration that is not positive.
@@ -166,7 +170,7 @@ class VonMisesFisherMixtureNode(_DirectionNode):
     def num_parameters(self) -> int:
         return self.num_components * (self.dim + 2)
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         sizes = [self.num_components * self.dim, self.num_components, self.num_components]
         directions, raw_concentrations, logits = tf.split(parameters, sizes, axis=-1)
         shape = tf.concat([tf.shape(parameters)[:-1], [self.num_components, self.dim]], axis=0)
@@ -175,44 +179,44 @@ class VonMisesFisherMixtureNode(_DirectionNode):
         components = _VonMisesFisher(tf.math.l2_normalize(directions, axis=-1), positive(raw_concentrations))
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
 
-    def draw(self, distribution):
-        # TFP lets the gradient through to the component that was chosen, but not to the choice.
+    def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
+        # TFP passes the gradient to the chosen component but not to the choice.
         return tf.stop_gradient(super().draw(distribution))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components}
 
 
 class _VonMisesFisher(tfd.VonMisesFisher):
-    """TFP's, but draws of length 3 keep a finite gradient where the concentration is high.
+    """TFP's distribution, with draws of length 3 whose gradient stays finite where the concentration is high.
 
     TFP computes the cosine w of the angle to the mean and then sqrt(1 - w^2), whose gradient is infinite once w rounds to 1;
-    here t = 1 - w is computed itself.
+    here t = 1 - w is computed directly.
     """
 
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         if self.event_shape[-1] != 3:
             return super()._sample_n(n, seed=seed)
         return self.at(*_uniforms(tf.concat([[n], self.batch_shape_tensor()], axis=0), seed, self.dtype))
 
     def at(self, u: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-        """The draws [..., 3] that numbers in (0, 1) make, and the angles around the mean; they broadcast with the batch."""
+        """The draws [..., 3] of numbers `u` in (0, 1) and angles `turn` around the mean, which broadcast with the batch."""
         t = -tf.math.log1p(u * tf.math.expm1(-2 * self.concentration)) / self.concentration
         radius = tf.sqrt(tf.maximum(t * (2 - t), 1e-20))
         around_first_axis = tf.stack([1 - t, radius * tf.cos(turn), radius * tf.sin(turn)], axis=-1)
         return self._rotate(around_first_axis, mean_direction=self.mean_direction)
 
 
-def _variances(k):
-    """Of a direction of length 3 of concentration k, along its mean and across it: 1/k^2 - 1/sinh(k)^2, (coth k - 1/k)/k."""
+def _variances(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Variances of a direction of length 3, concentration k: along its mean 1/k^2 - 1/sinh(k)^2, across (coth k - 1/k)/k."""
     large = tf.maximum(k, 0.3)
     e = tf.exp(-2 * large)
     along = tf.where(k < 0.3, 1 / 3 - k**2 / 15 + 2 * k**4 / 189, 1 / large**2 - 4 * e / (1 - e) ** 2)
     return along, tf.where(k < 0.3, 1 / 3 - k**2 / 45 + 2 * k**4 / 945, ((1 + e) / (1 - e) - 1 / large) / large)
 
 
-def _uniforms(shape, seed, dtype):
-    """Numbers in (0, 1), neither end included, and angles."""
+def _uniforms(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, dtype: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Numbers strictly between 0 and 1, and angles."""
     angle_seed, turn_seed = tfp.random.split_seed(seed)
     u = tf.random.stateless_uniform(shape, angle_seed, minval=1e-7, maxval=1.0 - 1e-7, dtype=dtype)
     return u, tf.random.stateless_uniform(shape, turn_seed, maxval=2 * math.pi, dtype=dtype)

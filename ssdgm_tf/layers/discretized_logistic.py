@@ -1,13 +1,15 @@
-"""Stochastic node of pixels with 2^bits levels."""
+"""Stochastic node of pixels with a finite number of levels."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -16,8 +18,8 @@ class DiscretizedLogisticNode(StochasticNode):
 
         P(v) = F((v + h - loc) / scale) - F((v - h - loc) / scale),    h = 0.5 / (num_levels - 1),   F the sigmoid
 
-    with the first and the last level taking the tails (Kingma et al. 2016, Salimans et al. 2017). A true likelihood of 8-bit
-    images: probabilities of levels, comparable in bits per pixel. loc = sigmoid(W inputs + b), and scale = 0.1 positive(r).
+    The first and the last level take the tails (Kingma et al. 2016, Salimans et al. 2017). It is a true likelihood of 8-bit
+    images, comparable in bits per pixel. loc = sigmoid(W inputs + b), and scale = 0.1 positive(r).
 
     `mean` is the clipped mean of the logistic before rounding.
 
@@ -31,30 +33,37 @@ class DiscretizedLogisticNode(StochasticNode):
     parameters_per_element = 2
     support = supports.UnitInterval()
 
-    def __init__(self, event_shape, num_levels: int = 256, prior: None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] | None,
+        num_levels: int = 256,
+        prior: None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         if num_levels < 2:
             raise ValueError(f"num_levels must be at least 2. Received: num_levels={num_levels!r}")
         self.num_levels = num_levels
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         raw_loc, raw_scale = self._split(parameters, 2)
         return self._independent(_DiscretizedLogistic(tf.sigmoid(raw_loc), 0.1 * positive(raw_scale), self.num_levels))
 
-    def mean(self, distribution):
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         return distribution.distribution.loc
 
-    def variance(self, distribution):
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         return (distribution.distribution.scale * 1.8137993642342178) ** 2  # pi / sqrt(3)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_levels": self.num_levels}
 
 
 class _DiscretizedLogistic(tfd.Distribution):
     """The distribution of one pixel; see the node."""
 
-    def __init__(self, loc, scale, num_levels, name="DiscretizedLogistic"):
+    def __init__(self, loc: tf.Tensor, scale: tf.Tensor, num_levels: int, name: str = "DiscretizedLogistic") -> None:
         parameters = {"loc": loc, "scale": scale, "num_levels": num_levels}
         self.loc, self.scale, self.num_levels = loc, scale, num_levels
         super().__init__(
@@ -67,25 +76,25 @@ class _DiscretizedLogistic(tfd.Distribution):
         )
 
     @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         properties = tfp.util.ParameterProperties
         return {"loc": properties(), "scale": properties(), "num_levels": properties(event_ndims=None)}
 
-    def _event_shape(self):
+    def _event_shape(self) -> tf.TensorShape:
         return tf.TensorShape([])
 
-    def _event_shape_tensor(self):
+    def _event_shape_tensor(self) -> tf.Tensor:
         return tf.constant([], tf.int32)
 
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         draws = tfd.Logistic(self.loc, self.scale).sample(n, seed=seed)
         steps = self.num_levels - 1
         return tf.stop_gradient(tf.round(tf.clip_by_value(draws, 0.0, 1.0) * steps) / steps)
 
-    def _log_prob(self, value):
+    def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
         half = 0.5 / (self.num_levels - 1)
         upper, lower = (value + half - self.loc) / self.scale, (value - half - self.loc) / self.scale
-        # log(F(a) - F(b)) = log(1 - exp(b - a)) + a - softplus(a) - softplus(b): no difference of near equals.
+        # log(F(a) - F(b)) = log(1 - exp(b - a)) + a - softplus(a) - softplus(b) subtracts no nearly equal numbers.
         inside = tf.math.log(-tf.math.expm1(-2 * half / self.scale)) + upper
         inside -= tf.math.softplus(upper) + tf.math.softplus(lower)
         first, last = -tf.math.softplus(-upper), -tf.math.softplus(lower)

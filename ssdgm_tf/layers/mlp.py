@@ -1,7 +1,8 @@
-"""Dense networks whose inputs are added, never concatenated."""
+"""Dense networks that add linear maps of their inputs and never concatenate."""
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,6 +10,7 @@ import tensorflow as tf
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.static_shape import with_static_shape
+from ssdgm_tf.layers.types import Activation, Shape
 
 NORMALIZATIONS = (None, "batch", "layer")
 
@@ -26,8 +28,8 @@ class MLP(keras.layers.Layer):
     Args:
         hidden_units: width of each hidden layer, at least one.
         activation: anything that `keras.activations.get` takes.
-        normalization: None, "batch" or "layer": of each hidden layer, before its activation. "batch" takes its statistics
-            over every leading axis, states and samples included.
+        normalization: None, "batch" or "layer", of each hidden layer before its activation. The statistics of "batch" are
+            over all leading axes, states and samples included.
 
     Call arguments:
         inputs: a tensor [..., features], or a list of such tensors with leading axes that broadcast.
@@ -36,10 +38,12 @@ class MLP(keras.layers.Layer):
         A tensor [..., hidden_units[-1]], in the compute dtype.
 
     Raises:
-        ValueError: no hidden layer, a width below 1, or another normalization.
+        ValueError: no hidden layer, a width below 1, or an unknown normalization.
     """
 
-    def __init__(self, hidden_units: Sequence[int], activation="relu", normalization: str | None = None, **kwargs):
+    def __init__(
+        self, hidden_units: Sequence[int], activation: Activation = "relu", normalization: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if not hidden_units or any(int(units) < 1 for units in hidden_units):
             raise ValueError(f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}")
@@ -49,7 +53,7 @@ class MLP(keras.layers.Layer):
         self.normalization = normalization
         self.activation = keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape | Sequence[Shape]) -> None:
         parents = _as_shapes(input_shape)
         first, *rest = self.hidden_units
         self.input_layers = [
@@ -68,7 +72,7 @@ class MLP(keras.layers.Layer):
         for norm, width in zip(self.norms, self.hidden_units, strict=False):
             norm.build((None, width))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
         products = [self._product(parent, layer) for layer, parent in zip(self.input_layers, parents, strict=True)]
         h = self._hidden(0, products, self.input_layers[0].bias, training)
@@ -76,8 +80,8 @@ class MLP(keras.layers.Layer):
             h = self._hidden(i, [self._product(h, layer)], layer.bias, training)
         return h
 
-    def _hidden(self, index, products, bias, training):
-        """One hidden layer of the products of its inputs."""
+    def _hidden(self, index: int, products: Sequence[tf.Tensor], bias: keras.Variable, training: bool) -> tf.Tensor:
+        """One hidden layer, given the products of its inputs and weights."""
         terms = (*products, cast_weight(bias, self.compute_dtype))
         if not self.norms:
             return kernels.activated_sum(self.activation, *terms)
@@ -85,21 +89,21 @@ class MLP(keras.layers.Layer):
         rows = self.norms[index](tf.reshape(total, [-1, total.shape[-1]]), training=training)
         return self.activation(with_static_shape(tf.reshape(rows, tf.shape(total)), total.shape))
 
-    def _make_norm(self, index):
+    def _make_norm(self, index: int) -> keras.layers.Layer:
         if self.normalization == "batch":
             return keras.layers.BatchNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
         return keras.layers.LayerNormalization(dtype=self.dtype_policy, name=f"norm_{index}")
 
-    def _product(self, x, layer):
+    def _product(self, x: tf.Tensor, layer: keras.layers.Dense) -> tf.Tensor:
         return tf.tensordot(tf.cast(x, self.compute_dtype), cast_weight(layer.kernel, self.compute_dtype), 1)
 
-    def compute_output_shape(self, input_shape):
-        leading = ()
+    def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
+        leading: Shape = ()
         for shape in _as_shapes(input_shape):
             leading = _broadcast(leading, tuple(shape[:-1]))
         return (*leading, self.hidden_units[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,
@@ -108,13 +112,13 @@ class MLP(keras.layers.Layer):
         }
 
 
-def _as_shapes(input_shape) -> list[tuple]:
-    """One shape, or several: a list of shapes either way."""
-    nested = len(input_shape) > 0 and isinstance(input_shape[0], list | tuple)
-    return [tuple(shape) for shape in input_shape] if nested else [tuple(input_shape)]
+def _as_shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+    """One shape or several, as a list."""
+    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, list | tuple)]
+    return shapes or [tuple(size for size in input_shape if not isinstance(size, list | tuple))]
 
 
-def _broadcast(a: tuple, b: tuple) -> tuple:
+def _broadcast(a: Shape, b: Shape) -> Shape:
     """NumPy's broadcasting of shapes in which None is an unknown size."""
     width = max(len(a), len(b))
     a, b = (1,) * (width - len(a)) + a, (1,) * (width - len(b)) + b

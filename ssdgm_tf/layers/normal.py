@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -33,12 +32,12 @@ class NormalNode(StochasticNode):
 
     def __init__(
         self,
-        event_shape: int | Sequence[int],
+        event_shape: int | Sequence[int] | None,
         scale: float | None = None,
         prior: str | None = None,
         seed: int | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(event_shape, prior=prior, seed=seed, **kwargs)
         if scale is not None and not scale > 0:
             raise ValueError(f"scale must be None (learned) or positive. Received: scale={scale!r}")
@@ -48,62 +47,64 @@ class NormalNode(StochasticNode):
     def parameters_per_element(self) -> int:
         return 2 if self.scale is None else 1
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         if self.scale is None:
             loc, raw_scale = self._split(parameters, 2)
             return self._independent(tfd.Normal(loc, positive(raw_scale)))
         scale = tf.constant(self.scale, parameters.dtype)
         return self._independent(tfd.Normal(self._reshape_to_event(parameters), scale))
 
-    def make_prior(self):
-        zeros = tf.zeros(self.event_shape, self.density_dtype)
+    def make_prior(self) -> tfd.Distribution:
+        zeros = tf.zeros(self.known_event_shape, self.density_dtype)
         return self._independent(tfd.Normal(zeros, tf.ones_like(zeros)))
 
-    def log_density(self, distribution, value):
+    def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         loc, scale = _loc_and_scale(distribution)
-        return _log_density(loc, scale, tf.cast(value, loc.dtype), event_rank=len(self.event_shape))
+        return _log_density(loc, scale, tf.cast(value, loc.dtype), event_rank=len(self.known_event_shape))
 
-    def kl_divergence(self, q, p):
+    def kl_divergence(self, q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
         if not isinstance(p, tfd.Independent) or not isinstance(p.distribution, tfd.Normal):
             return super().kl_divergence(q, p)
-        return _kl_divergence(*_loc_and_scale(q), *_loc_and_scale(p), event_rank=len(self.event_shape))
+        return _kl_divergence(*_loc_and_scale(q), *_loc_and_scale(p), event_rank=len(self.known_event_shape))
 
-    def draws(self, distribution, num_samples, seed, common_noise=False):
+    def draws(
+        self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor, common_noise: bool = False
+    ) -> tf.Tensor:
         loc, scale = _loc_and_scale(distribution)
-        samples_axis = loc.shape.rank - len(self.event_shape) - 2
+        samples_axis = loc.shape.rank - len(self.known_event_shape) - 2
         if common_noise:
-            shape = [*[1] * samples_axis, num_samples, 1, *self.event_shape]
+            shape = [*[1] * samples_axis, num_samples, 1, *self.known_event_shape]
             with constant_noise():
                 noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
             return _shifted(loc, scale, noise)
-        # Every state has noise of its own: shared, it made q(y|x) sure of itself too soon (results/tries.md, N2).
+        # Each state has its own noise: shared noise made q(y|x) overconfident too early (results/tries.md, N2).
         sizes = tf.shape(loc)
         shape = tf.concat([sizes[:samples_axis], [num_samples], sizes[samples_axis + 1 :]], axis=0)
         noise = tf.random.stateless_normal(shape, seed, dtype=loc.dtype)
         known = [*loc.shape[:samples_axis], num_samples, *loc.shape[samples_axis + 1 :]]
         return _shifted(loc, scale, with_static_shape(noise, known))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale}
 
 
-def _loc_and_scale(distribution):
+def _loc_and_scale(distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
     return distribution.distribution.loc, distribution.distribution.scale
 
 
 @kernels.kernel()
-def _shifted(loc, scale, noise):
+def _shifted(loc: tf.Tensor, scale: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     return loc + scale * noise
 
 
 @kernels.kernel(num_parameters=2)
-def _log_density(loc, scale, value, event_rank):
+def _log_density(loc: tf.Tensor, scale: tf.Tensor, value: tf.Tensor, event_rank: int) -> tf.Tensor:
     terms = -0.5 * ((value - loc) / scale) ** 2 - tf.math.log(scale) - 0.5 * math.log(2 * math.pi)
     return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))
 
 
 @kernels.kernel(num_parameters=2)
-def _kl_divergence(loc_q, scale_q, loc_p, scale_p, event_rank):
+def _kl_divergence(loc_q: tf.Tensor, scale_q: tf.Tensor, loc_p: tf.Tensor, scale_p: tf.Tensor, event_rank: int) -> tf.Tensor:
     ratio = scale_q / scale_p
     terms = 0.5 * (ratio**2 + ((loc_q - loc_p) / scale_p) ** 2 - 1.0) - tf.math.log(ratio)
     return tf.reduce_sum(terms, axis=list(range(-event_rank, 0)))

@@ -1,4 +1,4 @@
-"""Weights in the dtype that a layer computes in, cast once however often a step uses them."""
+"""Weights in the compute dtype, cast once per step however often the step uses them."""
 
 import contextlib
 import contextvars
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-_casts = contextvars.ContextVar("casts", default=None)
+_casts: contextvars.ContextVar[dict[tuple[int, str, int], tf.Tensor] | None] = contextvars.ContextVar("casts", default=None)
 
 
 @contextlib.contextmanager
 def casting_once() -> Iterator[None]:
-    """Within it every weight is cast once: both streams of a step use one copy, and add its gradients before their cast."""
+    """A context in which a weight is cast once. Both streams of a step use it; their gradients are added before the cast."""
     token = _casts.set({})
     try:
         yield
@@ -21,7 +21,7 @@ def casting_once() -> Iterator[None]:
 
 
 def cast_weight(variable: keras.Variable, dtype: str) -> tf.Tensor:
-    """The value of a weight.
+    """The value of a weight in the compute dtype.
 
     Args:
         variable: the weight.
@@ -30,7 +30,7 @@ def cast_weight(variable: keras.Variable, dtype: str) -> tf.Tensor:
     casts = _casts.get()
     if casts is None:
         return tf.cast(variable.value, dtype)
-    # A function within a function has a graph, and needs a copy, of its own.
+    # A nested function has its own graph and needs its own copy.
     key = (id(variable), dtype, id(tf.compat.v1.get_default_graph()))
     if key not in casts:
         casts[key] = tf.cast(variable.value, dtype)

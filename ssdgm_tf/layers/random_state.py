@@ -1,17 +1,19 @@
-"""Random state that a saved model keeps, and noise that is not random at all."""
+"""Random state that is saved with a model, and noise that is constant."""
 
 import contextlib
+from collections.abc import Mapping, MutableMapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 _KEY = "seed_generator_state"
 
 
-def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManager:
-    """A context: noise that is made in it, of known shapes and seeds, becomes a constant of the graph being traced.
+def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManager[None]:
+    """A context in which noise of known shape and seed becomes a constant of the graph being traced.
 
-    LiteRT has no random operations, and nothing is drawn again at every call.
+    LiteRT, which has no random operations, can run such a graph, and no call draws again.
 
     Args:
         is_constant: False for a context that does nothing.
@@ -19,11 +21,11 @@ def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManage
     return tf.init_scope() if is_constant else contextlib.nullcontext()
 
 
-class SavedRandomState:
-    """Mixin of a layer or model: a random stream of its own, saved and loaded with the weights.
+class SavedRandomState(keras.layers.Layer):
+    """Base of layers and models with their own random stream, which is saved and loaded with the weights.
 
-    Keras saves a layer's weights but not the state of its seed generators, so that a reloaded model would repeat its
-    draws and a resumed training run would differ from an uninterrupted one.
+    Keras saves a layer's weights but not the state of its seed generators. A reloaded model would repeat its draws, and a
+    resumed training run would differ from an uninterrupted one.
     """
 
     def _make_random_state(self, seed: int | None) -> None:
@@ -31,23 +33,23 @@ class SavedRandomState:
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def next_seed(self) -> tf.Tensor:
-        """The next seed of the stream; int32, as TFP wants it. Replicas of a distributed step have one each."""
+        """The next seed of the stream, int32 as TFP expects it. Each replica of a distributed step gets its own."""
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         replica = tf.distribute.get_replica_context()
         if replica is None or replica.num_replicas_in_sync == 1:
             return seed
         return tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
 
-    def _random_states(self) -> dict:
-        """{name in the file: generator} of what is saved; a model adds those of Keras' own layers inside it."""
+    def _random_states(self) -> dict[str, keras.random.SeedGenerator]:
+        """The generators to save, by their names in the file. A model adds those of the Keras layers inside it."""
         return {_KEY: self.seed_generator}
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
         super().save_own_variables(store)
         for name, generator in self._random_states().items():
             store[name] = generator.state.numpy()
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
         generators = self._random_states()
         super().load_own_variables({name: store[name] for name in store.keys() if name not in generators})
         for name, generator in generators.items():

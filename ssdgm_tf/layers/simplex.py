@@ -2,13 +2,11 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.categorical import ClassVectorNode
 from ssdgm_tf.layers.stochastic import positive
-
-tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -23,8 +21,8 @@ class DirichletNode(ClassVectorNode):
 
     support = supports.Simplex()
 
-    def make_distribution(self, parameters):
+    def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return tfd.Dirichlet(positive(parameters))
 
-    def make_prior(self):
+    def make_prior(self) -> tfd.Distribution:
         return tfd.Dirichlet(tf.ones([self.num_classes], self.density_dtype))

@@ -1,16 +1,21 @@
-"""What is known of a shape before any value is."""
+"""Static shapes: the sizes known before a graph runs."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def with_static_shape(tensor: tf.Tensor, shape) -> tf.Tensor:
-    """The tensor, known to have this shape.
+def with_static_shape(tensor: tf.Tensor, shape: Sequence[int | None]) -> tf.Tensor:
+    """Sets the static shape of a tensor.
 
-    `tf.ensure_shape` says the same, but leaves an operation in the graph that LiteRT does not have.
+    `tf.ensure_shape` does the same but leaves an operation in the graph that LiteRT lacks.
 
     Args:
-        tensor: of that shape at run time, as where a reshape with a computed shape made it.
-        shape: sizes; None for those that are not known.
+        tensor: a tensor that has this shape at run time, for example after a reshape to a computed shape.
+        shape: the sizes; None for an unknown size.
+
+    Returns:
+        The same tensor.
     """
     tensor.set_shape(shape)
     return tensor

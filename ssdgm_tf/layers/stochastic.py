@@ -1,38 +1,39 @@
-"""What every stochastic node shares: a projection, a distribution, a draw, and a KL term where a prior is named."""
+"""The base of stochastic nodes: a projection, a distribution, a draw, and a KL term if a prior is named."""
 
 import abc
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import kernels, supports
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.layers.static_shape import with_static_shape
-
-tfd = tfp.distributions
+from ssdgm_tf.layers.types import Shape
 
 POSITIVE_MINIMUM = 1e-4
 # softplus(_POSITIVE_OFFSET) = 1.
 _POSITIVE_OFFSET = 0.5413248546129181
 
 
-class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
+class StochasticNode(SavedRandomState, abc.ABC):
     """A random variable given its inputs: a dense projection to the parameters of a TFP distribution.
 
-    `node(inputs)` is one draw, a tensor, in training and in inference alike; so a node works in Sequential and
-    functional models, under `fit`, XLA and mixed precision. `node.distribution(inputs)` is the TFP object, for
-    densities, means and many draws; it takes values, not `keras.Input`, for Keras passes tensors only between layers.
+    `node(inputs)` is one draw, a tensor, both in training and in inference. So a node works in Sequential and functional
+    models, under `fit`, XLA and mixed precision. `node.distribution(inputs)` is the TFP object, for densities, means and
+    many draws; it takes values, not `keras.Input`, because Keras passes only tensors between layers.
 
     Densities are float32 under every mixed-precision policy (float64 under "float64"); a draw has the compute dtype.
 
     Args:
-        event_shape: shape of one draw, an integer or a tuple; None inside a graphical model for the shape of the data.
-        prior: None, or the name in `priors` of a fixed prior p. With a prior, every call adds KL(q||p), the mean over
-            the leading axes in nats per example, to the model's loss.
+        event_shape: shape of one draw, an integer or a tuple; None in a graphical model to take the shape of the data.
+        prior: None, or the name of a fixed prior p, one of `priors`. With a prior, every call adds KL(q||p), averaged over
+            the leading axes, in nats per example, to the model's loss.
         seed: integer seed of the node's own random stream, whose state is saved with the model.
 
     Call arguments:
@@ -44,12 +45,12 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
 
     #: The names that `prior` takes in this class.
     priors: tuple[str, ...] = ()
-    #: How many numbers parameterise one element of an event.
-    parameters_per_element = 1
-    #: What `error` measures.
+    #: The name or unit of `error`, as metrics show it.
     error_name = "mae"
 
-    def __init__(self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs):
+    def __init__(
+        self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.event_shape = None if event_shape is None else _event_shape(event_shape)
         if prior is not None and prior not in self.priors:
@@ -65,27 +66,45 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         return supports.Support()
 
     @property
+    def known_event_shape(self) -> tuple[int, ...]:
+        """The shape of one draw.
+
+        Raises:
+            ValueError: it was left to a graphical model, and none has set it.
+        """
+        if self.event_shape is None:
+            raise ValueError(
+                f"Outside a graphical model a {type(self).__name__} needs its event_shape. Received: event_shape=None"
+            )
+        return self.event_shape
+
+    @property
+    def parameters_per_element(self) -> int:
+        """How many numbers parameterise one element of an event."""
+        return 1
+
+    @property
     def num_parameters(self) -> int:
         """Width of the projection: how many numbers parameterise one event."""
         return self.parameters_per_element * self._event_size
 
     @property
     def num_states(self) -> int | None:
-        """How many values the variable can take, or None where they cannot be listed."""
+        """How many values the variable can take; None if they cannot be listed."""
         return None
 
     @property
     def is_reparameterized(self) -> bool:
-        """Do draws carry a gradient to the parameters?"""
+        """Whether draws carry a gradient to the parameters."""
         distribution = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
         return distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
 
     @abc.abstractmethod
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
-        """The distribution of the parameters [..., num_parameters], with this node's event shape."""
+        """The distribution with the given parameters [..., num_parameters] and this node's event shape."""
 
     def make_prior(self) -> tfd.Distribution:
-        """The distribution that `prior` names, without batch axes; a class that has `priors` overrides it."""
+        """The distribution that `prior` names, without batch axes. A class with `priors` overrides it."""
         raise NotImplementedError(f"{type(self).__name__} has no priors.")
 
     def states(self) -> tf.Tensor:
@@ -98,43 +117,39 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         states = self.states()[(slice(None), *[None] * batch_rank)]
         return tf.transpose(self.log_density(distribution, states), [*range(1, batch_rank + 1), 0])
 
-    def relaxed(self, distribution: tfd.Distribution, temperature) -> tfd.Distribution:
-        """A reparameterised distribution that tends to this one as its temperature tends to 0."""
+    def relaxed(self, distribution: tfd.Distribution, temperature: tf.Tensor) -> tfd.Distribution:
+        """A reparameterised distribution that tends to `distribution` as its temperature tends to 0."""
         raise ValueError(f"{type(self).__name__} has no relaxation.")
 
-    def build(self, input_shape):
-        if self.event_shape is None:
-            raise ValueError(
-                f"Outside a graphical model a {type(self).__name__} needs its event_shape. Received: event_shape=None"
-            )
+    def build(self, input_shape: Shape) -> None:
         self.projection = keras.layers.Dense(self.num_parameters, dtype=self.dtype_policy, name="parameters")
         self.projection.build(input_shape)
 
-    def distribution(self, inputs) -> tfd.Distribution:
+    def distribution(self, inputs: tf.Tensor | np.ndarray) -> tfd.Distribution:
         """The TFP distribution given `inputs`; builds the node at its first use.
 
         Args:
             inputs: a tensor or array [..., features].
 
         Raises:
-            ValueError: `inputs` is symbolic (a `keras.Input` or what was made from one).
+            ValueError: `inputs` is symbolic (a `keras.Input` or computed from one).
         """
         if isinstance(inputs, keras.KerasTensor):
             raise ValueError(
-                "distribution() needs values, for Keras passes only tensors between layers: call the node for a draw, or "
-                f"call distribution() inside a train_step or on arrays. Received: inputs={inputs}"
+                "distribution() needs values, because Keras passes only tensors between layers: call the node for a draw, "
+                f"or call distribution() inside a train_step or on arrays. Received: inputs={inputs}"
             )
         inputs = tf.cast(inputs, self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
-        # As a matrix of rows: there TensorFlow adds the bias within the product.
+        # As a matrix of rows, for which TensorFlow adds the bias within the product.
         kernel, bias = (cast_weight(w, self.compute_dtype) for w in (self.projection.kernel, self.projection.bias))
         rows = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel), bias)
         shape = [*inputs.shape[:-1], self.num_parameters]
         parameters = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], shape[-1:]], axis=0))
         return self.make_distribution(tf.cast(with_static_shape(parameters, shape), self.density_dtype))
 
-    def log_prob(self, inputs, value) -> tf.Tensor:
+    def log_prob(self, inputs: tf.Tensor | np.ndarray, value: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
 
         Args:
@@ -143,7 +158,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         """
         return self.log_density(self.distribution(inputs), value)
 
-    def log_density(self, distribution: tfd.Distribution, value) -> tf.Tensor:
+    def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Log density of `value` under a distribution that this node made, nats."""
         return distribution.log_prob(tf.cast(value, self.density_dtype))
 
@@ -164,15 +179,15 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
     ) -> tf.Tensor:
         """Draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event_shape].
 
-        Each is drawn from the distribution at its place, independently of the others.
+        Each is drawn independently from the distribution at its position.
 
         Args:
             distribution: one that this node made.
             num_samples: S.
             seed: a TFP seed.
-            common_noise: do all states and examples share their noise, a constant of the graph? Then the draws of one
-                example do not depend on what else is in its batch. Nodes of Gaussians, of directions of length 3 and of
-                classes can; others draw for each example.
+            common_noise: whether all states and examples share their noise, a constant of the graph. The draws of one
+                example then do not depend on the rest of its batch. Nodes of Gaussians, of directions of length 3 and of
+                classes do so; others draw for each example.
         """
         return draws(distribution, num_samples, seed)
 
@@ -180,7 +195,7 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         """The variance of each element of the event, [..., *event_shape]."""
         return distribution.variance()
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         distribution = self.distribution(inputs)
         if self.prior is None:
             return tf.cast(self.draw(distribution), self.compute_dtype)
@@ -197,14 +212,14 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
         return self.draw(distribution), self.kl_divergence(distribution, self.make_prior())
 
     def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        """How far a predicted mean [..., *event_shape] is off a value, [...]: the mean absolute error of the elements."""
-        event_axes = list(range(-len(self.event_shape), 0))
+        """The error of a predicted mean [..., *event_shape], [...]: the mean absolute error over the elements."""
+        event_axes = list(range(-len(self.known_event_shape), 0))
         return tf.reduce_mean(tf.abs(prediction - value), axis=event_axes)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], *self.event_shape)
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], *self.known_event_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "event_shape": self.event_shape, "prior": self.prior, "seed": self.seed}
 
     @property
@@ -214,22 +229,23 @@ class StochasticNode(SavedRandomState, keras.layers.Layer, abc.ABC):
 
     @property
     def _event_size(self) -> int:
-        return math.prod(self.event_shape)
+        return math.prod(self.known_event_shape)
 
     def _split(self, parameters: tf.Tensor, num: int) -> list[tf.Tensor]:
         """[..., num * event_size] as `num` tensors [..., *event_shape]."""
         return [self._reshape_to_event(part) for part in tf.split(parameters, num, axis=-1)]
 
     def _independent(self, distribution: tfd.Distribution) -> tfd.Distribution:
-        """A distribution of scalars [..., *event_shape] as one of events."""
-        return tfd.Independent(distribution, len(self.event_shape))
+        """Turns a distribution of scalars [..., *event_shape] into one of events."""
+        return tfd.Independent(distribution, len(self.known_event_shape))
 
     def _reshape_to_event(self, flat: tf.Tensor) -> tf.Tensor:
-        """[..., event_size] -> [..., *event_shape], keeping what is known of the static shape."""
-        if len(self.event_shape) == 1:
+        """[..., event_size] -> [..., *event_shape], keeping the static shape."""
+        event_shape = self.known_event_shape
+        if len(event_shape) == 1:
             return flat
-        shaped = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], self.event_shape], axis=0))
-        return with_static_shape(shaped, [*flat.shape[:-1], *self.event_shape])
+        shaped = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], event_shape], axis=0))
+        return with_static_shape(shaped, [*flat.shape[:-1], *event_shape])
 
 
 def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
@@ -244,17 +260,17 @@ def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> 
 
 @kernels.kernel()
 def positive(raw: tf.Tensor) -> tf.Tensor:
-    """softplus(raw + 0.5413) + 1e-4: about 1 at 0, where a new node starts, and never 0."""
+    """softplus(raw + 0.5413) + 1e-4: never 0, and about 1 at raw = 0, where a new node starts."""
     return kernels.softplus(raw + _POSITIVE_OFFSET) + POSITIVE_MINIMUM
 
 
 def raw_of_positive(value: float) -> float:
-    """The number that `positive` makes `value` of; above POSITIVE_MINIMUM."""
+    """The inverse of `positive`, for a value above POSITIVE_MINIMUM."""
     excess = value - POSITIVE_MINIMUM
     return excess + math.log(-math.expm1(-excess)) - _POSITIVE_OFFSET
 
 
-def _event_shape(event_shape) -> tuple[int, ...]:
+def _event_shape(event_shape: int | Sequence[int]) -> tuple[int, ...]:
     shape = (event_shape,) if isinstance(event_shape, int) else tuple(int(size) for size in event_shape)
     if not shape or min(shape) < 1:
         raise ValueError(f"event_shape must be a positive integer or a tuple of them. Received: event_shape={event_shape!r}")

@@ -1,4 +1,4 @@
-"""The values that a variable may take: objects that check arrays at once and tensors when their graph runs.
+"""Supports: the values that a variable may take. They check arrays at once and tensors when their graph runs.
 
 In the data a variable has one value per example, and a value may be missing. `Classes` are integer labels, -1 where the
 label is missing. Every other variable is an array of numbers [N, *event_shape], NaN where an example's value is missing.
@@ -13,7 +13,7 @@ from ssdgm_tf import checks
 
 
 class Support:
-    """The numbers that a variable may take: all real ones.
+    """The numbers that a variable may take: here all real numbers.
 
     Attributes:
         rule: completes the sentence "NAME must ...".
@@ -42,9 +42,9 @@ class Support:
         Args:
             name: the variable, for messages.
             value: an array-like [N, *event_shape] of numbers.
-            event_shape: the shape of one value; None before the model was built for one.
+            event_shape: the shape of one value; None if the model is not yet built for one.
             num_examples: N; None for any.
-            missing: whether an example may be NaN in every element, for "not known".
+            missing: whether an example may be NaN in every element, which means that it is not known.
 
         Returns:
             float32 [N, *event_shape].
@@ -97,7 +97,7 @@ class Support:
         return value
 
     def hint(self, value: np.ndarray) -> str:
-        """What to do about values outside the support; empty where nothing is known."""
+        """Advice on values outside the support; empty if there is none."""
         return ""
 
     def check_scale(self, name: str, value: np.ndarray) -> None:
@@ -119,47 +119,57 @@ class Support:
         return np.full((num_examples, *event_shape), np.nan, np.float32)
 
     def is_known(self, value: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
-        """Where a value is given, bool [N]; an array of an array, a tensor of a tensor.
+        """Where a value is given, bool [N]: an array for an array, a tensor for a tensor.
 
         Args:
             value: in the form of the data.
         """
-        first = value[(slice(None), *[0] * (len(value.shape) - 1))]
+        index: tuple[slice | int, ...] = (slice(None), *[0] * (len(value.shape) - 1))
+        first = value[index]
         return ~np.isnan(first) if isinstance(value, np.ndarray) else ~tf.math.is_nan(first)
 
     def event(self, value: tf.Tensor, dtype: str, missing: bool = False) -> tf.Tensor:
-        """The values as a graph of variables holds them, [B, *event_shape].
+        """The values in the form of a graph of variables, [B, *event_shape].
 
         Args:
             value: in the form of the data.
-            dtype: of the result.
-            missing: whether a value may be missing, which becomes 0.
+            dtype: the dtype of the result.
+            missing: whether a value may be missing; it becomes 0.
         """
         value = tf.cast(value, dtype)
         return tf.where(tf.math.is_nan(value), tf.zeros_like(value), value) if missing else value
 
     def point(self, mean: np.ndarray) -> np.ndarray:
-        """The value, in the form of the data, that a predicted mean [N, *event_shape] stands for."""
+        """The predicted value, in the form of the data, for a predicted mean [N, *event_shape]."""
         return mean
 
 
 class Classes(Support):
-    """One of K classes: integer labels in the data, -1 where there is none; one-hot vectors inside a graph.
+    """One of K classes: integer labels in the data, -1 for no label; one-hot vectors inside a graph.
 
     Args:
         num_classes: number of classes K.
     """
 
-    def __init__(self, num_classes: int):
+    def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
         self.rule = f"lie in 0..{num_classes - 1}"
 
-    def check_array(self, name, value, event_shape, num_examples=None, missing=False):
+    def check_array(
+        self,
+        name: str,
+        value: ArrayLike,
+        event_shape: tuple[int, ...] | None,
+        num_examples: int | None = None,
+        missing: bool = False,
+    ) -> np.ndarray:
         if num_examples is None:
             num_examples = len(np.atleast_1d(np.asarray(value)))
         return checks.labels(name, value, num_examples, self.num_classes, missing)
 
-    def check_tensor(self, name, value, event_shape, missing=False):
+    def check_tensor(
+        self, name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, missing: bool = False
+    ) -> tf.Tensor:
         if not value.dtype.is_integer:
             raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
         lowest = checks.UNLABELLED if missing else 0
@@ -170,16 +180,16 @@ class Classes(Support):
         with tf.control_dependencies([] if check is None else [check]):
             return tf.cast(value, tf.int32)
 
-    def missing(self, num_examples, event_shape):
+    def missing(self, num_examples: int, event_shape: tuple[int, ...]) -> np.ndarray:
         return np.full(num_examples, checks.UNLABELLED, np.int32)
 
-    def is_known(self, value):
+    def is_known(self, value: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
         return value >= 0
 
-    def event(self, value, dtype, missing=False):
+    def event(self, value: tf.Tensor, dtype: str, missing: bool = False) -> tf.Tensor:
         return tf.one_hot(tf.maximum(tf.cast(value, tf.int32), 0), self.num_classes, dtype=dtype)
 
-    def point(self, mean):
+    def point(self, mean: np.ndarray) -> np.ndarray:
         return np.argmax(mean, axis=-1).astype(np.int32)
 
 
@@ -188,14 +198,14 @@ class UnitInterval(Support):
 
     rule = "lie in [0, 1]"
 
-    def contains(self, value):
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
         return (value >= 0) & (value <= 1)
 
-    def hint(self, value):
+    def hint(self, value: np.ndarray) -> str:
         return ": divide by 255" if value.min() >= 0 and value.max() <= 255 else ""
 
-    def check_scale(self, name, value):
-        """Nothing: bytes other than 0 and 1 lie outside."""
+    def check_scale(self, name: str, value: np.ndarray) -> None:
+        """Does nothing: bytes other than 0 and 1 lie outside."""
 
 
 class Positive(Support):
@@ -203,7 +213,7 @@ class Positive(Support):
 
     rule = "be positive"
 
-    def contains(self, value):
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
         return value > 0
 
 
@@ -211,19 +221,19 @@ class Whole(Support):
     """Whole numbers from 0 on, such as counts.
 
     Args:
-        last: the largest; None for no limit.
+        last: the largest number; None for no limit.
     """
 
-    def __init__(self, last: int | None = None):
+    def __init__(self, last: int | None = None) -> None:
         self.last = last
         self.rule = "be whole numbers from 0 on" if last is None else f"be whole numbers in 0..{last}"
 
-    def contains(self, value):
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
         is_whole = (value >= 0) & (value == tf.round(value))
         return is_whole if self.last is None else is_whole & (value <= self.last)
 
-    def check_scale(self, name, value):
-        """Nothing: bytes are whole numbers."""
+    def check_scale(self, name: str, value: np.ndarray) -> None:
+        """Does nothing: bytes are whole numbers."""
 
 
 class Simplex(Support):
@@ -231,7 +241,7 @@ class Simplex(Support):
 
     rule = "be probability vectors"
 
-    def contains(self, value):
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
         return (value >= 0) & (tf.abs(tf.reduce_sum(value, -1, keepdims=True) - 1) < 1e-3)
 
 
@@ -240,12 +250,12 @@ class Directions(Support):
 
     rule = "be unit vectors"
 
-    def contains(self, value):
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
         return tf.abs(tf.reduce_sum(value**2, -1, keepdims=True) - 1) < 1e-3
 
 
 class Angles(Support):
-    """Angles in radians; any number is one."""
+    """Angles in radians: all real numbers."""
 
 
 def _known_rows(name: str, x: np.ndarray) -> np.ndarray:

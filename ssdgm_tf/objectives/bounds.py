@@ -46,7 +46,7 @@ def importance_bound(log_ratio: tf.Tensor, log_w: tf.Tensor, log_weight: tf.Tens
         L(x,y) ~ (1/S) sum_s (w_s / Z) [ log p(x,y,u_s) - log q(y,u_s|x) ] + log Z        u_s drawn with y held
 
     Siddharth et al. 2017, equation 8 without the classification term. Consistent: as S grows, value and gradient tend to
-    those of E_{q(u|x,y)} [ log p(x,y,u) - log q(u|x,y) ], a bound on log p(x, y). With equal weights it is the conditional form.
+    those of E_{q(u|x,y)} [ log p(x,y,u) - log q(u|x,y) ], a bound on log p(x, y). With equal weights it is that bound.
 
     Args:
         log_ratio: log p of all variables minus log q of those not given (y is given), nats, [K, S, B].

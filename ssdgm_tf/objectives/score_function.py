@@ -18,8 +18,8 @@ def score_surrogate(
         grad E[f] = E[ grad f + (f - b) grad log q ]                    Williams 1992
 
     b is the first of: `baseline`; the mean of f over the listed states, which does not depend on the draw; the mean of f
-    over the other samples (Mnih and Rezende 2016), or 0 where S = 1. A b that does not depend on the draw leaves the gradient
-    unbiased.
+    over the other samples (Mnih and Rezende 2016), or 0 where S = 1. The gradient is unbiased if b does not depend on the
+    draw.
 
     Args:
         log_ratio: see `evidence_lower_bound`, nats, [K, S, B].
@@ -44,7 +44,7 @@ def score_surrogate(
 
 
 def baseline_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor, baseline: tf.Tensor) -> tf.Tensor:
-    """Fits a learned baseline: 0 with the gradient of minus its squared error as a prediction of the score function's signal.
+    """Fits a learned baseline: 0 with the gradient of minus its squared error. It predicts the score function's signal.
 
     Args:
         log_ratio: see `score_surrogate`.

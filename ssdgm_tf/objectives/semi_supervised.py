@@ -26,7 +26,7 @@ def labelled_objective(bound: tf.Tensor, log_qy: tf.Tensor, classification_weigh
 
         Lsup(x,y) = L(x,y) + a log q(y|x)
 
-    Kingma et al. 2014, equation 9 (a is their alpha divided by the number of labelled examples); Siddharth et al. 2017, section 3.
+    Kingma et al. 2014, equation 9 (a is their alpha over the number of labelled examples); Siddharth et al. 2017, section 3.
 
     Args:
         bound: L(x,y), nats, [B].

@@ -1,0 +1,11 @@
+"""Types that several layers share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+#: The static shape of a tensor; None for a size that is not known.
+Shape = tuple[int | None, ...]
+#: Anything that `keras.activations.get` takes.
+Activation = str | dict[str, Any] | Callable[[tf.Tensor], tf.Tensor] | None
