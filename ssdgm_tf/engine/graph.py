@@ -1,13 +1,17 @@
-"""The graph of a model: which variables there are, what each depends on, and what is known of each. Plain Python."""
+"""The graph of a model: its variables, the parents of each, and which are observed or supervised. Plain Python."""
 
 import math
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.layers.supports import Classes
 from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, Node, Reparameterized, ScoreFunction, TopK
 
-# Joint states of all discrete latents that are summed exactly when the user names no estimator.
+#: {name: node} of one model.
+Nodes = Mapping[str, Node | Deterministic]
+
+# Joint states of all discrete latent variables that are summed exactly where the user names no estimator.
 _MAX_DEFAULT_STATES = 64
 # Joint states beyond which an enumeration is refused.
 _MAX_STATES = 4096
@@ -36,8 +40,8 @@ class Graph:
 
     def __init__(
         self,
-        generative: Mapping[str, Node | Deterministic],
-        recognition: Mapping[str, Node | Deterministic],
+        generative: Nodes,
+        recognition: Nodes,
         observed: Sequence[str],
         supervised: Sequence[str],
     ):
@@ -56,14 +60,23 @@ class Graph:
         """The variables that are not observed, in the order of the recognition model."""
         return tuple(name for name in self.order_q if isinstance(self.recognition[name], Node))
 
+    def head_p(self, name: str) -> StochasticNode:
+        """The stochastic layer of a random variable in the generative model."""
+        return _random(self.generative[name]).head
+
+    def head_q(self, name: str) -> StochasticNode:
+        """The stochastic layer of an inferred variable in the recognition model."""
+        return _random(self.recognition[name]).head
+
     @property
     def num_states(self) -> int:
         """Joint states of all enumerated variables: how many times the widest network is evaluated for an example."""
-        return math.prod(e.num_states(self.recognition[name].head) for name, e in self.estimators.items())
+        return math.prod(e.num_states(self.head_q(name)) for name, e in self.estimators.items())
 
     def ancestors_q(self, name: str) -> set[str]:
-        """What comes before a variable in the recognition model, observed variables left out."""
-        found, waiting = set(), [name]
+        """The ancestors of a variable in the recognition model, without the observed ones."""
+        found: set[str] = set()
+        waiting = [name]
         while waiting:
             for parent in self.recognition[waiting.pop()].parents:
                 if parent in self.recognition and parent not in found:
@@ -72,8 +85,8 @@ class Graph:
         return found
 
     def descendants_p(self, *names: str) -> set[str]:
-        """What depends on any of the variables in the generative model, directly or not."""
-        found = set()
+        """The descendants of variables in the generative model."""
+        found: set[str] = set()
         for name in self.order_p:
             if found.union(names).intersection(self.generative[name].parents):
                 found.add(name)
@@ -81,14 +94,14 @@ class Graph:
 
     @property
     def weights_are_constant(self) -> bool:
-        """Does nothing that may be unknown come before a supervised variable in the recognition model?
+        """Whether no supervised variable has an ancestor in the recognition model that may be unknown.
 
         Then q(y|x) has no latent parent, the importance weights w are all equal, and both labelled objectives agree.
         """
         return not any(self.ancestors_q(name) & set(self.inferred) for name in self.supervised)
 
     def has_analytic_kl(self, name: str) -> bool:
-        """Can the KL of a variable be taken in closed form, given what comes before it in the recognition model?
+        """Whether the KL of a variable may be taken in closed form, given its ancestors in the recognition model.
 
         Not where its generative parents come after it there: then p of the variable depends on its own value.
         """
@@ -96,20 +109,20 @@ class Graph:
         return not any(parent == name or name in self.ancestors_q(parent) for parent in parents)
 
     def _random_ancestors_p(self, name: str) -> set[str]:
-        """The random variables that the parents of a generative node are made of, through deterministic ones."""
-        found = set()
+        """The random variables that a generative node depends on, directly or through deterministic nodes."""
+        found: set[str] = set()
         for parent in self.generative[name].parents:
             is_random = isinstance(self.generative[parent], Node)
             found |= {parent} if is_random else self._random_ancestors_p(parent)
         return found
 
-    def _check_names(self):
+    def _check_names(self) -> None:
         for name, node in [*self.generative.items(), *self.recognition.items()]:
             if not isinstance(node, Node | Deterministic):
                 raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
             if not name.isidentifier():
                 raise ValueError(
-                    "A variable's name is a Python identifier, for arguments, signatures and files have it. "
+                    "The name of a variable must be a Python identifier: arguments, signatures and files use it. "
                     f"Received: {name!r}"
                 )
         for name in self.observed:
@@ -132,7 +145,7 @@ class Graph:
         for name, node in self.recognition.items():
             if isinstance(node, Node) and not isinstance(self.generative.get(name), Node):
                 raise ValueError(
-                    f"What is inferred must be generated. Received: {name!r} has no node in the generative model"
+                    f"An inferred variable must be generated. Received: {name!r} has no node in the generative model"
                 )
             if isinstance(node, Node) and not node.parents and node.prior is None:
                 raise ValueError(
@@ -142,7 +155,7 @@ class Graph:
             if isinstance(node, Deterministic) and name in self.generative:
                 raise ValueError(f"A deterministic node belongs to one of the two models. Received: {name!r} in both")
 
-    def _check_parents(self):
+    def _check_parents(self) -> None:
         for name, node in self.generative.items():
             for parent in node.parents:
                 if parent not in self.generative:
@@ -159,9 +172,9 @@ class Graph:
                         f"Received: {name!r} depends on {parent!r}"
                     )
 
-    def _check_pairs(self):
+    def _check_pairs(self) -> None:
         for name in self.inferred:
-            p, q = self.generative[name].head, self.recognition[name].head
+            p, q = self.head_p(name), self.head_q(name)
             if p.event_shape != q.event_shape:
                 raise ValueError(
                     "A variable has one event shape in both models. "
@@ -175,20 +188,25 @@ class Graph:
                 )
 
     def _choose_estimators(self) -> dict[str, Estimator]:
-        """Those that the nodes name; else enumerate up to 64 joint states and top_k beyond, reparameterise what can be."""
-        chosen = {name: self.recognition[name].estimator for name in self.inferred}
-        heads = {name: self.recognition[name].head for name in self.inferred}
-        named = {name: estimator for name, estimator in chosen.items() if estimator is not None}
-        for name, estimator in named.items():
+        """Those that the nodes name. Else: enumerate up to 64 joint states, top_k beyond; reparameterise where possible."""
+        heads = {name: self.head_q(name) for name in self.inferred}
+        chosen: dict[str, Estimator] = {}
+        for name in self.inferred:
+            if (estimator := _random(self.recognition[name]).estimator) is None:
+                continue
             if reason := estimator.check(heads[name]):
                 raise ValueError(f"An estimator must suit its variable. Received: {estimator} for {name!r}, but {reason}")
-        states = math.prod(estimator.num_states(heads[name]) for name, estimator in named.items())
+            chosen[name] = estimator
+        states = math.prod(estimator.num_states(heads[name]) for name, estimator in chosen.items())
         for name, head in heads.items():
-            if name not in named and not head.num_states:
+            if name in chosen:
+                continue
+            if not head.num_states:
                 chosen[name] = Reparameterized() if head.is_reparameterized else ScoreFunction()
-            elif name not in named:
+            else:
                 chosen[name] = Enumerate() if states * head.num_states <= _MAX_DEFAULT_STATES else TopK()
                 states *= chosen[name].num_states(head)
+        chosen = {name: chosen[name] for name in self.inferred}
         if states > _MAX_STATES:
             counts = ", ".join(f"{name!r}: {e.num_states(heads[name])}" for name, e in chosen.items() if e.has_states)
             raise ValueError(
@@ -198,7 +216,14 @@ class Graph:
         return chosen
 
 
-def _order(model: str, nodes: Mapping, given: Sequence[str] = ()) -> tuple[str, ...]:
+def _random(node: Node | Deterministic) -> Node:
+    """The node, which must be of a random variable."""
+    if isinstance(node, Deterministic):
+        raise TypeError(f"A random variable is needed. Received: the deterministic node {node.name}")
+    return node
+
+
+def _order(model: str, nodes: Nodes, given: Sequence[str] = ()) -> tuple[str, ...]:
     """Names with parents first, in the order of the mapping where that leaves a choice."""
     sorter = TopologicalSorter({name: [p for p in node.parents if p not in given] for name, node in nodes.items()})
     try:

@@ -6,14 +6,12 @@ Values are tensors [B, *event_shape] here; there are no axes of states. Function
 from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.engine.trace import Held
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.nodes import Deterministic, Node
-
-tfd = tfp.distributions
 
 # The position of a variable in the recognition model, its head, its distribution, and what is given of it.
 _Choose = Callable[[int, StochasticNode, tfd.Distribution, Held | None], tf.Tensor]

@@ -1,29 +1,28 @@
 """One pass over a graph: values drawn, enumerated or held along the recognition model, scored under the generative one.
 
 Values are [*states, S, B, *event]: an axis for the states of each enumerated variable (size 1 where a value does not depend
-on it), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for what all share). Terms
-come out as [K, S, B], the axes of states joined into one.
+on it), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for a value that all share).
+Terms come out as [K, S, B], the axes of states joined into one.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import constant_noise
-from ssdgm_tf.nodes import Deterministic, Relaxed, ScoreFunction, StraightThrough
+from ssdgm_tf.nodes import Deterministic, Estimator, Relaxed, ScoreFunction, StraightThrough
 from ssdgm_tf.nodes.estimators import Axes, Draw
-
-tfd = tfp.distributions
 
 
 class Held(NamedTuple):
     """A variable that is given.
 
     Attributes:
-        value: [B, *event]; anything finite where it is not given.
-        mask: bool [B], where it is given; None where it is for every example.
+        value: [B, *event]; any finite value where it is not given.
+        mask: bool [B], the examples for which it is given; None for all of them.
     """
 
     value: tf.Tensor
@@ -31,20 +30,20 @@ class Held(NamedTuple):
 
 
 class Site(NamedTuple):
-    """What a pass keeps of one random variable.
+    """The values, distributions and terms of one random variable in a pass.
 
     Attributes:
         value: [*states, S, B, *event].
-        mask: True where the value was given: bool [B], or True or False for all.
-        q: its recognition distribution at its parents' values; None for an observed variable.
+        mask: whether the value was given: bool [B], or True or False for all examples.
+        q: the recognition distribution given its parents' values; None for an observed variable.
         log_q: log q of the value, nats, [*states, S, B]; None for an observed variable.
         log_weight: log weight of its states, [*states, S, B]; None for weight 1.
         score: log probability of what was drawn without a reparameterised gradient, [*states, S, B]; or None.
-        listed: which states are summed and not drawn, bool [*states, 1, 1]; None where none is.
+        listed: the states that are summed and not drawn, bool [*states, 1, 1]; None where none is.
         baseline: the learned baseline of that score, [*states, S, B]; or None.
-        p: its generative distribution at its parents' values.
-        sizes_p: sizes of the axes of states and of samples of log p.
-        sizes_kl: the same of the KL.
+        p: the generative distribution given its parents' values.
+        sizes_p: sizes of the axes of states and samples in log p.
+        sizes_kl: sizes of the axes of states and samples in the KL.
     """
 
     value: tf.Tensor
@@ -70,23 +69,25 @@ class Trace:
         states: sizes of the axes of states.
     """
 
-    def __init__(self, graph: Graph, estimators: dict, sites: dict[str, Site], states: tuple[int, ...]):
+    def __init__(
+        self, graph: Graph, estimators: Mapping[str, Estimator], sites: Mapping[str, Site], states: tuple[int, ...]
+    ):
         self.graph, self.estimators, self.sites, self.states = graph, estimators, sites, states
 
     def log_p(self, name: str) -> tf.Tensor:
         """Log p of a variable's value given its parents in the generative model."""
         site = self.sites[name]
-        return self.joined(_sized(self.graph.generative[name].head.log_density(site.p, site.value), site.sizes_p))
+        return self.joined(_sized(self.graph.head_p(name).log_density(site.p, site.value), site.sizes_p))
 
     def log_q(self, name: str) -> tf.Tensor:
         """Log q of a variable's value given its parents in the recognition model."""
         return self.joined(self.sites[name].log_q)
 
     def log_ratio(self, name: str, analytic: bool = False) -> tf.Tensor:
-        """What a variable adds to log p - log q of all that is not given.
+        """The term of a variable in log p of everything minus log q of everything inferred.
 
-        log p where it is given; log p - log q where it was inferred, or minus KL(q || p) where `analytic` and the graph and
-        TFP allow it: the same in expectation, without Monte-Carlo noise.
+        log p where it is given; log p - log q where it was inferred, or minus KL(q || p) where `analytic` is asked for and
+        the graph and TFP allow it. Both have the same expectation; the second has no Monte-Carlo noise.
         """
         site = self.sites[name]
         if site.mask is True:
@@ -97,15 +98,15 @@ class Trace:
         log_p = self.log_p(name)
         return tf.where(site.mask, log_p, log_p - self.log_q(name) if negative_kl is None else negative_kl)
 
-    def _negative_kl(self, name) -> tf.Tensor | None:
-        """Minus KL(q || p) of a variable, where the graph allows it and TFP knows it."""
+    def _negative_kl(self, name: str) -> tf.Tensor | None:
+        """Minus KL(q || p) of a variable; None where the graph does not allow it or TFP does not know it."""
         if not self.graph.has_analytic_kl(name) or isinstance(self.estimators[name], Relaxed | StraightThrough):
             return None
         site = self.sites[name]
         if site.log_weight is not None:
             return None  # its states are summed: log p - log q at each is exact already
         try:
-            return -self.joined(_sized(self.graph.recognition[name].head.kl_divergence(site.q, site.p), site.sizes_kl))
+            return -self.joined(_sized(self.graph.head_q(name).kl_divergence(site.q, site.p), site.sizes_kl))
         except NotImplementedError:
             return None
 
@@ -120,32 +121,31 @@ class Trace:
         return total
 
     def log_weight(self) -> tf.Tensor:
-        """Log weight of the states; the weights sum to 1 over K for each sample and example."""
+        """Log weight of the states. The weights sum to 1 over K, for each sample and example."""
         weights = [self.sites[name].log_weight for name in self.graph.inferred]
         joined = [self.joined(weight) for weight in weights if weight is not None]
         return sum(joined[1:], joined[0]) if joined else tf.zeros([1, 1, 1], self._dtype)
 
-    def scores(self) -> list[tuple]:
-        """Of every variable that needs the score function: log probability of its draw, its listed states, its baseline.
+    def scores(self) -> list[tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]]:
+        """For every variable that needs the score function: log probability of its draw, its listed states, its baseline.
 
         Nats [K, S, B]; bool [K, 1, 1], or None where no state is listed; the learned baseline, [K, S, B] or None.
         """
         sites = [self.sites[name] for name in self.graph.inferred if self.sites[name].score is not None]
-        parts = [(site.score, site.listed, site.baseline) for site in sites]
-        return [tuple(None if term is None else self.joined(term) for term in terms) for terms in parts]
+        return [(self.joined(site.score), self._joined(site.listed), self._joined(site.baseline)) for site in sites]
 
     def mean(self, name: str) -> tf.Tensor:
-        """The mean of q of an inferred variable, averaged over what comes before it, [B, *event]."""
-        return self._average(name, self.graph.recognition[name].head.mean(self.sites[name].q))
+        """The mean of q of an inferred variable, averaged over its ancestors, [B, *event]."""
+        return self._average(name, self.graph.head_q(name).mean(self.sites[name].q))
 
     def stddev(self, name: str) -> tf.Tensor:
-        """The standard deviation of each element of `mean`, what comes before it included, [B, *event]."""
-        head, q = self.graph.recognition[name].head, self.sites[name].q
+        """The standard deviation of each element of an inferred variable, that of its ancestors included, [B, *event]."""
+        head, q = self.graph.head_q(name), self.sites[name].q
         return tf.sqrt(self._average(name, head.variance(q) + (head.mean(q) - self.mean(name)) ** 2))
 
-    def _average(self, name, values) -> tf.Tensor:
-        """Sum over states, by the weights of what comes before the variable, and mean over samples."""
-        event_rank = len(self.graph.recognition[name].event_shape)
+    def _average(self, name: str, values: tf.Tensor) -> tf.Tensor:
+        """Sum over states, weighted by the ancestors of the variable, and mean over samples."""
+        event_rank = len(self.graph.head_q(name).event_shape or ())
         weights = [self.sites[n].log_weight for n in self.graph.ancestors_q(name) if n in self.sites]
         for log_weight in weights:
             if log_weight is not None:
@@ -165,14 +165,17 @@ class Trace:
         full = tf.broadcast_to(term, tf.concat([self.states, rest], axis=0))
         return tf.reshape(full, tf.concat([[-1], rest], axis=0))
 
+    def _joined(self, term: tf.Tensor | None) -> tf.Tensor | None:
+        return None if term is None else self.joined(term)
+
     @property
-    def _dtype(self):
-        return self.graph.generative[self.graph.observed[0]].head.density_dtype
+    def _dtype(self) -> str:
+        return self.graph.head_p(self.graph.observed[0]).density_dtype
 
 
 def run(
     graph: Graph,
-    held: dict[str, Held],
+    held: Mapping[str, Held],
     num_samples: int,
     seed: tf.Tensor,
     step: tf.Tensor,
@@ -188,10 +191,10 @@ def run(
         num_samples: S.
         seed: int32 [2]; the draws are a pure function of it. Two integers where `predicting`.
         step: the training step, for schedules.
-        training: is this a training step?
+        training: whether this is a training step.
         exact: draw relaxed variables instead of relaxing them, for a true bound.
-        predicting: is only the recognition model wanted? Then the sites have no p, and all examples share their noise, so
-            that what is predicted of one does not depend on the others.
+        predicting: whether only the recognition model is wanted. Then the sites have no p, and all examples share their
+            noise, so that the prediction of one example does not depend on the others.
     """
     estimators = graph.estimators
     if exact:
@@ -207,20 +210,31 @@ def run(
 
 
 class _Pass:
-    """The values and sites of a pass while it is under way; see `run`."""
+    """The values and sites of a pass that is under way; see `run`."""
 
-    def __init__(self, graph, estimators, held, num_samples, seed, step, training, common_noise):
+    def __init__(
+        self,
+        graph: Graph,
+        estimators: Mapping[str, Estimator],
+        held: Mapping[str, Held],
+        num_samples: int,
+        seed: tf.Tensor,
+        step: tf.Tensor,
+        training: bool,
+        common_noise: bool,
+    ):
         self.graph, self.estimators, self.held = graph, estimators, held
         self.num_samples, self.seed, self.step, self.training = num_samples, seed, step, training
         self.common_noise = common_noise
         unknown = [name for name in graph.inferred if name not in held or held[name].mask is not None]
         #: The axis of each variable that has states.
         self.axes = {name: i for i, name in enumerate(n for n in unknown if estimators[n].has_states)}
-        sizes = [estimators[name].num_states(graph.recognition[name].head) for name in self.axes]
+        sizes = [estimators[name].num_states(graph.head_q(name)) for name in self.axes]
         self.states = tuple(sizes) or (1,)
-        self.values, self.sites = {}, {}
+        self.values: dict[str, tf.Tensor] = {}
+        self.sites: dict[str, Site] = {}
         #: Sizes of the axes of states and of samples of each value, 1 where it does not depend on one.
-        self.sizes = {}
+        self.sizes: dict[str, tuple[int, ...]] = {}
 
     def hold(self, name: str) -> None:
         """Takes a value that is given for every example."""
@@ -258,10 +272,10 @@ class _Pass:
         if estimator.is_sampled:
             own[-1] = self.num_samples
         # Enumerated states are the same whatever came before; a draw is not.
-        self.sizes[name] = _largest(sizes, own) if estimator.is_sampled else tuple(own)
+        self.sizes[name] = _largest(sizes, tuple(own)) if estimator.is_sampled else tuple(own)
         self.values[name] = _sized(draw.value, self.sizes[name])
         log_q = node.head.log_density(q, draw.value) if draw.log_q is None else draw.log_q
-        log_q = _sized(log_q, _largest(sizes, own))
+        log_q = _sized(log_q, _largest(sizes, tuple(own)))
         mask = False if given is None else given.mask
         self.sites[name] = Site(self.values[name], mask, q, log_q, draw.log_weight, draw.score, draw.listed, baseline)
 
@@ -279,22 +293,22 @@ class _Pass:
                 sizes_kl=self._sizes_of((*q_parents, *node.parents)),
             )
 
-    def _sizes_of(self, names) -> tuple[int, ...]:
-        """Sizes of the axes of states and of samples of what depends on these."""
+    def _sizes_of(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Sizes of the axes of states and samples of a value that depends on these variables."""
         return _largest((1,) * (len(self.states) + 1), *(self.sizes[name] for name in names))
 
-    def _batch_size(self):
+    def _batch_size(self) -> tf.Tensor:
         return tf.shape(self.held[self.graph.observed[0]].value)[0]
 
 
-def _hold_some(draw: Draw, given: Held, axes: Axes, estimator) -> Draw:
+def _hold_some(draw: Draw, given: Held, axes: Axes, estimator: Estimator) -> Draw:
     """A draw in which the examples of the mask have the given value, at weight 1."""
     num_axes = axes.num_state_axes + 1
     value = _behind_axes(given.value, num_axes)
     mask = _behind_axes(given.mask, num_axes)
     event_mask = tf.reshape(mask, [*mask.shape[:-1], -1, *[1] * (value.shape.rank - mask.shape.rank)])
-    if estimator.has_states and not estimator.is_sampled:
-        # All states stay, for their values are shared by all examples; the given one has all the weight.
+    if draw.log_weight is not None and not estimator.is_sampled:
+        # All states stay, because all examples share their values; the given one has all the weight.
         event_axes = list(range(num_axes + 1, value.shape.rank))
         is_given = tf.reduce_all(tf.equal(tf.cast(value, draw.value.dtype), draw.value), axis=event_axes)
         one = tf.math.log(tf.cast(is_given, draw.log_weight.dtype))
@@ -317,7 +331,7 @@ def _largest(*sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _sized(tensor: tf.Tensor, sizes: tuple[int, ...]) -> tf.Tensor:
-    """The tensor, its leading static sizes known: some functions of TFP lose them, and what follows goes by them."""
+    """The tensor with its leading static sizes set. Some functions of TFP lose them, and later steps rely on them."""
     tensor.set_shape([*sizes, *tensor.shape[len(sizes) :]])
     return tensor
 

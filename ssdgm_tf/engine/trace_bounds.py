@@ -1,5 +1,6 @@
-"""From a trace to its bound: which objective, with which terms, and what completes its gradient."""
+"""From a trace to its bound: the objective, its terms, and the surrogate that completes its gradient."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -7,18 +8,18 @@ import tensorflow as tf
 from ssdgm_tf import objectives
 from ssdgm_tf.engine.trace import Trace
 
-#: What the bound of examples without labels may be.
+#: The bounds of examples without labels.
 UNLABELLED = ("evidence_lower_bound", "importance_weighted")
-#: What the bound of examples with labels may be; "conditional" is the evidence lower bound with the labels held.
+#: The bounds of examples with labels; "conditional" is the evidence lower bound with the labels held.
 LABELLED = ("conditional", "importance", "importance_weighted")
 
 
 class Bound(NamedTuple):
-    """A bound and what belongs to it, each [B], nats.
+    """A bound, its terms, and the objective that training maximises; each [B], nats.
 
     Attributes:
         bound: the bound.
-        warmed: the bound with its KL terms weighted and free bits granted: what training maximises.
+        warmed: the bound with its KL terms weighted and free bits granted, which training maximises.
         surrogate: zeros whose gradient completes that of `warmed`.
         terms: {name: expected log_ratio of each variable}; their sum is the evidence lower bound.
     """
@@ -29,14 +30,14 @@ class Bound(NamedTuple):
     terms: dict[str, tf.Tensor]
 
 
-def bound(trace: Trace, kind: str, kl_weight=1.0, free_bits: float = 0.0) -> Bound:
+def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits: float = 0.0) -> Bound:
     """The bound of a trace.
 
     Args:
         trace: the pass.
         kind: one of `UNLABELLED` or `LABELLED`.
-        kl_weight: weight of the log-ratios of latent variables (those never given), in `warmed` alone.
-        free_bits: nats below which the mean KL of a latent variable is not pushed, in `warmed` alone (Kingma et al. 2016,
+        kl_weight: weight of the log-ratios of latent variables (those never given), in `warmed` only.
+        free_bits: nats below which the mean KL of a latent variable is not reduced, in `warmed` only (Kingma et al. 2016,
             equation 15).
     """
     graph = trace.graph
@@ -58,7 +59,7 @@ def bound(trace: Trace, kind: str, kl_weight=1.0, free_bits: float = 0.0) -> Bou
     return Bound(value, result, _surrogate(trace, kind, warmed, log_weight), terms)
 
 
-def _evaluate(trace, kind, log_ratio, log_weight):
+def _evaluate(trace: Trace, kind: str, log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
     if kind == "importance":
         scores = [score - tf.stop_gradient(score) for score, *_ in trace.scores()]
         return objectives.importance_bound(log_ratio, trace.log_w(), _sum([log_weight, *scores]))
@@ -67,7 +68,7 @@ def _evaluate(trace, kind, log_ratio, log_weight):
     return objectives.evidence_lower_bound(log_ratio, log_weight)
 
 
-def _surrogate(trace, kind, log_ratio, log_weight):
+def _surrogate(trace: Trace, kind: str, log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
     """Zeros with the gradient of draws that carry none; "importance" has it in its weights."""
     surrogates = [tf.zeros_like(log_ratio[0, 0])]
     for log_q, listed, baseline in trace.scores() if kind != "importance" else ():
@@ -80,6 +81,6 @@ def _surrogate(trace, kind, log_ratio, log_weight):
     return _sum(surrogates)
 
 
-def _sum(terms):
+def _sum(terms: Iterable[tf.Tensor]) -> tf.Tensor:
     first, *rest = terms
     return sum(rest, first)

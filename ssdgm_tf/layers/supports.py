@@ -5,6 +5,8 @@ label is missing. Every other variable is an array of numbers [N, *event_shape],
 Inside a graph of variables classes are one-hot vectors.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -109,16 +111,16 @@ class Support:
         if value.ndim > 2 and value.dtype == np.uint8:
             raise ValueError(f"Images must be floats: divide by 255. Received: {name} of dtype {value.dtype}")
 
-    def missing(self, num_examples: int, event_shape: tuple[int, ...]) -> np.ndarray:
+    def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
         """The values of a variable that is not known for any example.
 
         Args:
             num_examples: N.
             event_shape: the shape of one value.
         """
-        return np.full((num_examples, *event_shape), np.nan, np.float32)
+        return np.full((num_examples, *(event_shape or ())), np.nan, np.float32)
 
-    def is_known(self, value: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
+    def is_known(self, value: Any) -> Any:
         """Where a value is given, bool [N]: an array for an array, a tensor for a tensor.
 
         Args:
@@ -180,10 +182,10 @@ class Classes(Support):
         with tf.control_dependencies([] if check is None else [check]):
             return tf.cast(value, tf.int32)
 
-    def missing(self, num_examples: int, event_shape: tuple[int, ...]) -> np.ndarray:
+    def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
         return np.full(num_examples, checks.UNLABELLED, np.int32)
 
-    def is_known(self, value: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
+    def is_known(self, value: Any) -> Any:
         return value >= 0
 
     def event(self, value: tf.Tensor, dtype: str, missing: bool = False) -> tf.Tensor:

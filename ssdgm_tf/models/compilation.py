@@ -42,7 +42,8 @@ def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, np.ndarray]) -> 
     if model.predict_function is None and not model.run_eagerly and not model.is_distributed:
         model.make_predict_function()
         batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
-        model.predict_function.get_concrete_function([batch] * model.steps_per_execution)
+        function: Any = model.predict_function
+        function.get_concrete_function([batch] * model.steps_per_execution)
 
 
 def apply_gradients(

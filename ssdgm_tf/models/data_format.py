@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +10,6 @@ import tensorflow as tf
 from ssdgm_tf.engine.trace import Held
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.layers.supports import Classes
-
-_Value = TypeVar("_Value")
 
 
 class DataFormat:
@@ -114,7 +112,7 @@ class DataFormat:
         supports = {name: head.support for name, head in self.supervised.items()}
         return {name: support.num_classes for name, support in supports.items() if isinstance(support, Classes)}
 
-    def is_known(self, y: Mapping[str, _Value]) -> dict[str, _Value]:
+    def is_known(self, y: Mapping[str, Any]) -> dict[str, Any]:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""
         return {name: head.support.is_known(y[name]) for name, head in self.supervised.items()}
 

@@ -1,9 +1,16 @@
-"""A model in words: what `model.describe()` prints."""
+"""A model in words, as `model.describe()` prints it."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ssdgm_tf.engine.graph import Graph, Nodes
 from ssdgm_tf.nodes import Deterministic
 
+if TYPE_CHECKING:
+    from ssdgm_tf.models.graphical_model import GraphicalModel
 
-def describe(model) -> str:
+
+def describe(model: "GraphicalModel") -> str:
     """Both factorisations as equations, then a line for every variable, and the objective.
 
     Args:
@@ -19,7 +26,7 @@ def describe(model) -> str:
     ]
     rows = [("variable", "role", "distribution", "of shape", "expectation over it")]
     for name in (*graph.observed, *graph.supervised, *graph.latent):
-        head = graph.generative[name].head
+        head = graph.head_p(name)
         shape = "of the data" if head.event_shape is None else str(head.event_shape).replace(",)", ")")
         rows.append((name, _role(graph, name), type(head).__name__.removesuffix("Node"), shape, _expectation(graph, name)))
     for name, node in (graph.generative | graph.recognition).items():
@@ -37,7 +44,7 @@ def describe(model) -> str:
     return "\n".join(lines)
 
 
-def _equation(letter, order, nodes) -> str:
+def _equation(letter: str, order: Iterable[str], nodes: Nodes) -> str:
     factors = []
     for name in order:
         if not isinstance(nodes[name], Deterministic):
@@ -47,15 +54,15 @@ def _equation(letter, order, nodes) -> str:
     return " ".join(factors) + (f"    where {', '.join(computed)}" if computed else "")
 
 
-def _role(graph, name) -> str:
+def _role(graph: Graph, name: str) -> str:
     if name in graph.observed:
         return "observed"
     return "partly supervised" if name in graph.supervised else "latent"
 
 
-def _expectation(graph, name) -> str:
+def _expectation(graph: Graph, name: str) -> str:
     if name in graph.observed:
         return ""
     estimator = graph.estimators[name]
-    states = estimator.num_states(graph.recognition[name].head)
+    states = estimator.num_states(graph.head_q(name))
     return f"{estimator} ({states} states)" if estimator.has_states else str(estimator)

@@ -1,6 +1,7 @@
 """Any graphical model: the bounds of a pass over its graph, and what it predicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -57,7 +58,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         supervised: str | Sequence[str] = (),
         num_prediction_samples: int = 10,
         seed: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         graph = Graph(generative, recognition, _names(observed), _names(supervised))
         data_format = DataFormat(
@@ -73,7 +74,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         if all(head.event_shape for head in data_format.observed.values()):
             self.build(only_or_all(shapes))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Builds every network. Needed only where a node leaves its shape to the data, and done by `fit` too.
 
         Args:
@@ -98,7 +99,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                 events[name] = nodes[name].event_shape
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: Any, training: bool | None = None) -> Any:
         """What the model predicts of its supervised variables, of x alone.
 
         Args:
@@ -116,7 +117,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
         return only_or_all({name: self._prediction(name, one_pass) for name in names})
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         super().compile(*args, **kwargs)
         if self.free_bits and self.labelled_bound_in_use != "conditional" and self.graph.supervised:
             raise ValueError(
@@ -142,7 +143,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             return self.labelled_bound
         return "conditional" if self.graph.weights_are_constant else "importance"
 
-    def unlabelled_terms(self, x, training=False):
+    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         one_pass = self.pass_over(x, training=training)
         result = self.bound_of(one_pass, self.unlabelled_bound)
         return self._terms(result, one_pass) | {
@@ -150,7 +151,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             "objective": result.warmed + result.surrogate,
         }
 
-    def labelled_terms(self, x, y, complete, training=False):
+    def labelled_terms(
+        self,
+        x: dict[str, tf.Tensor],
+        y: dict[str, tf.Tensor],
+        complete: tuple[str, ...],
+        training: bool = False,
+    ) -> dict[str, Any]:
         one_pass = self.pass_over(x, y, complete, training=training)
         result = self.bound_of(one_pass, self.labelled_bound_in_use)
         return self._terms(result, one_pass) | {
@@ -172,13 +179,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     signatures = saved_model.signatures
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def _log_mean_weight(self, x, y, num_samples, seed):
+    def _log_mean_weight(self, x: dict, y: dict, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
         """The importance-weighted bound given what is known of y, nats, [B]; traced once for each model."""
         held = self.data_format.held(x, y)
         one_pass = trace.run(self.graph, held, num_samples, seed, self.step, exact=True)
         return self.bound_of(one_pass, "importance_weighted").bound
 
-    def describe(self, print_fn=print) -> None:
+    def describe(self, print_fn: Callable[[str], Any] = print) -> None:
         """Prints the model: both factorisations, the role of each variable, its estimator, and the objective.
 
         Args:
@@ -186,7 +193,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         """
         print_fn(describe(self))
 
-    def plot_graph(self):
+    def plot_graph(self) -> Any:
         """The graph as a matplotlib figure: generative arrows blue, recognition arrows orange.
 
         Observed variables are filled, partly supervised ones half filled, latent ones empty.
@@ -245,13 +252,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             kl_weight = tf.cast(kl_weight(self.step), self.data_format.dtype)
         return trace_bounds.bound(one_pass, kind, kl_weight, self.free_bits)
 
-    def _terms(self, result, one_pass) -> dict:
+    def _terms(self, result: trace_bounds.Bound, one_pass: trace.Trace) -> dict[str, Any]:
         """The terms that make a bound, by the names of their metrics, and predictions."""
         terms = {_log_p_name(name): result.terms[name] for name in self.graph.observed}
         terms |= {f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False}
         return terms | {"predictions": {name: one_pass.mean(name) for name in self.graph.supervised}}
 
-    def _prediction(self, name, one_pass):
+    def _prediction(self, name: str, one_pass: trace.Trace) -> Any:
         mean = tf.cast(one_pass.mean(name), tf.float32)
         if name in self.data_format.classes:
             return mean
@@ -265,14 +272,14 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         """
         return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
 
-    def _random_states(self):
+    def _random_states(self) -> dict[str, keras.random.SeedGenerator]:
         """The model's own, and those of Keras' layers of noise and dropout in its networks, which Keras does not save."""
         layers = [layer for layer in keras_internals.sublayers(self) if not isinstance(layer, SavedRandomState)]
         generators = [getattr(layer, "seed_generator", None) for layer in layers]
         of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
         return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
 
-    def common_config(self) -> dict:
+    def common_config(self) -> dict[str, Any]:
         """The config of every graphical model; one with arguments of its own adds those, not its graph."""
         return {
             **super().get_config(),
@@ -280,7 +287,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             "seed": self.seed,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **self.common_config(),
             "generative": self.graph.generative,
@@ -290,7 +297,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         return cls(**from_parts(config, cls._parts))
 
     #: The fields of the config that hold objects.

@@ -1,4 +1,4 @@
-"""Metrics that Keras lacks, and those of a model by name."""
+"""The metrics of a model by name, and a calibration error that Keras lacks."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ class ExpectedCalibrationError(keras.metrics.Metric):
 
         ECE = sum_b (n_b / n) | accuracy_b - confidence_b |
 
-    over equal-width bins of the largest probability: what `tfp.stats.expected_calibration_error` computes of one array,
-    accumulated over batches.
+    over equal-width bins of the largest probability. `tfp.stats.expected_calibration_error` computes the same for one
+    array; this metric accumulates it over batches.
 
     Args:
         num_bins: number of bins.
     """
 
-    def __init__(self, num_bins: int = 15, name: str = "ece", **kwargs):
+    def __init__(self, num_bins: int = 15, name: str = "ece", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.num_bins = num_bins
         # Per bin: examples, sum of confidences, sum of hits.
         self.totals = self.add_variable((3, num_bins), initializer="zeros", name="totals")
 
-    def update_state(self, y_true, probabilities, sample_weight=None):
+    def update_state(self, y_true: tf.Tensor, probabilities: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
         """Adds labels [B] and class probabilities [B, K], counted `sample_weight` [B] times."""
         confidence = tf.reduce_max(probabilities, axis=-1)
         hit = tf.cast(tf.argmax(probabilities, axis=-1, output_type=tf.int32) == tf.cast(y_true, tf.int32), confidence.dtype)
@@ -36,11 +36,11 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         weight = tf.ones_like(confidence) if sample_weight is None else tf.cast(sample_weight, confidence.dtype)
         self.totals.assign_add(tf.stack([weight, weight * confidence, weight * hit]) @ bins)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         count, confidence, hits = tf.unstack(tf.convert_to_tensor(self.totals))
         return tf.math.divide_no_nan(tf.reduce_sum(tf.abs(hits - confidence)), tf.reduce_sum(count))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_bins": self.num_bins}
 
 

@@ -1,20 +1,24 @@
-"""`debug_nans`: which term of which step is the first that is not finite."""
+"""`debug_nans`: finds the first term that is not finite, and its step."""
 
 import contextlib
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 
 _MESSAGE = re.compile(r"term (\S+) of (\w+) examples : Tensor had (\w+)")
 
 
-def check(debug_nans: bool, jit_compile) -> None:
-    """Refuses what cannot be: XLA leaves checks out.
+def check(debug_nans: bool, jit_compile: bool | str) -> None:
+    """Refuses `debug_nans` with XLA, which leaves checks out.
 
     Args:
-        debug_nans: as of `compile`.
-        jit_compile: as of `compile`.
+        debug_nans: the argument of `compile`.
+        jit_compile: the argument of `compile`.
 
     Raises:
         ValueError: both are asked for.
@@ -26,7 +30,7 @@ def check(debug_nans: bool, jit_compile) -> None:
         )
 
 
-def checked(model, stream: str, terms: dict) -> dict:
+def checked(model: "SemiSupervisedModel", stream: str, terms: dict[str, Any]) -> dict[str, Any]:
     """The terms of a step; where the model debugs NaNs, each with a check in the graph.
 
     Args:
@@ -36,9 +40,10 @@ def checked(model, stream: str, terms: dict) -> dict:
     """
     if not model.debug_nans:
         return terms
-    # What a variable adds comes before the sums that it spoils.
+    # The terms of single variables come before the sums that they spoil.
     parts = [name for name in terms if name.startswith(("log_p", "kl_"))]
-    found, checks = {}, []
+    found: dict[str, tf.Tensor] = {}
+    checks: list[tf.Tensor] = []
     for name in [*parts, *(name for name in terms if name not in (*parts, "predictions"))]:
         with tf.control_dependencies(checks):
             found[name] = tf.debugging.check_numerics(terms[name], f"term {name} of {stream} examples")
@@ -47,7 +52,7 @@ def checked(model, stream: str, terms: dict) -> dict:
 
 
 @contextlib.contextmanager
-def named(model) -> Iterator[None]:
+def named(model: "SemiSupervisedModel") -> Iterator[None]:
     """Within it a check that fails is raised as a FloatingPointError.
 
     Args:

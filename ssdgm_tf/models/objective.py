@@ -1,6 +1,6 @@
-"""What the objective weighs with, once the data set is known."""
+"""The weights of the objective, and the arguments of `compile` that choose it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -23,8 +23,10 @@ class ObjectiveScale(NamedTuple):
     gamma: float
     classification_weight: float
 
-    def objective(self, labelled: dict, unlabelled: dict | None, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """What a step maximises, a scalar.
+    def objective(
+        self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The quantity that a step maximises, a scalar.
 
         Args:
             labelled: terms of the labelled stream; see `SemiSupervisedModel.labelled_terms`.
@@ -42,7 +44,7 @@ class ObjectiveScale(NamedTuple):
             unlabelled["objective"], supervised, self.gamma, self.num_unlabelled, self.num_labelled
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not self.num_labelled:
             return f"{self.num_unlabelled:g} unlabelled examples, none labelled; maximises mean U"
         if not self.num_unlabelled:

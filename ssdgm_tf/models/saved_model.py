@@ -1,4 +1,4 @@
-"""A trained model as a TensorFlow SavedModel: what each of its signatures takes and gives."""
+"""A trained model as a TensorFlow SavedModel with named signatures. The functions are methods of `GraphicalModel`."""
 
 import os
 import shutil
@@ -23,10 +23,10 @@ CARD = "MODEL_CARD.md"
 
 
 class Preprocessing(Protocol):
-    """From what a client has to what a model was trained on, and back.
+    """Turns raw values of a client into values that a model was trained on, and back.
 
     Attributes:
-        spec: a batch of what the client has, such as `tf.TensorSpec((None, 28, 28, 1), tf.uint8)`.
+        spec: a batch of raw values, such as `tf.TensorSpec((None, 28, 28, 1), tf.uint8)`.
     """
 
     spec: tf.TensorSpec
@@ -69,8 +69,8 @@ def export(
         estimate         mean and stddev of any other supervised variable
         encode           means, or class probabilities, of every variable that is not observed
         generate         the observed variables: their mean given labels, the rest drawn with a seed
-        decode           the same of all that they depend on, such as label and style
-        reconstruct      the mean of p(x|...) at what `encode` gives
+        decode           the observed variables: their mean given all that they depend on, such as label and style
+        reconstruct      the mean of p(x|...) given the values that `encode` infers
         log_likelihood   importance-weighted bound on log p(x), nats, by a number of samples and a seed
 
     Of several supervised variables each has a signature, `classify_NAME` or `estimate_NAME`. The first signature is
@@ -81,7 +81,7 @@ def export(
         filepath: folder of the SavedModel; one that is there is replaced.
         preprocessing: {name of an observed variable: what turns raw values into it}; it becomes part of the SavedModel.
             Without it values come in as in `fit`.
-        about: Markdown, what the card should say beside the signatures.
+        about: Markdown that the card has beside the signatures.
         extra: {name: text} of files that travel with it, in assets.extra.
         verbose: print what was written.
 
@@ -112,7 +112,7 @@ def export(
 
 
 def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
-    """What `export` writes, {name: signature}.
+    """The signatures that `export` writes, {name: signature}.
 
     Args:
         model: the model.
@@ -121,12 +121,16 @@ def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessin
     model.require_built()
     served = _Served(model, dict(preprocessing or {}))
     found = served.predictions()
-    found["encode"] = Signature(served.encode, served.x_specs, "means or class probabilities of what is not observed")
+    found["encode"] = Signature(
+        served.encode, served.x_specs, "means or class probabilities of the variables that are not observed"
+    )
     found["generate"] = served.generation(_givens(model.graph), with_seed=True)
     found["decode"] = served.generation(propagation.direct_parents(model.graph), with_seed=False)
     if not model.graph.inferred:
         del found["encode"]
-    found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) at what encode gives")
+    found["reconstruct"] = Signature(
+        served.reconstruct, served.x_specs, "mean of p(x|...) given the values that encode infers"
+    )
     counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
     found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
     return found
@@ -143,7 +147,7 @@ class _Served:
 
     seed_spec = tf.TensorSpec((), tf.int64, name="seed")
 
-    def __init__(self, model, preprocessing):
+    def __init__(self, model: "GraphicalModel", preprocessing: dict[str, Preprocessing]):
         self.model, self.preprocessing = model, preprocessing
         self.heads = model.data_format.observed | {name: model.recognition[name].head for name in model.graph.inferred}
         self.x_specs = tuple(self._spec(name) for name in model.data_format.observed)
@@ -161,19 +165,19 @@ class _Served:
                 found["estimate" + suffix] = Signature(self._estimation(name), self.x_specs, meaning)
         return found
 
-    def encode(self, *raw):
+    def encode(self, *raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """{name: mean, or class probabilities}."""
         means = propagation.means(self.model.graph, self._held(raw))[0]
         return {name: tf.cast(mean, tf.float32) for name, mean in means.items()}
 
-    def reconstruct(self, *raw):
+    def reconstruct(self, *raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """{name: mean of an observed variable}."""
         held = self._held(raw)
         observed = {name: held[name].value for name in self.model.graph.observed}
         points = propagation.means(self.model.graph, held)[1]
         return self._raw(propagation.decode(self.model.graph, points, observed))
 
-    def log_likelihood(self, *raw_and_more):
+    def log_likelihood(self, *raw_and_more: tf.Tensor) -> dict[str, tf.Tensor]:
         """{"log_likelihood": [B]}; one sample at a time, so that memory does not depend on their number."""
         *raw, num_samples, seed = raw_and_more
         positive = tf.debugging.assert_positive(num_samples, "num_samples must be at least 1.")
@@ -191,19 +195,19 @@ class _Served:
         _, total = tf.while_loop(lambda index, _: index < num_samples, add, (0, nothing))
         return {"log_likelihood": total - tf.math.log(tf.cast(num_samples, tf.float32))}
 
-    def generation(self, names, with_seed) -> Signature:
-        """From values of `names` to the observed variables they make, the rest drawn where there is a seed."""
+    def generation(self, names: tuple[str, ...], with_seed: bool) -> Signature:
+        """From values of `names` to the mean of the observed variables; the other variables are drawn where there is a seed."""
         specs = tuple(self._spec(name) for name in names) or (tf.TensorSpec((), tf.int32, name="num_examples"),)
 
-        def generate(*given):
-            *given, seed = given if with_seed else (*given, tf.constant(0, tf.int64))
+        def generate(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+            *given, seed = arguments if with_seed else (*arguments, tf.constant(0, tf.int64))
             size = tf.shape(given[0])[0] if names else given[0]
             values = dict(zip(names, given, strict=True)) if names else {}
             made = propagation.generate(self.model.graph, self._events(values), size, _key(seed))
             return self._raw({name: made[name] for name in self.model.graph.observed if name not in values})
 
         rest = "the rest drawn" if with_seed else "nothing drawn"
-        meaning = f"mean of what is observed given {', '.join(names) or 'nothing'}, {rest}"
+        meaning = f"mean of the observed variables given {', '.join(names) or 'nothing'}, {rest}"
         return Signature(generate, (*specs, self.seed_spec) if with_seed else specs, meaning)
 
     def _classification(self, name):

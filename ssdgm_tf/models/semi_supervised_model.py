@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -14,6 +14,8 @@ from ssdgm_tf.layers import kernels, precision
 from ssdgm_tf.models import compilation, devices, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
+
+_T = TypeVar("_T")
 
 # The beta of Maaloe et al. 2016 that makes the default weights.
 _BETA = 0.1
@@ -37,37 +39,53 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         term_names: names of the metrics that are means of one term each, beside those of the supervised variables.
     """
 
-    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs):
+    # Keras sets these.
+    jit_compile: bool
+    train_function: Any
+    test_function: Any
+    predict_function: Any
+
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = data_format
-        self.objective_scale = None
+        self.objective_scale: objective.ObjectiveScale | None = None
         self.jit_is_auto, self.fuses_kernels, self.debug_nans = True, False, False
-        self.labelled_bound, self.unlabelled_bound = None, trace_bounds.UNLABELLED[0]
-        self.kl_weight, self.free_bits, self.num_samples = None, 0.0, 1
+        self.labelled_bound: str | None = None
+        self.unlabelled_bound = trace_bounds.UNLABELLED[0]
+        self.kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
+        self.free_bits, self.num_samples = 0.0, 1
         self.complete = data_format.always_complete  # supervised variables that every labelled example has
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.monitor = Monitor(data_format, term_names)
 
     @abc.abstractmethod
-    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict:
-        """What a step needs of examples without labels.
+    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+        """The terms of a step over examples without labels.
 
-        `objective` (what training maximises), `bound_unlabelled` and the terms that it is made of, each [B], nats, and
-        `predictions` {name: [B, *event]} of the supervised variables.
+        Returns:
+            `objective` (training maximises it), `bound_unlabelled` and the terms that it is made of, each [B], nats; and
+            `predictions`, {name: [B, *event]} of the supervised variables.
         """
 
     @abc.abstractmethod
-    def labelled_terms(self, x: dict, y: dict, complete: tuple[str, ...], training: bool = False) -> dict:
-        """What a step needs of examples with labels; those of variables that are not `complete` may be missing.
+    def labelled_terms(
+        self,
+        x: dict[str, tf.Tensor],
+        y: dict[str, tf.Tensor],
+        complete: tuple[str, ...],
+        training: bool = False,
+    ) -> dict[str, Any]:
+        """The terms of a step over examples with labels; labels of variables that are not `complete` may be missing.
 
-        `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each [B],
-        nats, and `predictions` {name: [B, *event]} of the supervised variables.
+        Returns:
+            `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each
+            [B], nats; and `predictions`, {name: [B, *event]} of the supervised variables.
         """
 
     @abc.abstractmethod
-    def call(self, x, training=None):
-        """What the model predicts of the supervised variables."""
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Predictions of the supervised variables."""
 
     @property
     def evaluations_per_example(self) -> int:
@@ -80,7 +98,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         return int(keras.ops.convert_to_numpy(self.step))
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return self.monitor.metrics
 
     def compile(
@@ -166,19 +184,19 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
     def fit(
         self,
-        x=None,
-        y=None,
+        x: Any = None,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        verbose="auto",
-        callbacks=None,
+        verbose: str | int = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
         *,
         labelled_batch_size: int | None = None,
         shuffle: bool = True,
         seed: int | None = None,
         initial_epoch: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains on labelled and unlabelled examples together.
 
         Args:
@@ -223,7 +241,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             data = devices.split(data, self.distribute_strategy)
             if validation is not None:
                 size = kwargs.get("validation_batch_size") or 100
-                kwargs |= devices.validation(self.distribute_strategy, *kwargs["validation_data"], size)
+                x_validation, y_validation = kwargs["validation_data"]
+                kwargs |= devices.validation(self.distribute_strategy, x_validation, y_validation, size)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         with nans.named(self):
@@ -237,7 +256,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 **kwargs,
             )
 
-    def evaluate(self, x=None, y=None, batch_size: int | None = None, verbose="auto", **kwargs):
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any
+    ) -> Any:
         """The objective and its terms on examples of which any may be labelled.
 
         Args:
@@ -254,7 +275,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 self._set_objective_scale(1, 1)
         return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
-    def predict(self, x, batch_size: int | None = None, verbose="auto", **kwargs):
+    def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any) -> Any:
         """What `call` predicts: class probabilities, float32 [N, K], for one supervised class.
 
         Args:
@@ -269,14 +290,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             compilation.trace_predict(self, x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
-    def train_step(self, data):
-        labelled = unlabelled = None
+    def train_step(self, data: dict[str, Any]) -> dict[str, tf.Tensor]:
+        labelled: dict[str, Any] | None = None
+        unlabelled: dict[str, Any] | None = None
         fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
         with fusing, precision.casting_once(), tf.GradientTape() as tape, keras_internals.one_call(self):
             if "labelled" in data:
-                labelled = nans.checked(
-                    self, "labelled", self.labelled_terms(*data["labelled"], self.complete, training=True)
-                )
+                x, y = data["labelled"]
+                labelled = nans.checked(self, "labelled", self.labelled_terms(x, y, self.complete, training=True))
             if "unlabelled" in data:
                 unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
             added = self.losses  # of this replica, before it waits for the others
@@ -296,21 +317,22 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             logs |= self.monitor.add_given(labelled["predictions"], data["labelled"][1])
         return devices.as_logs(self.distribute_strategy, logs)
 
-    def test_step(self, data):
+    def test_step(self, data: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tf.Tensor]:
         x, y = data
-        labelled = mask = None
+        labelled: dict[str, Any] | None = None
+        mask = None
         with keras_internals.one_call(self):
             unlabelled = self.unlabelled_terms(x)
             if y:
                 labelled = self.labelled_terms(x, y, self.data_format.always_complete)
             added = self.losses
-        if y:
+        if labelled is not None:
             has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
             mask = tf.cast(has_label, labelled["objective"].dtype)
         loss = _with_added(self._loss(labelled, unlabelled, mask), added)
         logs = self.monitor.add_loss(loss, tf.shape(unlabelled["objective"])[0])
         logs |= self.monitor.add_terms(unlabelled)
-        if y:
+        if labelled is not None:
             only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
             logs |= self.monitor.add_terms(only_labelled, mask)
             logs |= self.monitor.add_errors(unlabelled["predictions"], y)
@@ -365,18 +387,18 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.make_test_function()
         return self._on_one_batch(self.test_function, _as_tensors((x, y)), return_dict)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
         return compilation.compile_config(self, config) if self.compiled else config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def _streams_of_batch(self, x: Any, y: Any) -> dict[str, Any]:
         """A batch of both streams as tensors, for which the model is built and its objective weighted."""
         if isinstance(x, dict) and x and set(x) <= {"labelled", "unlabelled"}:
             streams.check_no_labels_beside(y)
-            batch = {}
+            batch: dict[str, Any] = {}
             if "labelled" in x:
                 batch["labelled"] = self._checked_pair(*x["labelled"])
             if "unlabelled" in x:
@@ -384,7 +406,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         else:
             x, y = self._checked_pair(x, y)
             shown = self.data_format.is_labelled(y) if y else np.zeros(num_examples(x), bool)
-            parts = {}
+            parts: dict[str, Any] = {}
             for name, rows in (("labelled", shown), ("unlabelled", ~shown)):
                 if rows.any():
                     parts[name] = keras.tree.map_structure(lambda array, rows=rows: array[rows], (x, y))
@@ -398,7 +420,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self._set_objective_scale(*(self.data_sizes or sizes))
         return _as_tensors(batch)
 
-    def _streams_of_dataset(self, dataset) -> tf.data.Dataset:
+    def _streams_of_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
         data = streams.check_streams(dataset, self.data_format)
         first = next(iter(data.take(1)))
@@ -410,7 +432,16 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_objective_scale(*(self.data_sizes or sizes))
         return data
 
-    def _streams_of_arrays(self, x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch):
+    def _streams_of_arrays(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None,
+        labelled_batch_size: int | None,
+        shuffle: bool,
+        seed: int | None,
+        initial_epoch: int,
+    ) -> tuple[tf.data.Dataset, int]:
         """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
         x, y = self._checked_pair(x, y)
         size = num_examples(x)
@@ -427,11 +458,13 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return data, steps
 
-    def _loss(self, labelled, unlabelled, mask=None) -> tf.Tensor:
+    def _loss(
+        self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
         if labelled is None:
-            return -tf.reduce_mean(unlabelled["objective"])
-        return -self.objective_scale.objective(labelled, unlabelled, mask)
+            return -tf.reduce_mean(_known(unlabelled)["objective"])
+        return -_known(self.objective_scale).objective(labelled, unlabelled, mask)
 
     def _set_complete(self, names: tuple[str, ...]) -> None:
         """Which supervised variables every labelled example has; a constant of the compiled step."""
@@ -439,7 +472,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self.complete = names
             self.train_function = None
 
-    def _set_objective_scale(self, num_unlabelled, num_labelled) -> None:
+    def _set_objective_scale(self, num_unlabelled: int, num_labelled: int) -> None:
         """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
         gamma, weight = 0.0, 0.0
         if num_labelled:
@@ -451,7 +484,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self.objective_scale = scale
             self.train_function = self.test_function = None
 
-    def _build_for(self, x: dict) -> None:
+    def _build_for(self, x: dict[str, Any]) -> None:
         with self.distribute_strategy.scope():
             if not self.built:
                 shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
@@ -471,7 +504,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if not self.compiled:
             raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
 
-    def _evaluation_input(self, x, y=None) -> tuple:
+    def _evaluation_input(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
         if isinstance(x, tf.data.Dataset):
             streams.check_no_labels_beside(y)
@@ -482,7 +515,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._build_for(x)
         return x, y
 
-    def _checked_pair(self, x, y=None) -> tuple[dict, dict]:
+    def _checked_pair(self, x: Any, y: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Checked arrays by name; supervised variables that are not given are not known."""
         x = self.data_format.x(x)
         return x, self.data_format.y(y, num_examples(x))
@@ -499,6 +532,13 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
                 "Received: a model without weights."
             )
+
+
+def _known(value: _T | None) -> _T:
+    """The value, which is not None by now."""
+    if value is None:
+        raise RuntimeError("A step needs its terms and the weights of its objective. Received: None")
+    return value
 
 
 def _with_added(loss: tf.Tensor, added: Sequence[tf.Tensor]) -> tf.Tensor:

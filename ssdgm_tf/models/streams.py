@@ -105,7 +105,7 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
         raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
 
     def checked(batch):
-        result = {}
+        result: dict[str, Any] = {}
         if "labelled" in batch:
             x, y = batch["labelled"]
             result["labelled"] = (
