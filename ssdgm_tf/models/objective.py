@@ -63,9 +63,16 @@ class ObjectiveScale(NamedTuple):
 
 
 def check_arguments(
-    gamma, classification_weight, num_samples, num_unlabelled, num_labelled, labelled_bound, unlabelled_bound, free_bits
+    gamma: float | None,
+    classification_weight: float | None,
+    num_samples: int,
+    num_unlabelled: int | None,
+    num_labelled: int | None,
+    labelled_bound: str | None,
+    unlabelled_bound: str,
+    free_bits: float,
 ) -> None:
-    """Refuses arguments of `compile` that make no objective.
+    """Refuses arguments of `compile` that make no objective; see there.
 
     Raises:
         ValueError: a negative weight, no sample, one size without the other, an unknown bound, or free bits of another bound

@@ -121,16 +121,12 @@ def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessin
     model.require_built()
     served = _Served(model, dict(preprocessing or {}))
     found = served.predictions()
-    found["encode"] = Signature(
-        served.encode, served.x_specs, "means or class probabilities of the variables that are not observed"
-    )
+    found["encode"] = Signature(served.encode, served.x_specs, "means or class probabilities of all that is not observed")
     found["generate"] = served.generation(_givens(model.graph), with_seed=True)
     found["decode"] = served.generation(propagation.direct_parents(model.graph), with_seed=False)
     if not model.graph.inferred:
         del found["encode"]
-    found["reconstruct"] = Signature(
-        served.reconstruct, served.x_specs, "mean of p(x|...) given the values that encode infers"
-    )
+    found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) given what encode infers")
     counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
     found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
     return found
@@ -196,7 +192,7 @@ class _Served:
         return {"log_likelihood": total - tf.math.log(tf.cast(num_samples, tf.float32))}
 
     def generation(self, names: tuple[str, ...], with_seed: bool) -> Signature:
-        """From values of `names` to the mean of the observed variables; the other variables are drawn where there is a seed."""
+        """From values of `names` to the mean of the observed variables; the rest is drawn where there is a seed."""
         specs = tuple(self._spec(name) for name in names) or (tf.TensorSpec((), tf.int32, name="num_examples"),)
 
         def generate(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
