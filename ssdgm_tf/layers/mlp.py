@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
-from ssdgm_tf.layers.static_shape import with_static_shape
+from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
 from ssdgm_tf.layers.types import Activation, Shape
 
 NORMALIZATIONS = (None, "batch", "layer")
@@ -54,7 +54,7 @@ class MLP(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:
-        parents = _as_shapes(input_shape)
+        parents = as_shapes(input_shape)
         first, *rest = self.hidden_units
         self.input_layers = [
             keras.layers.Dense(first, use_bias=i == 0, dtype=self.dtype_policy, name=f"input_{i}")
@@ -99,7 +99,7 @@ class MLP(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
         leading: Shape = ()
-        for shape in _as_shapes(input_shape):
+        for shape in as_shapes(input_shape):
             leading = _broadcast(leading, tuple(shape[:-1]))
         return (*leading, self.hidden_units[-1])
 
@@ -110,12 +110,6 @@ class MLP(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "normalization": self.normalization,
         }
-
-
-def _as_shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
-    """One shape or several, as a list."""
-    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, list | tuple)]
-    return shapes or [tuple(size for size in input_shape if not isinstance(size, list | tuple))]
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ssdgm_tf.layers.types import Shape
+
 
 def with_static_shape(tensor: tf.Tensor, shape: Sequence[int | None]) -> tf.Tensor:
     """Sets the static shape of a tensor.
@@ -19,3 +21,13 @@ def with_static_shape(tensor: tf.Tensor, shape: Sequence[int | None]) -> tf.Tens
     """
     tensor.set_shape(shape)
     return tensor
+
+
+def as_shapes(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+    """One shape or several, as a list.
+
+    Args:
+        input_shape: the shape of an input of a Keras layer.
+    """
+    shapes = [tuple(shape) for shape in input_shape if isinstance(shape, list | tuple)]
+    return shapes or [tuple(size for size in input_shape if not isinstance(size, list | tuple))]

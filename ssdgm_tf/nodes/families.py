@@ -1,166 +1,200 @@
-"""A function for every stochastic layer, so that a graph reads as its equations.
+"""A function for every stochastic layer, so that a graph reads like its equations.
 
-Each takes the arguments of its layer, then those of `Node`: `parents`, `network`, `estimator`, `prior`, and `dtype` for the
-layer and the node alike.
+Each takes the arguments of its layer and the `NodeOptions`.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, Unpack
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers
+from ssdgm_tf.nodes.estimators import Estimator
 from ssdgm_tf.nodes.node import Node
 
 
-def _node(layer_class: type[layers.StochasticNode], *args, dtype=None, **node) -> Node:
-    return Node(layer_class(*args, dtype=dtype), dtype=dtype, **node)
+class NodeOptions(TypedDict, total=False):
+    """The arguments of `Node` beside its head.
+
+    Attributes:
+        parents: see `Node`.
+        network: see `Node`.
+        estimator: see `Node`.
+        prior: see `Node`.
+        dtype: the dtype or policy of both the layer and the node.
+        name: the name of the node as a Keras layer.
+        trainable: whether the weights of the node are trained.
+    """
+
+    parents: str | Sequence[str]
+    network: keras.layers.Layer | None
+    estimator: str | Estimator | None
+    prior: str | Sequence[float] | None
+    dtype: str | keras.DTypePolicy | None
+    name: str | None
+    trainable: bool
 
 
-def Normal(event_shape: int | Sequence[int] | None, scale: float | None = None, **node) -> Node:
-    """Diagonal Gaussian, of a learned or a fixed scale (TFP's MultivariateNormalDiag).
+def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Unpack[NodeOptions]) -> Node:
+    return Node(layer_class(*args, dtype=options.get("dtype")), **options)
+
+
+def Normal(event_shape: int | Sequence[int] | None, scale: float | None = None, **options: Unpack[NodeOptions]) -> Node:
+    """Diagonal Gaussian with a learned or a fixed scale (TFP's MultivariateNormalDiag).
 
     See `layers.NormalNode` for `event_shape` and `scale`.
     """
-    return _node(layers.NormalNode, event_shape, scale, **node)
+    return _node(layers.NormalNode, event_shape, scale, **options)
 
 
-def Bernoulli(event_shape: int | Sequence[int] | None, **node) -> Node:
-    """Binary variables; pixels in [0, 1] as a cross-entropy.
+def Bernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+    """Binary variables, or pixels in [0, 1] under a cross-entropy.
 
     See `layers.BernoulliNode` for `event_shape`.
     """
-    return _node(layers.BernoulliNode, event_shape, **node)
+    return _node(layers.BernoulliNode, event_shape, **options)
 
 
-def ContinuousBernoulli(event_shape: int | Sequence[int] | None, **node) -> Node:
+def ContinuousBernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
     """Pixels in [0, 1], with a density.
 
     See `layers.ContinuousBernoulliNode` for `event_shape`.
     """
-    return _node(layers.ContinuousBernoulliNode, event_shape, **node)
+    return _node(layers.ContinuousBernoulliNode, event_shape, **options)
 
 
-def DiscretizedLogistic(event_shape: int | Sequence[int] | None, num_levels: int = 256, **node) -> Node:
+def DiscretizedLogistic(
+    event_shape: int | Sequence[int] | None, num_levels: int = 256, **options: Unpack[NodeOptions]
+) -> Node:
     """Pixels of `num_levels` levels.
 
     See `layers.DiscretizedLogisticNode` for `event_shape` and `num_levels`.
     """
-    return _node(layers.DiscretizedLogisticNode, event_shape, num_levels, **node)
+    return _node(layers.DiscretizedLogisticNode, event_shape, num_levels, **options)
 
 
-def OneHotCategorical(num_classes: int, **node) -> Node:
-    """A class; its data are labels 0..num_classes - 1, its values one-hot vectors.
+def OneHotCategorical(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+    """A class: labels 0..num_classes - 1 in the data, one-hot vectors in the graph.
 
     See `layers.OneHotCategoricalNode` for `num_classes`.
     """
-    return _node(layers.OneHotCategoricalNode, num_classes, **node)
+    return _node(layers.OneHotCategoricalNode, num_classes, **options)
 
 
-def RelaxedOneHotCategorical(num_classes: int, temperature: float = 2 / 3, **node) -> Node:
+def RelaxedOneHotCategorical(num_classes: int, temperature: float = 2 / 3, **options: Unpack[NodeOptions]) -> Node:
     """A point of the simplex near its corners (Gumbel-softmax).
 
     See `layers.RelaxedOneHotCategoricalNode` for `num_classes` and `temperature`.
     """
-    return _node(layers.RelaxedOneHotCategoricalNode, num_classes, temperature, **node)
+    return _node(layers.RelaxedOneHotCategoricalNode, num_classes, temperature, **options)
 
 
-def Categorical(event_shape: int | Sequence[int], num_classes: int, **node) -> Node:
+def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: Unpack[NodeOptions]) -> Node:
     """Whole numbers 0..num_classes - 1.
 
     See `layers.CategoricalNode` for `event_shape` and `num_classes`.
     """
-    return _node(layers.CategoricalNode, event_shape, num_classes, **node)
+    return _node(layers.CategoricalNode, event_shape, num_classes, **options)
 
 
-def Poisson(event_shape: int | Sequence[int] | None, **node) -> Node:
+def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
     """Counts.
 
     See `layers.PoissonNode` for `event_shape`.
     """
-    return _node(layers.PoissonNode, event_shape, **node)
+    return _node(layers.PoissonNode, event_shape, **options)
 
 
-def OneMore(num_classes: int, **node) -> Node:
-    """A count of 0..num_classes - 1, by answers to "is there one more?"; its data are counts, its values one-hot vectors.
+def OneMore(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+    """A count in 0..num_classes - 1 by answers to "is there one more?": counts in the data, one-hot vectors in the graph.
 
     See `layers.OneMoreNode` for `num_classes`.
     """
-    return _node(layers.OneMoreNode, num_classes, **node)
+    return _node(layers.OneMoreNode, num_classes, **options)
 
 
-def Gamma(event_shape: int | Sequence[int] | None, **node) -> Node:
+def Gamma(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
     """Positive variables.
 
     See `layers.GammaNode` for `event_shape`.
     """
-    return _node(layers.GammaNode, event_shape, **node)
+    return _node(layers.GammaNode, event_shape, **options)
 
 
-def LogNormal(event_shape: int | Sequence[int] | None, **node) -> Node:
-    """Positive variables, normal in their logarithm.
+def LogNormal(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+    """Positive variables whose logarithm is normal.
 
     See `layers.LogNormalNode` for `event_shape`.
     """
-    return _node(layers.LogNormalNode, event_shape, **node)
+    return _node(layers.LogNormalNode, event_shape, **options)
 
 
-def Beta(event_shape: int | Sequence[int] | None, **node) -> Node:
+def Beta(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
     """Variables in (0, 1).
 
     See `layers.BetaNode` for `event_shape`.
     """
-    return _node(layers.BetaNode, event_shape, **node)
+    return _node(layers.BetaNode, event_shape, **options)
 
 
-def Dirichlet(num_classes: int, **node) -> Node:
+def Dirichlet(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
     """Probability vectors.
 
     See `layers.DirichletNode` for `num_classes`.
     """
-    return _node(layers.DirichletNode, num_classes, **node)
+    return _node(layers.DirichletNode, num_classes, **options)
 
 
-def Laplace(event_shape: int | Sequence[int] | None, **node) -> Node:
+def Laplace(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
     """Real variables, double-exponential.
 
     See `layers.LaplaceNode` for `event_shape`.
     """
-    return _node(layers.LaplaceNode, event_shape, **node)
+    return _node(layers.LaplaceNode, event_shape, **options)
 
 
-def StudentT(event_shape: int | Sequence[int] | None, df: float = 5.0, **node) -> Node:
+def StudentT(event_shape: int | Sequence[int] | None, df: float = 5.0, **options: Unpack[NodeOptions]) -> Node:
     """Real variables with heavy tails.
 
     See `layers.StudentTNode` for `event_shape` and `df`.
     """
-    return _node(layers.StudentTNode, event_shape, df, **node)
+    return _node(layers.StudentTNode, event_shape, df, **options)
 
 
-def VonMises(event_shape: int | Sequence[int], **node) -> Node:
+def VonMises(event_shape: int | Sequence[int], **options: Unpack[NodeOptions]) -> Node:
     """Angles, in radians.
 
     See `layers.VonMisesNode` for `event_shape`.
     """
-    return _node(layers.VonMisesNode, event_shape, **node)
+    return _node(layers.VonMisesNode, event_shape, **options)
 
 
-def VonMisesFisher(dim: int, **node) -> Node:
+def VonMisesFisher(dim: int, **options: Unpack[NodeOptions]) -> Node:
     """Directions: unit vectors of length `dim`, 2 to 5.
 
     See `layers.VonMisesFisherNode` for `dim`.
     """
-    return _node(layers.VonMisesFisherNode, dim, **node)
+    return _node(layers.VonMisesFisherNode, dim, **options)
 
 
-def VonMisesFisherMixture(dim: int, num_components: int, **node) -> Node:
+def VonMisesFisherMixture(dim: int, num_components: int, **options: Unpack[NodeOptions]) -> Node:
     """Directions near one of several: unit vectors of length `dim`, 2 to 5.
 
-    See `layers.VonMisesFisherMixtureNode` for `dim` and `num_components`, and for what makes a `prior`.
+    See `layers.VonMisesFisherMixtureNode` for `dim` and `num_components`, and for its `prior`.
     """
-    return _node(layers.VonMisesFisherMixtureNode, dim, num_components, **node)
+    return _node(layers.VonMisesFisherMixtureNode, dim, num_components, **options)
 
 
-def Distribution(event_shape: int | Sequence[int], num_parameters: int, distribution_fn: Callable, **node) -> Node:
-    """Any other TFP distribution, given how its parameters make it.
+def Distribution(
+    event_shape: int | Sequence[int],
+    num_parameters: int,
+    distribution_fn: Callable[[tf.Tensor], tfd.Distribution],
+    **options: Unpack[NodeOptions],
+) -> Node:
+    """Any other TFP distribution, given a function from its parameters to it.
 
     See `layers.DistributionNode` for `event_shape`, `num_parameters` and `distribution_fn`.
     """
-    return _node(layers.DistributionNode, event_shape, num_parameters, distribution_fn, **node)
+    return _node(layers.DistributionNode, event_shape, num_parameters, distribution_fn, **options)

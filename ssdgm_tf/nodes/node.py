@@ -1,34 +1,36 @@
-"""What every node of a graphical model is: parents, a network over their values, and a distribution or a value."""
+"""Nodes of a graphical model: parents, a network over their values, and a distribution or a value."""
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar, cast
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers
 from ssdgm_tf.layers.serialization import from_parts
-from ssdgm_tf.layers.static_shape import with_static_shape
+from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
+from ssdgm_tf.layers.types import Shape
 from ssdgm_tf.nodes import estimators
 
-tfd = tfp.distributions
+_T = TypeVar("_T")
 
 
 class NodeWithParents(keras.layers.Layer):
-    """What `Node` and `Deterministic` share: parents by name, and a network over their values.
+    """The base of `Node` and `Deterministic`: parents by name, and a network over their values.
 
     Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. A network over several parents:
 
-    - `layers.MLP` gets them apart, each flattened to a vector, and adds a linear map of each: what does not depend on an
-      enumerated or sampled variable is computed once, and nothing is ever tiled;
+    - `layers.MLP` gets them as a list, each flattened to a vector, and adds a linear map of each: a term that does not
+      depend on an enumerated or sampled variable is computed once, and nothing is tiled;
     - a functional model with one input per parent, or a layer with `takes_parents_apart = True`, gets them as a list, in
       their own shapes;
-    - any other layer or model gets the only parent in its own shape, or several flattened and concatenated.
+    - any other layer or model gets a single parent in its own shape, or several flattened and concatenated.
     """
 
-    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer | None, **kwargs):
+    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.parents = (parents,) if isinstance(parents, str) else tuple(parents)
         if len(set(self.parents)) < len(self.parents):
@@ -39,22 +41,24 @@ class NodeWithParents(keras.layers.Layer):
             raise ValueError("A network needs parents. Received: a network and parents=()")
         self.network = network
 
-    def build(self, parent_shapes):
+    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
         """Builds the network.
 
         Args:
             parent_shapes: the event shape of each parent.
         """
-        self.parent_shapes = [tuple(shape) for shape in parent_shapes]
+        self.parent_shapes: list[tuple[int, ...]] = [tuple(shape) for shape in parent_shapes]
+        self.feature_shape: tuple[int, ...] = ()
         if not self.parents:
-            self.feature_shape = None
             return
-        flat = [(None, math.prod(shape)) for shape in self.parent_shapes]
-        concatenated = (None, sum(size for _, size in flat))
-        inputs = self._network_input([(None, *shape) for shape in self.parent_shapes], flat, lambda: concatenated)
+        sizes = [math.prod(shape) for shape in self.parent_shapes]
         if self.network is None:
-            self.feature_shape = inputs[1:]
+            self.feature_shape = (sum(sizes),)
             return
+        apart: list[Shape] = [(None, *shape) for shape in self.parent_shapes]
+        flat: list[Shape] = [(None, size) for size in sizes]
+        concatenated: Shape = (None, sum(sizes))
+        inputs = self._network_input(apart, flat, lambda: concatenated)
         if not self.network.built:
             self.network.build(inputs)
         self.feature_shape = tuple(self.network.compute_output_shape(inputs)[1:])
@@ -81,8 +85,8 @@ class NodeWithParents(keras.layers.Layer):
         out = tf.reshape(out, tf.concat([leading[0], self.feature_shape], 0))
         return with_static_shape(out, [*static[0], *self.feature_shape])
 
-    def _network_input(self, apart, flat, concatenated):
-        """What the network takes, of values or of shapes: the parents apart, flattened, or concatenated."""
+    def _network_input(self, apart: list[_T], flat: list[_T], concatenated: Callable[[], _T]) -> _T | list[_T]:
+        """The input of the network, values or shapes: the parents as they are, flattened, or concatenated."""
         if isinstance(self.network, layers.MLP):
             return flat[0] if len(flat) == 1 else flat
         if getattr(self.network, "takes_parents_apart", False):
@@ -93,10 +97,10 @@ class NodeWithParents(keras.layers.Layer):
             return apart
         return concatenated()
 
-    def get_build_config(self):
-        return None  # a model builds its nodes: only there do the parents' names have shapes
+    def get_build_config(self) -> None:
+        return None  # a model builds its nodes, because only it knows the shapes of the parents
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "parents": self.parents,
@@ -104,7 +108,7 @@ class NodeWithParents(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**from_parts(config, cls._parts))
 
     #: The fields of the config that hold objects.
@@ -118,22 +122,22 @@ class Node(NodeWithParents):
     `ssdgm_tf.nodes` has a function for every stochastic layer, so that `nodes.Normal(3, parents="x", network=mlp)` stands
     for `Node(layers.NormalNode(3), parents="x", network=mlp)`.
 
-    A network whose output has the shape of the parameters (for an image [H, W, C] that is [H, W, C times the numbers per
-    element], the first kind of parameter first) gives them itself, as a convolutional decoder does; the output of any
-    other network is flattened and projected.
+    If the output of the network has the shape of the parameters, as that of a convolutional decoder may, it is the
+    parameters. For an image [H, W, C] that shape is [H, W, C times the parameters per element], the first kind of parameter
+    first. Any other output is flattened and projected.
 
     Args:
         head: the stochastic layer.
         parents: name of the parent, or names of several; none for a root.
-        network: a Keras layer or model over the parents' values; None to project them as they are.
-        estimator: how an expectation over this variable is estimated where it is latent: an `Estimator` or its name,
+        network: a Keras layer or model over the parents' values; None to project the values themselves.
+        estimator: how the expectation over this variable is estimated if it is latent: an `Estimator` or its name,
             "enumerate", "top_k", "score_function", "relaxed", "straight_through" or "reparameterized". None lets the model
             choose: see `GraphicalModel`.
-        prior: of a root alone. None for the standard prior of the head (learned parameters where it has none), "learned",
-            or the parameters themselves, `head.num_parameters` numbers (such as logits of classes).
+        prior: for a root only. None for the standard prior of the head (learned parameters if it has none), "learned", or
+            the parameters themselves, `head.num_parameters` numbers (such as logits of classes).
 
     Raises:
-        ValueError: a parent twice, a network without parents, a prior beside parents, or a prior of another length.
+        ValueError: a parent named twice, a network without parents, a prior with parents, or a prior of the wrong length.
     """
 
     _parts = ("head", "network", "estimator")
@@ -143,10 +147,10 @@ class Node(NodeWithParents):
         head: layers.StochasticNode,
         parents: str | Sequence[str] = (),
         network: keras.layers.Layer | None = None,
-        estimator: "str | estimators.Estimator | None" = None,
+        estimator: str | estimators.Estimator | None = None,
         prior: str | Sequence[float] | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         super().__init__(parents, network, **kwargs)
         if not isinstance(head, layers.StochasticNode):
             raise ValueError(f"head must be a stochastic layer of ssdgm_tf.layers. Received: head={head!r}")
@@ -156,7 +160,9 @@ class Node(NodeWithParents):
             raise ValueError(f"prior must be None, 'learned' or numbers. Received: prior={prior!r}")
         self.head = head
         self.estimator = estimators.get(estimator)
-        self.prior = prior if prior is None or isinstance(prior, str) else tuple(float(value) for value in prior)
+        self.prior: str | tuple[float, ...] | None = (
+            prior if prior is None or isinstance(prior, str) else tuple(float(value) for value in prior)
+        )
         if isinstance(self.prior, tuple) and len(self.prior) != head.num_parameters:
             raise ValueError(f"prior must hold {head.num_parameters} numbers. Received: {len(self.prior)}")
 
@@ -165,20 +171,21 @@ class Node(NodeWithParents):
         """Shape of one value; None before a model takes it from the data."""
         return self.head.event_shape
 
-    def given(self, *parents: str, estimator: "str | estimators.Estimator | None" = None) -> "Node":
-        """The same distribution of other parents, with the same weights.
+    def given(self, *parents: str, estimator: str | estimators.Estimator | None = None) -> "Node":
+        """A node with the same distribution and weights, given other parents.
 
         Args:
-            *parents: their names.
-            estimator: another than this node's; None for the same.
+            *parents: the names of the parents.
+            estimator: the estimator of the new node; None for that of this node.
         """
         return Node(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
-    def build(self, parent_shapes):
+    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
         super().build(parent_shapes)
-        *space, channels = self.head.event_shape
-        # Vectors are always projected: a network of as many features as parameters means nothing by it.
-        per_element = self.head.num_parameters // math.prod(self.event_shape)
+        event_shape = self.head.known_event_shape
+        *space, channels = event_shape
+        # Vectors are always projected: a network may have as many features as parameters by chance.
+        per_element = self.head.num_parameters // math.prod(event_shape)
         self.gives_parameters = bool(space) and self.feature_shape == (*space, channels * per_element)
         self.is_learned_root = not self.parents and (
             self.prior == "learned" or (self.prior is None and not self.head.priors)
@@ -194,20 +201,22 @@ class Node(NodeWithParents):
             self.baseline.build((None, math.prod(self.feature_shape)))
 
     def distribution(self, values: Sequence[tf.Tensor] = (), training: bool = False) -> tfd.Distribution:
-        """The TFP distribution given the parents' values; that of a root has no batch axes.
+        """The TFP distribution given the parents' values; a root's has no batch axes.
 
         Args:
             values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast.
-            training: is this a training step? For networks with dropout or batch normalisation.
+            training: whether this is a training step, for networks with dropout or batch normalisation.
         """
         return self.distribution_and_baseline(values, training)[0]
 
-    def distribution_and_baseline(self, values: Sequence[tf.Tensor] = (), training: bool = False):
-        """`distribution`, and what the learned baseline of the score-function estimator predicts, [*leading] or None.
+    def distribution_and_baseline(
+        self, values: Sequence[tf.Tensor] = (), training: bool = False
+    ) -> tuple[tfd.Distribution, tf.Tensor | None]:
+        """The distribution, and the prediction of the score-function estimator's learned baseline, [*leading] or None.
 
         Args:
-            values: as of `distribution`.
-            training: as of `distribution`.
+            values: see `distribution`.
+            training: see `distribution`.
         """
         if not self.parents:
             return self.root_distribution(), None
@@ -216,23 +225,24 @@ class Node(NodeWithParents):
         baseline = None if self.baseline is None else self.baseline(tf.stop_gradient(flat))[..., 0]
         if not self.gives_parameters:
             return self.head.distribution(flat), baseline
-        per_element = features.shape[-1] // self.event_shape[-1]
+        event_shape = self.head.known_event_shape
+        per_element = features.shape[-1] // event_shape[-1]
         parts = tf.split(tf.cast(features, self.head.density_dtype), per_element, axis=-1)
-        parameters = tf.concat([_flatten(part, len(self.event_shape)) for part in parts], axis=-1)
+        parameters = tf.concat([_flatten(part, len(event_shape)) for part in parts], axis=-1)
         return self.head.make_distribution(parameters), baseline
 
     def root_distribution(self, batch_shape: Sequence[int] = ()) -> tfd.Distribution:
-        """The distribution of a root, the same for all of `batch_shape`; the standard prior has no batch axes.
+        """The distribution of a root, broadcast to `batch_shape`; the standard prior has no batch axes.
 
         Args:
-            batch_shape: the axes.
+            batch_shape: the batch axes.
         """
         if not self.is_learned_root and self.prior is None:
             return self.head.make_prior()
         parameters = tf.cast(self.root if self.is_learned_root else self.prior, self.head.density_dtype)
         return self.head.make_distribution(tf.broadcast_to(parameters, [*batch_shape, self.head.num_parameters]))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "head": self.head,
@@ -243,18 +253,18 @@ class Node(NodeWithParents):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class Deterministic(NodeWithParents):
-    """A value computed of its parents: shared features, or the output of another model; it has no density.
+    """A value computed from its parents, such as shared features or the output of another model. It has no density.
 
     Args:
         parents: name of the parent, or names of several.
         network: a Keras layer or model over the parents' values, such as a convolutional encoder that several nodes share,
-            or the `NodeMean` of a trained model's node.
+            or the `NodeMean` of a node of a trained model.
 
     Raises:
-        ValueError: no parent, a parent twice, or no network.
+        ValueError: no parent, a parent named twice, or no network.
     """
 
-    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer, **kwargs):
+    def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer, **kwargs: Any) -> None:
         super().__init__(parents, network, **kwargs)
         if network is None or not self.parents:
             raise ValueError(f"A Deterministic node needs parents and a network. Received: {self.parents}, {network!r}")
@@ -264,7 +274,7 @@ class Deterministic(NodeWithParents):
         """Shape of one value; None before the model is built."""
         return self.feature_shape if self.built else None
 
-    def build(self, parent_shapes):
+    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
         super().build(parent_shapes)
         _freeze_again(self, self.network)
 
@@ -275,48 +285,47 @@ class Deterministic(NodeWithParents):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class NodeMean(keras.layers.Layer):
-    """The mean of a node's distribution as an ordinary layer: a part of one model at work inside another.
+    """The mean of a node's distribution as an ordinary layer, to use a part of one model inside another.
 
         nodes.Deterministic(("digit", "style"), network=nodes.NodeMean(mnist_model.generative["image"]))
 
-    The weights are those of the node itself; set `trainable = False` on it to keep them as they are.
+    The layer shares the weights of the node; set its `trainable = False` to keep them fixed.
 
     Args:
-        node: a `Node` that has parents, of a model that is built.
+        node: a `Node` with parents, from a model that is built.
 
     Call arguments:
-        inputs: the parents' values, [*leading, *event] each; a list, or the tensor of an only one.
+        inputs: the parents' values, [*leading, *event] each: a list, or one tensor for one parent.
     """
 
     takes_parents_apart = True
 
-    def __init__(self, node: Node, **kwargs):
+    def __init__(self, node: Node, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.node = node
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape | Sequence[Shape]) -> None:
         if not self.node.built:
-            shapes = input_shape if isinstance(input_shape[0], list | tuple) else [input_shape]
-            self.node.build([shape[1:] for shape in shapes])
+            # Only the size of the batch may be unknown.
+            self.node.build([cast(tuple[int, ...], shape[1:]) for shape in as_shapes(input_shape)])
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         values = inputs if isinstance(inputs, list | tuple) else [inputs]
         return tf.cast(self.node.head.mean(self.node.distribution(values, training)), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
-        first = input_shape[0] if isinstance(input_shape[0], list | tuple) else input_shape
-        return (first[0], *self.node.event_shape)
+    def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
+        return (as_shapes(input_shape)[0][0], *self.node.head.known_event_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "node": self.node}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**from_parts(config, ("node",)))
 
 
 def _freeze_again(*parts: keras.layers.Layer | None) -> None:
-    """What was frozen before it had weights, as when it is read from a file, is frozen with them."""
+    """Freezes the weights of parts that were frozen before they had any, such as parts read from a file."""
     for part in parts:
         if part is not None and not part.trainable:
             part.trainable = True  # setting the same value does nothing
@@ -324,7 +333,7 @@ def _freeze_again(*parts: keras.layers.Layer | None) -> None:
 
 
 def _flatten(value: tf.Tensor, event_rank: int) -> tf.Tensor:
-    """[*leading, *event] -> [*leading, event_size], keeping what is known of the static shape."""
+    """[*leading, *event] -> [*leading, event_size], keeping the static shape."""
     if event_rank == 1:
         return value
     leading = value.shape.rank - event_rank
