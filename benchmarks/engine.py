@@ -43,7 +43,8 @@ class Step:
 
         data, values = batch(problem), iter([problem.noise_labelled, problem.noise_unlabelled[:, None]])
         with mock.patch.object(tf.random, "stateless_normal", noise):
-            labelled = self.model.labelled_terms(*data["labelled"], ("y",), training=True)
+            x, y = data["labelled"]
+            labelled = self.model.labelled_terms(x, y, ("y",), training=True)
             unlabelled = self.model.unlabelled_terms(data["unlabelled"], training=True)
         return float(self.model._loss(labelled, unlabelled))
 
@@ -152,7 +153,8 @@ def set_weights(model: models.GraphicalModel, weights: dict[str, np.ndarray]) ->
     order = {q["y"]: "y0 y1 y2", q["z"]: "zx zy z1 z2", g["x"]: "xy xz x1 x2"}
     for node, names in order.items():
         values = [weights[f"{kind}_{name}"] for name in names.split() for kind in "Wb" if f"{kind}_{name}" in weights]
-        for variable, value in zip([*node.network.weights, *node.head.trainable_variables], values, strict=True):
+        of_network = [] if node.network is None else node.network.weights
+        for variable, value in zip([*of_network, *node.head.trainable_variables], values, strict=True):
             variable.assign(value)
 
 
