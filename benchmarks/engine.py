@@ -1,6 +1,7 @@
-"""Steps of this package's models, through `compile` and `fit`'s own step, as a user has them."""
+"""Training steps of this package's models, with `compile` and the step of `fit`, as users run them."""
 
 from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import keras
@@ -19,13 +20,15 @@ class Step:
     Args:
         problem: the data and weights.
         precision: "float32" or "bfloat16" (Keras' mixed policy).
-        jit_compile: as of `compile`.
-        estimator: of the label; None for the default, all classes.
+        jit_compile: see `compile`.
+        estimator: estimator of the label; None for the default, the sum over all classes.
     """
 
     analytic_kl = True
 
-    def __init__(self, problem: p.Problem, precision: str = "float32", jit_compile="auto", estimator: str | None = None):
+    def __init__(
+        self, problem: p.Problem, precision: str = "float32", jit_compile: bool | str = "auto", estimator: str | None = None
+    ):
         self.model = make_m2(POLICIES[precision], estimator)
         sizes = len(problem.x_unlabelled), len(problem.x_labelled)
         self.step = start(self.model, *sizes, jit_compile=jit_compile)
@@ -33,14 +36,15 @@ class Step:
         self.data = batch(problem)
 
     def loss(self, problem: p.Problem) -> float:
-        """The loss at the problem's noise, in place of what the engine draws."""
+        """The loss at the problem's noise, which replaces the engine's draws."""
 
-        def noise(shape, seed, dtype=tf.float32, **_):
+        def noise(shape: Any, seed: Any, dtype: tf.DType = tf.float32, **_: Any) -> tf.Tensor:
             return tf.cast(tf.broadcast_to(next(values), shape), dtype)
 
         data, values = batch(problem), iter([problem.noise_labelled, problem.noise_unlabelled[:, None]])
         with mock.patch.object(tf.random, "stateless_normal", noise):
-            labelled = self.model.labelled_terms(*data["labelled"], ("y",), training=True)
+            x, y = data["labelled"]
+            labelled = self.model.labelled_terms(x, y, ("y",), training=True)
             unlabelled = self.model.unlabelled_terms(data["unlabelled"], training=True)
         return float(self.model._loss(labelled, unlabelled))
 
@@ -54,7 +58,7 @@ class GraphStep:
 
     Args:
         problem: the data; its weights are not used.
-        precision: as of `Step`.
+        precision: see `Step`.
         graph: "adgm" (a = z = 100, two layers of 500, relu) or "faces" (identity of 38, a lighting, a style, an image).
     """
 
@@ -75,10 +79,10 @@ class GraphStep:
         self.step(self.data)
 
 
-def parts_given(hidden_units, activation: str, dtype: str | None = None) -> Callable[..., dict]:
-    """A function of parents: what a node over them is made with, a network of its own included."""
+def parts_given(hidden_units: tuple[int, ...], activation: str, dtype: str | None = None) -> Callable[..., dict]:
+    """A function from parents to the keyword arguments of a node on them, with a new network."""
 
-    def given(*parents):
+    def given(*parents: str) -> dict:
         return {"parents": parents, "network": layers.MLP(hidden_units, activation, dtype=dtype), "dtype": dtype}
 
     return given
@@ -111,7 +115,7 @@ def make_faces(dtype: str) -> models.GraphicalModel:
 
 
 def make_m2(dtype: str, estimator: str | None = None) -> models.GraphicalModel:
-    """M2 of the problem's sizes; with an estimator for its label it is written out as a graph."""
+    """M2 of the problem's sizes; written as a graph if an estimator is given for its label."""
     if estimator is None:
         return models.M2(p.CLASSES, p.LATENT, hidden_units=p.HIDDEN, dtype=dtype, seed=1)
 
@@ -125,8 +129,10 @@ def make_m2(dtype: str, estimator: str | None = None) -> models.GraphicalModel:
     return models.GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1, dtype=dtype)
 
 
-def start(model, num_unlabelled: int, num_labelled: int, **kwargs) -> Callable[[dict], None]:
-    """Compiles and builds a model as `fit` does, with the means of both streams counted alike; returns its training step."""
+def start(
+    model: models.SemiSupervisedModel, num_unlabelled: int, num_labelled: int, **kwargs: Any
+) -> Callable[[dict], np.ndarray]:
+    """Compiles and builds a model as `fit` does, with equal weights of both streams' means; returns its training step."""
     model.build((None, p.PIXELS))
     model.compile(
         keras.optimizers.Adam(p.LEARNING_RATE),
@@ -141,17 +147,18 @@ def start(model, num_unlabelled: int, num_labelled: int, **kwargs) -> Callable[[
     return lambda data: step(data)["loss"].numpy()
 
 
-def set_weights(model, weights: dict[str, np.ndarray]) -> None:
+def set_weights(model: models.GraphicalModel, weights: dict[str, np.ndarray]) -> None:
     """Gives an M2 the problem's weights."""
     q, g = model.recognition, model.generative
     order = {q["y"]: "y0 y1 y2", q["z"]: "zx zy z1 z2", g["x"]: "xy xz x1 x2"}
     for node, names in order.items():
         values = [weights[f"{kind}_{name}"] for name in names.split() for kind in "Wb" if f"{kind}_{name}" in weights]
-        for variable, value in zip([*node.network.weights, *node.head.trainable_variables], values, strict=True):
+        of_network = [] if node.network is None else node.network.weights
+        for variable, value in zip([*of_network, *node.head.trainable_variables], values, strict=True):
             variable.assign(value)
 
 
 def batch(problem: p.Problem) -> dict:
-    """The step's data as `fit` passes them."""
+    """The data of a step, in the form that `fit` passes."""
     x_labelled, x_unlabelled = tf.constant(problem.x_labelled), tf.constant(problem.x_unlabelled)
     return {"labelled": ({"x": x_labelled}, {"y": tf.constant(problem.y, tf.int32)}), "unlabelled": {"x": x_unlabelled}}

@@ -1,13 +1,15 @@
-"""What each idea is worth: a step with everything against one without it: `python -m benchmarks.ideas`, about 3 minutes.
+"""The effect of each idea: a step without it against the step with all: `python -m benchmarks.ideas`, about 3 minutes.
 
-Writes results/ideas.json. The predictions are from single operations, timed alone.
+Writes results/ideas.json. The predictions come from timings of single operations.
 """
 
 import argparse
 import contextlib
 import time
+from collections.abc import Callable
 from unittest import mock
 
+import keras
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -20,24 +22,24 @@ from ssdgm_tf.runs.environment import environment
 ALL = "everything"
 
 
-def _plain_update(optimizer, gradients, variables, compiled):
+def _plain_update(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, compiled: bool) -> tf.Tensor:
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
     return tf.constant(1.0)
 
 
-def _unguarded_update(optimizer, gradients, variables, compiled):
-    def update(gradients):
+def _unguarded_update(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, compiled: bool) -> tf.Tensor:
+    def update(gradients: list) -> tf.Tensor:
         return _plain_update(optimizer, gradients, variables, compiled)
 
     return (tf.function(update, jit_compile=True, autograph=False) if compiled else update)(gradients)
 
 
-def _sum_then_activation(activation, *terms):
+def _sum_then_activation(activation: Callable[[tf.Tensor], tf.Tensor], *terms: tf.Tensor) -> tf.Tensor:
     return activation(sum(terms[1:], terms[0]))
 
 
-#: {idea: (predicted share of the step that it saves, in float32 and in bfloat16; what takes it away)}.
-IDEAS = {
+#: {idea: (predicted share of the step that it saves in float32 and in bfloat16, a context without the idea)}.
+IDEAS: dict[str, tuple[tuple[float, float], Callable[[], contextlib.AbstractContextManager]]] = {
     "hidden layers: sum, bias and activation in one kernel": (
         (0.08, 0.2),
         lambda: mock.patch.object(kernels, "activated_sum", _sum_then_activation),
@@ -60,7 +62,7 @@ IDEAS = {
 
 
 def measure(precision: str, rounds: int) -> dict:
-    """{name: median ms, and how much longer the step is than with everything}."""
+    """{name: median ms, and the ratio to the step with all ideas}."""
     problem, steps = p.make(200, 100), {}
     for name in tqdm([ALL, *IDEAS], desc=f"compiling, {precision}"):
         without = contextlib.nullcontext() if name == ALL else IDEAS[name][1]()
@@ -68,7 +70,7 @@ def measure(precision: str, rounds: int) -> dict:
             steps[name] = engine.Step(problem, precision)
             for _ in range(3):
                 steps[name]()
-    seconds = {name: [] for name in steps}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in tqdm(range(rounds), desc=precision):
         for name, step in steps.items():
             step()
@@ -82,7 +84,7 @@ def measure(precision: str, rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measures, and writes."""
+    """Measures and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "ideas.json")

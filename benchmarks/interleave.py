@@ -1,10 +1,12 @@
-"""Several processes that step in turn, so that a machine that drifts slows all of them alike."""
+"""Several processes that step in turn, so that a drift of the machine's speed affects all of them alike."""
 
 import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Self, cast
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,19 +16,20 @@ class Workers:
 
     Args:
         settings: {name: settings of the module}.
-        module: what each process runs, with its settings as JSON.
+        module: module that each process runs, with its settings as JSON.
 
     Attributes:
-        first: {name: what it said when it was ready}.
+        first: {name: its first answer, when it was ready}.
     """
 
     def __init__(self, settings: dict[str, dict], module: str = "benchmarks.worker"):
         self.settings, self.module = settings, module
-        self.processes, self.first = {}, {}
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.first: dict[str, dict] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         try:
-            for name, settings in self.settings.items():  # one after the other: each alone while it compiles
+            for name, settings in self.settings.items():  # one after the other, so that nothing else runs while one compiles
                 command = [sys.executable, "-m", self.module, json.dumps(settings)]
                 self.processes[name] = subprocess.Popen(
                     command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -37,27 +40,30 @@ class Workers:
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for process in self.processes.values():
             process.kill()
             process.communicate()
 
     def ask(self, name: str, line: str) -> dict:
-        """One worker's answer."""
-        self.processes[name].stdin.write(f"{line}\n")
-        self.processes[name].stdin.flush()
+        """The answer of one worker to a line."""
+        requests = cast(IO[str], self.processes[name].stdin)
+        requests.write(f"{line}\n")
+        requests.flush()
         return self._read(name)
 
-    def _read(self, name):
-        line = self.processes[name].stdout.readline()
+    def _read(self, name: str) -> dict:
+        line = cast(IO[str], self.processes[name].stdout).readline()
         if not line:
             raise RuntimeError(f"{name} ended: {self.processes[name].communicate()[1][-2000:]}")
         return json.loads(line)
 
 
-def measure(workers: Workers, rounds: int, steps: int, progress=lambda: None) -> dict[str, list[float]]:
-    """{name: seconds of a step, one figure a round}; every worker steps in every round, in an order that turns."""
-    seconds = {name: [] for name in workers.settings}
+def measure(
+    workers: Workers, rounds: int, steps: int, progress: Callable[[], object] = lambda: None
+) -> dict[str, list[float]]:
+    """{name: seconds per step, one figure per round}; every worker steps in every round, in an order that rotates."""
+    seconds: dict[str, list[float]] = {name: [] for name in workers.settings}
     names = list(seconds)
     for round_number in range(rounds):
         turn = round_number % len(names)
@@ -68,7 +74,7 @@ def measure(workers: Workers, rounds: int, steps: int, progress=lambda: None) ->
 
 
 def summary(seconds: dict[str, list[float]], against: str) -> dict[str, dict]:
-    """Of each name: median ms, and the ratio of each round to that of `against`: median and quartiles."""
+    """{name: median ms, and the median and quartiles of each round's ratio to `against`}."""
     result = {}
     for name, own in seconds.items():
         ratios = [a / b for a, b in zip(own, seconds[against], strict=True)]
@@ -82,7 +88,7 @@ def summary(seconds: dict[str, list[float]], against: str) -> dict[str, dict]:
 
 
 def write(path: str | Path, values: dict) -> None:
-    """A result file, whole or not at all."""
+    """Writes a result file; an interrupted call leaves no half-written file."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")

@@ -1,9 +1,11 @@
-"""M2 in Pyro: its enumerating objective, in the manner of its own example, with one optimizer step for the whole objective.
+"""M2 in Pyro: its enumerating objective, as in Pyro's example, with one optimizer step for the whole objective.
 
-Pyro's objective takes log q(z) - log p(z) at the draw, where the others take the KL in closed form: the loss longhand that
-it is checked against does too.
+Pyro's objective takes log q(z) - log p(z) at the draw, where the others take the KL in closed form. Its loss is checked
+against the explicit loss in the same form.
 """
 
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -29,7 +31,7 @@ class Step:
 
     def __init__(self, problem: p.Problem, precision: str = "float32"):
         if precision != "float32":
-            raise ValueError(f"Pyro is measured in float32. Received: precision={precision!r}")
+            raise ValueError(f"precision must be float32 for Pyro. Received: precision={precision!r}")
         pyro.enable_validation(False)
         pyro.clear_param_store()
         w = problem.weights
@@ -56,7 +58,7 @@ class Step:
         self._loss().backward()
         self.optimizer.step()
 
-    def _loss(self):
+    def _loss(self) -> torch.Tensor:
         unlabelled = self.elbo.differentiable_loss(self.model, self.guide_enumerated, self.x_unlabelled) / len(
             self.x_unlabelled
         )
@@ -64,7 +66,7 @@ class Step:
         log_qy = (torch.log_softmax(self.q_y(self.x_labelled), dim=-1) * self.y).sum()
         return unlabelled + (labelled - p.CLASSIFICATION_WEIGHT * log_qy) / len(self.y)
 
-    def model(self, x, y=None):
+    def model(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """p(y) p(z) p(x|y,z)."""
         with pyro.plate("images", len(x)):
             z = pyro.sample("z", dist.Normal(x.new_zeros(p.LATENT), x.new_ones(p.LATENT)).to_event(1))
@@ -72,7 +74,7 @@ class Step:
             logits = self.p_x(_concatenated(y, z))
             pyro.sample("x", dist.Bernoulli(logits=logits, validate_args=False).to_event(1), obs=x)
 
-    def guide(self, x, y=None):
+    def guide(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
         """q(y|x) q(z|x,y)."""
         with pyro.plate("images", len(x)):
             if y is None:
@@ -82,9 +84,9 @@ class Step:
             pyro.sample("z", dist.Normal(loc, scale).to_event(1))
 
 
-def _network(weights):
+def _network(weights: list[np.ndarray]) -> nn.Sequential:
     """Linear layers with softplus between them, from [W, b, W, b, ...]."""
-    layers = []
+    layers: list[nn.Module] = []
     for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
         layer = nn.Linear(*kernel.shape)
         layer.weight.data, layer.bias.data = torch.tensor(kernel.T.copy()), torch.tensor(bias)
@@ -92,37 +94,37 @@ def _network(weights):
     return nn.Sequential(*layers[:-1])
 
 
-def _fixed(problem):
-    """A stand-in for Pyro's source of standard normal numbers: the problem's noise."""
+def _fixed(problem: p.Problem) -> Callable[..., torch.Tensor]:
+    """Replaces Pyro's source of standard normal numbers by the problem's noise."""
 
-    def noise(shape, **_):
-        # Only unlabelled images have an axis of classes.
+    def noise(shape: tuple[int, ...], **_: Any) -> torch.Tensor:
+        # Only unlabelled images have a class axis.
         return torch.tensor(problem.noise_unlabelled if len(shape) == 3 else problem.noise_labelled).expand(shape)
 
     return noise
 
 
-def _concatenated(a, b):
+def _concatenated(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     shape = torch.broadcast_shapes(a.shape[:-1], b.shape[:-1])
     return torch.cat([a.expand(*shape, -1), b.expand(*shape, -1)], dim=-1)
 
 
 class SviStep(Step):
-    """The same objective in the manner of Pyro's own example: three losses, each with an optimizer step of its own."""
+    """The same objective as in Pyro's example: three losses, each with its own optimizer step."""
 
     def __init__(self, problem: p.Problem, precision: str = "float32"):
         super().__init__(problem, precision)
         optimizer = pyro.optim.Adam({"lr": p.LEARNING_RATE})
 
-        def registered(function, size):
-            def scaled(*args):
+        def registered(function: Callable, size: int) -> Callable:
+            def scaled(*args: torch.Tensor) -> Any:
                 pyro.module("networks", self.networks)
                 with pyro.poutine.scale(scale=1 / size):
                     return function(*args)
 
             return scaled
 
-        def svi(model, guide, size):
+        def svi(model: Callable, guide: Callable, size: int) -> pyro.infer.SVI:
             return pyro.infer.SVI(registered(model, size), registered(guide, size), optimizer, self.elbo)
 
         self.of_unlabelled = svi(self.model, self.guide_enumerated, len(self.x_unlabelled))
@@ -130,7 +132,7 @@ class SviStep(Step):
         self.of_classifier = svi(self._classify, lambda x, y: None, len(self.y))
 
     def loss(self, problem: p.Problem) -> float:
-        """The loss at the problem's noise, of all three parts."""
+        """The sum of the three losses at the problem's noise."""
         with mock.patch("torch.distributions.normal._standard_normal", _fixed(problem)):
             unlabelled = self.of_unlabelled.evaluate_loss(self.x_unlabelled)
             return (
@@ -140,11 +142,11 @@ class SviStep(Step):
             )
 
     def __call__(self) -> None:
-        """Takes one step, of three."""
+        """Takes one step for each of the three losses."""
         self.of_unlabelled.step(self.x_unlabelled)
         self.of_labelled.step(self.x_labelled, self.y)
         self.of_classifier.step(self.x_labelled, self.y)
 
-    def _classify(self, x, y):
+    def _classify(self, x: torch.Tensor, y: torch.Tensor) -> None:
         with pyro.plate("images", len(x)), pyro.poutine.scale(scale=p.CLASSIFICATION_WEIGHT):
             pyro.sample("y", dist.OneHotCategorical(logits=self.q_y(x)), obs=y)

@@ -1,6 +1,6 @@
-"""M2 by hand in plain TensorFlow: what the engine's generality costs. One function, no layers, no graph, no Keras model.
+"""M2 by hand in plain TensorFlow, to measure the cost of the engine's generality. No layers, no graph, no Keras model.
 
-It uses the package's kernels and Keras' Adam as the engine does, so that only the engine is left to differ.
+Like the engine it uses the package's kernels and Keras' Adam, so that only the engine differs.
 """
 
 import keras
@@ -18,7 +18,7 @@ class Step:
 
     Args:
         problem: the data and weights.
-        precision: "float32" or "bfloat16": matrix products and hidden layers.
+        precision: "float32" or "bfloat16", of matrix products and hidden layers.
     """
 
     analytic_kl = True
@@ -40,7 +40,7 @@ class Step:
         """Takes one step."""
         self.step().numpy()
 
-    def _step(self):
+    def _step(self) -> tf.Tensor:
         noise = [
             tf.random.normal([len(self.x_labelled), p.LATENT]),
             tf.random.normal([p.CLASSES, len(self.x_unlabelled), p.LATENT]),
@@ -52,7 +52,7 @@ class Step:
         update(tape.gradient(loss, [variable.value for variable in variables]))
         return loss
 
-    def _loss(self, noise_labelled, noise_unlabelled):
+    def _loss(self, noise_labelled: tf.Tensor, noise_unlabelled: tf.Tensor) -> tf.Tensor:
         w = {name: tf.cast(variable.value, self.dtype) for name, variable in self.weights.items()}
         eye = tf.eye(p.CLASSES)[:, None]  # all classes, on an axis in front of the images
         log_q = self._log_qy(w, self.x_unlabelled)
@@ -62,12 +62,12 @@ class Step:
         labelled = self._bound(w, self.x_labelled, self.one_hot, noise_labelled) + p.CLASSIFICATION_WEIGHT * log_qy
         return -tf.reduce_mean(unlabelled) - tf.reduce_mean(labelled)
 
-    def _log_qy(self, w, x):
+    def _log_qy(self, w: dict[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
         h = _layer(_product(x, w["W_y0"]), w["b_y0"])
         h = _layer(_product(h, w["W_y1"]), w["b_y1"])
         return tf.nn.log_softmax(_affine(h, w["W_y2"], w["b_y2"]))
 
-    def _bound(self, w, x, y, noise):
+    def _bound(self, w: dict[str, tf.Tensor], x: tf.Tensor, y: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         h = _layer(_product(x, w["W_zx"]), _product(y, w["W_zy"]), w["b_zx"])
         h = _layer(_product(h, w["W_z1"]), w["b_z1"])
         loc, raw = tf.split(_affine(h, w["W_z2"], w["b_z2"]), 2, axis=-1)
@@ -78,34 +78,34 @@ class Step:
         return log_px - np.log(p.CLASSES).astype("float32") - _kl(loc, scale)
 
 
-def _product(x, weights):
+def _product(x: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return tf.tensordot(tf.cast(x, weights.dtype), weights, 1)
 
 
-def _affine(x, weights, bias):
+def _affine(x: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     rows = tf.nn.bias_add(tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weights), bias)
     return tf.cast(tf.reshape(rows, [*x.shape[:-1], bias.shape[0]]), tf.float32)
 
 
-def _layer(*terms):
+def _layer(*terms: tf.Tensor) -> tf.Tensor:
     return kernels.activated_sum(_softplus, *terms)
 
 
 @kernels.kernel()
-def _scale(raw):
+def _scale(raw: tf.Tensor) -> tf.Tensor:
     return kernels.softplus(raw + p.SCALE_OFFSET) + p.SCALE_MINIMUM
 
 
 @kernels.kernel()
-def _shifted(loc, scale, noise):
+def _shifted(loc: tf.Tensor, scale: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     return loc + scale * noise
 
 
 @kernels.kernel()
-def _kl(loc, scale):
+def _kl(loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(0.5 * (scale**2 + loc**2 - 1.0) - tf.math.log(scale), axis=-1)
 
 
 @kernels.kernel(num_parameters=1)
-def _log_px(logits, x):
+def _log_px(logits: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(x * logits - kernels.softplus(logits), axis=-1)

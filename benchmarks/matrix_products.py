@@ -1,4 +1,4 @@
-"""The floor of a step: as many multiplications as its matrix products have, in the product that runs fastest."""
+"""The floor of a step: the multiplications of its matrix products, done in the fastest product."""
 
 import tensorflow as tf
 
@@ -6,10 +6,10 @@ from benchmarks import problem as p
 
 
 class Step:
-    """Products of [rows, 600] and [600, 784], with rows so that a whole number of them is the work of a step of M2.
+    """Products of [rows, 600] and [600, 784]; rows is chosen so that a whole number of them is the work of a step of M2.
 
     Args:
-        problem: gives the sizes.
+        problem: the sizes; its data are not used.
         precision: "float32" or "bfloat16".
     """
 

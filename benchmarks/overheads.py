@@ -1,4 +1,4 @@
-"""What surrounds a step: `fit`, imports, help pages: `python -m benchmarks.overheads`, about 3 minutes on two cores.
+"""The costs around a step: `fit`, imports, help pages: `python -m benchmarks.overheads`, about 3 minutes on two cores.
 
 Writes results/overheads.json.
 """
@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 def fit_against_step(rounds: int, steps: int = 40) -> dict:
-    """An epoch of `fit` on arrays (input, callbacks, metrics, progress bar), and after it as many bare compiled steps."""
+    """An epoch of `fit` on arrays (input, callbacks, metrics, progress bar) against as many bare compiled steps."""
     problem = p.make(200, 100)
     step = engine.Step(problem)
     rng = np.random.default_rng(1)
@@ -37,15 +37,15 @@ def fit_against_step(rounds: int, steps: int = 40) -> dict:
     y[:100] = problem.y
     model = engine.make_m2("float32")
     engine.start(model, 200 * steps, 100)
-    seconds = {"fit": [], "step": []}
+    seconds: dict[str, list[float]] = {"fit": [], "step": []}
 
     class Alternate(keras.callbacks.Callback):
         """Times each epoch, then the same number of bare steps."""
 
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
             self.start = time.perf_counter()
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             seconds["fit"].append((time.perf_counter() - self.start) / steps)
             start = time.perf_counter()
             for _ in range(steps):
@@ -60,8 +60,8 @@ def fit_against_step(rounds: int, steps: int = 40) -> dict:
 
 
 def commands(rounds: int) -> dict:
-    """Seconds of whole processes, in turn."""
-    seconds = {name: [] for name in COMMANDS}
+    """Seconds of whole processes, which run in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in tqdm(range(rounds), desc="processes"):
         for name, command in COMMANDS.items():
             start = time.perf_counter()
@@ -72,7 +72,7 @@ def commands(rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measures, and writes."""
+    """Measures and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "overheads.json")

@@ -1,26 +1,26 @@
-"""The problem that every implementation steps through: sizes, data, weights, noise, and its loss longhand. NumPy alone."""
+"""The problem that every implementation solves: sizes, data, weights, noise and the explicit loss. NumPy only."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 PIXELS, CLASSES, LATENT, HIDDEN = 784, 10, 50, (600, 600)
-#: Weight of log q(y|x) of a labelled example; the means of both streams count alike.
+#: Weight of log q(y|x) of a labelled example; the means of both streams have equal weight.
 CLASSIFICATION_WEIGHT = 60.0
 LEARNING_RATE = 3e-4
-#: What softplus adds to make a raw scale of 0 a scale of about 1, and the smallest scale.
+#: Offset before softplus, so that a raw scale of 0 becomes about 1, and the smallest scale.
 SCALE_OFFSET, SCALE_MINIMUM = 0.5413, 1e-4
 
 
 class Problem(NamedTuple):
-    """One step's data, and where the training starts.
+    """The data and the initial weights of one step.
 
     Attributes:
         x_unlabelled: pixels, [U, 784].
         x_labelled: pixels, [L, 784].
         y: labels, int [L].
-        weights: {name: array}; W of what, b of which layer: see `make`.
-        noise_unlabelled: standard normal, [10, U, 50]: of every class of an image.
+        weights: {"W_..." or "b_...": array}; see `make` for the names of the layers.
+        noise_unlabelled: standard normal, [10, U, 50]: one draw for every class of an image.
         noise_labelled: standard normal, [L, 50].
     """
 
@@ -33,7 +33,7 @@ class Problem(NamedTuple):
 
 
 def make(num_unlabelled: int, num_labelled: int, seed: int = 0) -> Problem:
-    """The problem of a size: images as sparse as digits are, Glorot weights.
+    """A problem: images as sparse as digits, Glorot weights.
 
     q(y|x): y0, y1, y2. q(z|x,y): zx and zy into the first layer, z1, z2 (loc and raw scale). p(x|y,z): xy and xz, x1, x2.
     """
@@ -46,10 +46,10 @@ def make(num_unlabelled: int, num_labelled: int, seed: int = 0) -> Problem:
     for name, (rows, columns) in sizes.items():
         limit = np.sqrt(6 / (rows + columns))
         weights[f"W_{name}"] = rng.uniform(-limit, limit, (rows, columns)).astype(np.float32)
-        if name not in ("zy", "xz"):  # the second of two maps that are added
+        if name not in ("zy", "xz"):  # only one of two maps that are added has a bias
             weights[f"b_{name}"] = rng.normal(0, 0.1, columns).astype(np.float32)
 
-    def images(num):
+    def images(num: int) -> np.ndarray:
         ink = rng.uniform(size=(num, PIXELS)) < 0.2
         return (ink * rng.uniform(size=ink.shape)).astype(np.float32)
 
@@ -64,20 +64,20 @@ def make(num_unlabelled: int, num_labelled: int, seed: int = 0) -> Problem:
 
 
 def loss(problem: Problem, analytic_kl: bool) -> float:
-    """The loss of a step longhand, in float64: minus the mean of U, minus the mean of L + a log q(y|x).
+    """The explicit loss of a step in float64: minus the mean of U, minus the mean of L + a log q(y|x).
 
     Args:
         problem: the problem.
-        analytic_kl: the KL of z in closed form, or log q - log p at its draw (as Pyro's enumerating objective has it).
+        analytic_kl: whether the KL of z is in closed form; otherwise log q - log p at the draw, as in Pyro's objective.
     """
     w = {name: value.astype(np.float64) for name, value in problem.weights.items()}
 
-    def log_qy(x):
+    def log_qy(x: np.ndarray) -> np.ndarray:
         h = _softplus(_softplus(x @ w["W_y0"] + w["b_y0"]) @ w["W_y1"] + w["b_y1"])
         logits = h @ w["W_y2"] + w["b_y2"]
         return logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
 
-    def bound(x, y, noise):
+    def bound(x: np.ndarray, y: np.ndarray, noise: np.ndarray) -> np.ndarray:
         h = _softplus(x @ w["W_zx"] + y @ w["W_zy"] + w["b_zx"])
         loc, raw = np.split(_softplus(h @ w["W_z1"] + w["b_z1"]) @ w["W_z2"] + w["b_z2"], 2, axis=-1)
         scale = _softplus(raw + SCALE_OFFSET) + SCALE_MINIMUM
@@ -97,8 +97,9 @@ def loss(problem: Problem, analytic_kl: bool) -> float:
 
 
 def matrix_product_flops(num_unlabelled: int, num_labelled: int) -> float:
-    """Floating-point operations of a step's matrix products where nothing is computed twice: forward, and twice backward
-    but for the gradients of images, which nobody needs.
+    """Floating-point operations of a step's matrix products if nothing is computed twice.
+
+    Each product counts once forward and twice backward; gradients of images are not needed and not counted.
     """
     h1, h2 = HIDDEN
     images, rows = num_unlabelled + num_labelled, CLASSES * num_unlabelled + num_labelled
@@ -108,5 +109,5 @@ def matrix_product_flops(num_unlabelled: int, num_labelled: int) -> float:
     return 2.0 * (2 * of_images + 3 * per_image + 3 * per_row)
 
 
-def _softplus(x):
+def _softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, x)

@@ -1,7 +1,7 @@
-"""Where the time of a step goes, by TensorFlow's own profiler: `python -m benchmarks.profile`, about 2 minutes.
+"""Where the time of a step goes, by TensorFlow's profiler: `python -m benchmarks.profile`, about 2 minutes.
 
-Every moment of a step belongs to the first kind of work in `KINDS` that runs on any core then, so the shares add up to the
-step. Writes results/profile.json. (Run it as a module: as a script its name would hide Python's own `profile`.)
+Every moment of a step counts for the first kind of work in `KINDS` that runs on any core at that moment, so the shares add
+up to the step. Writes results/profile.json. (Run it as a module: as a script its name would hide Python's own `profile`.)
 """
 
 import argparse
@@ -9,6 +9,7 @@ import glob
 import re
 import tempfile
 import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -20,7 +21,9 @@ from benchmarks import problem as p
 from ssdgm_tf.models import streams
 from ssdgm_tf.runs.environment import environment
 
-#: {kind of work: what its events are called}, in order of precedence.
+Interval = tuple[int, int]
+
+#: {kind of work: pattern of the names of its events}, in order of precedence.
 KINDS = {
     "matrix products": r":_?\w*MatMul$|^MatMul(_\d+)?(\.\d+)?$",
     "the optimizer's operations": r"^adam\w*/",
@@ -29,15 +32,16 @@ KINDS = {
     "elementwise and all other operations": r"[^:]:\w+$",
     "Python and the call": r"^train_step",
 }
-VARIANTS = {
-    "every operation apart (jit_compile=False)": {"jit_compile": False},
-    "kernels between products (auto)": {"jit_compile": "auto"},
-    "the whole step by XLA (jit_compile=True)": {"jit_compile": True},
+#: {name: jit_compile}.
+VARIANTS: dict[str, bool | str] = {
+    "every operation apart (jit_compile=False)": False,
+    "kernels between products (auto)": "auto",
+    "the whole step by XLA (jit_compile=True)": True,
 }
 
 
-def profile(step, steps: int = 10) -> dict:
-    """Shares of the wall time of `step`, in ms, and how many operations and kernels start in it."""
+def profile(step: engine.Step, steps: int = 10) -> dict:
+    """Shares of the wall time of `step`, in ms, and the number of operations and kernels that start in it."""
     for _ in range(3):
         step()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +52,8 @@ def profile(step, steps: int = 10) -> dict:
         tf.profiler.experimental.stop()
         events = list(_events(folder))
     window = [(start, end) for start, end, name in events if name.startswith("train_step")]
-    shares, covered = {}, []
+    shares: dict[str, float] = {}
+    covered: list[Interval] = []
     for kind, pattern in KINDS.items():
         own = [(start, end) for start, end, name in events if re.search(pattern, name)]
         before = _length(covered)
@@ -63,7 +68,7 @@ def profile(step, steps: int = 10) -> dict:
 
 
 def input_share(epochs: int = 3) -> dict:
-    """Milliseconds of the input alone: the streams of `fit` drawn as fast as they come, per step."""
+    """Milliseconds per step of the input only: the streams of `fit`, read as fast as possible."""
     problem = p.make(200, 100)
     x = {"x": np.concatenate([problem.x_labelled, np.tile(problem.x_unlabelled, (100, 1))])}
     is_labelled = np.arange(len(x["x"])) < 100
@@ -77,23 +82,24 @@ def input_share(epochs: int = 3) -> dict:
 
 
 def main() -> None:
-    """Profiles every variant, and writes."""
+    """Profiles every variant and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "profile.json")
     args = parser.parse_args()
     keras.utils.set_random_seed(0)
-    problem, profiles = p.make(200, 100), {}
+    problem = p.make(200, 100)
+    profiles: dict[str, dict[str, dict]] = {}
     cases = [(precision, name) for precision in ("float32", "bfloat16") for name in VARIANTS]
     for precision, name in tqdm(cases, desc="profiles"):
         if precision == "bfloat16" and name.startswith("the whole"):
             continue
-        profiles.setdefault(precision, {})[name] = profile(engine.Step(problem, precision, **VARIANTS[name]))
+        profiles.setdefault(precision, {})[name] = profile(engine.Step(problem, precision, VARIANTS[name]))
     interleave.write(args.output, {"profiles": profiles, **input_share(), "environment": environment()})
     print(f"Written to {args.output}")
 
 
-def _events(folder):
-    """(start, end, name) in ps of everything that the profiler saw."""
+def _events(folder: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, name) of every event in the profile, in ps."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     space = xplane_pb2.XSpace()
@@ -107,8 +113,8 @@ def _events(folder):
                 yield start, start + event.duration_ps, names[event.metadata_id]
 
 
-def _union(intervals):
-    merged = []
+def _union(intervals: list[Interval]) -> list[Interval]:
+    merged: list[Interval] = []
     for start, end in sorted(intervals):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
@@ -117,7 +123,7 @@ def _union(intervals):
     return merged
 
 
-def _length(intervals):
+def _length(intervals: list[Interval]) -> int:
     return sum(end - start for start, end in intervals)
 
 

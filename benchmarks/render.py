@@ -1,4 +1,4 @@
-"""Writes README.md of this folder, and the table of docs/performance.md, from results/: `python -m benchmarks.render`."""
+"""Writes README.md of this folder and the table of docs/performance.md from results/: `python -m benchmarks.render`."""
 
 import json
 import statistics
@@ -25,14 +25,14 @@ def ratio(row: dict, digits: int = 2) -> str:
 
 
 def step_table(table: dict) -> str:
-    """One size and precision: time, ratios, memory."""
+    """The table of one size and precision: time, ratios, memory."""
     rows, floor = table["rows"], table["rows"][FLOOR]["median_ms"]
     rate = table["gflop"] / floor * 1e3
     lines = [
         f"### {table['num_unlabelled']} + {table['num_labelled']} images, {table['precision']}\n",
         f"{table['rounds']} rounds; the step's matrix products are {table['gflop']:.1f} GFLOP, {floor:.1f} ms at the "
         f"measured peak of {rate:.0f} GFLOP/s.\n",
-        "| step | ms | ratio to compiled PyTorch (quartiles) | of the floor's speed | peak memory, MiB |",
+        "| step | ms | ratio to compiled PyTorch (quartiles) | share of the floor's speed | peak memory, MiB |",
         "|---|---|---|---|---|",
     ]
     for name, row in rows.items():
@@ -42,10 +42,10 @@ def step_table(table: dict) -> str:
 
 
 def bars(tables: list[dict]) -> str:
-    """The bars that the project set itself, and what was measured."""
-    lines = ["| what | bar | measured | met |", "|---|---|---|---|"]
+    """The targets of the project and the measurements."""
+    lines = ["| ratio or time | target | measured | met |", "|---|---|---|---|"]
 
-    def add(what, bar, row):
+    def add(what: str, bar: float, row: dict) -> None:
         lines.append(f"| {what} | {bar} | {ratio(row)} | {_met(row['ratio'], bar)} |")
 
     for table in tables:
@@ -77,21 +77,21 @@ def bars(tables: list[dict]) -> str:
 
 
 def scaling_table(sweeps: dict) -> str:
-    """Each sweep beside its straight line."""
+    """Each sweep and its fitted straight line."""
     lines = []
     for name, sweep in sweeps.items():
         lines += [
             f"| {name} | " + " | ".join(map(str, sweep["values"])) + " |",
             "|---" * (len(sweep["values"]) + 1) + "|",
             "| ms | " + " | ".join(f"{value:.1f}" for value in sweep["ms"]) + " |\n",
-            f"Line: {sweep['constant_ms']:.1f} + {sweep['ms_each']:.2f} n ms; the largest deviation from it is "
+            f"Fitted line: {sweep['constant_ms']:.1f} + {sweep['ms_each']:.2f} n ms; the largest deviation from it is "
             f"{sweep['largest_deviation']:.0%}.\n",
         ]
     return "\n".join(lines)
 
 
 def profile_table(profiles: dict) -> str:
-    """Where the time goes, a column per variant."""
+    """The shares of each kind of work, one column per variant."""
     lines = []
     for precision, variants in profiles["profiles"].items():
         lines += [f"| {precision}, share of the step | " + " | ".join(variants) + " |", "|---" * (len(variants) + 1) + "|"]
@@ -105,7 +105,7 @@ def profile_table(profiles: dict) -> str:
 
 
 def serving_table(results: dict) -> str:
-    """Sizes on the disk, and times of `classify` of every way to ask for it."""
+    """Sizes on disk, and times of `classify`, for every way to serve a model."""
     numbers = [key for key in next(iter(next(iter(results["models"].values())).values())) if key.isdigit()]
     words = {number: f"{int(number):,} image{'s' * (number != '1')}" for number in numbers}
     headings = " | ".join(f"{words[number]}, ms | to Keras predict" for number in numbers)
@@ -118,7 +118,7 @@ def serving_table(results: dict) -> str:
 
 
 def ideas_table() -> str:
-    """The step without each idea, predicted and measured."""
+    """The ratios of the step without each idea, predicted and measured."""
     without = load("ideas")["without"]
     lines = ["| without | float32, predicted | measured | bfloat16, predicted | measured |", "|---|---|---|---|---|"]
     for name in list(without["float32"])[1:]:
@@ -128,16 +128,17 @@ def ideas_table() -> str:
 
 
 def time_to_error_section() -> list[str]:
-    """Errors of each method by the minute, mean and standard deviation over the label draws; nothing before it is run."""
+    """Errors of each method by the minute: mean and standard deviation over the label draws. Empty before the first run."""
     if not time_to_error.PATH.exists():
         return []
     runs = load("time_to_error")["runs"]
     lines = [
         "## Error against time\n",
-        "MNIST, 100 labels, the same label draws for all; test error in percent, mean ± standard deviation over the draws, "
-        "by minutes of training. A preset that has ended keeps its last error. `python -m benchmarks.time_to_error`.\n\n"
-        "Pyro's M2 has the sizes and weights of the step benchmark below, which are not tuned for it: its own tutorial, "
-        "with other ones, reports 6.8 after a full run (see the tables in [results](../results/README.md)).\n",
+        "MNIST with 100 labels, the same label draws for all methods. Test error in percent by minutes of training, mean ± "
+        "standard deviation over the draws. A preset that has ended keeps its last error. "
+        "`python -m benchmarks.time_to_error`.\n\n"
+        "Pyro's M2 has the sizes and weights of the step benchmark below, which are not tuned for it. Pyro's tutorial, "
+        "with others, reports 6.8 after a full run (see the tables in [results](../results/README.md)).\n",
         "![test error against minutes of training](results/time_to_error.png)\n",
         "| method | draws | " + " | ".join(f"{minute} min" for minute in time_to_error.MINUTES) + " | ends after |",
         "|---" * (len(time_to_error.MINUTES) + 3) + "|",
@@ -156,7 +157,7 @@ def time_to_error_section() -> list[str]:
 
 
 def documents() -> dict[Path, str]:
-    """Every generated document, {path: text}."""
+    """{path: text} of every generated document."""
     before, rest = PERFORMANCE.read_text().split(START)
     return {README: readme(), PERFORMANCE: f"{before}{START}{ideas_table()}{END}{rest.split(END, 1)[1]}"}
 
@@ -169,46 +170,46 @@ def readme() -> str:
     return "\n".join(
         [
             "# Benchmarks\n",
-            "Written by `python -m benchmarks.render` from results/. Measured by the modules beside it, each run from the "
-            "root of the repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, "
-            "`.scaling`, `.profile`, `.serving`, and `.ideas` for the table of docs/performance.md.\n",
-            "M2 of 784 pixels, 10 classes summed exactly, z of 50, (600, 600) softplus hidden units, Adam. Each "
-            "implementation is a process of its own; all step in turn, in an order that rotates, and a ratio is that of two "
-            "steps of the same round, so that a machine that drifts slows both. Before that, the loss of each on the same "
-            "weights and noise is compared with the loss longhand in float64: to 1e-5 in float32, 1e-2 in bfloat16. Peak "
-            "memory is the most that the process ever held, above what it held once its libraries were imported. "
-            "The steps below were measured while all classes of an image shared the noise of z, in every implementation; "
-            "now each has its own.\n",
+            "`python -m benchmarks.render` writes this page from results/. To measure, run the modules from the root of the "
+            "repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, `.scaling`, "
+            "`.profile`, `.serving`, and `.ideas` for the table of docs/performance.md.\n",
+            "M2 with 784 pixels, 10 classes summed exactly, z of size 50, (600, 600) softplus hidden units, Adam. Each "
+            "implementation runs in its own process. All step in turn, in an order that rotates. A ratio compares two steps "
+            "of the same round, so a drift of the machine's speed affects both. Before timing, the loss of each "
+            "implementation at the same weights and noise is compared with the explicit loss in float64: to 1e-5 in "
+            "float32, 1e-2 in bfloat16. Peak memory is the largest memory of the process, less its memory after importing "
+            "its libraries. When the steps below were measured, all classes of an image shared the noise of z, in every "
+            "implementation; now each class has its own noise.\n",
             f"{environment['cpu_cores']} cores of {environment['machine']}, {versions}; PyTorch 2.13.0 and Pyro 1.9.2.\n",
-            "## Bars\n",
+            "## Targets\n",
             bars(steps["tables"]),
             *time_to_error_section(),
             "## A step\n",
             *map(step_table, steps["tables"]),
             "## Where a step's time goes\n",
-            "200 + 100 images; profiled one after the other, so only the shares of a column are comparable. Every moment "
-            "of a step belongs to the first kind of work in the table that runs on any core then. The input takes "
-            f"{profiles['input_ms']:.2f} ms a step, on another thread, beside the step and not before it.\n",
+            "200 + 100 images. The variants are profiled one after the other, so compare shares only within a column. Every "
+            "moment of a step counts for the first kind of work in the table that runs on any core at that moment. The "
+            f"input takes {profiles['input_ms']:.2f} ms per step, on another thread and in parallel with the step.\n",
             profile_table(profiles),
-            "## Against classes, samples and latents\n",
-            "![ms a step against classes, samples and latent variables](results/scaling.png)\n",
+            "## Step time by classes, samples and latents\n",
+            "![ms per step by classes, samples and latent variables](results/scaling.png)\n",
             scaling_table(scaling["sweeps"]),
             "## Where it is served\n",
-            "Models of 28x28 images in the forms that `export` and `ssdgm-export --litert` write, beside `predict` of the "
-            f"`.keras` file; float32, {serving['rounds']} rounds in turn. What serves imports TensorFlow alone. The "
-            "time to the first answer is that of loading, TensorFlow's import among it. A prediction of ADGM is a mean over "
-            "draws.\n",
+            "Models of 28x28 images in the forms that `export` and `ssdgm-export --litert` write, compared with `predict` "
+            f"of the `.keras` file; float32, {serving['rounds']} rounds in turn. The serving process imports only "
+            "TensorFlow. The time to the first answer includes loading and the import of TensorFlow. A prediction of ADGM "
+            "is a mean over draws.\n",
             serving_table(serving),
         ]
     )
 
 
-def _met(value, bar):
+def _met(value: float, bar: float) -> str:
     return "yes" if value <= bar else "**no**"
 
 
 def main() -> None:
-    """The command."""
+    """Writes the documents."""
     for path, text in documents().items():
         path.write_text(text)
         print(path)

@@ -1,10 +1,11 @@
 """Cost of a step against classes, samples and latent variables: `python -m benchmarks.scaling`, about 4 minutes.
 
-Writes results/scaling.json and results/scaling.png. A cost that is at most linear has a last doubling of at most 2.
+Writes results/scaling.json and results/scaling.png. If the cost is at most linear, the last doubling is at most 2.
 """
 
 import argparse
 import time
+from collections.abc import Callable
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -24,8 +25,8 @@ SWEEPS = {
 }
 
 
-def make(classes: int = 2, samples: int = 1, latents: int = 1):
-    """A training step of a model with so many classes (all enumerated), Monte-Carlo samples, and latents of 20 each."""
+def make(classes: int = 2, samples: int = 1, latents: int = 1) -> Callable[[], object]:
+    """A training step of a model with these numbers of enumerated classes, samples, and latent variables of size 20."""
     given = engine.parts_given((200, 200), "softplus")
     names = [f"z{i}" for i in range(latents)]
     generative = {"y": nodes.OneHotCategorical(classes)} | {name: nodes.Normal(20) for name in names}
@@ -40,9 +41,9 @@ def make(classes: int = 2, samples: int = 1, latents: int = 1):
 
 
 def measure(name: str, values: tuple[int, ...], rounds: int) -> dict:
-    """Median ms of each value, in turn, and the straight line through them."""
+    """Median ms of each value, measured in turn, and the straight line through them."""
     steps = {value: make(**{name: value}) for value in tqdm(values, desc=f"compiling {name}")}
-    seconds = {value: [] for value in values}
+    seconds: dict[int, list[float]] = {value: [] for value in values}
     for step in steps.values():
         step(), step()
     for _ in tqdm(range(rounds), desc=name):
@@ -51,7 +52,7 @@ def measure(name: str, values: tuple[int, ...], rounds: int) -> dict:
             step()
             seconds[value].append(time.perf_counter() - start)
     ms = np.array([1e3 * np.median(seconds[value]) for value in values])
-    # Relative errors: every point counts alike, small or large.
+    # Relative errors, so that every point has equal weight.
     design = np.stack([np.ones(len(values)), values], axis=1)
     (constant, slope), *_ = np.linalg.lstsq(design / ms[:, None], np.ones(len(values)), rcond=None)
     fitted = constant + slope * np.array(values)
@@ -65,21 +66,21 @@ def measure(name: str, values: tuple[int, ...], rounds: int) -> dict:
     }
 
 
-def draw(sweeps: dict, path) -> None:
-    """A panel per sweep: what was measured, and the line."""
+def draw(sweeps: dict, path: str) -> None:
+    """One panel per sweep: the measured times and the line."""
     figure, axes = plt.subplots(1, len(sweeps), figsize=(4 * len(sweeps), 3.2), layout="constrained")
     for axis, (name, sweep) in zip(axes, sweeps.items(), strict=True):
         values = np.array(sweep["values"])
         axis.plot(values, sweep["ms"], "o", label="measured")
         axis.plot(values, sweep["constant_ms"] + sweep["ms_each"] * values, "-", lw=1, label="straight line")
-        axis.set(xlabel=name, ylabel="ms a step", ylim=(0, None))
+        axis.set(xlabel=name, ylabel="ms per step", ylim=(0, None))
         axis.legend(frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
 def main() -> None:
-    """Measures all sweeps, and writes."""
+    """Measures all sweeps and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "scaling.json")

@@ -1,11 +1,12 @@
-"""Export sizes, and how long `classify` takes where it is served: `python -m benchmarks.serving`, about 3 minutes.
+"""Sizes of exports and times of `classify` when served: `python -m benchmarks.serving`, about 3 minutes.
 
-Writes results/serving.json. Each way is a process of its own; all answer in turn. Models of the presets' sizes, untrained:
-neither sizes nor times depend on the values of weights.
+Writes results/serving.json. Each way runs in its own process; all answer in turn. The models have the sizes of the presets
+and are untrained, because neither sizes nor times depend on the values of weights.
 """
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -19,31 +20,35 @@ from ssdgm_tf.runs import saved_run
 from ssdgm_tf.runs.environment import environment
 
 SIZES = (1, 1000)
-#: What the ratios are to.
+#: The reference of the ratios.
 AGAINST = "Keras predict"
 
 
 def dense() -> models.M2:
-    """M2 of the step benchmark's sizes, over images."""
+    """M2 of images, with the sizes of the step benchmark."""
     return models.M2(10, latent_dim=50, hidden_units=(600, 600), seed=0)
 
 
 def convolutional() -> models.M2:
-    """The sizes of `fast_mnist`."""
+    """M2 with the sizes of `fast_mnist`."""
     classifier = keras.Sequential([layers.RandomAffine(), layers.ConvEncoder(dropout=0.5)])
     return models.M2(10, latent_dim=10, hidden_units=(500,), activation="relu", classifier=classifier, seed=0)
 
 
 def averaged() -> models.ADGM:
-    """The sizes of `adgm_mnist`: a prediction is a mean over draws."""
+    """ADGM with the sizes of `adgm_mnist`: a prediction is a mean over draws."""
     return models.ADGM(10, latent_dim=50, auxiliary_dim=50, hidden_units=(500, 500), seed=0)
 
 
-MODELS = {"M2, dense": dense, "M2, convolutional": convolutional, "ADGM, dense": averaged}
+MODELS: dict[str, Callable[[], models.NamedModel]] = {
+    "M2, dense": dense,
+    "M2, convolutional": convolutional,
+    "ADGM, dense": averaged,
+}
 
 
 def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
-    """The model in each form, {way: where it is}."""
+    """Writes the model in each form: {way: path}."""
     model.build((None, 28, 28, 1))
     paths = {"SavedModel": folder / "served", AGAINST: folder / "model.keras"}
     model.save(paths[AGAINST])
@@ -53,13 +58,13 @@ def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
 
 
 def megabytes(path: Path) -> float:
-    """The size of a file, or of all in a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
+    """The size of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else list(path.rglob("*"))
     return round(sum(file.stat().st_size for file in files if file.is_file()) / 1e6, 2)
 
 
 def measure(model: models.NamedModel, rounds: int) -> dict:
-    """Sizes on the disk, seconds to the first answer, and times of answers, {way: ...}; that all ways agree is checked."""
+    """{way: size on disk, seconds to the first answer, times of answers}; checks that all ways agree."""
     with tempfile.TemporaryDirectory() as folder:
         paths = write_models(model, Path(folder))
         settings = {way: {"way": way, "path": str(paths[way])} for way in WAYS}
@@ -83,7 +88,7 @@ def measure(model: models.NamedModel, rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measures, and writes."""
+    """Measures and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "serving.json")

@@ -1,4 +1,4 @@
-"""One training step of M2 by everybody, in turn: `python -m benchmarks.step_time`, about 15 minutes on two cores.
+"""One training step of M2 by every implementation, in turn: `python -m benchmarks.step_time`, about 15 minutes on two cores.
 
 Writes results/step_time.json; `python -m benchmarks.render` makes the tables of README.md from it.
 """
@@ -16,15 +16,15 @@ from ssdgm_tf.runs.environment import environment
 SIZES = ((100, 100), (200, 100), (1000, 100))
 AGAINST = "PyTorch by hand, compiled"
 IN_BOTH = (AGAINST, "PyTorch by hand, eager", "ssdgm_tf", "ssdgm_tf, jit on", "ssdgm_tf, jit off", "TensorFlow by hand")
-#: The size at which estimators and other models step too.
+#: The size at which estimators and other models are measured too.
 SIZE_OF_ALL = (200, 100)
 PYRO = ("Pyro", "Pyro, SVI as in its example")
-#: How far a loss may be from the loss longhand, relative to it.
+#: The largest relative difference between a loss and the explicit loss.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-2}
 
 
 def measure(size: tuple[int, int], precision: str, rounds: int) -> dict:
-    """One table: every implementation at one size and precision."""
+    """One table: all implementations at one size and precision."""
     names = [
         *IN_BOTH,
         FLOOR,
@@ -56,18 +56,18 @@ def measure(size: tuple[int, int], precision: str, rounds: int) -> dict:
 
 
 def main() -> None:
-    """Measures all tables, and writes each as soon as it is done."""
+    """Measures all tables and writes each as soon as it is done."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--sizes", default=",".join(f"{u}+{n}" for u, n in SIZES), help="unlabelled+labelled, ...")
     parser.add_argument("--precisions", default="float32,bfloat16")
     parser.add_argument("--output", default=interleave.ROOT / "benchmarks" / "results" / "step_time.json")
     args = parser.parse_args()
-    sizes = [tuple(int(number) for number in size.split("+")) for size in args.sizes.split(",")]
-    tables = []
+    sizes = [size.split("+") for size in args.sizes.split(",")]
+    tables: list[dict] = []
     for precision in args.precisions.split(","):
-        for size in sizes:
-            tables.append(measure(size, precision, args.rounds))
+        for unlabelled, labelled in sizes:
+            tables.append(measure((int(unlabelled), int(labelled)), precision, args.rounds))
             interleave.write(args.output, {"tables": tables, "environment": environment()})
     print(f"Written to {args.output}")
 

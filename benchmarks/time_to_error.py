@@ -1,8 +1,8 @@
 """Test error against seconds of training, MNIST with 100 labels: `python -m benchmarks.time_to_error --data_dir=FOLDER`.
 
-Our presets, whole, and Pyro's M2 for --minutes, on the same label draws; one run after the other, each in a process of its
-own. The clock runs while a model trains, its first compilation included, and stands still while it is measured. A run is
-written as it ends; the same command again does what is missing.
+Our whole presets, and Pyro's M2 for --minutes, on the same label draws. One run after the other, each in its own process.
+The clock runs while a model trains, including its first compilation, and stops while the error is measured. A run is written
+when it ends; the same command again does the missing runs.
 Writes results/time_to_error.json and results/time_to_error.png.
 """
 
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from benchmarks import interleave
 from benchmarks import problem as p
 from ssdgm_tf import data
+from ssdgm_tf.data.arrays import Labels
 from ssdgm_tf.runs import build
 from ssdgm_tf.runs.environment import environment
 from ssdgm_tf.runs.run import labels_first
@@ -41,31 +43,32 @@ MINUTES = (1, 2, 4, 8)
 
 
 class Clock:
-    """Seconds of training, without what `measure` takes, and the errors that it measured.
+    """Counts the seconds of training, without those of `measure`, and keeps the errors.
 
     Args:
-        error: a function without arguments.
+        error: measures the error.
     """
 
-    def __init__(self, error):
+    def __init__(self, error: Callable[[], float]):
         self.error = error
-        self.seconds, self.errors = [], []
-        self.start, self.still = time.perf_counter(), 0.0
+        self.seconds: list[float] = []
+        self.errors: list[float] = []
+        self.start, self.paused = time.perf_counter(), 0.0
 
     def now(self) -> float:
-        """Seconds of training up to now."""
-        return time.perf_counter() - self.start - self.still
+        """Seconds of training so far."""
+        return time.perf_counter() - self.start - self.paused
 
     def measure(self) -> None:
-        """Stops, measures, goes on."""
+        """Stops the clock, measures the error and starts the clock again."""
         stopped = time.perf_counter()
         self.seconds.append(round(self.now(), 1))
         self.errors.append(round(float(self.error()), 5))
-        self.still += time.perf_counter() - stopped
+        self.paused += time.perf_counter() - stopped
 
 
 def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Clock:
-    """A preset of ours to its end, measured after every epoch."""
+    """Trains a preset to its end; measures the error after every epoch."""
     fields = _fields(name, seed)
     model = build.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset)
     clock = Clock(lambda: _error(model.predict(dataset.x_test, batch_size=1000, verbose=0), dataset.y_test))
@@ -84,7 +87,7 @@ def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Cloc
 
 
 def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> Clock:
-    """Pyro's M2 in the manner of its example, a step for each of its three losses; measured every 20 seconds."""
+    """Trains M2 as in Pyro's example, with a step for each of its three losses; measures the error every 20 seconds."""
     import torch
 
     from benchmarks import m2_pyro
@@ -94,14 +97,15 @@ def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> C
     x, y = dataset.labelled
     step.x_labelled = torch.tensor(x.reshape(LABELS, -1))
     step.y = torch.nn.functional.one_hot(torch.tensor(y, dtype=torch.long), p.CLASSES).float()
-    unlabelled = torch.tensor(dataset.x_train[dataset.y_train < 0].reshape(-1, p.PIXELS))
+    unlabelled = torch.tensor(dataset.x_train[~dataset.is_labelled].reshape(-1, p.PIXELS))
     x_test = torch.tensor(dataset.x_test.reshape(-1, p.PIXELS))
 
-    def error():
+    def error() -> float:
         with torch.no_grad():
             return _error(step.q_y(x_test).numpy(), dataset.y_test)
 
-    clock, order = Clock(error), iter(())
+    clock = Clock(error)
+    order: Iterator[torch.Tensor] = iter(())
     progress = tqdm(total=int(60 * minutes), desc=PYRO, unit="s")
     while clock.now() < 60 * minutes:
         if (rows := next(order, None)) is None:
@@ -116,12 +120,12 @@ def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> C
     return clock
 
 
-def _fields(name, seed) -> dict:
+def _fields(name: str, seed: int) -> dict:
     return importlib.import_module(f"ssdgm_tf.configs.{name}").get_config(f"labels={LABELS},seed={seed}").to_dict()
 
 
-def _config(method, seed) -> dict:
-    """The config of a run as a file holds it; of Pyro's model the sizes."""
+def _config(method: str, seed: int) -> dict:
+    """The config of a run in the form of a results file; for Pyro's model its sizes."""
     if method == PYRO:
         return {
             "hidden_units": list(p.HIDDEN),
@@ -133,14 +137,14 @@ def _config(method, seed) -> dict:
     return json.loads(json.dumps(_fields(method, seed)))
 
 
-def _error(scores, labels) -> float:
-    return np.mean(np.argmax(scores, axis=-1) != labels)
+def _error(scores: np.ndarray, labels: Labels) -> float:
+    return float(np.mean(np.argmax(scores, axis=-1) != np.asarray(labels)))
 
 
 def at_minute(run: dict, minute: float) -> float | None:
     """The last error measured up to a minute, in percent; None before the first.
 
-    A preset that has ended keeps its last error; Pyro's model, which is cut off, has none after that.
+    A preset that has ended keeps its last error. Pyro's model is cut off and has no error after that.
     """
     if run["method"] == PYRO and run["seconds"][-1] < 60 * minute - 1:
         return None
@@ -149,7 +153,7 @@ def at_minute(run: dict, minute: float) -> float | None:
 
 
 def figure(runs: list[dict]) -> plt.Figure:
-    """A curve per run, the label draws of a method in one colour."""
+    """One curve per run; the label draws of a method share a colour."""
     chart, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
     for colour, method in zip(("tab:blue", "tab:orange", "tab:green", "tab:red"), TITLES, strict=True):
         for run in (run for run in runs if run["method"] == method):
@@ -173,23 +177,23 @@ def _one(method: str, seed: int, minutes: float, data_dir: str | None) -> dict:
 
 
 def main() -> None:
-    """The command."""
+    """Runs what is missing and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", default=",".join(TITLES))
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of Pyro's model")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of training of Pyro's model")
     parser.add_argument("--data_dir", help="folder of prepared TensorFlow Datasets")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     methods, seeds = options.methods.split(","), [int(seed) for seed in options.seeds.split(",")]
     if unknown := sorted(set(methods) - set(TITLES)):
-        parser.error(f"--methods must be of {list(TITLES)}. Received: {unknown}")
+        parser.error(f"--methods must be among {list(TITLES)}. Received: {unknown}")
     if options.one:
         print(json.dumps(_one(methods[0], seeds[0], options.minutes, options.data_dir)))
         return
     matplotlib.use("Agg")
     runs = json.loads(PATH.read_text())["runs"] if PATH.exists() else []
-    # Of a preset that has changed since, the run is made again.
+    # If a preset has changed since, its run is repeated.
     runs = [run for run in runs if run["config"] == _config(run["method"], run["seed"])]
     done = {(run["method"], run["seed"]) for run in runs}
     todo = [(method, seed) for seed in seeds for method in methods if (method, seed) not in done]

@@ -1,7 +1,7 @@
-"""One implementation in a process of its own, which steps when it is told to: `python -m benchmarks.worker '{...}'`.
+"""One implementation in its own process, which steps on request: `python -m benchmarks.worker '{...}'`.
 
-It answers a line of JSON when it is ready, and to every line on its input: "loss" for its loss at the problem's noise beside
-the loss longhand, a number of steps to time, or "end" for its peak memory.
+It answers a line of JSON when it is ready, and to every line on its input: "loss" for its loss at the problem's noise and
+the explicit loss, a number of steps for their time, or "end" for its peak memory.
 """
 
 import importlib
@@ -12,8 +12,8 @@ import time
 
 from benchmarks import problem as p
 
-#: {implementation: (module:class, arguments)}; each runs in the precisions that `step_time` asks for.
-IMPLEMENTATIONS = {
+#: {implementation: (module:class, arguments)}; `step_time` chooses the precisions.
+IMPLEMENTATIONS: dict[str, tuple[str, dict]] = {
     "ssdgm_tf": ("engine:Step", {}),
     "ssdgm_tf, jit on": ("engine:Step", {"jit_compile": True}),
     "ssdgm_tf, jit off": ("engine:Step", {"jit_compile": False}),
@@ -31,12 +31,12 @@ IMPLEMENTATIONS = {
 ESTIMATORS = ("ssdgm_tf, top_k", "ssdgm_tf, relaxed")
 OTHERS = ("ADGM", "four-node graph")
 FLOOR = "matrix products alone"
-#: What is no exact step of M2: another objective's estimate, another model, no model.
+#: Steps other than an exact step of M2: other estimators, other models, no model.
 OTHER_WORK = (*ESTIMATORS, *OTHERS, FLOOR)
 
 
 def main(settings: dict) -> None:
-    """Builds the step that the settings name, and serves."""
+    """Builds the step named in the settings and answers requests."""
     sys.stdout, answers = sys.stderr, sys.stdout  # libraries print too
     place, arguments = IMPLEMENTATIONS[settings["implementation"]]
     module, name = place.split(":")
@@ -45,7 +45,7 @@ def main(settings: dict) -> None:
     before = _memory("VmRSS")
     step = step_class(problem, settings["precision"], **arguments)
 
-    def answer(**values):
+    def answer(**values: object) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     for _ in range(3):
@@ -53,13 +53,13 @@ def main(settings: dict) -> None:
     answer(ready=True)
     for line in sys.stdin:
         if line.strip() == "loss":
-            again = step_class(problem, settings["precision"], **arguments)  # the weights of this one have moved
+            again = step_class(problem, settings["precision"], **arguments)  # the weights of `step` have changed
             answer(loss=again.loss(problem), longhand=p.loss(problem, step.analytic_kl))
         elif line.strip() == "end":
             answer(peak_bytes=_memory("VmHWM") - before)
             return
         else:
-            step()  # brings its weights back into the caches
+            step()  # warms the caches
             start = time.perf_counter()
             for _ in range(int(line)):
                 step()

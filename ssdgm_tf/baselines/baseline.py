@@ -1,4 +1,4 @@
-"""What all baselines share: scikit-learn's API on arrays of any shape, with -1 for "no label"."""
+"""The base class of all baselines: scikit-learn's API on arrays of any shape, with -1 for "no label"."""
 
 from typing import Self
 

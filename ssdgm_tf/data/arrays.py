@@ -11,7 +11,7 @@ Labels = np.ndarray | dict[str, np.ndarray]
 
 
 class SemiSupervisedData(NamedTuple):
-    """A data set of which a few training labels are shown.
+    """A data set with few training labels shown.
 
     Attributes:
         x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or preprocessed examples.

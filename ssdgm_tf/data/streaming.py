@@ -1,4 +1,4 @@
-"""Examples from files in batches, for predictions: in bounded memory, and past bad examples."""
+"""Examples from files in batches, for predictions: in bounded memory; bad examples are reported and skipped."""
 
 import contextlib
 import csv
@@ -45,7 +45,7 @@ class Examples:
             are finite numbers.
 
     Attributes:
-        total: number of examples; None for .csv files, where only reading tells.
+        total: number of examples; None for .csv files, whose length is unknown before reading.
 
     Raises:
         FileNotFoundError: no such folder or file, or another kind of file.
