@@ -4,14 +4,18 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
+
+_COMMANDS = ("evaluate", "export", "figures", "predict", "table", "train")
 
 
 def _runs_a_command() -> bool:
-    """Is this process `ssdgm-...` or `python -m ssdgm_tf.trainers...`?"""
-    words = sys.orig_argv
-    as_module = any(flag == "-m" and name.startswith("ssdgm_tf.trainers.") for flag, name in pairwise(words))
-    return as_module or Path(sys.argv[0] if sys.argv else "").name.startswith("ssdgm-")
+    """Whether this process is one of the commands, `ssdgm-train` or `python -m ssdgm_tf.trainers.train`."""
+    modules = {f"ssdgm_tf.trainers.{name}" for name in _COMMANDS}
+    if any(flag == "-m" and name in modules for flag, name in pairwise(sys.orig_argv)):
+        return True
+    # Installers of Windows add .exe; a script of the user's has another name.
+    return Path(sys.argv[0] if sys.argv else "").name.removesuffix(".exe") in {f"ssdgm-{name}" for name in _COMMANDS}
 
 
 # Importing the package registers its classes with Keras, so that `keras.models.load_model` finds them. The commands parse

@@ -8,7 +8,7 @@ import keras
 from keras.src.saving.serialization_lib import ObjectSharingScope
 
 # ObjectSharingScope: public Keras offers no scope in which a layer that is held twice is copied once.
-__all__ = ["ObjectSharingScope", "StreamModel", "evaluates_within_fit", "one_call", "rename", "sublayers"]
+__all__ = ["ObjectSharingScope", "StreamModel", "evaluates_within_fit", "one_call", "sublayers"]
 
 
 @contextlib.contextmanager
@@ -34,16 +34,6 @@ def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
         layer: a layer or model.
     """
     return list({id(part): part for part in layer._flatten_layers()}.values())
-
-
-def rename(layer: keras.layers.Layer, name: str) -> None:
-    """Gives a layer another name; public Keras takes names at construction only.
-
-    Args:
-        layer: a layer that is not built.
-        name: the name.
-    """
-    layer._name = name
 
 
 class StreamModel(keras.Model):

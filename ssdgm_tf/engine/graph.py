@@ -6,10 +6,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.layers.supports import Classes
-from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, Node, Reparameterized, ScoreFunction, TopK
+from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, RandomVariable, Reparameterized, ScoreFunction, TopK
 
 #: {name: node} of one model.
-Nodes = Mapping[str, Node | Deterministic]
+Nodes = Mapping[str, RandomVariable | Deterministic]
 
 # Joint states of all discrete latent variables that are summed exactly where the user names no estimator.
 _MAX_DEFAULT_STATES = 64
@@ -58,7 +58,7 @@ class Graph:
     @property
     def inferred(self) -> tuple[str, ...]:
         """The variables that are not observed, in the order of the recognition model."""
-        return tuple(name for name in self.order_q if isinstance(self.recognition[name], Node))
+        return tuple(name for name in self.order_q if isinstance(self.recognition[name], RandomVariable))
 
     def head_p(self, name: str) -> StochasticNode:
         """The stochastic layer of a random variable in the generative model."""
@@ -112,13 +112,13 @@ class Graph:
         """The random variables that a generative node depends on, directly or through deterministic nodes."""
         found: set[str] = set()
         for parent in self.generative[name].parents:
-            is_random = isinstance(self.generative[parent], Node)
+            is_random = isinstance(self.generative[parent], RandomVariable)
             found |= {parent} if is_random else self._random_ancestors_p(parent)
         return found
 
     def _check_names(self) -> None:
         for name, node in [*self.generative.items(), *self.recognition.items()]:
-            if not isinstance(node, Node | Deterministic):
+            if not isinstance(node, RandomVariable | Deterministic):
                 raise ValueError(f"A graph is made of nodes. Received: {name!r} is a {type(node).__name__}")
             if not name.isidentifier():
                 raise ValueError(
@@ -126,7 +126,7 @@ class Graph:
                     f"Received: {name!r}"
                 )
         for name in self.observed:
-            if not isinstance(self.generative.get(name), Node):
+            if not isinstance(self.generative.get(name), RandomVariable):
                 raise ValueError(
                     f"An observed variable needs a likelihood in the generative model. Received: {name!r} has none"
                 )
@@ -135,19 +135,19 @@ class Graph:
         for name in self.supervised:
             if name in self.observed:
                 raise ValueError(f"A variable is observed or supervised, not both. Received: {name!r}")
-            if not isinstance(self.recognition.get(name), Node):
+            if not isinstance(self.recognition.get(name), RandomVariable):
                 raise ValueError(f"A supervised variable needs a node in the recognition model. Received: {name!r} has none")
         for name in self.generative:
-            if isinstance(self.generative[name], Node) and name not in (*self.observed, *self.recognition):
+            if isinstance(self.generative[name], RandomVariable) and name not in (*self.observed, *self.recognition):
                 raise ValueError(
                     f"A variable is observed, or inferred by the recognition model. Received: {name!r} is neither"
                 )
         for name, node in self.recognition.items():
-            if isinstance(node, Node) and not isinstance(self.generative.get(name), Node):
+            if isinstance(node, RandomVariable) and not isinstance(self.generative.get(name), RandomVariable):
                 raise ValueError(
                     f"An inferred variable must be generated. Received: {name!r} has no node in the generative model"
                 )
-            if isinstance(node, Node) and not node.parents and node.prior is None:
+            if isinstance(node, RandomVariable) and not node.parents and node.prior is None:
                 raise ValueError(
                     "A root of the recognition model needs parameters, prior='learned' or numbers. "
                     f"Received: {name!r} has no parents and prior=None"
@@ -216,7 +216,7 @@ class Graph:
         return chosen
 
 
-def _random(node: Node | Deterministic) -> Node:
+def _random(node: RandomVariable | Deterministic) -> RandomVariable:
     """The node, which must be of a random variable."""
     if isinstance(node, Deterministic):
         raise TypeError(f"A random variable is needed. Received: the deterministic node {node.name}")

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.engine.trace import Held
 from ssdgm_tf.layers import StochasticNode
-from ssdgm_tf.nodes import Deterministic, Node
+from ssdgm_tf.nodes import Deterministic, RandomVariable
 
 # The position of a variable in the recognition model, its head, its distribution, and what is given of it.
 _Choose = Callable[[int, StochasticNode, tfd.Distribution, Held | None], tf.Tensor]
@@ -158,7 +158,7 @@ def _needed(graph: Graph, given: Iterable[str]) -> set[str]:
     return needed
 
 
-def _mean(node: Node, parents: list[tf.Tensor]) -> tf.Tensor:
+def _mean(node: RandomVariable, parents: list[tf.Tensor]) -> tf.Tensor:
     return node.head.mean(node.distribution(parents))
 
 

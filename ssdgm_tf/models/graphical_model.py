@@ -1,5 +1,6 @@
 """Any graphical model: the bounds of a pass over its graph, and what it predicts."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,10 @@ from ssdgm_tf.models import inference, saved_model
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
-from ssdgm_tf.nodes import Deterministic, Node, ScoreFunction
+from ssdgm_tf.nodes import Deterministic, RandomVariable, ScoreFunction
 
+# The names that Keras gives to nodes.
+_AUTOMATIC_NAME = re.compile(r"(random_variable|deterministic)(_\d+)?")
 # A prediction is a function of its example alone: the draws of latent parents have a seed of their own.
 _PREDICTION_SEED = (20_170_601, 400)
 
@@ -52,8 +55,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     def __init__(
         self,
-        generative: Mapping[str, Node | Deterministic],
-        recognition: Mapping[str, Node | Deterministic],
+        generative: Mapping[str, RandomVariable | Deterministic],
+        recognition: Mapping[str, RandomVariable | Deterministic],
         observed: str | Sequence[str],
         supervised: str | Sequence[str] = (),
         num_prediction_samples: int = 10,
@@ -67,6 +70,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         )
         super().__init__(data_format, _term_names(graph), **kwargs)
         self.graph = graph
+        _name_nodes(graph)
         self.generative, self.recognition = dict(graph.generative), dict(graph.recognition)
         self.num_prediction_samples = num_prediction_samples
         self._make_random_state(seed)
@@ -317,3 +321,11 @@ def _term_names(graph: Graph) -> tuple[str, ...]:
     labelled = ("bound_labelled", "classification_loss") if graph.supervised else ()
     terms = (*map(_log_p_name, graph.observed), *(f"kl_{name}" for name in graph.inferred))
     return (*labelled, "bound_unlabelled", *terms)
+
+
+def _name_nodes(graph: Graph) -> None:
+    """Names the layers of nodes by variable, p_x and q_z, where the user gave them no name."""
+    for letter, nodes in (("q", graph.recognition), ("p", graph.generative)):
+        for name, node in nodes.items():
+            if _AUTOMATIC_NAME.fullmatch(node.name):
+                node.name = f"{letter}_{name}"

@@ -26,7 +26,7 @@ class Options:
         likelihood_scale: the standard deviation of "normal", or None to learn one of every element. A wide one lets y
             explain only what is large in an image: with few labels it holds the model back from errors that feed themselves.
         prior: p(y): "uniform", "learned", or the K probabilities; `empirical_prior` counts them.
-        estimator: of the expectation over y: None for all classes, or as of `nodes.Node`, such as "relaxed" or "top_k".
+        estimator: of the expectation over y: None for all classes, or a name as in `nodes.RandomVariable`, such as "top_k".
         classifier: a network of the image for q(y|...) in the place of x itself, such as `layers.ConvEncoder`; it sees x
             through `layers.RandomAffine`, if that is a part of it, without what is generated changing.
         encoder: a network of the image for the latent variables of the recognition model in the place of x itself.
@@ -58,7 +58,7 @@ class Options:
         elif self.prior not in PRIORS:
             raise ValueError(f"prior must be one of {PRIORS}, or probabilities. Received: prior={self.prior!r}")
 
-    def label_prior(self, num_classes: int) -> nodes.Node:
+    def label_prior(self, num_classes: int) -> nodes.RandomVariable:
         """p(y).
 
         Args:
@@ -74,7 +74,7 @@ class Options:
             )
         return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
-    def label(self, num_classes: int, *parents: str) -> nodes.Node:
+    def label(self, num_classes: int, *parents: str) -> nodes.RandomVariable:
         """q(y | parents): by the classifier of the image alone; of more parents, linear in them and in what it computes.
 
         Args:
@@ -89,7 +89,7 @@ class Options:
             num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
         )
 
-    def latent(self, dim: int, *parents: str) -> nodes.Node:
+    def latent(self, dim: int, *parents: str) -> nodes.RandomVariable:
         """A Gaussian variable: the standard prior, or given parents.
 
         Args:
@@ -98,7 +98,7 @@ class Options:
         """
         return nodes.Normal(dim, dtype=self.dtype, **self._given(parents))
 
-    def direction(self, *parents: str) -> nodes.Node:
+    def direction(self, *parents: str) -> nodes.RandomVariable:
         """A unit vector of three numbers: the uniform prior, or given parents.
 
         Args:
@@ -106,7 +106,7 @@ class Options:
         """
         return nodes.VonMisesFisher(3, dtype=self.dtype, **self._given(parents))
 
-    def observation(self, *parents: str) -> nodes.Node:
+    def observation(self, *parents: str) -> nodes.RandomVariable:
         """p(x | parents).
 
         Args:

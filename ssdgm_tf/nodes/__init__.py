@@ -22,7 +22,7 @@ from ssdgm_tf.nodes.families import (
     VonMisesFisher,
     VonMisesFisherMixture,
 )
-from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean
+from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean, RandomVariable
 
 __all__ = [
     "Bernoulli",
@@ -44,6 +44,7 @@ __all__ = [
     "OneHotCategorical",
     "OneMore",
     "Poisson",
+    "RandomVariable",
     "Relaxed",
     "RelaxedOneHotCategorical",
     "Reparameterized",

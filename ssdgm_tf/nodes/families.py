@@ -12,17 +12,17 @@ from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers
 from ssdgm_tf.nodes.estimators import Estimator
-from ssdgm_tf.nodes.node import Node
+from ssdgm_tf.nodes.node import RandomVariable
 
 
 class NodeOptions(TypedDict, total=False):
-    """The arguments of `Node` beside its head.
+    """The arguments of `RandomVariable` beside its head.
 
     Attributes:
-        parents: see `Node`.
-        network: see `Node`.
-        estimator: see `Node`.
-        prior: see `Node`.
+        parents: see `RandomVariable`.
+        network: see `RandomVariable`.
+        estimator: see `RandomVariable`.
+        prior: see `RandomVariable`.
         dtype: the dtype or policy of both the layer and the node.
         name: the name of the node as a Keras layer.
         trainable: whether the weights of the node are trained.
@@ -37,11 +37,13 @@ class NodeOptions(TypedDict, total=False):
     trainable: bool
 
 
-def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Unpack[NodeOptions]) -> Node:
-    return Node(layer_class(*args, dtype=options.get("dtype")), **options)
+def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Unpack[NodeOptions]) -> RandomVariable:
+    return RandomVariable(layer_class(*args, dtype=options.get("dtype")), **options)
 
 
-def Normal(event_shape: int | Sequence[int] | None, scale: float | None = None, **options: Unpack[NodeOptions]) -> Node:
+def Normal(
+    event_shape: int | Sequence[int] | None, scale: float | None = None, **options: Unpack[NodeOptions]
+) -> RandomVariable:
     """Diagonal Gaussian with a learned or a fixed scale (TFP's MultivariateNormalDiag).
 
     See `layers.NormalNode` for `event_shape` and `scale`.
@@ -49,7 +51,7 @@ def Normal(event_shape: int | Sequence[int] | None, scale: float | None = None, 
     return _node(layers.NormalNode, event_shape, scale, **options)
 
 
-def Bernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def Bernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Binary variables, or pixels in [0, 1] under a cross-entropy.
 
     See `layers.BernoulliNode` for `event_shape`.
@@ -57,7 +59,7 @@ def Bernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOpt
     return _node(layers.BernoulliNode, event_shape, **options)
 
 
-def ContinuousBernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def ContinuousBernoulli(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Pixels in [0, 1], with a density.
 
     See `layers.ContinuousBernoulliNode` for `event_shape`.
@@ -67,7 +69,7 @@ def ContinuousBernoulli(event_shape: int | Sequence[int] | None, **options: Unpa
 
 def DiscretizedLogistic(
     event_shape: int | Sequence[int] | None, num_levels: int = 256, **options: Unpack[NodeOptions]
-) -> Node:
+) -> RandomVariable:
     """Pixels of `num_levels` levels.
 
     See `layers.DiscretizedLogisticNode` for `event_shape` and `num_levels`.
@@ -75,7 +77,7 @@ def DiscretizedLogistic(
     return _node(layers.DiscretizedLogisticNode, event_shape, num_levels, **options)
 
 
-def OneHotCategorical(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+def OneHotCategorical(num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """A class: labels 0..num_classes - 1 in the data, one-hot vectors in the graph.
 
     See `layers.OneHotCategoricalNode` for `num_classes`.
@@ -83,7 +85,7 @@ def OneHotCategorical(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
     return _node(layers.OneHotCategoricalNode, num_classes, **options)
 
 
-def RelaxedOneHotCategorical(num_classes: int, temperature: float = 2 / 3, **options: Unpack[NodeOptions]) -> Node:
+def RelaxedOneHotCategorical(num_classes: int, temperature: float = 2 / 3, **options: Unpack[NodeOptions]) -> RandomVariable:
     """A point of the simplex near its corners (Gumbel-softmax).
 
     See `layers.RelaxedOneHotCategoricalNode` for `num_classes` and `temperature`.
@@ -91,7 +93,7 @@ def RelaxedOneHotCategorical(num_classes: int, temperature: float = 2 / 3, **opt
     return _node(layers.RelaxedOneHotCategoricalNode, num_classes, temperature, **options)
 
 
-def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Whole numbers 0..num_classes - 1.
 
     See `layers.CategoricalNode` for `event_shape` and `num_classes`.
@@ -99,7 +101,7 @@ def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: U
     return _node(layers.CategoricalNode, event_shape, num_classes, **options)
 
 
-def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Counts.
 
     See `layers.PoissonNode` for `event_shape`.
@@ -107,7 +109,7 @@ def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptio
     return _node(layers.PoissonNode, event_shape, **options)
 
 
-def OneMore(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+def OneMore(num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """A count in 0..num_classes - 1 by answers to "is there one more?": counts in the data, one-hot vectors in the graph.
 
     See `layers.OneMoreNode` for `num_classes`.
@@ -115,7 +117,7 @@ def OneMore(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
     return _node(layers.OneMoreNode, num_classes, **options)
 
 
-def Gamma(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def Gamma(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Positive variables.
 
     See `layers.GammaNode` for `event_shape`.
@@ -123,7 +125,7 @@ def Gamma(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions
     return _node(layers.GammaNode, event_shape, **options)
 
 
-def LogNormal(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def LogNormal(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Positive variables whose logarithm is normal.
 
     See `layers.LogNormalNode` for `event_shape`.
@@ -131,7 +133,7 @@ def LogNormal(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOpt
     return _node(layers.LogNormalNode, event_shape, **options)
 
 
-def Beta(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def Beta(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Variables in (0, 1).
 
     See `layers.BetaNode` for `event_shape`.
@@ -139,7 +141,7 @@ def Beta(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]
     return _node(layers.BetaNode, event_shape, **options)
 
 
-def Dirichlet(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
+def Dirichlet(num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Probability vectors.
 
     See `layers.DirichletNode` for `num_classes`.
@@ -147,7 +149,7 @@ def Dirichlet(num_classes: int, **options: Unpack[NodeOptions]) -> Node:
     return _node(layers.DirichletNode, num_classes, **options)
 
 
-def Laplace(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> Node:
+def Laplace(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Real variables, double-exponential.
 
     See `layers.LaplaceNode` for `event_shape`.
@@ -155,7 +157,7 @@ def Laplace(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptio
     return _node(layers.LaplaceNode, event_shape, **options)
 
 
-def StudentT(event_shape: int | Sequence[int] | None, df: float = 5.0, **options: Unpack[NodeOptions]) -> Node:
+def StudentT(event_shape: int | Sequence[int] | None, df: float = 5.0, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Real variables with heavy tails.
 
     See `layers.StudentTNode` for `event_shape` and `df`.
@@ -163,7 +165,7 @@ def StudentT(event_shape: int | Sequence[int] | None, df: float = 5.0, **options
     return _node(layers.StudentTNode, event_shape, df, **options)
 
 
-def VonMises(event_shape: int | Sequence[int], **options: Unpack[NodeOptions]) -> Node:
+def VonMises(event_shape: int | Sequence[int], **options: Unpack[NodeOptions]) -> RandomVariable:
     """Angles, in radians.
 
     See `layers.VonMisesNode` for `event_shape`.
@@ -171,7 +173,7 @@ def VonMises(event_shape: int | Sequence[int], **options: Unpack[NodeOptions]) -
     return _node(layers.VonMisesNode, event_shape, **options)
 
 
-def VonMisesFisher(dim: int, **options: Unpack[NodeOptions]) -> Node:
+def VonMisesFisher(dim: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Directions: unit vectors of length `dim`, 2 to 5.
 
     See `layers.VonMisesFisherNode` for `dim`.
@@ -179,7 +181,7 @@ def VonMisesFisher(dim: int, **options: Unpack[NodeOptions]) -> Node:
     return _node(layers.VonMisesFisherNode, dim, **options)
 
 
-def VonMisesFisherMixture(dim: int, num_components: int, **options: Unpack[NodeOptions]) -> Node:
+def VonMisesFisherMixture(dim: int, num_components: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Directions near one of several: unit vectors of length `dim`, 2 to 5.
 
     See `layers.VonMisesFisherMixtureNode` for `dim` and `num_components`, and for its `prior`.
@@ -192,7 +194,7 @@ def Distribution(
     num_parameters: int,
     distribution_fn: Callable[[tf.Tensor], tfd.Distribution],
     **options: Unpack[NodeOptions],
-) -> Node:
+) -> RandomVariable:
     """Any other TFP distribution, given a function from its parameters to it.
 
     See `layers.DistributionNode` for `event_shape`, `num_parameters` and `distribution_fn`.

@@ -18,8 +18,8 @@ from ssdgm_tf.nodes import estimators
 _T = TypeVar("_T")
 
 
-class NodeWithParents(keras.layers.Layer):
-    """The base of `Node` and `Deterministic`: parents by name, and a network over their values.
+class Node(keras.layers.Layer):
+    """The base of `RandomVariable` and `Deterministic`: parents by name, and a network over their values.
 
     Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. A network over several parents:
 
@@ -97,6 +97,14 @@ class NodeWithParents(keras.layers.Layer):
             return apart
         return concatenated()
 
+    def compute_output_shape(self, parent_shapes: Sequence[Sequence[int]]) -> Shape:
+        return (None, *(self.event_shape or ()))
+
+    @property
+    def event_shape(self) -> tuple[int, ...] | None:
+        """Shape of one value; None before a model has built the node."""
+        raise NotImplementedError
+
     def get_build_config(self) -> None:
         return None  # a model builds its nodes, because only it knows the shapes of the parents
 
@@ -116,11 +124,11 @@ class NodeWithParents(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class Node(NodeWithParents):
+class RandomVariable(Node):
     """A random variable given its parents: p(v | parents), a stochastic layer over a network.
 
     `ssdgm_tf.nodes` has a function for every stochastic layer, so that `nodes.Normal(3, parents="x", network=mlp)` stands
-    for `Node(layers.NormalNode(3), parents="x", network=mlp)`.
+    for `RandomVariable(layers.NormalNode(3), parents="x", network=mlp)`.
 
     If the output of the network has the shape of the parameters, as that of a convolutional decoder may, it is the
     parameters. For an image [H, W, C] that shape is [H, W, C times the parameters per element], the first kind of parameter
@@ -171,14 +179,14 @@ class Node(NodeWithParents):
         """Shape of one value; None before a model takes it from the data."""
         return self.head.event_shape
 
-    def given(self, *parents: str, estimator: str | estimators.Estimator | None = None) -> "Node":
+    def given(self, *parents: str, estimator: str | estimators.Estimator | None = None) -> "RandomVariable":
         """A node with the same distribution and weights, given other parents.
 
         Args:
             *parents: the names of the parents.
             estimator: the estimator of the new node; None for that of this node.
         """
-        return Node(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
+        return RandomVariable(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
     def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
         super().build(parent_shapes)
@@ -252,7 +260,7 @@ class Node(NodeWithParents):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class Deterministic(NodeWithParents):
+class Deterministic(Node):
     """A value computed from its parents, such as shared features or the output of another model. It has no density.
 
     Args:
@@ -292,7 +300,7 @@ class NodeMean(keras.layers.Layer):
     The layer shares the weights of the node; set its `trainable = False` to keep them fixed.
 
     Args:
-        node: a `Node` with parents, from a model that is built.
+        node: a `RandomVariable` with parents, from a model that is built.
 
     Call arguments:
         inputs: the parents' values, [*leading, *event] each: a list, or one tensor for one parent.
@@ -300,7 +308,7 @@ class NodeMean(keras.layers.Layer):
 
     takes_parents_apart = True
 
-    def __init__(self, node: Node, **kwargs: Any) -> None:
+    def __init__(self, node: RandomVariable, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.node = node
 

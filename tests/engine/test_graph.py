@@ -134,7 +134,7 @@ def test_refuses(case):
         (lambda: nodes.ScoreFunction("mean"), "baseline must be .* Received: baseline='mean'"),
         (lambda: nodes.Relaxed(0.0), "temperature must be positive, or a schedule. Received: temperature=0.0"),
         (lambda: nodes.Deterministic("x", None), "A Deterministic node needs parents and a network"),
-        (lambda: nodes.Node("normal"), "head must be a stochastic layer.* Received: head='normal'"),
+        (lambda: nodes.RandomVariable("normal"), "head must be a stochastic layer.* Received: head='normal'"),
     ],
 )
 def test_nodes_refuse(make, message):

@@ -160,7 +160,7 @@ class _Nested:
         if isinstance(node, nodes.Deterministic):
             return self._kept(nodes.Deterministic(parents, node.network, dtype=node.dtype_policy))
         if not parents:
-            return nodes.Node(node.head, prior=node.prior, dtype=node.dtype_policy)
+            return nodes.RandomVariable(node.head, prior=node.prior, dtype=node.dtype_policy)
         # Of several digits the classes are too many to be summed together.
         discrete = node.head.num_states is not None
         return self._kept(node.given(*parents, estimator="straight_through" if discrete else None))
