@@ -25,7 +25,7 @@ from benchmarks import interleave
 from benchmarks import problem as p
 from ssdgm_tf import data
 from ssdgm_tf.data.arrays import Labels
-from ssdgm_tf.runs import build
+from ssdgm_tf.runs import building
 from ssdgm_tf.runs.environment import environment
 from ssdgm_tf.runs.run import labels_first
 from ssdgm_tf.runs.workdir import write_json
@@ -70,7 +70,7 @@ class Clock:
 def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Clock:
     """Trains a preset to its end; measures the error after every epoch."""
     fields = _fields(name, seed)
-    model = build.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset)
+    model = building.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset)
     clock = Clock(lambda: _error(model.predict(dataset.x_test, batch_size=1000, verbose=0), dataset.y_test))
     labels_first(model, fields, dataset)
     model.fit(

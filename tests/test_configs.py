@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from ssdgm_tf import data
-from ssdgm_tf.configs import common, from_json
-from ssdgm_tf.runs import build, run
-from ssdgm_tf.trainers.flags import presets
+from ssdgm_tf.configs import common, from_json, presets
+from ssdgm_tf.models import zoo
+from ssdgm_tf.models.examples import training_examples
+from ssdgm_tf.runs import building, measuring, plan
 
 #: The shapes of the real sets, without their files: image shape, classes.
 SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5), "folder": ((20, 24, 3), 3)}
@@ -51,18 +52,19 @@ def several_variables(config):
 def test_two_steps(name, digits):
     config = importlib.import_module(f"ssdgm_tf.configs.{name}").get_config("seed=1").to_dict()
     dataset = made_up(config, digits)
-    if build.is_baseline(config):
-        assert run.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
+    if plan.is_baseline(config):
+        assert measuring.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
         return
     settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
     part = None
-    if kind := build.part(config):
-        part_config = importlib.import_module(f"ssdgm_tf.configs.{config[kind]}").get_config().to_dict()
-        part_data = made_up(part_config, digits) if kind == "digit_model" else dataset
-        part = build.model({**settings, "config": part_config}, part_data)
-    model = build.model(settings, dataset, part)
+    kind = zoo.find(config["model"]).builds_on
+    if kind and config[kind.field]:
+        part_config = importlib.import_module(f"ssdgm_tf.configs.{config[kind.field]}").get_config().to_dict()
+        part_data = dataset if part_config["data"] == config["data"] else made_up(part_config, digits)
+        part = building.model({**settings, "config": part_config}, part_data)
+    model = building.model(settings, dataset, part)
     history = model.fit(
-        *build.training_examples(model, dataset),
+        *training_examples(model, dataset),
         batch_size=config["batch_size"],
         labelled_batch_size=config["labelled_batch_size"],
         steps_per_epoch=2,

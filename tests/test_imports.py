@@ -23,11 +23,11 @@ ALLOWED = {
     "configs": set(),
     "nodes": {"layers"},
     "engine": {"objectives", "layers", "nodes"},
-    "models": {"keras_internals", "objectives", "layers", "nodes", "engine", "plots"},
+    "models": {"keras_internals", "data", "objectives", "layers", "nodes", "engine", "plots"},
     "plots": set(),
     "tables": {"data", "configs"},
-    "runs": {"errors", "objectives", "layers", "models", "data", "plots", "baselines", "configs", "trainers"},
-    "trainers": {"errors", "data", "runs", "tables"},
+    "runs": {"errors", "objectives", "layers", "models", "data", "plots", "baselines", "configs"},
+    "trainers": {"errors", "configs", "data", "runs", "tables"},
 }
 
 

@@ -1,1 +1,10 @@
-"""Experiments: one file per model and data set, `get_config(arg)` in each. They import ml_collections alone."""
+"""Presets: one file for each model and data set."""
+
+from pathlib import Path
+
+_HELPERS = {"__init__", "common", "from_json"}
+
+
+def presets() -> list[str]:
+    """The names of the presets."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in _HELPERS)

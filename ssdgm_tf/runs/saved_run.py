@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from ssdgm_tf import data
-from ssdgm_tf.runs import build, checkpoints
+from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -125,15 +125,15 @@ def _about(settings: dict, results: dict) -> str:
     """How the model was trained and how good it is, for its card."""
     config = settings["config"]
     rows = [
-        ("data", f"`{config['data']}`, {build.labels(config)} shown, drawn with seed {config['seed']}"),
+        ("data", f"`{config['data']}`, {wording.labels(config)} shown, drawn with seed {config['seed']}"),
         ("preprocessing", f"part of the SavedModel: pixels / 255, then {config['preprocessing']}"),
         ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
         ("measured on", f"{results['test_images']} test images"),
     ]
     titles = {"": "test", "labels_only_": "the network on the labels alone:", "nearest_neighbour_": "nearest neighbour:"}
-    for name, errors in build.compared(results).items():
+    for name, errors in wording.errors(results).items():
         words = name.replace("_", " ")
-        rows += [(f"{titles[prefix]} {words}", build.with_unit(name, error)) for prefix, error in errors.items()]
+        rows += [(f"{titles[prefix]} {words}", wording.with_unit(name, error)) for prefix, error in errors.items()]
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
     rows.append(("log p(x), at least", f"{results['log_likelihood']:.1f} nats an image"))

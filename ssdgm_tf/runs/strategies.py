@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.trainers.flags import STRATEGIES
+from ssdgm_tf.runs.names import STRATEGIES
 
 # Of a cluster whose worker is gone.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)

@@ -5,7 +5,7 @@
     model.keras      the last checkpoint: weights, optimizer, random state; the one before is previous-model.keras
     metrics.jsonl    one line an epoch
     tensorboard/     the same as TensorBoard events
-    m1/              the run of the M1 that this one builds on, unless --m1 names another folder; so digit_model/
+    PART/            the run that this one builds on, such as m1/ or digit_model/, unless --part names another folder
     m1_results.json  the final figures of that M1; so digit_model_results.json
     results.json     the final figures; its presence says that the training is finished
     report.html      the same with figures, self-contained; the figures also as figures/*.png

@@ -178,7 +178,7 @@ def command(table: Table, cell: Cell, options: Options) -> list[str]:
     words += [f"--config.{name}={value}" for name, value in row.overrides.items()]
     words += [f"--workdir={options.run_folder(cell)}"]
     if below := needed(table, cell):
-        words.append(f"--{row.uses}={options.run_folder(below)}")
+        words.append(f"--part={options.run_folder(below)}")
     if options.data_dir is not None:
         words.append(f"--data_dir={options.data_dir}")
     if options.download:

@@ -18,11 +18,12 @@ def main() -> None:
     folder = command.trained_run()
     config = folder.load_config()["config"]
     command.import_tensorflow_quietly()
-    from ssdgm_tf.runs import checkpoints, run
+    from ssdgm_tf.runs import checkpoints, measuring, wording
+    from ssdgm_tf.runs.loading import load_data
 
     model = checkpoints.load(folder.model)
-    dataset = run.load_data(config, values.data_dir, values.download)
-    print(run.summary(run.measure(model, config, dataset), config))
+    dataset = load_data(config, values.data_dir, values.download)
+    print(wording.summary(measuring.measure(model, config, dataset), config))
     print(f"Measured: {folder.model}")
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.names import STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
 
 # What ml_collections raises on an unknown field, a wrong type, or a config file that fails.
@@ -15,7 +17,6 @@ _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT_CONFIG = "m2_digits"
-STRATEGIES = ("none", "mirrored", "multi_worker")
 
 
 def define_workdir() -> None:
@@ -55,8 +56,9 @@ def define_training() -> None:
         "config.json of a run. --config.FIELD=VALUE overrides a field. "
         f"(default: {DEFAULT_CONFIG})",
     )
-    flags.DEFINE_string("m1", None, "Folder of a run of M1 to build on; the default is to train it in WORKDIR/m1.")
-    flags.DEFINE_string("digit_model", None, "The same of a model of digits, to nest in one of canvases of them.")
+    flags.DEFINE_string(
+        "part", None, "Folder of a finished run that this one builds on. By default that run is trained inside WORKDIR."
+    )
     flags.DEFINE_float("checkpoint_seconds", 15.0, "Least time between two checkpoints, at ends of epochs.", lower_bound=0.0)
     flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and say which; slower.")
     flags.DEFINE_enum(
@@ -80,11 +82,6 @@ def import_tensorflow_quietly() -> None:
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
-
-
-def presets() -> list[str]:
-    """Names of the configs that the package ships."""
-    return sorted(path.stem for path in CONFIGS.glob("*_*.py") if path.stem not in ("__init__", "from_json"))
 
 
 def resolve_config(argv: list[str]) -> list[str]:

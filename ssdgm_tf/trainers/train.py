@@ -46,7 +46,7 @@ def main() -> None:
             "--debug_nans needs a step without XLA: --jit_compile must be off or auto. Received: --jit_compile=on"
         )
     command.import_tensorflow_quietly()
-    from ssdgm_tf.runs import run, strategies
+    from ssdgm_tf.runs import run, strategies, training, wording
 
     strategy = strategies.make(values.strategy)
     results = run.train(
@@ -54,13 +54,13 @@ def main() -> None:
         workdir,
         values.data_dir,
         values.download,
-        values.m1 or values.digit_model,
-        run.Execution(values.checkpoint_seconds, strategy, values.debug_nans),
+        values.part,
+        training.Execution(values.checkpoint_seconds, strategy, values.debug_nans),
     )
     if not strategies.is_chief(strategy):
         print(f"This worker is done; the chief writes the results in {workdir}")
         return
-    print(run.summary(results, config))
+    print(wording.summary(results, config))
     page = Path(workdir) / "report.html"
     print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")
 

@@ -15,7 +15,8 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import m2_digits
-from ssdgm_tf.runs import checkpoints, report, run
+from ssdgm_tf.models.figures import style_grid
+from ssdgm_tf.runs import checkpoints, report, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 from ssdgm_tf.errors import UserError
 
@@ -125,7 +126,7 @@ def test_figures_are_drawn_anew(finished):
 
 def test_styles_go_through_the_images_and_over_the_quantiles_of_the_prior():
     codes = np.random.default_rng(0).normal([1.4, 0.0, 0.0], [0.1, 3.0, 2.0], (1000, 3)).astype(np.float32)
-    points, dimensions = report.style_grid(codes)
+    points, dimensions = style_grid(codes)
     assert dimensions == (1, 2)
     np.testing.assert_allclose(points[..., 0], codes[:, 0].mean(), rtol=1e-6)
     np.testing.assert_allclose(points[[0, -1], 3, 1], [-1.6449, 1.6449], rtol=1e-4)
@@ -148,7 +149,7 @@ def test_no_result_holds_a_path_of_the_machine(finished):
 
 def test_the_summary_names_what_was_asked_for(finished):
     _, results = finished
-    text = run.summary(results, settings()["config"])
+    text = wording.summary(results, settings()["config"])
     for part in ("M2", "network, labels only", "nearest neighbour", "test bound", "nats", "ECE"):
         assert part in text
 

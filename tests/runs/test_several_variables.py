@@ -8,7 +8,8 @@ import pytest
 
 from ssdgm_tf import data, models
 from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, siddharth_multimnist_nested
-from ssdgm_tf.runs import build, checkpoints, run
+from ssdgm_tf.runs import building, checkpoints, run, wording
+from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.errors import UserError
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}
@@ -48,7 +49,7 @@ def test_a_run_of_faces(faces, tmp_path):
             assert np.isfinite(results[prefix + name])
     written = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
     assert written == {"learning_curves", "reconstructions", "one_face", "one_lighting", "lightings"}
-    text = run.summary(results, asked["config"])
+    text = wording.summary(results, asked["config"])
     assert f"lighting degrees Faces {results['lighting_degrees']:.2f} degrees" in " ".join(text.split())
     assert "degrees" in (tmp_path / "run" / "report.html").read_text()
     assert run.train(asked, tmp_path / "run") == results
@@ -57,8 +58,8 @@ def test_a_run_of_faces(faces, tmp_path):
 def test_light_comes_from_where_the_labels_say_that_lamps_are(faces):
     def prior(**fields):
         asked = settings(siddharth_faces, "labels=30", **faces, **fields)
-        dataset = run.load_data(asked["config"], None, False)
-        return dataset, build.model(asked, dataset).generative["lighting"].distribution()
+        dataset = load_data(asked["config"], None, False)
+        return dataset, building.model(asked, dataset).generative["lighting"].distribution()
 
     dataset, p = prior()
     labelled = dataset.y_train["lighting"][dataset.is_labelled]
@@ -138,7 +139,7 @@ def test_the_supervision_rate_takes_the_place_of_gamma(canvases):
     from ssdgm_tf import objectives
 
     asked = settings(siddharth_multimnist, "labels=40", **canvases, supervision_rate=0.3)
-    dataset = run.load_data(asked["config"], None, False)
-    model = build.model(asked, dataset)
+    dataset = load_data(asked["config"], None, False)
+    model = building.model(asked, dataset)
     assert isinstance(model, models.MultiDigit)
     assert objectives.supervision_rate(model.gamma, 60, 40) == pytest.approx(0.3)

@@ -96,7 +96,7 @@ class Cluster:
 def test_what_is_not_for_a_cluster_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(strategies, "is_multi_worker", lambda strategy: isinstance(strategy, Cluster))
     execution = run.Execution(strategy=Cluster())
-    with pytest.raises(UserError, match=r"must be finished: .* give it by --m1\. Received: .*m1, without results\.json"):
+    with pytest.raises(UserError, match=r"must be finished: .* give it by --part\. Received: .*m1, without results\.json"):
         run.train(settings(**m1m2_digits.get_config().to_dict()), tmp_path, execution=execution)
     with pytest.raises(UserError, match="A baseline is fitted on one device"):
         run.train(settings(model="nearest_neighbours"), tmp_path, execution=execution)

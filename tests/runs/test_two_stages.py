@@ -7,7 +7,8 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits
-from ssdgm_tf.runs import checkpoints, run
+from ssdgm_tf.runs import checkpoints, plan, run, wording
+from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.errors import UserError
 
 SMALL = {"epochs": 2, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 5}
@@ -52,7 +53,8 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
     first = run.train(settings(m1m2_digits), tmp_path / "run")
     assert json.loads((tmp_path / "run" / "m1" / "config.json").read_text())["config"]["seed"] == 0
     (tmp_path / "run" / "results.json").unlink()
-    monkeypatch.setattr(run, "_trained_part", None)  # a resumed run has it in its own model
+    # A resumed run has it in its own model.
+    assert len(plan.make(settings(m1m2_digits), Workdir(tmp_path / "run"))) == 1
     again = run.train(settings(m1m2_digits), tmp_path / "run")
     assert again["error"] == first["error"] and again["m1_seconds"] == first["m1_seconds"]
 
@@ -65,7 +67,7 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
         (m1m2_digits, {"prior": "flat"}, "prior must be one of"),
         (m1m2_digits, {"m1": "m1_typo"}, "config.m1 must be one of .*Received: config.m1='m1_typo'"),
         (m1m2_digits, {"model": "m2"}, "config.m1 is for m1m2 and baselines"),
-        (m1m2_digits, {"m1": ""}, "--m1 and --digit_model need a config that builds on such a run"),
+        (m1m2_digits, {"m1": ""}, "--part needs a config that builds on another run"),
         (baseline_digits, {"m1": "m1_digits", "preprocessing": "pca:5"}, "config.preprocessing='pca:5', where"),
     ],
 )
@@ -83,7 +85,7 @@ def test_a_run_of_another_model_is_no_m1(tmp_path, m1):
     m2.save(folder.model)
     run.write_json(folder.results, m1[1])
     folder.report.write_text("")
-    with pytest.raises(UserError, match=r"--m1 must be a run of M1\. Received: .* of a M2"):
+    with pytest.raises(UserError, match=r"--part must be a run of a model without labels, M1\. Received: .* of a M2"):
         run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(folder.path))
 
 
@@ -94,7 +96,7 @@ def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits)
     assert results["test_images"] == len(digits.y_test) and 0 < results["error"] < 0.9
     assert ("m1_seconds" in results) == bool(features)
     assert not (tmp_path / "run" / "model.keras").exists()
-    assert "nearest neighbours" in run.summary(results, settings(baseline_digits, **fields)["config"])
+    assert "nearest neighbours" in wording.summary(results, settings(baseline_digits, **fields)["config"])
 
 
 def test_a_baseline_that_does_not_take_the_data_says_so(tmp_path):

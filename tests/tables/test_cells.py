@@ -82,9 +82,9 @@ def test_a_cell_that_builds_on_m1_is_given_its_run(table, tmp_path):
     assert cells.command(table, Cell("tiny", "on_m1", 30, 2), options) == [
         *(sys.executable, "-m", "ssdgm_tf.trainers.train", "--config=m2_digits:labels=30,seed=2"),
         f"--workdir={tmp_path}/tiny/on_m1_labels30_seed2",
-        f"--m1={tmp_path}/tiny/m1_seed2",
+        f"--part={tmp_path}/tiny/m1_seed2",
         *("--data_dir=here", "--download", "--precision=bfloat16", "--jit_compile=off"),
     ]
     plain = cells.command(table, Cell("tiny", "m2", 30, 2), Options(tmp_path, tmp_path))
-    assert plain[4] == "--config.epochs=1" and not any(word.startswith(("--m1", "--d")) for word in plain)
+    assert plain[4] == "--config.epochs=1" and not any(word.startswith(("--part", "--d")) for word in plain)
     assert "--config=m2_digits:seed=2" in cells.command(table, Cell("tiny", "m1", None, 2), options)

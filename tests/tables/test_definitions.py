@@ -2,9 +2,9 @@
 
 import pytest
 
+from ssdgm_tf.configs import presets
 from ssdgm_tf.tables import TABLES
 from ssdgm_tf.tables.definitions import published
-from ssdgm_tf.trainers.flags import presets
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)

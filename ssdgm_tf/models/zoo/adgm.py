@@ -3,6 +3,7 @@
 import keras
 
 from ssdgm_tf.models.auxiliary_model import AuxiliaryModel
+from ssdgm_tf.models.experiment import Experiment
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -43,3 +44,6 @@ class ADGM(AuxiliaryModel):
             "a": options.latent(auxiliary_dim, "x", "y", "z"),
         }
         return generative, AuxiliaryModel._recognition(options, num_classes, latent_dim, auxiliary_dim)
+
+
+EXPERIMENT = Experiment(ADGM)

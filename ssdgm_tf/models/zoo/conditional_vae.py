@@ -2,6 +2,7 @@
 
 import keras
 
+from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel
 
 
@@ -44,3 +45,6 @@ class ConditionalVAE(NamedModel):
             "x": options.observation("y", "z"),
         }
         return generative, {**computed, "z": options.latent(latent_dim, image, "y")}
+
+
+EXPERIMENT = Experiment(ConditionalVAE, classifies=False, comparisons=())

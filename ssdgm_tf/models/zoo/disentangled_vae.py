@@ -2,6 +2,7 @@
 
 import keras
 
+from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel
 
 
@@ -46,3 +47,6 @@ class DisentangledVAE(NamedModel):
         }
         recognition = {"z": options.latent(latent_dim, image), "y": options.label(num_classes, class_image, "z")}
         return generative, computed | also_computed | recognition
+
+
+EXPERIMENT = Experiment(DisentangledVAE)

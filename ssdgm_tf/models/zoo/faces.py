@@ -5,8 +5,14 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from ssdgm_tf import layers, nodes
+from ssdgm_tf import layers, nodes, plots
+from ssdgm_tf.data import SemiSupervisedData, directions
+from ssdgm_tf.models import figures
+from ssdgm_tf.models.experiment import Experiment
+from ssdgm_tf.models.figures import Captioned
+from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -83,3 +89,59 @@ def _near(lamps, concentration, dtype):
         raise ValueError(f"lamps must be directions [K, 3]. Received: lamps of shape {np.shape(lamps)}")
     prior = layers.VonMisesFisherMixtureNode.parameters(lamps, concentration)
     return nodes.VonMisesFisherMixture(3, len(lamps), prior=prior, dtype=dtype)
+
+
+def _make(recipe: Recipe) -> Faces:
+    arguments = recipe.own_arguments(Faces) | recipe.label_options() | recipe.image_options()
+    if "lamp_concentration" in arguments:
+        arguments["lamps"] = _lamps(recipe.data)
+    return Faces(**arguments, seed=recipe.config["seed"])
+
+
+def _lamps(dataset: SemiSupervisedData) -> np.ndarray | None:
+    """The directions from which labelled images are lit, each once; None where none is known."""
+    _, y = dataset.labelled
+    return np.unique(y["lighting"].round(4), axis=0) if isinstance(y, dict) and "lighting" in y else None
+
+
+def _figures(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarray, seed: int) -> dict[str, Captioned]:
+    """A face under every lighting, and a lighting on every face."""
+    few = dataset.x_test[_well_lit(dataset, shown)[:6]]
+    azimuths, elevations = np.arange(-75, 76, 25), np.array([60, 30, 0, -30])
+    grid = directions(*(angles.ravel() for angles in np.meshgrid(azimuths, elevations)))
+    relit = model.analogies(few[:1], vary={"lighting": grid})[0]
+    faces = model.analogies(few[:1], vary={"identity": np.arange(dataset.num_classes)})[0]
+    across = directions(azimuths, np.zeros_like(azimuths))
+    degrees = [f"{angle}°" for angle in azimuths]
+    rows = [f"{angle}°" for angle in elevations]
+    return {
+        "reconstructions": figures.reconstructions(few, model.reconstruct(few)),
+        "one_face": Captioned(
+            plots.grid(relit.reshape((len(elevations), len(azimuths), *relit.shape[1:])), rows, degrees),
+            "One face under every lighting. Identity and style are held, and the direction of the light varies: its azimuth "
+            "from left to right, in degrees, its elevation from top to bottom.",
+        ),
+        "one_lighting": Captioned(
+            plots.gallery(np.concatenate([few[:1], faces])),
+            "One lighting on every face. The first image is of the test set; the others have its lighting and style, and "
+            "every identity.",
+        ),
+        "lightings": Captioned(
+            plots.varied(few, model.analogies(few, vary={"lighting": across}), degrees),
+            "Test images, and the same face in the same style under light from one side to the other.",
+        ),
+    }
+
+
+def _well_lit(dataset: SemiSupervisedData, shown: np.ndarray) -> np.ndarray:
+    """`shown`, with the images that are lit from the front first; the others are mostly dark."""
+    return shown[np.argsort(dataset.y_test["lighting"][shown, 2] <= 0.8, kind="stable")]
+
+
+EXPERIMENT = Experiment(
+    Faces,
+    make=_make,
+    comparisons=("recognition_networks", "nearest_neighbour_by_variable"),
+    shown=("identity_error", "lighting_degrees"),
+    figures=_figures,
+)

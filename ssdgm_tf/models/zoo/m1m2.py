@@ -1,8 +1,12 @@
 """M1+M2, the stacked model of Kingma et al. 2014: in two stages on a trained M1, or as one graph."""
 
+import dataclasses
+
 import keras
 
+from ssdgm_tf.models.experiment import FEATURES, Experiment, same_fields
 from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.recipe import Recipe
 from ssdgm_tf.models.zoo.vae import VAE
 
 
@@ -105,3 +109,24 @@ class M1M2(NamedModel):
         for copy, original in pairs:
             copy.set_weights(original.get_weights())
         return model
+
+
+def _make(recipe: Recipe) -> M1M2:
+    own = recipe.own_arguments(M1M2) | recipe.label_options()
+    if isinstance(recipe.part, VAE):
+        return M1M2.from_m1(recipe.part, **own, seed=recipe.config["seed"])
+    return M1M2(**own, **recipe.image_options(), seed=recipe.config["seed"])
+
+
+# The networks of the image are those of M1.
+_NETWORKS = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale", "encoder", "decoder")
+
+EXPERIMENT = Experiment(
+    M1M2,
+    make=_make,
+    builds_on=dataclasses.replace(
+        FEATURES,
+        requires=lambda config: FEATURES.requires(config) | same_fields(*_NETWORKS)(config),
+        rule="A run has the data, the seed and the networks of its M1",
+    ),
+)

@@ -2,6 +2,7 @@
 
 import keras
 
+from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel
 
 
@@ -48,3 +49,6 @@ class M2(NamedModel):
         }
         recognition = {"y": options.label(num_classes, "x"), "z": options.latent(latent_dim, image, "y")}
         return generative, computed | recognition
+
+
+EXPERIMENT = Experiment(M2)

@@ -3,10 +3,15 @@
 import math
 
 import keras
+import numpy as np
 
-from ssdgm_tf import layers, nodes
+from ssdgm_tf import layers, nodes, plots
+from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.models.experiment import Experiment, Part
+from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.recipe import Recipe
 
 # Of (log scale, row, column), see `layers.PlaceImage`: their means, and what stands for scales of 0.15, 0.35 and 0.35.
 _PLACE_PRIOR = (-0.25, 0.0, 0.0, -2.36, -1.41, -1.41)
@@ -172,3 +177,62 @@ class _Nested:
     @staticmethod
     def _name(name, k):
         return {"x": f"look_{k}", "y": f"digit_{k}", "z": f"style_{k}"}.get(name, f"{name}_{k}")
+
+
+def _make(recipe: Recipe) -> MultiDigit:
+    arguments = recipe.own_arguments(MultiDigit) | recipe.image_options() | {"digit_model": recipe.part}
+    arguments |= {"canvas_size": recipe.data.x_train.shape[1], "image_shape": recipe.data.digit_shape}
+    arguments |= {"max_digits": sum(name.startswith("place") for name in recipe.data.y_test)}
+    return MultiDigit(**arguments, seed=recipe.config["seed"])
+
+
+# Canvases in the figure.
+_CANVASES = 10
+
+
+def _figures(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarray, seed: int) -> dict[str, Captioned]:
+    """Canvases, and the digits that the model finds on them."""
+    index = shown[np.argsort(dataset.y_test["count"][shown[:_CANVASES]], kind="stable")]
+    x, true = dataset.x_test[index], dataset.y_test["count"][index]
+    found = model.predict(x, verbose=0)
+    counts = found["count"].argmax(axis=-1)
+    # With 0, 1, 2, ... digits: each canvas has one more than the one before.
+    layered = model.analogies(x, vary={"count": np.arange(found["count"].shape[-1])})
+    digits = np.diff(layered, axis=1) * (np.arange(layered.shape[1] - 1) < counts[:, None])[..., None, None, None]
+    labels = [f"{n} \u2192 {m}" for n, m in zip(true, counts, strict=True)]
+    columns = ["canvas", "model", *(f"digit {k + 1}" for k in range(digits.shape[1]))]
+    whole = layered[np.arange(len(x)), counts]
+    names = None
+    if "digit_1" in found:
+        classes = np.stack([found[f"digit_{k + 1}"].argmax(axis=-1) for k in range(digits.shape[1])], axis=1)
+        names = [[str(c) if k < m else "" for k, c in enumerate(row)] for row, m in zip(classes, counts, strict=True)]
+    images = np.stack([x, whole, *np.moveaxis(digits, 1, 0)], axis=1)
+    return {
+        "decomposition": Captioned(
+            plots.decomposition(images, labels, columns, names),
+            "Canvases of the test set, their reconstructions, and the digits that the model finds, one by one. Left: "
+            "the true count and, after the arrow, the inferred one.",
+        )
+    }
+
+
+def _has_digits(model: GraphicalModel) -> bool:
+    return {"x", "y", "z"} <= set(model.graph.generative)
+
+
+EXPERIMENT = Experiment(
+    MultiDigit,
+    make=_make,
+    builds_on=Part(
+        field="digit_model",
+        inherits=lambda config: {},
+        requires=lambda config: {"data": config["data"].removeprefix("canvases:"), "preprocessing": "none"},
+        rule="A digit model is of the images that are on the canvases, in [0, 1]",
+        kind="a model of single images x with a label y and a style z",
+        is_suitable=_has_digits,
+    ),
+    classifies=False,
+    comparisons=("recognition_networks", "nearest_neighbour_by_variable"),
+    shown=("count_error",),
+    figures=_figures,
+)

@@ -3,6 +3,7 @@
 import keras
 
 from ssdgm_tf.models.auxiliary_model import AuxiliaryModel
+from ssdgm_tf.models.experiment import Experiment
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -39,3 +40,6 @@ class SDGM(AuxiliaryModel):
             "x": options.observation("a", "y", "z"),
         }
         return generative, AuxiliaryModel._recognition(options, num_classes, latent_dim, auxiliary_dim)
+
+
+EXPERIMENT = Experiment(SDGM)

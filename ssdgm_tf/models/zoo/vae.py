@@ -2,7 +2,9 @@
 
 import keras
 
+from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -38,3 +40,10 @@ class VAE(NamedModel):
         computed, image = options.image_features()
         generative = {"z": options.latent(latent_dim), "x": options.observation("z")}
         return generative, {**computed, "z": options.latent(latent_dim, image)}
+
+
+def _make(recipe: Recipe) -> VAE:
+    return VAE(**recipe.own_arguments(VAE), **recipe.image_options(), seed=recipe.config["seed"])
+
+
+EXPERIMENT = Experiment(VAE, make=_make, classifies=False, uses_labels=False, comparisons=())

@@ -1,0 +1,82 @@
+"""From the settings of a run to its model, compiled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from ssdgm_tf import baselines
+from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import GraphicalModel, NamedModel, zoo
+from ssdgm_tf.models.recipe import Recipe
+from ssdgm_tf.runs import optimisation, wording
+
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
+
+
+def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: GraphicalModel | None = None) -> NamedModel:
+    """The model that the settings describe, compiled, with weights that follow from the config's seed.
+
+    Args:
+        settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
+        dataset: its data set.
+        part: the trained model that it builds on; None for none.
+
+    Raises:
+        UserError: a field that the model or its optimizer refuses.
+    """
+    config = settings["config"]
+    if config["model"] not in zoo.names():
+        known = sorted({*zoo.names(), *baselines.names.NAMES})
+        raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
+    keras.utils.set_random_seed(config["seed"])
+    if config["preprocessing"] != "none" and config["likelihood"] != "normal":
+        raise UserError(
+            "Whitened data are real numbers: they need config.likelihood=normal. "
+            f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
+        )
+    try:
+        made = zoo.find(config["model"]).build(Recipe(config, dataset, _POLICIES[settings["precision"]], part))
+        _check_variables(made, config, dataset)
+        _check_labels_first(made, config, dataset)
+        made.build(_input_shapes(made, dataset))
+        made.compile(
+            optimisation.optimizer(made, config, dataset),
+            gamma=optimisation.gamma(config, dataset),
+            classification_weight=config["classification_weight"],
+            num_samples=config["num_samples"],
+            labelled_bound=config["labelled_bound"],
+            kl_weight=optimisation.kl_weight(made, config, dataset),
+            jit_compile=_JIT_COMPILE[settings["jit_compile"]],
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return made
+
+
+def _check_variables(made: GraphicalModel, config: Mapping[str, Any], dataset: SemiSupervisedData) -> None:
+    """Refuses a data set with labels of variables that the model does not have."""
+    names = set(dataset.y_train) if isinstance(dataset.y_train, dict) else {"y"}
+    of_model = {*made.graph.supervised, *made.graph.observed}
+    if names - of_model and made.graph.supervised:
+        raise ValueError(
+            f"{wording.title(config)} takes labels of {', '.join(made.graph.supervised)}. "
+            f"Received: {config['data']}, with labels of {', '.join(sorted(names))}"
+        )
+
+
+def _check_labels_first(made: GraphicalModel, config: Mapping[str, Any], dataset: SemiSupervisedData) -> None:
+    num_labels = int(np.sum(dataset.is_labelled))
+    if config["labels_first_steps"] and not (made.graph.supervised and num_labels):
+        raise ValueError(
+            "config.labels_first_steps needs a model that infers labels, and labels. "
+            f"Received: config.labels_first_steps={config['labels_first_steps']}, {wording.title(config)}, {num_labels} labels"
+        )
+
+
+def _input_shapes(made: GraphicalModel, dataset: SemiSupervisedData) -> Any:
+    x = (None, *dataset.x_train.shape[1:])
+    return {"x": x, "y": (None,)} if "y" in made.graph.observed else x
