@@ -1,6 +1,10 @@
-"""What the named models share: a specification of a graph, made with options."""
+"""The base of the named models: a specification of a graph, made with options."""
 
 import dataclasses
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import keras
 
@@ -8,27 +12,40 @@ from ssdgm_tf import nodes
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import Options
 
+#: The generative and the recognition model, {name: node} each.
+Specification = tuple[dict[str, nodes.Node], dict[str, nodes.Node]]
+
 
 class NamedModel(GraphicalModel):
     """A model of the literature: a specification of a graph, made with `Options`.
 
-    A subclass has a docstring, the names of its sizes, and `specify`.
+    A subclass has a docstring, an `__init__` with arguments of its own, and `specify`. Its signature and its help show the
+    options too.
 
     Args:
         sizes: {argument: value} of the subclass's own arguments.
         seed: integer seed of the model's draws.
-        **options: of `Options`, and of `keras.Model`.
+        **options: those of `Options`, and `name`.
     """
 
-    observed, supervised = "x", "y"
+    observed: ClassVar[str | tuple[str, ...]] = "x"
+    supervised: ClassVar[str | tuple[str, ...]] = "y"
     #: The labelled bound where `compile` names none; None for the one that follows from the graph.
-    labelled_bound_of_its_own: str | None = None
+    labelled_bound_of_its_own: ClassVar[str | None] = None
+    #: The specification: a static method of the options and of the subclass's own arguments, by name.
+    specify: ClassVar[Callable[..., Specification]]
     _parts = ("classifier", "encoder", "decoder", "estimator")
 
-    def __init__(self, sizes: dict, seed: int | None, **options):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _show_options(cls)
+
+    def __init__(self, sizes: dict[str, Any], seed: int | None, **options: Any) -> None:
         names = {field.name for field in dataclasses.fields(Options)}
+        if unknown := sorted(set(options) - names - _OF_KERAS):
+            raise TypeError(f"{type(self).__name__} takes the options {', '.join(sorted(names))}. Received: {unknown}")
         given = Options(**{name: value for name, value in options.items() if name in names})
-        generative, recognition = self.specify(given, **sizes)
+        generative, recognition = type(self).specify(given, **sizes)
         super().__init__(
             generative,
             recognition,
@@ -41,7 +58,7 @@ class NamedModel(GraphicalModel):
         self._sizes, self.options = sizes, given
 
     @classmethod
-    def supervised_variables(cls, **sizes) -> str | tuple[str, ...]:
+    def supervised_variables(cls, **sizes: Any) -> str | tuple[str, ...]:
         """The names of the supervised variables.
 
         Args:
@@ -49,22 +66,34 @@ class NamedModel(GraphicalModel):
         """
         return cls.supervised
 
-    @staticmethod
-    def specify(options: Options, **sizes) -> tuple[dict, dict]:
-        """The generative and the recognition model, {name: node} each.
-
-        Args:
-            options: what the nodes are made with.
-            **sizes: the subclass's own arguments.
-        """
-        raise NotImplementedError
-
     @property
     def labelled_bound_in_use(self) -> str:
         return self.labelled_bound or self.labelled_bound_of_its_own or super().labelled_bound_in_use
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         options = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(Options)}
         options["activation"] = keras.activations.serialize(keras.activations.get(options["activation"]))
         options["estimator"] = nodes.estimators.get(options["estimator"])
         return {**options, **self.common_config(), **self._sizes}
+
+
+# Arguments of keras.Model and of the engine that a config may hold.
+_OF_KERAS = {"name", "trainable", "num_prediction_samples"}
+
+
+def _show_options(cls: type[NamedModel]) -> None:
+    """Gives a class a signature and a docstring that list the options after the arguments of its own."""
+    _, *own = inspect.signature(cls.__init__).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(field.name, keyword, default=field.default, annotation=field.type)
+        for field in dataclasses.fields(Options)
+    ]
+    named = [parameter for parameter in own if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+    taken = {parameter.name for parameter in named}
+    rest = [parameter for parameter in options if parameter.name not in taken]
+    name = inspect.Parameter("name", keyword, default=None, annotation=str | None)
+    cls.__signature__ = inspect.Signature([*named, *rest, name])
+    if "**options" in (cls.__doc__ or "") and "\n    Options:" not in cls.__doc__:
+        attributes = inspect.getdoc(Options).partition("Attributes:\n")[2].partition("\nRaises:")[0]
+        cls.__doc__ = f"{cls.__doc__.rstrip()}\n\n    Options:\n{textwrap.indent(attributes.rstrip(), '    ')}\n    "

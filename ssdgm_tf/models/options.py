@@ -19,19 +19,19 @@ class Options:
 
     Attributes:
         hidden_units: widths of the hidden layers of every dense network.
-        activation: of the hidden layers.
-        normalization: of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
-        likelihood: of the observed variable: "bernoulli" (values in [0, 1]; on grey pixels the cross-entropy, not a
-            normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
-        likelihood_scale: the standard deviation of "normal", or None to learn one of every element. A wide one lets y
-            explain only what is large in an image: with few labels it holds the model back from errors that feed themselves.
-        prior: p(y): "uniform", "learned", or the K probabilities; `empirical_prior` counts them.
-        estimator: of the expectation over y: None for all classes, or a name as in `nodes.RandomVariable`, such as "top_k".
-        classifier: a network of the image for q(y|...) in the place of x itself, such as `layers.ConvEncoder`; it sees x
-            through `layers.RandomAffine`, if that is a part of it, without what is generated changing.
-        encoder: a network of the image for the latent variables of the recognition model in the place of x itself.
-        decoder: a network of the latent variables for the observed one in the place of a dense network.
-        dtype: of the densities and of every network that is not given, such as "mixed_bfloat16".
+        activation: the activation of the hidden layers.
+        normalization: the normalisation of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
+        likelihood: the distribution of the observed variable: "bernoulli" (values in [0, 1]; for grey pixels it is a
+            cross-entropy and not a normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
+        likelihood_scale: the standard deviation of "normal", or None to learn one for every element. Where it is wide, y
+            explains only the large features of an image. With few labels that keeps the model from confirming its errors.
+        prior: p(y): "uniform", "learned", or the K probabilities, such as those of `empirical_prior`.
+        estimator: how the expectation over y is taken: None sums all classes; "top_k" and others, see `nodes.RandomVariable`.
+        classifier: a network of the image whose output takes the place of x in q(y|...), such as `layers.ConvEncoder`. If
+            `layers.RandomAffine` is a part of it, q(y|...) sees moved images; generated images do not move.
+        encoder: a network of the image whose output takes the place of x in q of the latent variables.
+        decoder: the network of p(x|...); None for a dense one.
+        dtype: the dtype of the densities and of the networks that are not given, such as "mixed_bfloat16".
 
     Raises:
         ValueError: another likelihood or prior.
@@ -49,7 +49,7 @@ class Options:
     decoder: keras.layers.Layer | None = None
     dtype: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         if self.likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")

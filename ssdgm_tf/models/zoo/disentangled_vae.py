@@ -1,9 +1,12 @@
 """M2 with a label that is inferred given the style, the digits of Siddharth et al. 2017."""
 
+from typing import Any
+
 import keras
 
 from ssdgm_tf.models.experiment import Experiment
-from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.named_model import NamedModel, Specification
+from ssdgm_tf.models.options import Options
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -33,11 +36,11 @@ class DisentangledVAE(NamedModel):
         **options: of `ssdgm_tf.models.Options`.
     """
 
-    def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options):
+    def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options: Any) -> None:
         super().__init__({"num_classes": num_classes, "latent_dim": latent_dim}, seed, **options)
 
     @staticmethod
-    def specify(options, num_classes, latent_dim):
+    def specify(options: Options, num_classes: int, latent_dim: int) -> Specification:
         computed, image = options.image_features()
         also_computed, class_image = options.class_features()
         generative = {

@@ -1,6 +1,7 @@
 """Faces: who it is and where the light comes from (Siddharth et al. 2017, section 4.2)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,7 +12,8 @@ from ssdgm_tf.models import figures
 from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.models.graphical_model import GraphicalModel
-from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.named_model import NamedModel, Specification
+from ssdgm_tf.models.options import Options
 from ssdgm_tf.models.recipe import Recipe
 
 
@@ -60,14 +62,20 @@ class Faces(NamedModel):
         lamp_concentration: float = 5000.0,
         *,
         seed: int | None = None,
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         sizes = {"num_classes": num_classes, "latent_dim": latent_dim, "lamp_concentration": lamp_concentration}
         sizes["lamps"] = None if lamps is None else np.asarray(lamps, float).tolist()
         super().__init__(sizes, seed, **options)
 
     @staticmethod
-    def specify(options, num_classes, latent_dim, lamps, lamp_concentration):
+    def specify(
+        options: Options,
+        num_classes: int,
+        latent_dim: int,
+        lamps: Sequence[Sequence[float]] | None,
+        lamp_concentration: float,
+    ) -> Specification:
         computed, image = options.image_features()
         also_computed, face = options.class_features()
         generative = {

@@ -1,11 +1,14 @@
 """M1+M2, the stacked model of Kingma et al. 2014: in two stages on a trained M1, or as one graph."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from ssdgm_tf.models.experiment import FEATURES, Experiment, same_fields
-from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.named_model import NamedModel, Specification
+from ssdgm_tf.models.options import Options
 from ssdgm_tf.models.recipe import Recipe
 from ssdgm_tf.models.zoo.vae import VAE
 
@@ -56,13 +59,15 @@ class M1M2(NamedModel):
         two_stage: bool = False,
         *,
         seed: int | None = None,
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         sizes = {"num_classes": num_classes, "latent_dim": latent_dim, "features_dim": features_dim}
         super().__init__({**sizes, "top_units": tuple(top_units), "two_stage": two_stage}, seed, **options)
 
     @staticmethod
-    def specify(options, num_classes, latent_dim, features_dim, top_units, two_stage):
+    def specify(
+        options: Options, num_classes: int, latent_dim: int, features_dim: int, top_units: Sequence[int], two_stage: bool
+    ) -> Specification:
         computed, image = options.image_features()
         top = options.of_widths(top_units)
         generative = {
@@ -82,7 +87,7 @@ class M1M2(NamedModel):
         return generative, recognition
 
     @classmethod
-    def from_m1(cls, m1: VAE, num_classes: int, latent_dim: int = 50, top_units=(500,), **options) -> "M1M2":
+    def from_m1(cls, m1: VAE, num_classes: int, latent_dim: int = 50, top_units=(500,), **options: Any) -> "M1M2":
         """The two-stage model on a trained M1, whose weights are copied and kept.
 
         Args:

@@ -1,6 +1,7 @@
 """Several digits on a canvas, and how many (Siddharth et al. 2017, section 4.3)."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +11,8 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models.experiment import Experiment, Part
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.models.graphical_model import GraphicalModel
-from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.named_model import NamedModel, Specification
+from ssdgm_tf.models.options import Options
 from ssdgm_tf.models.recipe import Recipe
 
 # Of (log scale, row, column), see `layers.PlaceImage`: their means, and what stands for scales of 0.15, 0.35 and 0.35.
@@ -66,8 +68,8 @@ class MultiDigit(NamedModel):
         fine_tune: bool = False,
         *,
         seed: int | None = None,
-        **options,
-    ):
+        **options: Any,
+    ) -> None:
         sizes = {"max_digits": max_digits, "latent_dim": latent_dim, "canvas_size": canvas_size}
         sizes |= {"image_shape": tuple(image_shape), "digit_model": digit_model, "fine_tune": fine_tune}
         super().__init__(sizes, seed, likelihood=options.pop("likelihood", "normal"), **options)
@@ -78,7 +80,15 @@ class MultiDigit(NamedModel):
         return ("count", *(f"{name}_{k}" for name in names for k in range(1, max_digits + 1)))
 
     @staticmethod
-    def specify(options, max_digits, latent_dim, canvas_size, image_shape, digit_model, fine_tune):
+    def specify(
+        options: Options,
+        max_digits: int,
+        latent_dim: int,
+        canvas_size: int,
+        image_shape: tuple[int, int, int],
+        digit_model: GraphicalModel | None,
+        fine_tune: bool,
+    ) -> Specification:
         if options.likelihood != "normal" or options.likelihood_scale is None:
             raise ValueError(
                 "A canvas of digits is Normal, of a fixed scale. "

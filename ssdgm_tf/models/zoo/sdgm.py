@@ -4,6 +4,8 @@ import keras
 
 from ssdgm_tf.models.auxiliary_model import AuxiliaryModel
 from ssdgm_tf.models.experiment import Experiment
+from ssdgm_tf.models.named_model import Specification
+from ssdgm_tf.models.options import Options
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -32,7 +34,7 @@ class SDGM(AuxiliaryModel):
     """
 
     @staticmethod
-    def specify(options, num_classes, latent_dim, auxiliary_dim):
+    def specify(options: Options, num_classes: int, latent_dim: int, auxiliary_dim: int) -> Specification:
         generative = {
             "y": options.label_prior(num_classes),
             "z": options.latent(latent_dim),

@@ -1,9 +1,12 @@
 """The variational autoencoder: M1 of Kingma et al. 2014."""
 
+from typing import Any
+
 import keras
 
 from ssdgm_tf.models.experiment import Experiment
-from ssdgm_tf.models.named_model import NamedModel
+from ssdgm_tf.models.named_model import NamedModel, Specification
+from ssdgm_tf.models.options import Options
 from ssdgm_tf.models.recipe import Recipe
 
 
@@ -32,11 +35,11 @@ class VAE(NamedModel):
 
     supervised = ()
 
-    def __init__(self, latent_dim: int = 50, *, seed: int | None = None, **options):
+    def __init__(self, latent_dim: int = 50, *, seed: int | None = None, **options: Any) -> None:
         super().__init__({"latent_dim": latent_dim}, seed, **options)
 
     @staticmethod
-    def specify(options, latent_dim):
+    def specify(options: Options, latent_dim: int) -> Specification:
         computed, image = options.image_features()
         generative = {"z": options.latent(latent_dim), "x": options.observation("z")}
         return generative, {**computed, "z": options.latent(latent_dim, image)}
