@@ -26,7 +26,7 @@ class Options:
         likelihood_scale: the standard deviation of "normal", or None to learn one for every element. Where it is wide, y
             explains only the large features of an image. With few labels that keeps the model from confirming its errors.
         prior: p(y): "uniform", "learned", or the K probabilities, such as those of `empirical_prior`.
-        estimator: how the expectation over y is taken: None sums all classes; "top_k" and others, see `nodes.RandomVariable`.
+        estimator: how the expectation over y is taken: None sums all classes; "top_k" and others: `nodes.RandomVariable`.
         classifier: a network of the image whose output takes the place of x in q(y|...), such as `layers.ConvEncoder`. If
             `layers.RandomAffine` is a part of it, q(y|...) sees moved images; generated images do not move.
         encoder: a network of the image whose output takes the place of x in q of the latent variables.
