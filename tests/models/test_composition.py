@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.models.test_graphical import mlp
+from tests.models.test_graphical_model import mlp
 
 from ssdgm_tf import nodes
 from ssdgm_tf.models import GraphicalModel

@@ -17,7 +17,7 @@ import pytest
 
 from ssdgm_tf.runs import checkpoints, run
 from ssdgm_tf.errors import UserError
-from tests.trainers.test_run import settings
+from tests.runs.test_run import settings
 
 NUM_KILLS = 20
 # Seconds to the latest kill, of the start or of the first epoch that the run trains.

@@ -15,7 +15,7 @@ from ssdgm_tf import data, models, nodes
 from ssdgm_tf.runs import prediction_table, run, saved_run
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.workdir import Workdir
-from tests.trainers.test_run import settings
+from tests.runs.test_run import settings
 
 
 @pytest.fixture(scope="module")

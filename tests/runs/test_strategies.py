@@ -13,14 +13,14 @@ import pytest
 from ssdgm_tf.configs import m1m2_digits
 from ssdgm_tf.runs import run, strategies
 from ssdgm_tf.errors import UserError
-from tests.trainers.test_run import settings
+from tests.runs.test_run import settings
 
 RUN = """
 import sys
 sys.path.insert(0, sys.argv[3])
 from ssdgm_tf.runs import run, strategies
 from ssdgm_tf.errors import UserError
-from tests.trainers.test_run import settings
+from tests.runs.test_run import settings
 strategy = strategies.make(sys.argv[2])
 try:
     results = run.train(settings(epochs=int(sys.argv[4]), labels=31, batch_size=101), sys.argv[1],
