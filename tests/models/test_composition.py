@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.models.test_graphical_model import mlp
 
 from ssdgm_tf import nodes
 from ssdgm_tf.models import GraphicalModel
 from tests.models.conftest import PEOPLE, SIZE
+from tests.models.test_graphical_model import mlp
 
 
 def test_a_graph_of_any_networks_comes_through_a_file(data, tmp_path):
