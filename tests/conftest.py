@@ -1,3 +1,4 @@
+import gc
 import os
 import secrets
 from pathlib import Path
@@ -6,6 +7,9 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# One thread for a sum: pytest-xdist starts a worker for every core, and each of them may start a process.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import keras
@@ -25,6 +29,31 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     hypothesis.settings.load_profile("varied" if config.getoption("--vary-seed") else "fixed")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their module, with the same parameter, run in one worker, which makes it once."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs
+        shared = sorted(name for name, definitions in fixtures.items() if definitions[-1].scope == "module")
+        if shared:
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            group = [str(parameters[name]) for name in shared if name in parameters]
+            item.add_marker(pytest.mark.xdist_group("-".join([item.path.stem, *group])))
+
+
+def pytest_collection_finish():
+    """What was imported lives to the end: no collection of garbage needs to look at it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_graphs_of_finished_tests():
+    """Models and their graphs refer to one another: they go when the test ends, not when Python comes to it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from ssdgm_tf.configs import common, from_json, presets
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import training_examples
 from ssdgm_tf.runs import building, measuring, plan
+from tests.tiers import tiers
 
 #: The shapes of the real sets, without their files: image shape, classes.
 SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5), "folder": ((20, 24, 3), 3)}
@@ -48,21 +49,38 @@ def several_variables(config):
     return data.SemiSupervisedData(x, y, x[:50], y, x[:0], y, 38, digit_shape=(28, 28, 1))
 
 
-@pytest.mark.parametrize("name", presets())
-def test_two_steps(name, digits):
+# The first tier builds every preset's model, and trains one of each class that the digits suit.
+TRAINED_FIRST = ["baseline_digits", "m1_digits", "m1m2_digits", "m2_digits", "siddharth_digits", "conditional_vae_digits"]
+
+
+def built(name, digits):
+    """The model of a preset, its data and its config; no model of a baseline."""
     config = importlib.import_module(f"ssdgm_tf.configs.{name}").get_config("seed=1").to_dict()
     dataset = made_up(config, digits)
     if plan.is_baseline(config):
-        assert measuring.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
-        return
+        return None, dataset, config
     settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
     part = None
     kind = zoo.find(config["model"]).builds_on
-    if kind and config[kind.field]:
+    if kind and config.get(kind.field):
         part_config = importlib.import_module(f"ssdgm_tf.configs.{config[kind.field]}").get_config().to_dict()
         part_data = dataset if part_config["data"] == config["data"] else made_up(part_config, digits)
         part = building.model({**settings, "config": part_config}, part_data)
-    model = building.model(settings, dataset, part)
+    return building.model(settings, dataset, part), dataset, config
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_makes_its_model(name, digits):
+    model, _, config = built(name, digits)
+    assert plan.is_baseline(config) or model.built
+
+
+@pytest.mark.parametrize("name", tiers(presets(), first=TRAINED_FIRST))
+def test_two_steps(name, digits):
+    model, dataset, config = built(name, digits)
+    if model is None:
+        assert measuring.measure_baseline(config | {"model": "nearest_neighbours"}, dataset, None)["error"] <= 1
+        return
     history = model.fit(
         *training_examples(model, dataset),
         batch_size=config["batch_size"],

@@ -4,7 +4,6 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -77,11 +76,7 @@ def test_private_names_of_keras_have_one_module(path):
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_help_answers_before_tensorflow_is_imported(command, tmp_path):
     arguments = [sys.executable, "-X", "importtime", "-m", f"ssdgm_tf.trainers.{command}", "--help"]
-    times = []
-    for _ in range(3):
-        start = time.monotonic()
-        result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
-        times.append(time.monotonic() - start)
+    result = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=os.environ)
     assert result.returncode == 0 and "--workdir" in result.stdout
-    assert "tensorflow" not in result.stderr and "keras" not in result.stderr
-    assert min(times) < 1.5
+    for name in ("tensorflow", "keras", "scipy", "sklearn", "matplotlib", "pandas"):
+        assert name not in result.stderr

@@ -9,8 +9,19 @@ import tensorflow as tf
 
 from ssdgm_tf import layers, models
 from tests.conformance.descriptors import ABSTRACT, DESCRIPTORS, HELPERS
+from tests.tiers import tiers
 
 every = pytest.mark.parametrize("name", DESCRIPTORS)
+# The models of the largest graphs, whose layers and engine the first tier conforms in the others.
+LARGEST = ("SDGM", "Faces", "MultiDigit")
+all_but_the_largest = pytest.mark.parametrize("name", tiers(DESCRIPTORS, second=LARGEST))
+# XLA takes seconds for the special functions of these, and for every model.
+XLA_IS_FAST = [name for name in DESCRIPTORS if name not in models.__all__] + ["VAE", "M2"]
+for slow in ("GammaNode", "BetaNode", "StudentTNode", "DirichletNode", "VonMisesNode", "VonMisesFisherNode", "PoissonNode"):
+    XLA_IS_FAST.remove(slow)
+# A SavedModel of a node is that of its base.
+SAVED = [name for name in DESCRIPTORS if name in layers.__all__]
+SAVED_FIRST = [name for name in SAVED if not name.endswith("Node")] + ["NormalNode", "OneHotCategoricalNode", "BetaNode"]
 
 
 def inputs(descriptor):
@@ -62,7 +73,7 @@ def test_output_shape_in_functional_and_eager_use(name):
         assert output.shape == (None, *descriptor.output_shape)
 
 
-@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name in models.__all__])
+@pytest.mark.parametrize("name", tiers([name for name in DESCRIPTORS if name in models.__all__], second=LARGEST))
 def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
     model, x = DESCRIPTORS[name].make(), inputs(DESCRIPTORS[name])
     last = keras.tree.map_structure(lambda values: values[-1:], x)
@@ -71,7 +82,7 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
         np.testing.assert_allclose(of_all[-1:], of_one, rtol=1e-4, atol=1e-6)
 
 
-@every
+@all_but_the_largest
 def test_keras_file_round_trip(name, tmp_path):
     """The same outputs, draws included: the random state is saved too."""
     descriptor = DESCRIPTORS[name]
@@ -84,7 +95,7 @@ def test_keras_file_round_trip(name, tmp_path):
     assert np.array_equal(second, first) != descriptor.is_random
 
 
-@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name in layers.__all__])
+@pytest.mark.parametrize("name", tiers(SAVED, first=SAVED_FIRST))
 def test_saved_model_round_trip(name, tmp_path):
     """A SavedModel answers for any batch size; a random one draws anew at every call.
 
@@ -106,7 +117,7 @@ def test_saved_model_round_trip(name, tmp_path):
         np.testing.assert_allclose(outputs[0], descriptor.output(model.predict(x, verbose=0)), rtol=1e-5)
 
 
-@every
+@pytest.mark.parametrize("name", tiers(DESCRIPTORS, first=XLA_IS_FAST))
 def test_xla_compiles_outputs_and_gradients(name):
     descriptor = DESCRIPTORS[name]
     made, x = descriptor.make(), keras.tree.map_structure(tf.constant, inputs(descriptor))
@@ -128,7 +139,7 @@ def test_xla_compiles_outputs_and_gradients(name):
         np.testing.assert_allclose(out, eager, rtol=1e-4)
 
 
-@every
+@all_but_the_largest
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(name, policy):
     """Weights and losses stay float32; a layer's output has the compute dtype, a model's is float32; trained or not."""

@@ -1,10 +1,10 @@
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -157,13 +157,11 @@ class TestTfds:
             assert len(ours) in (60_000, 10_000) and ours == theirs
 
     def test_an_unprepared_set_fails_at_once_and_names_folder_and_flag(self, tmp_path, no_network):
-        start = time.monotonic()
         for load in (data.load, data.load_tfds):
             with pytest.raises(FileNotFoundError, match=rf"'svhn_cropped'.*{tmp_path}/svhn_cropped. --download .*data_dir"):
                 load("svhn_cropped", 100, seed=0, data_dir=str(tmp_path))
         with pytest.raises(FileNotFoundError):
             data.require("svhn_cropped", str(tmp_path))
-        assert time.monotonic() - start < 1
 
     def test_the_default_folder_is_that_of_tfds(self, tmp_path, monkeypatch):
         monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
@@ -205,16 +203,16 @@ class TestTfds:
         assert find_prepared("mnist:2.9.0", str(tmp_path)).name == "2.9.0"
 
 
-def test_the_command_fails_within_5_seconds_on_an_unprepared_set(tmp_path):
-    start = time.monotonic()
+def test_the_command_fails_at_once_on_an_unprepared_set(tmp_path):
+    """Before TensorFlow is imported: nothing else takes long."""
     result = subprocess.run(
-        [sys.executable, "-m", "ssdgm_tf.trainers.train", "--config=m2_mnist", "--data_dir=nowhere"],
+        [sys.executable, "-X", "importtime", "-m", "ssdgm_tf.trainers.train", "--config=m2_mnist", "--data_dir=nowhere"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         env={**os.environ, "TFDS_DATA_DIR": str(tmp_path)},
     )
-    assert time.monotonic() - start < 5
+    assert not re.search(r"^import time:.*\btensorflow$", result.stderr, re.MULTILINE)
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "nowhere/mnist" in result.stderr and "--download" in result.stderr
     assert not (tmp_path / "runs").exists()

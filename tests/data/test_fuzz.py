@@ -19,21 +19,20 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.runs import checkpoints
 
-NUM_FILES = 6000
 NUM_MODELS = 60
 
 
-@pytest.mark.timeout(600)
-def test_thousands_of_damaged_files_are_read_or_refused_with_a_clear_error():
+@pytest.mark.parametrize("num_files", [300, pytest.param(6000, marks=pytest.mark.slow)])
+def test_thousands_of_damaged_files_are_read_or_refused_with_a_clear_error(num_files):
     """Under 2 GiB and 5 seconds each, in a process that lives."""
-    words = [sys.executable, "-m", "tests.data.fuzz", str(NUM_FILES), "0"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=590)
+    words = [sys.executable, "-m", "tests.data.fuzz", str(num_files), "0"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["wrong"] == {}
     counts = found["read, refused"].values()
-    assert sum(read + refused for read, refused in counts) >= NUM_FILES
-    assert sum(refused for _, refused in counts) > NUM_FILES / 2  # the damage does harm
+    assert sum(read + refused for read, refused in counts) >= num_files
+    assert sum(refused for _, refused in counts) > num_files / 2  # the damage does harm
 
 
 def test_a_small_file_that_unpacks_to_a_large_one(tmp_path):

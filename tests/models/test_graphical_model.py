@@ -10,6 +10,7 @@ from ssdgm_tf.layers import kernels
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.nodes import estimators
 from tests.models.conftest import PEOPLE, SIZE
+from tests.tiers import tiers
 
 
 def mlp():
@@ -236,7 +237,7 @@ XLA_CASES += [(name, "importance_weighted") for name in ("enumerate", "score_fun
 KERNEL_CASES = [("enumerate", "importance"), ("score_function", "importance_weighted")]
 
 
-@pytest.mark.parametrize(("name", "kind"), XLA_CASES)
+@pytest.mark.parametrize(("name", "kind"), tiers(XLA_CASES, first=[("straight_through", "importance")]))
 def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, data, monkeypatch):
     """Losses of two steps of both streams, labels masked, to 1e-4 of their size (M2's test has labels held).
 

@@ -47,7 +47,7 @@ def fit(model, tiny):
     return model.fit(*tiny, batch_size=54, labelled_batch_size=6, epochs=2, seed=0, verbose=0).history
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_step_that_is_not_finite_is_left_out_and_counted(tiny, jit_compile):
     model = spoilt(first_bad=4, jit_compile=jit_compile)  # two good steps, an epoch, then two bad ones
     history = fit(model, tiny)

@@ -231,12 +231,12 @@ def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
         # A shell that starts the tests in the background has them ignore the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    metrics, deadline = tmp_path / "run" / "metrics.jsonl", time.monotonic() + 120
+    metrics = tmp_path / "run" / "metrics.jsonl"
     while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in errors and "Interrupted. What the run has saved is whole" in errors
     assert isinstance(checkpoints.load(tmp_path / "run" / "model.keras"), models.M2)

@@ -99,7 +99,7 @@ def test_saved_model_cli_runs_it(exported, raw, tmp_path):
     np.save(tmp_path / "x.npy", raw)
     command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", str(exported[0])]
     more = ["--tag_set", "serve", "--signature_def", "classify", "--inputs", f"x={tmp_path / 'x.npy'}"]
-    done = subprocess.run([*command, *more, "--outdir", str(tmp_path)], capture_output=True, text=True, timeout=110)
+    done = subprocess.run([*command, *more, "--outdir", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     expected = tf.saved_model.load(exported[0]).signatures["classify"](x=raw)["probabilities"]
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, rtol=1e-5)
@@ -169,7 +169,7 @@ def test_the_commands(folder, exported, raw, tmp_path):
     np.savez(tmp_path / "x.npz", x=raw)
     one = f"--model={exported[0]}", f"--input={tmp_path / 'x.npz'}", f"--output={tmp_path / 'p.csv'}"
     done = subprocess.run(
-        [sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True, timeout=110
+        [sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout == f"5 predictions in {tmp_path / 'p.csv'}\n", done.stderr
     for command, flag, message in (
@@ -178,7 +178,7 @@ def test_the_commands(folder, exported, raw, tmp_path):
         ("export", f"--workdir={folder.path}", "--output must name a folder"),
     ):
         done = subprocess.run(
-            [sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True, timeout=110
+            [sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True
         )
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 

@@ -71,6 +71,7 @@ def test_light_comes_from_where_the_labels_say_that_lamps_are(faces):
     assert not hasattr(prior(supervised="identity")[1], "components_distribution")
 
 
+@pytest.mark.slow
 def test_one_kind_of_label_alone(faces, tmp_path):
     asked = settings(siddharth_faces, "labels=30", supervised="lighting", **faces)
     results = run.train(asked, tmp_path / "run")
@@ -85,12 +86,13 @@ def test_a_run_of_canvases(canvases, tmp_path):
     assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {"learning_curves", "decomposition"}
 
 
+@pytest.mark.slow
 def test_a_run_where_the_count_alone_is_known(canvases, tmp_path):
     results = run.train(settings(siddharth_multimnist, "labels=40", supervised="count", **canvases), tmp_path / "run")
     assert "nearest_neighbour_count_error" in results and "nearest_neighbour_place_1_mae" not in results
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monkeypatch):
     fields = m2_digits.get_config().to_dict() | {name: SMALL[name] for name in ("epochs", "hidden_units", "latent_dim")}
     digits = {"config": fields | {"num_importance_samples": 2}, "precision": "float32", "jit_compile": "auto"}

@@ -49,7 +49,7 @@ def two_workers(workdir, epochs=3):
 
 
 def said(process):
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate()
     assert process.returncode == 0, err[-2000:]
     return out.splitlines()[-1]
 
@@ -58,7 +58,7 @@ def losses(workdir):
     return [json.loads(line)["loss"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_two_processes_train_one_run_and_the_chief_alone_writes(tmp_path):
     workers = two_workers(tmp_path / "two")
     assert [said(worker) for worker in workers] == ["wrote", "nothing"]
@@ -68,7 +68,7 @@ def test_two_processes_train_one_run_and_the_chief_alone_writes(tmp_path):
     assert (tmp_path / "two" / "report.html").exists() and not list((tmp_path / "two").glob("*partial*"))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_worker_that_dies_is_reported_and_the_run_goes_on_when_all_are_back(tmp_path):
     chief, other = two_workers(tmp_path, epochs=12)
     while not (tmp_path / "metrics.jsonl").exists() or len(losses(tmp_path)) < 2:
@@ -114,5 +114,5 @@ def test_a_cluster_must_be_described(monkeypatch):
 
 def test_xla_over_several_devices_is_refused_before_anything_starts():
     words = [sys.executable, "-m", "ssdgm_tf.trainers.train", "--strategy=mirrored", "--jit_compile=on"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 1 and "--jit_compile must be off or auto" in done.stderr and "Traceback" not in done.stderr

@@ -199,7 +199,7 @@ import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     print("started")
-    time.sleep(60)
+    signal.pause()
 except KeyboardInterrupt:
     time.sleep(0.3)
     print("saved")
