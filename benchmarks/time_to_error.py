@@ -27,7 +27,7 @@ from ssdgm_tf import data
 from ssdgm_tf.data.arrays import Labels
 from ssdgm_tf.runs import building
 from ssdgm_tf.runs.environment import environment
-from ssdgm_tf.runs.run import labels_first
+from ssdgm_tf.runs.training import labels_first
 from ssdgm_tf.runs.workdir import write_json
 
 PATH = Path(__file__).parent / "results" / "time_to_error.json"
