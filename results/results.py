@@ -2,17 +2,17 @@
 
     python results/results.py
 
-`ssdgm-table` adds the runs. The docstrings of presets are among the documents. No figure in a document is typed by hand: a
-test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
+`ssdgm-table` adds the runs. docs/presets.md lists the measured results of every preset. No figure in a document is typed by
+hand: a test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
 """
 
+import ast
 import itertools
-import re
 import statistics
-import textwrap
 from pathlib import Path
 
 from ssdgm_tf import objectives, plots
+from ssdgm_tf.configs import presets
 from ssdgm_tf.tables import records, rendering
 from ssdgm_tf.tables.definitions import TABLES
 
@@ -70,7 +70,7 @@ def recommended(*labels: int) -> dict[str, list[dict]]:
 
 
 def measured() -> dict[str, str]:
-    """What the runs of each preset gave, in words: the time and the error to expect."""
+    """The measured errors and minutes of each preset, in words; "" where nothing was measured."""
     found = {row.preset: [] for table in TABLES.values() for row in table.rows.values()}
     for table in TABLES.values():
         if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
@@ -81,12 +81,7 @@ def measured() -> dict[str, str]:
             lines = list(lines)
             if lines[0].runs and row.name != "digit_model":  # which has a row of its own in its own table
                 found[row.preset].append(expected(lines, table, several=presets.count(row.preset) > 1))
-    return {
-        preset: f"Measured on two CPU cores: {'; '.join(texts)}. results/README.md has the tables."
-        if texts
-        else "Measured: nothing yet."
-        for preset, texts in found.items()
-    }
+    return {preset: "<br>".join(texts) for preset, texts in found.items()}
 
 
 def expected(lines: list[rendering.Line], table, several: bool) -> str:
@@ -129,10 +124,25 @@ def rates_figure():
     return plots.supervision_rates({name: sorted(points) for name, points in curves.items()})
 
 
-def with_measured(path: Path, text: str) -> str:
-    """The text of a preset whose docstring says what was measured."""
-    paragraph = textwrap.fill(text, 119, break_on_hyphens=False)
-    return re.sub(r"^Measured\b.*?(?=\n\n|\n\"\"\")", lambda _: paragraph, path.read_text(), count=1, flags=re.M | re.S)
+def presets_page() -> str:
+    """The page of all presets: what each is, by the first paragraph of its docstring, and what was measured with it."""
+    found = measured()
+    lines = [
+        "# Presets",
+        "",
+        "`ssdgm-train --config=NAME` takes each of these names. The file of that name in `ssdgm_tf/configs/` has the fields.",
+        "Errors are of the test set, with the standard deviation over draws of the labels. Minutes are on two CPU cores.",
+        "[results/](../results/README.md) has the tables behind them. `python results/results.py` writes this page.",
+        "",
+        "| preset | what it trains | measured |",
+        "|---|---|---|",
+    ]
+    for name in sorted(presets(), key=lambda name: (name.split("_")[-1], name)):
+        docstring = ast.get_docstring(ast.parse((CONFIGS / f"{name}.py").read_text()))
+        first = " ".join(docstring.split("\n\n")[0].split())
+        cells = (f"`{name}`", first, found.get(name) or "not yet")
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def documents() -> dict[Path, str]:
@@ -145,7 +155,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
         ROOT / "docs" / "experiments" / "siddharth2017.md": siddharth_tables(),
     }
-    texts |= {(path := CONFIGS / f"{preset}.py"): with_measured(path, text) for preset, text in measured().items()}
+    texts |= {ROOT / "docs" / "presets.md": presets_page()}
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 

@@ -1,8 +1,8 @@
-"""Presets: one file for each model and data set."""
+"""Presets: one file for each model and data set. Beside them, the fields that they share."""
 
 from pathlib import Path
 
-_HELPERS = {"__init__", "common", "from_json"}
+_HELPERS = {"__init__", "common", "from_json", "photographs"}
 
 
 def presets() -> list[str]:

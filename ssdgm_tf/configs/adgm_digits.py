@@ -1,28 +1,8 @@
 """ADGM on scikit-learn's 8x8 digits.
 
-    ssdgm-train --config=adgm_digits:labels=30,seed=0 --workdir=runs/adgm_digits
-
-Measured: nothing yet.
+ssdgm-train --config=adgm_digits:labels=30,seed=0 --workdir=runs/adgm_digits
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import FEW_DIGITS, preset
 
-
-def get_config(arg: str | None = None):
-    """Arguments: `labels` and `seed` (of the split, the labels, the weights and the draws)."""
-    args = parse_arg(arg, labels=30, seed=0)
-    return model_config(
-        **args,
-        data="digits",
-        model="adgm",
-        latent_dim=10,
-        auxiliary_dim=10,
-        hidden_units=(300,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=0.25,
-        gamma=10.0,
-        classification_weight=30.0,
-        learning_rate=0.001,
-        epochs=200,
-    )
+get_config = preset(FEW_DIGITS, labels=30, own={"auxiliary_dim": 10}, model="adgm", latent_dim=10)

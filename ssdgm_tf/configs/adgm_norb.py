@@ -1,22 +1,9 @@
 """ADGM with a convolutional q(y|a,x) on small NORB (two npz files under --data_dir).
 
-    ssdgm-train --config=adgm_norb:labels=1000,seed=0 --workdir=runs/adgm_norb
-
-Measured: nothing yet.
+ssdgm-train --config=adgm_norb:labels=1000,seed=0 --workdir=runs/adgm_norb
 """
 
-from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
+from ssdgm_tf.configs import photographs
+from ssdgm_tf.configs.common import NORB, preset
 
-
-def get_config(arg: str | None = None):
-    """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
-    args = parse_arg(arg, labels=1000, seed=0)
-    return model_config(
-        **args,
-        data="npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz",
-        **PHOTOGRAPHS,
-        model="adgm",
-        latent_dim=20,
-        auxiliary_dim=20,
-        epochs=15,
-    )
+get_config = preset(NORB, photographs.ADGM, labels=1000, own={"auxiliary_dim": 20}, epochs=15)

@@ -1,8 +1,25 @@
-"""What every config shares: its fields with their defaults, and its arguments."""
+"""The fields that every config has, with their defaults; the arguments of presets; and the fields that presets share."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-#: A convolutional classifier of moved images, and evidence that is gentle with it: see docs/choosing_a_model.md.
+# -- data sets --
+DIGITS = {"data": "digits"}
+#: The papers' split: 50,000 training images, the other 10,000 for validation.
+MNIST = {"data": "mnist", "num_validation": 10_000}
+NORB = {"data": "npz:small_norb/small_norb_32x32x2_train.npz,small_norb/small_norb_32x32x2_test.npz"}
+SVHN = {"data": "svhn_cropped"}
+# Training examples of the data sets whose presets have a relative gamma.
+_NUM_TRAINING = {"mnist": 50_000}
+
+# -- networks and objectives --
+#: Dense networks for 8x8 digits.
+SMALL_DENSE = {"hidden_units": (300,), "activation": "relu", "likelihood": "normal", "likelihood_scale": 0.25}
+#: Digits with 30 labels: labels weigh enough to be heard.
+FEW_DIGITS = DIGITS | SMALL_DENSE | {"gamma": 10.0, "classification_weight": 30.0, "learning_rate": 1e-3, "epochs": 200}
+#: A convolutional classifier of moved images and a wide likelihood: see docs/choosing_a_model.md.
 CONVOLUTIONAL = {
     "hidden_units": (500,),
     "activation": "relu",
@@ -14,9 +31,9 @@ CONVOLUTIONAL = {
     "learning_rate_schedule": "cosine",
     "batch_size": 200,
 }
-#: The same for photographs, most of which is not about the class: the labels come first, and weigh more.
+#: For photographs, where most of an image is not about its class: training starts with the labels, and they weigh more.
 PHOTOGRAPHS = CONVOLUTIONAL | {"likelihood_scale": 1.0, "classification_weight": 300.0, "labels_first_steps": 800}
-#: Multi-MNIST: small networks, for each canvas is looked at three times.
+#: Multi-MNIST: small networks, because the model looks at each canvas three times.
 CANVASES = {
     "data": "canvases:mnist",
     "num_validation": 1000,
@@ -33,7 +50,7 @@ CANVASES = {
     "epochs": 5,
     "num_importance_samples": 10,
 }
-#: A dense classifier of noisy images, for models that know no places of pixels.
+#: A dense classifier of noisy images, for models that do not know which pixels are neighbours.
 NOISY = {
     "activation": "relu",
     "estimator": "top_k",
@@ -44,12 +61,40 @@ NOISY = {
 }
 
 
-def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
-    """`"labels=100,seed=0"` as a ConfigDict over typed defaults.
+def preset(
+    *parts: Mapping[str, Any],
+    labels: int,
+    own: Mapping[str, Any] | None = None,
+    gamma_ratio: float | None = None,
+    **fields: Any,
+) -> Callable[[str | None], ConfigDict]:
+    """The `get_config` of a preset.
 
     Args:
-        arg: what follows the colon of `--config=NAME:...`.
-        **defaults: the arguments that the config takes, all integers.
+        *parts: {field: value}; later ones win.
+        labels: the default of the argument `labels`.
+        own: {field: value} of the fields that only the model of the preset has.
+        gamma_ratio: the weight of the labelled mean against the unlabelled one; see `relative_gamma`. None for no relation.
+        **fields: the fields of the preset.
+    """
+    merged: dict[str, Any] = {}
+    for part in (*parts, fields):
+        merged |= part
+
+    def get_config(arg: str | None = None) -> ConfigDict:
+        """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+        config = model_config(own, **merged, **parse_arg(arg, labels=labels, seed=0))
+        return config if gamma_ratio is None else relative_gamma(config, gamma_ratio, _NUM_TRAINING[config.data])
+
+    return get_config
+
+
+def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
+    """The arguments of a preset, `"labels=100,seed=0"`, as a ConfigDict.
+
+    Args:
+        arg: the text after the colon of `--config=NAME:...`; None for the defaults.
+        **defaults: the arguments that the preset takes, all integers.
 
     Raises:
         ValueError: an argument that is not among `defaults`, or that is no integer.
@@ -69,77 +114,84 @@ def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
     return ConfigDict(values)
 
 
-def model_config(**fields) -> ConfigDict:
-    """A config: the defaults below, replaced by `fields`; an unknown field or another type raises."""
+def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigDict:
+    """A config: the fields that every run has, and the own fields of its model.
+
+    Args:
+        own: {field: value} of the fields that only the model has: arguments of its class, or the preset that it builds on.
+        **fields: values that replace the defaults below.
+
+    Raises:
+        ValueError: an own field that every run has.
+        KeyError: an unknown field.
+        TypeError: a value of another type than the default.
+    """
     config = ConfigDict(
         {
             # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, idx:FOLDER, folder:FOLDER,
-            # faces:FILE or canvases:DATA SET.
+            # faces:FILE or canvases:DATA_SET.
             "data": "digits",
             "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
-            "bad_examples": "stop",  # or "drop": what is not finite, or no image
-            "labels": 100,  # 0 for all that there are
-            "supervised": "",  # of several variables those whose labels are shown, as "identity,lighting"; "" for all
-            "labelled_twice": False,  # are they among the unlabelled examples too, without their labels?
+            "bad_examples": "stop",  # or "drop": examples that are not finite, files that are not images
+            "labels": 100,  # how many labels the model sees; 0 for all
+            "supervised": "",  # the variables whose labels it sees, as "identity,lighting"; "" for all
+            "labelled_twice": False,  # whether labelled examples are among the unlabelled ones too, without their labels
             "num_validation": 0,
             "seed": 0,
-            # Model: "vae", "conditional_vae", "m2", "m1m2", "adgm", "sdgm", "disentangled_vae", "faces", "multi_digit"; or a
-            # baseline, see `ssdgm_tf.baselines.make`.
+            # Model: the name of a file in `ssdgm_tf.models.zoo`, or a baseline, see `ssdgm_tf.baselines.make`.
             "model": "m2",
-            "m1": "",  # the config of the M1 that it builds on; "" for none
-            "digit_model": "",  # of multi_digit: the config of the model of single digits that it nests; "" for none
-            "fine_tune": False,  # is that trained further?
             "latent_dim": 50,
-            "auxiliary_dim": 50,  # of adgm and sdgm
-            "top_units": (500,),  # of m1m2, over the features
             "hidden_units": (500, 500),
             "activation": "softplus",
             "normalization": config_dict.placeholder(str),
             "likelihood": "bernoulli",
             "likelihood_scale": 0.2,
             "prior": "uniform",  # or "learned", "empirical"
-            # Of faces: their light is near a direction that a labelled image has, this concentrated; without it, anywhere.
-            "lamp_concentration": config_dict.placeholder(float),
             "estimator": config_dict.placeholder(str),
-            # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved ones), "local_contrast" (the same of
-            # what `layers.LocalContrast` leaves).
+            # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved images), "local_contrast"
+            # (convolutional, of the local contrast of moved images).
             "classifier": "dense",
-            "noise": 0.3,  # of "noisy"
-            "dropout": 0.5,  # of "convolutional" and "local_contrast"
-            "encoder": "dense",  # of the latent variables; or "convolutional", "pooled" (that of images at half their size)
-            "decoder": "dense",  # of the image; or "convolutional"
-            # Objective; without them gamma is N / M and classification_weight 0.1 (N + M) / M. A supervision
-            # rate, gamma M / (N + gamma M), takes the place of gamma.
+            "noise": 0.3,  # for "noisy"
+            "dropout": 0.5,  # for "convolutional" and "local_contrast"
+            "encoder": "dense",  # or "convolutional", "pooled" (convolutional, of images at half their size)
+            "decoder": "dense",  # or "convolutional"
+            # Objective. By default gamma is N / M and classification_weight is 0.1 (N + M) / M. A supervision rate,
+            # gamma M / (N + gamma M), takes the place of gamma.
             "gamma": config_dict.placeholder(float),
             "supervision_rate": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
             "labelled_bound": config_dict.placeholder(str),
             "num_samples": 1,
-            "warmup_epochs": 0,  # over which the weight of the KL terms rises from 0 to 1
+            "warmup_epochs": 0,  # epochs over which the weight of the KL terms rises from 0 to 1
             # Optimisation.
             "learning_rate": 3e-4,
             "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
-            "global_clipnorm": config_dict.placeholder(float),  # largest norm of all gradients together
+            "global_clipnorm": config_dict.placeholder(float),  # the largest norm of all gradients together
             "batch_size": 100,
             "labelled_batch_size": 100,
             "epochs": 10,
-            "labels_first_steps": 0,  # steps on the labelled examples alone, before the first epoch
+            "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
             # Evaluation: importance samples of the reported log-likelihood.
             "num_importance_samples": 100,
         }
     )
+    if common := sorted(set(own or {}) & set(config)):
+        raise ValueError(f"An own field is one that not every run has. Received: own={common}")
     config.lock()
     config.update(fields)
+    with config.unlocked():
+        for name, value in (own or {}).items():
+            config[name] = config_dict.placeholder(object) if value is None else value
     return config
 
 
 def relative_gamma(config: ConfigDict, weight: float, num_training: int) -> ConfigDict:
-    """The config with gamma = `weight` N / M: the mean of the labelled stream has that weight against the other one.
+    """The config with gamma = `weight` N / M, so that the labelled mean has that weight against the unlabelled one.
 
     Args:
-        config: the config; its gamma follows `config.labels`, also where the command line changes it.
-        weight: of the labelled mean; 1 is the default of a config without gamma.
+        config: the config. Its gamma follows `config.labels`, also where the command line changes it.
+        weight: the weight; a config without gamma has 1.
         num_training: N + M, the training examples.
 
     Raises:

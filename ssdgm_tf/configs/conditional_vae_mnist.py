@@ -6,23 +6,18 @@
 each class in the style of others.
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import MNIST, preset
 
-
-def get_config(arg: str | None = None):
-    """Arguments: `labels` (0 for all; images without one are left out) and `seed` (of the weights and the draws)."""
-    args = parse_arg(arg, labels=0, seed=0)
-    return model_config(
-        **args,
-        data="mnist",
-        num_validation=10_000,
-        model="conditional_vae",
-        latent_dim=20,
-        hidden_units=(500,),
-        activation="relu",
-        learning_rate=1e-3,
-        learning_rate_schedule="cosine",
-        labelled_batch_size=200,
-        batch_size=200,
-        epochs=10,
-    )
+get_config = preset(
+    MNIST,
+    labels=0,
+    model="conditional_vae",
+    latent_dim=20,
+    hidden_units=(500,),
+    activation="relu",
+    learning_rate=1e-3,
+    learning_rate_schedule="cosine",
+    labelled_batch_size=200,
+    batch_size=200,
+    epochs=10,
+)

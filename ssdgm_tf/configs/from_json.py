@@ -3,9 +3,18 @@
 import json
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from ssdgm_tf.configs.common import model_config
 
 
-def get_config(path: str):
-    """The fields that the run at `path` was trained with (its precision and jit_compile are flags, not fields)."""
-    return model_config(**json.loads(Path(path).read_text())["config"])
+def get_config(path: str) -> ConfigDict:
+    """The fields that a run was trained with. Its precision and jit_compile are flags and not fields.
+
+    Args:
+        path: config.json of the run.
+    """
+    fields = json.loads(Path(path).read_text())["config"]
+    common = set(model_config())
+    own = {name: value for name, value in fields.items() if name not in common}
+    return model_config(own, **{name: value for name, value in fields.items() if name in common})

@@ -6,18 +6,16 @@ photos/ has a folder of images for each class and one named unlabelled/; README.
 labels=0 shows every label that there is. Images up to about 64x64, all of one size.
 """
 
-from ssdgm_tf.configs.common import PHOTOGRAPHS, model_config, parse_arg
+from ssdgm_tf.configs.common import PHOTOGRAPHS, preset
 
-
-def get_config(arg: str | None = None):
-    """Arguments: `labels` (0 for all) and `seed` (of the held-out images, the labels, the weights and the draws)."""
-    args = parse_arg(arg, labels=0, seed=0)
-    return model_config(
-        **args,
-        data="folder:images",
-        **PHOTOGRAPHS | {"estimator": None, "batch_size": 100},
-        model="m2",
-        latent_dim=20,
-        prior="empirical",
-        epochs=40,
-    )
+get_config = preset(
+    PHOTOGRAPHS,
+    labels=0,
+    data="folder:images",
+    model="m2",
+    latent_dim=20,
+    prior="empirical",
+    estimator=None,
+    batch_size=100,
+    epochs=40,
+)

@@ -1,28 +1,8 @@
 """SDGM on scikit-learn's 8x8 digits.
 
-    ssdgm-train --config=sdgm_digits:labels=30,seed=0 --workdir=runs/sdgm_digits
-
-Measured: nothing yet.
+ssdgm-train --config=sdgm_digits:labels=30,seed=0 --workdir=runs/sdgm_digits
 """
 
-from ssdgm_tf.configs.common import model_config, parse_arg
+from ssdgm_tf.configs.common import FEW_DIGITS, preset
 
-
-def get_config(arg: str | None = None):
-    """Arguments: `labels` and `seed` (of the split, the labels, the weights and the draws)."""
-    args = parse_arg(arg, labels=30, seed=0)
-    return model_config(
-        **args,
-        data="digits",
-        model="sdgm",
-        latent_dim=10,
-        auxiliary_dim=10,
-        hidden_units=(300,),
-        activation="relu",
-        likelihood="normal",
-        likelihood_scale=0.25,
-        gamma=10.0,
-        classification_weight=30.0,
-        learning_rate=0.001,
-        epochs=200,
-    )
+get_config = preset(FEW_DIGITS, labels=30, own={"auxiliary_dim": 10}, model="sdgm", latent_dim=10)
