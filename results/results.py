@@ -130,7 +130,7 @@ def presets_page() -> str:
     lines = [
         "# Presets",
         "",
-        "`ssdgm-train --config=NAME` takes each of these names. The file of that name in `ssdgm_tf/configs/` has the fields.",
+        "`ssdgm-train --config=NAME` takes each of these names. Their files in `ssdgm_tf/configs/` have the fields.",
         "Errors are of the test set, with the standard deviation over draws of the labels. Minutes are on two CPU cores.",
         "[results/](../results/README.md) has the tables behind them. `python results/results.py` writes this page.",
         "",
