@@ -59,7 +59,7 @@ class StreamModel(keras.Model):
 
         Args:
             function: `train_function` or `test_function`.
-            batch: what the step takes.
+            batch: a batch of the step.
             return_dict: {name: value}; else a list in the order of `metrics_names`, or the only value.
         """
         self.reset_metrics()

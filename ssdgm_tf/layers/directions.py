@@ -85,7 +85,7 @@ class VonMisesFisherNode(_DirectionNode):
     rejection, and their gradient is not exact.
 
     Args:
-        dim: length of the vector, 2 to 5 (what TFP supports).
+        dim: length of the vector, 2 to 5, the lengths that TFP supports.
         prior: None, or "uniform" for the uniform distribution on the sphere: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
     """
@@ -135,7 +135,7 @@ class VonMisesFisherMixtureNode(_DirectionNode):
     Draws carry no gradient.
 
     Args:
-        dim: length of the vector, 2 to 5 (what TFP supports).
+        dim: length of the vector, 2 to 5, the lengths that TFP supports.
         num_components: K.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
