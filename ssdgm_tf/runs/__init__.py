@@ -1,0 +1,1 @@
+"""What the commands run: a run from config to report, its folder, its checkpoints, its exports and predictions."""

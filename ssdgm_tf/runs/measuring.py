@@ -1,0 +1,66 @@
+"""The test figures of a trained model, and of a baseline."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ssdgm_tf import baselines, data
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import GraphicalModel
+from ssdgm_tf.models.examples import examples
+
+# Test images whose log-likelihood is estimated: enough for a mean, few enough to wait for.
+_LIKELIHOOD_IMAGES = 500
+
+
+def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> dict[str, Any]:
+    """The test figures of a model: every metric of `evaluate`, and the importance-weighted log-likelihood.
+
+    Args:
+        model: the trained model.
+        config: the fields.
+        dataset: the data set.
+    """
+    test = examples(model, dataset.x_test, dataset.y_test)
+    metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
+    x, y = dataset.x_test, dataset.y_test
+    # Several variables are never always given, so that their labels play no part here.
+    some, _ = examples(model, x[:_LIKELIHOOD_IMAGES], None if isinstance(y, dict) else y[:_LIKELIHOOD_IMAGES])
+    log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
+    return {name: float(value) for name, value in metrics.items()} | {
+        "log_likelihood": float(np.mean(log_px)),
+        "log_likelihood_images": len(log_px),
+        "log_likelihood_samples": config["num_importance_samples"],
+        "test_images": len(dataset.x_test),
+    }
+
+
+def measure_baseline(
+    config: Mapping[str, Any], dataset: data.SemiSupervisedData, part: GraphicalModel | None
+) -> dict[str, Any]:
+    """Fits the baseline that the config names, and gives its test error and its seconds.
+
+    Args:
+        config: the fields.
+        dataset: the data set.
+        part: the trained model whose features it takes; None for the images themselves.
+
+    Raises:
+        UserError: the baseline does not take the data.
+    """
+    x_train, x_test = dataset.x_train, dataset.x_test
+    if part is not None:
+        (latent,) = part.graph.latent
+        x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
+    estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
+    print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(dataset.y_train >= 0))} of them labelled.")
+    start = time.monotonic()
+    try:
+        estimator.fit(x_train, dataset.y_train)
+    except ValueError as error:
+        raise UserError(f"{config['model']} does not take these data: {error}") from error
+    seconds = time.monotonic() - start
+    error = 1 - estimator.score(x_test, dataset.y_test)
+    return {"error": float(error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}

@@ -1,0 +1,96 @@
+"""The optimizer of a run, and the schedules and weights that follow from its config and data set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from ssdgm_tf import objectives
+from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.models import GraphicalModel, streams
+from ssdgm_tf.models.examples import training_examples
+
+_Config = Mapping[str, Any]
+
+
+def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
+    """Adam, with the config's learning rate or its schedule.
+
+    Args:
+        model: the model, built.
+        config: the fields.
+        dataset: the data set.
+
+    Raises:
+        ValueError: an unknown schedule.
+    """
+    return keras.optimizers.Adam(
+        _learning_rate(model, config, dataset),
+        weight_decay=config["weight_decay"] or None,
+        global_clipnorm=config["global_clipnorm"],
+    )
+
+
+def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
+    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
+    rate = config["learning_rate"]
+    if config["learning_rate_schedule"] == "constant":
+        return rate
+    if config["learning_rate_schedule"] != "cosine":
+        raise ValueError(
+            "config.learning_rate_schedule must be 'constant' or 'cosine'. "
+            f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
+        )
+    steps = steps_per_epoch(model, config, dataset)
+    schedule, rise = keras.optimizers.schedules.CosineDecay, config["labels_first_steps"] or steps
+    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=rise)
+
+
+def kl_weight(
+    model: GraphicalModel, config: _Config, dataset: SemiSupervisedData
+) -> keras.optimizers.schedules.LearningRateSchedule | None:
+    """The weight of the KL terms: a linear rise from 0 to 1 over the warm-up epochs; None for 1.
+
+    Args:
+        model: the model.
+        config: the fields.
+        dataset: the data set.
+    """
+    if not config["warmup_epochs"]:
+        return None
+    steps = config["labels_first_steps"] + config["warmup_epochs"] * steps_per_epoch(model, config, dataset)
+    return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
+
+
+def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
+    """The config's gamma, or the gamma of its supervision rate.
+
+    Args:
+        config: the fields.
+        dataset: the data set.
+
+    Raises:
+        ValueError: a rate outside 0 to 1.
+    """
+    rate = config["supervision_rate"]
+    if rate is None:
+        return config["gamma"]
+    if not 0 < rate < 1:
+        raise ValueError(f"config.supervision_rate must lie between 0 and 1. Received: config.supervision_rate={rate}")
+    num_labels = int(np.sum(dataset.is_labelled))
+    return objectives.gamma_of_rate(rate, len(dataset.x_train) - num_labels, max(num_labels, 1))
+
+
+def steps_per_epoch(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:
+    """Steps of an epoch of the config on the data set.
+
+    Args:
+        model: the model.
+        config: the fields.
+        dataset: the data set.
+    """
+    x, y = training_examples(model, dataset)
+    size = len(x["x"] if isinstance(x, dict) else x)
+    is_labelled = np.zeros(size, bool) if y is None else dataset.is_labelled
+    return streams.steps_per_epoch(is_labelled, config["batch_size"], config["labelled_batch_size"])

@@ -1,0 +1,145 @@
+"""The plan of a run: the runs that it builds on, each before the one that needs it, and then the run itself."""
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ssdgm_tf import baselines
+from ssdgm_tf.configs import presets
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import zoo
+from ssdgm_tf.models.experiment import FEATURES, Part
+from ssdgm_tf.runs import checkpoints
+from ssdgm_tf.runs.workdir import Workdir
+
+_POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
+
+
+class Job(NamedTuple):
+    """One run of a plan.
+
+    Attributes:
+        settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
+        folder: its folder.
+        part: what it builds on; None for nothing.
+        part_folder: the folder of the run that it builds on; None where it needs none.
+    """
+
+    settings: dict[str, Any]
+    folder: Workdir
+    part: Part | None
+    part_folder: Workdir | None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it fits a baseline and no model."""
+        return is_baseline(self.settings["config"])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its folder holds its results, and its report."""
+        return self.folder.results.exists() and (self.is_baseline or self.folder.report.exists())
+
+
+def is_baseline(config: Mapping[str, Any]) -> bool:
+    """Whether the config names a baseline and no model.
+
+    Args:
+        config: the fields.
+    """
+    return config["model"] in baselines.names.NAMES
+
+
+def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = None) -> list[Job]:
+    """The jobs of a run, in the order in which they must be done; the last is the run itself.
+
+    Args:
+        settings: of the run.
+        folder: of the run.
+        part_folder: the folder of the run that it builds on; None for one in its own folder.
+
+    Raises:
+        UserError: a bad field, a workdir of another run, or a part that does not suit.
+    """
+    _check_fields(settings["config"])
+    jobs = [_job(settings, folder, part_folder)]
+    if part_folder and jobs[0].part is None:
+        raise UserError(
+            "--part needs a config that builds on another run, such as m1m2_mnist. "
+            f"Received: config.model={settings['config']['model']!r}"
+        )
+    while (needed := jobs[0].part_folder) is not None:
+        jobs.insert(0, _job(_part_settings(jobs[0], needed), needed, None))
+    return jobs
+
+
+def _check_fields(config: Mapping[str, Any]) -> None:
+    for name in _POSITIVE:
+        if not config[name] > 0:
+            raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")
+    if config["labels_first_steps"] < 0:
+        raise UserError(
+            "config.labels_first_steps must not be negative. "
+            f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
+        )
+
+
+def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> Job:
+    """The job, with what it builds on."""
+    folder.check(settings)
+    part = _part(settings["config"])
+    job = Job(settings, folder, part, None)
+    if part is None or not _needs_part(job):
+        return job
+    return job._replace(part_folder=Workdir(part_folder or folder.path / part.field))
+
+
+def _part(config: Mapping[str, Any]) -> Part | None:
+    """What the config builds on.
+
+    Raises:
+        UserError: its field names no preset.
+    """
+    if is_baseline(config):
+        part = FEATURES
+    elif config["model"] in zoo.names():
+        part = zoo.find(config["model"]).builds_on
+    else:
+        return None  # refused where the model is made
+    if part is None or not (name := config.get(part.field)):
+        return None
+    if name not in presets():
+        raise UserError(f"config.{part.field} must be one of {', '.join(presets())}. Received: config.{part.field}={name!r}")
+    return part
+
+
+def _needs_part(job: Job) -> bool:
+    """Whether the part itself is needed: for a new run, or for comparisons that train a new model on it."""
+    if job.is_finished:
+        return False
+    if job.is_baseline or not checkpoints.exist(job.folder.model):
+        return True
+    return "recognition_networks" in zoo.find(job.settings["config"]["model"]).comparisons
+
+
+def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
+    """The settings of a job's part: of its preset; or those in its folder, where an earlier command made it.
+
+    Raises:
+        UserError: the run in the folder does not suit.
+    """
+    config, part = job.settings["config"], job.part
+    if part is None:
+        raise ValueError("A job without a part has no settings of one.")
+    if not folder.config.exists():
+        preset = importlib.import_module(f"ssdgm_tf.configs.{config[part.field]}").get_config().to_dict()
+        return {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}
+    settings = folder.load_config()
+    own, wanted = settings["config"], part.requires(config)
+    if differing := [name for name, value in wanted.items() if json.dumps(own.get(name)) != json.dumps(value)]:
+        name = differing[0]
+        raise UserError(
+            f"{part.rule}. Received: config.{name}={config[name]!r}, where {folder.path} has {own.get(name)!r}"
+        )
+    return settings

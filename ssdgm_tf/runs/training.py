@@ -1,0 +1,119 @@
+"""The training of a run: the first steps on the labels, then `fit` with checkpoints, metrics and a progress bar."""
+
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from ssdgm_tf import data
+from ssdgm_tf.models import GraphicalModel, zoo
+from ssdgm_tf.models.examples import examples, training_examples
+from ssdgm_tf.runs import checkpoints, optimisation, strategies
+from ssdgm_tf.runs.callbacks import Checkpoint, MetricsFile, ProgressBar
+from ssdgm_tf.runs.workdir import Workdir
+
+# Metrics beside the progress bar, and their short names.
+_SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss"}
+
+
+class Execution(NamedTuple):
+    """How a run is carried out. Another start of the run may choose otherwise.
+
+    Attributes:
+        checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
+        strategy: for several devices or workers; None for one device.
+        debug_nans: stop at the first term that is not finite.
+    """
+
+    checkpoint_seconds: float = 15.0
+    strategy: tf.distribute.Strategy | None = None
+    debug_nans: bool = False
+
+
+def fit(
+    model: GraphicalModel,
+    config: Mapping[str, Any],
+    dataset: data.SemiSupervisedData,
+    folder: Workdir,
+    execution: Execution,
+) -> None:
+    """Trains a model to the end of the config's epochs, from where its step counter says that it is.
+
+    Args:
+        model: the model, compiled.
+        config: the fields.
+        dataset: the data set.
+        folder: of the run.
+        execution: how it is carried out.
+    """
+    x_monitored, y_monitored, monitored = dataset.monitored
+    model.debug_nans = execution.debug_nans
+    model.jit_compile = model.jit_compile and not execution.debug_nans
+    seconds = labels_first(model, config, dataset)
+    epoch_steps = optimisation.steps_per_epoch(model, config, dataset)
+    initial_epoch = (model.num_steps - config["labels_first_steps"]) // epoch_steps
+    print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(x_monitored)} images).")
+    if initial_epoch:
+        print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
+    is_chief = strategies.is_chief(model.distribute_strategy)
+    if initial_epoch >= config["epochs"]:
+        if is_chief:
+            checkpoints.save(model, folder.model)  # it may come from the checkpoint before a damaged one
+        return
+    title = type(model).__name__
+    shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
+    rows = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
+    writers = [
+        MetricsFile(folder.metrics, rows, seconds),
+        Checkpoint(folder.model, execution.checkpoint_seconds),
+        keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
+    ]
+    model.fit(
+        *training_examples(model, dataset),
+        batch_size=config["batch_size"],
+        labelled_batch_size=config["labelled_batch_size"],
+        epochs=config["epochs"],
+        initial_epoch=initial_epoch,
+        seed=config["seed"],
+        validation_data=examples(model, x_monitored, y_monitored),
+        validation_batch_size=500,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),
+            ProgressBar("training", shown, initial_epoch),
+            *(writers if is_chief else ()),
+        ],
+    )
+    if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
+        print(f"{skipped:g} steps had gradients that were not finite, and were left out; --debug_nans says where.")
+
+
+def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> float:
+    """Takes the first steps on the labelled examples only, where the config has any and they are not done yet.
+
+    A q(y|x) that begins right confirms fewer errors (results/tries.md). The objective is that of `fit` with these examples.
+
+    Args:
+        model: the model, compiled.
+        config: the fields.
+        dataset: the data set.
+
+    Returns:
+        The seconds that they took.
+    """
+    steps = config["labels_first_steps"] - model.num_steps
+    if steps <= 0:
+        return 0.0
+    x, y = dataset.labelled
+    start = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No unlabelled example")
+        size = config["labelled_batch_size"]
+        progress = [ProgressBar("labels first", {"classification_loss": "class. loss"})]
+        model.fit(
+            x, y, size, labelled_batch_size=size, steps_per_epoch=steps, seed=config["seed"], verbose=0, callbacks=progress
+        )
+    return time.monotonic() - start

@@ -1,0 +1,79 @@
+"""The words for a run and its figures: titles, numbers with units, and the summary that a command prints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssdgm_tf.models import zoo
+
+_PREFIXES = ("", "labels_only_", "nearest_neighbour_")
+
+
+def title(config: Mapping[str, Any]) -> str:
+    """The name of the model or baseline, for readers.
+
+    Args:
+        config: the fields.
+    """
+    name = config["model"]
+    return zoo.find(name).model.__name__ if name in zoo.names() else name.replace("_", " ")
+
+
+def labels(config: Mapping[str, Any]) -> str:
+    """How many labels the model sees, in words.
+
+    Args:
+        config: the fields.
+    """
+    if config["model"] in zoo.names() and not zoo.find(config["model"]).uses_labels:
+        return "no labels"
+    return f"{config['labels']} labels" if config["labels"] else "all labels"
+
+
+def errors(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The test errors of a run by name, each with those of the comparisons.
+
+    Args:
+        results: the final figures of a run.
+
+    Returns:
+        {name: {"": the model's, "labels_only_": ..., "nearest_neighbour_": ...}}.
+    """
+    ends = ("error", "_degrees", "_mae")
+    names = [name for name in results if name.endswith(ends) and not name.startswith(_PREFIXES[1:])]
+    return {name: {prefix: results[prefix + name] for prefix in _PREFIXES if prefix + name in results} for name in names}
+
+
+def with_unit(name: str, error: float) -> str:
+    """An error with its unit: a share of wrong labels in percent, an angle in degrees.
+
+    Args:
+        name: the name of its metric.
+        error: its value.
+    """
+    if name.endswith("error"):
+        return f"{100 * error:.2f} %"
+    return f"{error:.2f} degrees" if name.endswith("degrees") else f"{error:.3f}"
+
+
+def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """The last lines that a command prints.
+
+    Args:
+        results: the final figures of the run.
+        config: its fields.
+    """
+    lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
+    titles = {"": title(config), "labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
+    for name, of_each in errors(results).items():
+        for prefix, error in of_each.items():
+            number, _, unit = with_unit(name, error).partition(" ")
+            lines.append(f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
+    if "bound_unlabelled" in results:
+        lines += [
+            f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} nats",
+            f"  log p(x) >= {results['log_likelihood_samples']:>4} samples, {results['log_likelihood_images']:>4} images   "
+            f"{results['log_likelihood']:7.2f} nats",
+        ]
+    if "ece" in results:
+        lines.append(f"  ECE         of q(y|x)                   {results['ece']:8.3f}")
+    return "\n".join(lines)
