@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,31 @@ class Whitening:
         """Shape of one whitened example: `shape` for "zca", else (D,)."""
         return self.shape if self.rotate_back else (len(self.scale),)
 
+    def whiten(self, rows: Any) -> Any:
+        """Whitens flat images: an array for an array, a TensorFlow tensor for a tensor.
+
+        Args:
+            rows: float32 [N, P].
+
+        Returns:
+            [N, size of `output_shape`].
+        """
+        z = (rows - self.mean) @ (self.components.T / self.scale)
+        return z @ self.components if self.rotate_back else z
+
+    def unwhiten(self, z: Any) -> Any:
+        """Flat images of whitened examples: the inverse of `whiten` where all principal components were kept.
+
+        Args:
+            z: float32 [N, size of `output_shape`], an array or a TensorFlow tensor.
+
+        Returns:
+            [N, P], not clipped.
+        """
+        if self.rotate_back:
+            z = z @ self.components.T
+        return z * self.scale @ self.components + self.mean
+
     def transform(self, x: np.ndarray) -> np.ndarray:
         """Whitens images.
 
@@ -50,10 +76,7 @@ class Whitening:
         Raises:
             ValueError: images of another shape.
         """
-        z = (_rows(x, self.shape) - self.mean) @ (self.components.T / self.scale)
-        if self.rotate_back:
-            z = z @ self.components
-        return z.reshape(_leading(x, self.shape) + self.output_shape)
+        return self.whiten(_rows(x, self.shape)).reshape(_leading(x, self.shape) + self.output_shape)
 
     def inverse(self, x: np.ndarray) -> np.ndarray:
         """Maps whitened examples back to images: exact for the training set if all its principal components were kept.
@@ -67,10 +90,8 @@ class Whitening:
         Raises:
             ValueError: examples of another shape.
         """
-        z = _rows(x, self.output_shape)
-        if self.rotate_back:
-            z = z @ self.components.T
-        return (z * self.scale @ self.components + self.mean).reshape(_leading(x, self.output_shape) + self.shape)
+        rows = self.unwhiten(_rows(x, self.output_shape))
+        return rows.reshape(_leading(x, self.output_shape) + self.shape)
 
 
 def parse_preprocessing(spec: str) -> tuple[str, int | None]:

@@ -73,7 +73,8 @@ def _check_labels_first(made: GraphicalModel, config: Mapping[str, Any], dataset
     if config["labels_first_steps"] and not (made.graph.supervised and num_labels):
         raise ValueError(
             "config.labels_first_steps needs a model that infers labels, and labels. "
-            f"Received: config.labels_first_steps={config['labels_first_steps']}, {wording.title(config)}, {num_labels} labels"
+            f"Received: config.labels_first_steps={config['labels_first_steps']}, {wording.title(config)}, "
+            f"{num_labels} labels"
         )
 
 

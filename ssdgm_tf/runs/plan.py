@@ -1,12 +1,14 @@
 """The plan of a run: the runs that it builds on, each before the one that needs it, and then the run itself."""
 
 import importlib
+import inspect
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ssdgm_tf import baselines
 from ssdgm_tf.configs import presets
+from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.experiment import FEATURES, Part
@@ -83,6 +85,24 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
+    allowed = _own_fields(config)
+    foreign = [name for name in config if name not in model_config() and name not in allowed]
+    if foreign:
+        raise UserError(
+            f"A config has the fields of its model: {config['model']} takes none of these. "
+            f"Received: {', '.join(f'config.{name}={config[name]!r}' for name in foreign)}"
+        )
+
+
+def _own_fields(config: Mapping[str, Any]) -> set[str]:
+    """The fields that only the config's model may have."""
+    if is_baseline(config):
+        return {FEATURES.field}
+    if config["model"] not in zoo.names():
+        return set(config)  # refused where the model is made
+    experiment = zoo.find(config["model"])
+    own = set(inspect.signature(experiment.model.__init__).parameters)
+    return own | ({experiment.builds_on.field} if experiment.builds_on else set())
 
 
 def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> Job:
@@ -139,7 +159,5 @@ def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
     own, wanted = settings["config"], part.requires(config)
     if differing := [name for name, value in wanted.items() if json.dumps(own.get(name)) != json.dumps(value)]:
         name = differing[0]
-        raise UserError(
-            f"{part.rule}. Received: config.{name}={config[name]!r}, where {folder.path} has {own.get(name)!r}"
-        )
+        raise UserError(f"{part.rule}. Received: config.{name}={config[name]!r}, where {folder.path} has {own.get(name)!r}")
     return settings

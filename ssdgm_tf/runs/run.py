@@ -77,7 +77,8 @@ def _train(
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
     if whole.is_baseline and execution.strategy.num_replicas_in_sync > 1:
-        raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {settings['config']['model']}")
+        name = settings["config"]["model"]
+        raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
     if len(jobs) > 1:
         _check_before_parts(whole, source, execution)
     results: dict[str, Any] = {}

@@ -1,6 +1,7 @@
-"""A run as a SavedModel that takes raw images: what `ssdgm-export` writes and `ssdgm-predict` asks."""
+"""A run as a SavedModel that takes raw images. `ssdgm-export` writes it, and `ssdgm-predict` asks it."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -8,18 +9,18 @@ from pathlib import Path
 import tensorflow as tf
 
 from ssdgm_tf import data
-from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
 
-#: What a SavedModel of a run holds beside the model, in its assets.extra: the names of classes.
+#: The file of class names in the assets.extra of a SavedModel.
 CLASS_NAMES = "class_names.json"
 
 
 class Pixels:
-    """From raw images to what a model was trained on, and back: division by 255, and whitening where there was any.
+    """Turns raw images into values that a model was trained on, and back: division by 255, and the run's whitening.
 
-        x = raw / 255          z = diag(1 / scale) components (x - mean), "zca" rotated back to pixels
+        x = raw / 255          z = whiten(x), see `ssdgm_tf.data.Whitening`
 
     Args:
         shape: of one example, before any whitening: uint8 images (H, W, C), or float32 vectors (D,).
@@ -32,21 +33,19 @@ class Pixels:
         self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
-        """What the model was trained on, float32, of raw examples."""
+        """Raw examples in the form that the model was trained on, float32."""
         x = tf.cast(raw, tf.float32) / 255.0 if self.is_image else raw
         if self.whitening is None:
             return x
-        whitening = self.whitening
-        z = (tf.reshape(x, [-1, whitening.mean.size]) - whitening.mean) @ (whitening.components.T / whitening.scale)
-        return tf.reshape(z @ whitening.components, tf.shape(x)) if whitening.rotate_back else z
+        rows = tf.reshape(x, [-1, self.whitening.mean.size])
+        return tf.reshape(self.whitening.whiten(rows), [-1, *self.whitening.output_shape])
 
     def inverse(self, x: tf.Tensor) -> tf.Tensor:
-        """Images in [0, 1] (vectors as they are), float32, of what the model generates; whitened ones are not clipped."""
+        """Images in [0, 1], or vectors, that generated examples stand for, float32; whitened ones are not clipped."""
         if self.whitening is None:
             return x
-        whitening = self.whitening
-        z = tf.reshape(x, [-1, whitening.mean.size]) @ whitening.components.T if whitening.rotate_back else x
-        return tf.reshape(z * whitening.scale @ whitening.components + whitening.mean, [-1, *self.shape])
+        size = math.prod(self.whitening.output_shape)
+        return tf.reshape(self.whitening.unwhiten(tf.reshape(x, [-1, size])), [-1, *self.shape])
 
 
 def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
@@ -130,7 +129,7 @@ def _about(settings: dict, results: dict) -> str:
         ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
         ("measured on", f"{results['test_images']} test images"),
     ]
-    titles = {"": "test", "labels_only_": "the network on the labels alone:", "nearest_neighbour_": "nearest neighbour:"}
+    titles = {"": "test", "labels_only_": "the network on the labels only:", "nearest_neighbour_": "nearest neighbour:"}
     for name, errors in wording.errors(results).items():
         words = name.replace("_", " ")
         rows += [(f"{titles[prefix]} {words}", wording.with_unit(name, error)) for prefix, error in errors.items()]

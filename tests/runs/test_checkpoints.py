@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf.runs import checkpoints, run
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs import checkpoints, run
 from tests.runs.test_run import settings
 
 # Seconds to the latest kill, of the start or of the first epoch that the run trains.

@@ -15,10 +15,10 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import m2_digits
-from ssdgm_tf.models.figures import style_grid
-from ssdgm_tf.runs import checkpoints, report, run, wording
-from ssdgm_tf.runs.callbacks import Checkpoint
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models.figures import style_grid
+from ssdgm_tf.runs import checkpoints, run, wording
+from ssdgm_tf.runs.callbacks import Checkpoint
 
 FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "styles", "latent_space"}
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from PIL import Image
 
 from ssdgm_tf import data, models, nodes
-from ssdgm_tf.runs import prediction_table, run, saved_run
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs import prediction_table, run, saved_run
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
 
@@ -119,7 +119,9 @@ def written(exported, raw, tmp_path):
     (tmp_path / "in" / "2b.png").write_bytes(b"no image")
     Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp_path / "in" / "large.png")
     examples = data.Examples(str(tmp_path / "in"), (8, 8, 1))
-    counts = prediction_table.write(prediction_table.Predictor(exported[0]), examples, tmp_path / "out" / "p.csv", top_uncertain=2)
+    counts = prediction_table.write(
+        prediction_table.Predictor(exported[0]), examples, tmp_path / "out" / "p.csv", top_uncertain=2
+    )
     return counts, tmp_path / "out"
 
 
@@ -168,18 +170,14 @@ def test_what_cannot_be_served_is_refused(folder, tmp_path):
 def test_the_commands(folder, exported, raw, tmp_path):
     np.savez(tmp_path / "x.npz", x=raw)
     one = f"--model={exported[0]}", f"--input={tmp_path / 'x.npz'}", f"--output={tmp_path / 'p.csv'}"
-    done = subprocess.run(
-        [sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == f"5 predictions in {tmp_path / 'p.csv'}\n", done.stderr
     for command, flag, message in (
         ("predict", "--output=p.txt", "--model must be given"),
         ("predict", f"--model={tmp_path}", "--input must be given"),
         ("export", f"--workdir={folder.path}", "--output must name a folder"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True
-        )
+        done = subprocess.run([sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 
 

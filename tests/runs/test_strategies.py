@@ -11,8 +11,8 @@ import time
 import pytest
 
 from ssdgm_tf.configs import m1m2_digits
-from ssdgm_tf.runs import run, strategies
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs import run, strategies
 from tests.runs.test_run import settings
 
 RUN = """

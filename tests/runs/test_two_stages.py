@@ -7,9 +7,9 @@ import pytest
 
 from ssdgm_tf import models
 from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, plan, run, wording
 from ssdgm_tf.runs.workdir import Workdir
-from ssdgm_tf.errors import UserError
 
 SMALL = {"epochs": 2, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 5}
 
@@ -66,7 +66,7 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
         (m1m2_digits, {"likelihood_scale": 0.5}, "config.likelihood_scale=0.5, where .* has 0.25"),
         (m1m2_digits, {"prior": "flat"}, "prior must be one of"),
         (m1m2_digits, {"m1": "m1_typo"}, "config.m1 must be one of .*Received: config.m1='m1_typo'"),
-        (m1m2_digits, {"model": "m2"}, "config.m1 is for m1m2 and baselines"),
+        (m1m2_digits, {"model": "m2"}, "m2 takes none of these. Received: config.*m1='m1_digits'"),
         (m1m2_digits, {"m1": ""}, "--part needs a config that builds on another run"),
         (baseline_digits, {"m1": "m1_digits", "preprocessing": "pca:5"}, "config.preprocessing='pca:5', where"),
     ],
