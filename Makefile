@@ -2,13 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-all coverage lint format clean
 
 demo: .venv/installed
 	$(BIN)/ssdgm-train --config=m2_digits --workdir=runs/demo
 
+# The first tier; test-all runs the second too.
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --durations=20
+
+test-all: .venv/installed
+	$(BIN)/python -m pytest -n auto --durations=20 -m ''
+
+# The first tier's; the floor is in pyproject.toml.
+coverage: .venv/installed
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 lint: .venv/installed
 	$(BIN)/ruff check .

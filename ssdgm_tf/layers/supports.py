@@ -5,6 +5,7 @@ label is missing. Every other variable is an array of numbers [N, *event_shape],
 Inside a graph of variables classes are one-hot vectors.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -103,13 +104,23 @@ class Support:
         return ""
 
     def check_scale(self, name: str, value: np.ndarray) -> None:
-        """Refuses raw images, whose pixels are bytes.
+        """Finds raw images, whose pixels are bytes.
 
         Raises:
             ValueError: images of bytes.
+
+        Warns:
+            UserWarning: images of floats that look like bytes.
         """
-        if value.ndim > 2 and value.dtype == np.uint8:
+        if value.ndim < 3:
+            return
+        if value.dtype == np.uint8:
             raise ValueError(f"Images must be floats: divide by 255. Received: {name} of dtype {value.dtype}")
+        if 128 <= np.max(value) <= 255 and np.min(value) >= 0 and np.all(value == np.round(value)):
+            warnings.warn(
+                f"Images should be scaled: divide by 255. Received: {name} with whole numbers up to {np.max(value):g}",
+                stacklevel=2,
+            )
 
     def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
         """The values of a variable that is not known for any example.
