@@ -51,7 +51,7 @@ REFUSED = {
     ),
     "an inferred variable that is not generated": (
         {"q": recognition(w=nodes.Normal(2, parents="x"))},
-        "What is inferred must be generated. Received: 'w'",
+        "An inferred variable must be generated. Received: 'w'",
     ),
     "an observed variable that is inferred": (
         {"q": recognition(x=nodes.Normal(3, parents="y"))},
@@ -69,7 +69,7 @@ REFUSED = {
     "not a node": ({"p": generative(z=layers.NormalNode(2))}, "A graph is made of nodes. Received: 'z' is a NormalNode"),
     "a name that is a path": (
         {"p": {**generative(), "../y": nodes.OneHotCategorical(4)}},
-        r"A variable's name is a Python identifier.* Received: '../y'",
+        r"The name of a variable must be a Python identifier.* Received: '../y'",
     ),
     "a recognition root without parameters": (
         {"q": recognition(z=nodes.Normal(2))},
