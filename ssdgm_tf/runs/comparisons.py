@@ -69,15 +69,20 @@ def _nearest_neighbour(run: Compared) -> dict[str, float]:
 
 
 def _error(estimator: baselines.Baseline, dataset: SemiSupervisedData) -> float:
-    return 1 - estimator.fit(*dataset.labelled).score(dataset.x_test, dataset.y_test)
+    y: Any
+    x, y = dataset.labelled
+    return 1 - estimator.fit(x, y).score(dataset.x_test, dataset.y_test)
 
 
 def _recognition_networks(run: Compared) -> dict[str, float]:
     """The recognition model of several variables, trained on the labelled examples only."""
     # The part comes from its file: the trained model holds the layers of its part, and may have trained them further.
-    alone = building.model(run.settings, run.dataset, run.part_file and checkpoints.load(run.part_file))
+    part = None if run.part_file is None else checkpoints.load(run.part_file)
+    alone = building.model(run.settings, run.dataset, part)
     num_steps = min(run.model.num_steps, _MAX_RECOGNITION_STEPS)
-    fit_recognition(alone, *run.dataset.labelled, num_steps, run.settings["config"])
+    y: Any
+    x, y = run.dataset.labelled
+    fit_recognition(alone, x, y, num_steps, run.settings["config"])
     test = examples(run.model, run.dataset.x_test, run.dataset.y_test)
     metrics = alone.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
     return {f"labels_only_{name}": float(metrics[name]) for name in _error_names(alone).values()}

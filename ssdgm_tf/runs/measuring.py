@@ -51,16 +51,17 @@ def measure_baseline(
         UserError: the baseline does not take the data.
     """
     x_train, x_test = dataset.x_train, dataset.x_test
+    y_train: Any = dataset.y_train
     if part is not None:
         (latent,) = part.graph.latent
         x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
     estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
-    print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(dataset.y_train >= 0))} of them labelled.")
+    print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(y_train >= 0))} of them labelled.")
     start = time.monotonic()
     try:
-        estimator.fit(x_train, dataset.y_train)
+        estimator.fit(x_train, y_train)
     except ValueError as error:
         raise UserError(f"{config['model']} does not take these data: {error}") from error
     seconds = time.monotonic() - start
-    error = 1 - estimator.score(x_test, dataset.y_test)
-    return {"error": float(error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}
+    test_error = 1 - estimator.score(x_test, dataset.y_test)
+    return {"error": float(test_error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}

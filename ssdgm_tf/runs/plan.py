@@ -122,7 +122,7 @@ def _part(config: Mapping[str, Any]) -> Part | None:
         UserError: its field names no preset.
     """
     if is_baseline(config):
-        part = FEATURES
+        part: Part | None = FEATURES
     elif config["model"] in zoo.names():
         part = zoo.find(config["model"]).builds_on
     else:

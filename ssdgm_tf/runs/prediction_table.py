@@ -4,8 +4,11 @@ import csv
 import heapq
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
@@ -29,7 +32,7 @@ class Predictor:
         UserError: no SavedModel of this package, or one that needs more than images.
     """
 
-    def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0):
+    def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0) -> None:
         try:
             self.loaded = tf.saved_model.load(str(saved_model))
             takes = self.loaded.signatures["log_likelihood"].structured_input_signature[1]
@@ -48,14 +51,14 @@ class Predictor:
         is_only = "classify" in self.loaded.signatures
         self.class_names = {"" if is_only else name: of_one for name, of_one in by_variable.items()}
 
-    def rows(self, x) -> list[dict]:
+    def rows(self, x: np.ndarray) -> list[dict[str, Any]]:
         """A row of columns for each example.
 
         Args:
             x: raw examples [B, ...].
         """
         given = {self.observed[0]: tf.constant(x)}
-        rows = [{} for _ in range(len(x))]
+        rows: list[dict[str, Any]] = [{} for _ in range(len(x))]
         for signature, function in self.loaded.signatures.items():
             kind, _, name = signature.partition("_")
             if signature == "log_likelihood":
@@ -96,7 +99,8 @@ def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncer
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     errors, top = output.with_name("errors.csv"), output.with_name("top_uncertain.csv")
-    written, num_bad, most_uncertain = 0, 0, []
+    written, num_bad = 0, 0
+    most_uncertain: list[tuple[float, int, str, dict[str, Any]]] = []
     with _Table(output) as table, _Table(errors, ("name", "reason")) as of_errors:
         with tqdm(total=examples.total, desc="predicting", unit="example", delay=2, leave=False) as progress:
             for names, x, bad in examples.batches(_BATCH):
@@ -122,26 +126,28 @@ def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncer
 class _Table:
     """A CSV file, written row by row and put in its place when it is whole; its columns are those of the first row."""
 
-    def __init__(self, path, columns=None):
-        self.path, self.partial, self.writer = path, path.with_name(f".{path.name}.partial"), None
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        self.path, self.partial = path, path.with_name(f".{path.name}.partial")
         self.columns = columns
+        self.writer: csv.DictWriter[str] | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.file = self.partial.open("w", newline="", encoding="utf-8")
         if self.columns:
-            self._start(self.columns)
+            self.writer = self._start(self.columns)
         return self
 
-    def write(self, row):
+    def write(self, row: Mapping[str, Any]) -> None:
         if self.writer is None:
-            self._start(list(row))
+            self.writer = self._start(list(row))
         self.writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
 
-    def _start(self, columns):
-        self.writer = csv.DictWriter(self.file, columns)
-        self.writer.writeheader()
+    def _start(self, columns: Sequence[str]) -> "csv.DictWriter[str]":
+        writer = csv.DictWriter(self.file, columns)
+        writer.writeheader()
+        return writer
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         self.file.close()
         if kind is None:
             os.replace(self.partial, self.path)

@@ -51,14 +51,12 @@ def train(
             `execution.debug_nans` finds.
     """
     execution = execution or Execution()
-    strategy = execution.strategy or tf.distribute.get_strategy()
-    execution = execution._replace(strategy=strategy)
     try:
         return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution)
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     except (OSError, RuntimeError, tf.errors.OpError) as error:
-        if strategies.is_lost_worker(error, strategy):
+        if strategies.is_lost_worker(error, execution.devices):
             raise UserError(
                 "A step needs every worker: start the same command on all of them again, and it goes on from the last "
                 f"checkpoint. Received: a worker that is gone ({str(error).splitlines()[0]})"
@@ -76,7 +74,7 @@ def _train(
 ) -> dict[str, Any]:
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
-    if whole.is_baseline and execution.strategy.num_replicas_in_sync > 1:
+    if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
     if len(jobs) > 1:
@@ -97,12 +95,12 @@ def _check_before_parts(whole: Job, source: _Source, execution: Execution) -> No
         building.model(whole.settings, load_data(whole.settings["config"], *source))
     if whole.part_folder is None:
         return
-    if strategies.is_multi_worker(execution.strategy) and not whole.part_folder.results.exists():
+    if strategies.is_multi_worker(execution.devices) and not whole.part_folder.results.exists():
         raise UserError(
             "On several workers the model that a run builds on must be finished: train it first, and give it by --part. "
             f"Received: {whole.part_folder.path}, without results.json"
         )
-    if strategies.is_chief(execution.strategy):
+    if strategies.is_chief(execution.devices):
         whole.folder.claim(whole.settings)
 
 
@@ -133,7 +131,7 @@ def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
         raise UserError(
             f"--part must be a run of {job.part.kind}. Received: {job.part_folder.path}, of a {type(part).__name__}"
         )
-    if strategies.is_chief(execution.strategy):
+    if strategies.is_chief(execution.devices):
         write_json(job.folder.part_results(job.part.field), job.part_folder.load_results())
     return part
 
@@ -143,11 +141,11 @@ def _train_model(
 ) -> dict[str, Any]:
     """Trains, measures and reports a model; {} where another worker writes the results."""
     settings, folder = job.settings, job.folder
-    config, is_chief = settings["config"], strategies.is_chief(execution.strategy)
+    config, is_chief = settings["config"], strategies.is_chief(execution.devices)
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
     is_new = not checkpoints.exist(folder.model)
-    with execution.strategy.scope():
+    with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if is_chief:
         folder.claim(settings)

@@ -27,7 +27,7 @@ class Pixels:
         whitening: fitted preprocessing; None for none.
     """
 
-    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None):
+    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None) -> None:
         self.shape, self.whitening = tuple(shape), whitening
         self.is_image = len(shape) > 1
         self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)

@@ -32,6 +32,11 @@ class Execution(NamedTuple):
     strategy: tf.distribute.Strategy | None = None
     debug_nans: bool = False
 
+    @property
+    def devices(self) -> tf.distribute.Strategy:
+        """The strategy; that of TensorFlow's scope for None."""
+        return self.strategy or tf.distribute.get_strategy()
+
 
 def fit(
     model: GraphicalModel,

@@ -16,6 +16,7 @@ Imports no TensorFlow.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class Workdir:
         path: the folder; made when the first file is written.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.data = self.path / "data.npz"
@@ -100,7 +101,7 @@ class Workdir:
             class_names: names of the classes; empty where there are none.
             whitening: what was fitted on the training images; None for nothing.
         """
-        arrays = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
+        arrays: dict[str, Any] = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
         if whitening is not None:
             arrays |= {name: getattr(whitening, name) for name in _WHITENING}
         partial = self.data.with_name("partial-" + self.data.name)
@@ -114,8 +115,8 @@ class Workdir:
             UserError: there is no data.npz, or it is not readable.
         """
         try:
-            (shape, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
-            shape = tuple(int(size) for size in shape)
+            (sizes, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
+            shape = tuple(int(size) for size in sizes)
             with np.load(self.data, allow_pickle=False) as arrays:
                 if "mean" in arrays.files:
                     mean, components, scale, rotate_back = (arrays[name] for name in _WHITENING)
@@ -139,7 +140,7 @@ class Workdir:
         return rows
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Writes `value` whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 

@@ -117,7 +117,7 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         ValueError: another form, or a range that ends before it starts.
     """
-    seeds = []
+    seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not match or int(match[2] or match[1]) < int(match[1]):

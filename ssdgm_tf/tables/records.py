@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from ssdgm_tf.tables.cells import Cell
 
@@ -119,7 +120,7 @@ def read_all(folder: Path) -> tuple[list[dict], list[str]]:
     return records, damaged
 
 
-def without_folders(value):
+def without_folders(value: Any) -> Any:
     """`value` with every absolute path replaced by the name of its file; relative paths stay.
 
     Args:

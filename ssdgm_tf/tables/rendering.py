@@ -3,6 +3,7 @@
 import csv
 import io
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     found: dict[tuple, list[dict]] = {}
     for run in runs:
         found.setdefault((run["row"], run["labels"]), []).append(run)
-    keys = [(row, None) for row in table.rows.values() if not row.labelled]
+    keys: list[tuple[Row, int | None]] = [(row, None) for row in table.rows.values() if not row.labelled]
     keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
     result = []
     for row, labels in keys:
@@ -91,7 +92,7 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     return result
 
 
-def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: str = "#") -> str:
+def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), heading: str = "#") -> str:
     """A table as Markdown: heading, note, lines, what was not run, and what the tags mean.
 
     Args:
@@ -246,7 +247,9 @@ def documents(results_dir: Path) -> dict[Path, str]:
     Args:
         results_dir: folder of the results files, RESULTS/TABLE/CELL.json.
     """
-    results, parts, texts, empty = Path(results_dir), [_INTRODUCTION], {}, []
+    results, parts = Path(results_dir), [_INTRODUCTION]
+    texts: dict[Path, str] = {}
+    empty: list[str] = []
     for table in TABLES.values():
         runs, damaged = records.read_all(results / table.home)
         if not damaged and not any(line.runs for line in lines(table, runs)):

@@ -193,7 +193,7 @@ class Minutes:
         finished: the records of cells that are finished.
     """
 
-    def __init__(self, finished: list[dict]):
+    def __init__(self, finished: list[dict]) -> None:
         self._by_row: dict[str, list[float]] = {}
         for record in finished:
             self.add(record)

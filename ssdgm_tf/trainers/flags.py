@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -31,8 +32,8 @@ def define_workdir() -> None:
     flags.DEFINE_bool("download", False, "Download and prepare the data set where it is not prepared.")
 
 
-def trained_run():
-    """The `Workdir` that --workdir names, of a run that has trained a model.
+def trained_run() -> Workdir:
+    """The folder that --workdir names, of a run that has trained a model.
 
     Raises:
         UserError: no run, or one of a baseline.
@@ -109,7 +110,7 @@ def _config_path(value: str) -> str:
     raise UserError(f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}")
 
 
-def run(main, description: str) -> None:
+def run(main: Callable[[], None], description: str) -> None:
     """Parses the flags and calls `main()`; a mistake of the user's ends in one message, without a traceback.
 
     `main` imports what it needs after that, so that --help does not wait for TensorFlow.

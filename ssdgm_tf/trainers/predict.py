@@ -16,14 +16,23 @@ from absl import flags
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
-_SHOWN = {"module_name": command.__name__}
-
-flags.DEFINE_string("model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", **_SHOWN)
-flags.DEFINE_string("input", None, "Folder of images; .npz file with an array x; or .csv file, a row an example.", **_SHOWN)
-flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", **_SHOWN)
-flags.DEFINE_integer("top_uncertain", 0, "Also write so many of the largest entropy to top_uncertain.csv.", **_SHOWN)
-flags.DEFINE_integer("num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, **_SHOWN)
-flags.DEFINE_integer("seed", 0, "Of their draws.", **_SHOWN)
+flags.DEFINE_string(
+    "model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", module_name=command.__name__
+)
+flags.DEFINE_string(
+    "input",
+    None,
+    "Folder of images; .npz file with an array x; or .csv file, a row an example.",
+    module_name=command.__name__,
+)
+flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", module_name=command.__name__)
+flags.DEFINE_integer(
+    "top_uncertain", 0, "Also write so many of the largest entropy to top_uncertain.csv.", module_name=command.__name__
+)
+flags.DEFINE_integer(
+    "num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, module_name=command.__name__
+)
+flags.DEFINE_integer("seed", 0, "Of their draws.", module_name=command.__name__)
 
 
 def main() -> None:
