@@ -14,12 +14,12 @@ from ssdgm_tf.runs.workdir import write_text
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One bar over the steps of the whole run, with the figures that matter beside it.
+    """One bar over the steps of the whole run, with a few metrics beside it.
 
     Args:
-        description: what the bar is about.
+        description: the text before the bar.
         shown: metrics to show, {log name: short name}.
-        initial_epoch: epochs that an earlier start of the run has done.
+        initial_epoch: epochs that the run has already done.
     """
 
     def __init__(self, description: str, shown: dict[str, str] | None = None, initial_epoch: int = 0) -> None:
@@ -55,8 +55,8 @@ class MetricsFile(keras.callbacks.Callback):
 
     Args:
         path: the file.
-        rows: the lines of the epochs before this start; the file is written anew with them.
-        seconds: of training before the first epoch.
+        rows: the lines of the epochs already done. The file is rewritten with them.
+        seconds: of training before the first epoch, where `rows` is empty.
     """
 
     def __init__(self, path: Path, rows: list[dict[str, Any]], seconds: float = 0.0) -> None:
@@ -81,7 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: the `.keras` file.
-        every_seconds: least time between two checkpoints.
+        every_seconds: shortest time between two checkpoints.
     """
 
     def __init__(self, path: Path, every_seconds: float) -> None:

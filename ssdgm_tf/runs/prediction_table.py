@@ -1,4 +1,4 @@
-"""What a SavedModel of `ssdgm-export` says of many examples, written as CSV while they are read."""
+"""The predictions of a SavedModel of `ssdgm-export` for many examples, written as CSV while they are read."""
 
 import csv
 import heapq
@@ -21,29 +21,31 @@ _BATCH = 200
 
 
 class Predictor:
-    """A SavedModel, asked for everything that goes in a table.
+    """A SavedModel that predicts all columns of the table.
 
     Args:
         saved_model: its folder.
         num_samples: importance samples of the bound on log p(x).
-        seed: of their draws.
+        seed: seed of the draws.
 
     Raises:
-        UserError: no SavedModel of this package, or one that needs more than images.
+        UserError: not a SavedModel of this package, or one with several observed variables.
     """
 
     def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0) -> None:
         try:
             self.loaded = tf.saved_model.load(str(saved_model))
             takes = self.loaded.signatures["log_likelihood"].structured_input_signature[1]
-        except Exception as error:  # TensorFlow raises whatever its reader does
+        except Exception as error:  # TensorFlow raises the errors of its readers
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"--model must be a run, or what ssdgm-export wrote. Received: {saved_model} ({reason})"
+                f"--model must be a run, or a SavedModel of ssdgm-export. Received: {saved_model} ({reason})"
             ) from error
         self.observed = [name for name in takes if name not in ("num_samples", "seed")]
         if len(self.observed) > 1:
-            raise UserError(f"Predictions are of one observed variable. Received: {saved_model}, with {self.observed}")
+            raise UserError(
+                f"Predictions need a model of one observed variable. Received: {saved_model}, with {self.observed}"
+            )
         self.shape = tuple(takes[self.observed[0]].shape[1:])
         self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
         names = saved_model / "assets.extra" / CLASS_NAMES
@@ -52,7 +54,7 @@ class Predictor:
         self.class_names = {"" if is_only else name: of_one for name, of_one in by_variable.items()}
 
     def rows(self, x: np.ndarray) -> list[dict[str, Any]]:
-        """A row of columns for each example.
+        """The row of each example, {column: value}.
 
         Args:
             x: raw examples [B, ...].
@@ -86,16 +88,16 @@ class Predictor:
 
 
 def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncertain: int = 0) -> tuple[int, int]:
-    """Predicts every example and writes `output`, errors.csv and, where asked for, the most uncertain ones beside it.
+    """Predicts every example and writes `output`; beside it errors.csv and, if asked for, top_uncertain.csv.
 
     Args:
         predictor: the model.
-        examples: what to predict.
+        examples: the examples to predict.
         output: the .csv file.
-        top_uncertain: how many of the largest entropy go in top_uncertain.csv.
+        top_uncertain: number of examples in top_uncertain.csv: those of the largest entropy.
 
     Returns:
-        Numbers of predictions and of bad examples.
+        The numbers of predictions and of bad examples.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     errors, top = output.with_name("errors.csv"), output.with_name("top_uncertain.csv")
@@ -124,7 +126,7 @@ def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncer
 
 
 class _Table:
-    """A CSV file, written row by row and put in its place when it is whole; its columns are those of the first row."""
+    """A CSV file, written row by row and moved into place when it is whole. The first row gives the columns."""
 
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         self.path, self.partial = path, path.with_name(f".{path.name}.partial")
