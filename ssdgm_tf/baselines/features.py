@@ -19,7 +19,7 @@ class RBFFeatures(TransformerMixin, BaseEstimator):
         seed: seed of the draw of landmarks among the examples.
     """
 
-    def __init__(self, width: float, num_landmarks: int = 1000, seed: int = 0):
+    def __init__(self, width: float, num_landmarks: int = 1000, seed: int = 0) -> None:
         self.width = width
         self.num_landmarks = num_landmarks
         self.seed = seed

@@ -32,7 +32,7 @@ class LabelGraph(Baseline):
         alpha: weight of the neighbours against the given label in "spreading", in (0, 1).
     """
 
-    def __init__(self, method: str = "spreading", num_neighbours: int = 7, alpha: float = 0.9):
+    def __init__(self, method: str = "spreading", num_neighbours: int = 7, alpha: float = 0.9) -> None:
         self.method = method
         self.num_neighbours = num_neighbours
         self.alpha = alpha

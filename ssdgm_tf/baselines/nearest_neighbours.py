@@ -14,7 +14,7 @@ class NearestNeighbours(Baseline):
         num_neighbours: how many vote; None for 1 where a class has fewer than 10 labelled examples, else 3.
     """
 
-    def __init__(self, num_neighbours: int | None = None):
+    def __init__(self, num_neighbours: int | None = None) -> None:
         self.num_neighbours = num_neighbours
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> None:

@@ -35,7 +35,7 @@ class NetworkClassifier(Baseline):
         num_steps: int = 2000,
         batch_size: int = 100,
         seed: int = 0,
-    ):
+    ) -> None:
         self.network = network
         self.num_classes = num_classes
         self.learning_rate = learning_rate
@@ -71,7 +71,7 @@ class NetworkClassifier(Baseline):
 class _Progress(keras.callbacks.Callback):
     """A progress bar over the steps, shown where training takes longer than two seconds."""
 
-    def __init__(self, description: str, num_steps: int):
+    def __init__(self, description: str, num_steps: int) -> None:
         super().__init__()
         self.description, self.num_steps = description, num_steps
 

@@ -25,7 +25,7 @@ class SelfTraining(Baseline):
         seed: seed of the features.
     """
 
-    def __init__(self, threshold: float = 0.95, num_landmarks: int = 500, seed: int = 0):
+    def __init__(self, threshold: float = 0.95, num_landmarks: int = 500, seed: int = 0) -> None:
         self.threshold = threshold
         self.num_landmarks = num_landmarks
         self.seed = seed

@@ -24,7 +24,7 @@ class SupportVectorMachine(Baseline):
         seed: seed of the folds.
     """
 
-    def __init__(self, kernel: str = "rbf", seed: int = 0):
+    def __init__(self, kernel: str = "rbf", seed: int = 0) -> None:
         self.kernel = kernel
         self.seed = seed
 

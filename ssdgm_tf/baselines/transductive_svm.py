@@ -98,7 +98,7 @@ class TransductiveSVM(Baseline):
         max_iterations: int = 50,
         tolerance: float = 1e-5,
         seed: int = 0,
-    ):
+    ) -> None:
         self.kernel = kernel
         self.penalty = penalty
         self.unlabelled_weight = unlabelled_weight

@@ -52,7 +52,7 @@ class Examples:
         ValueError: an .npz file without examples in that form.
     """
 
-    def __init__(self, path: str, shape: tuple[int, ...]):
+    def __init__(self, path: str, shape: tuple[int, ...]) -> None:
         self.path, self.shape = Path(path), tuple(shape)
         self.total: int | None = None
         self._read: Callable[[], Iterator[_Read]]

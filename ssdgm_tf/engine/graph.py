@@ -44,7 +44,7 @@ class Graph:
         recognition: Nodes,
         observed: Sequence[str],
         supervised: Sequence[str],
-    ):
+    ) -> None:
         self.generative, self.recognition = dict(generative), dict(recognition)
         self.observed, self.supervised = observed, supervised
         self._check_names()

@@ -71,7 +71,7 @@ class Trace:
 
     def __init__(
         self, graph: Graph, estimators: Mapping[str, Estimator], sites: Mapping[str, Site], states: tuple[int, ...]
-    ):
+    ) -> None:
         self.graph, self.estimators, self.sites, self.states = graph, estimators, sites, states
 
     def log_p(self, name: str) -> tf.Tensor:
@@ -222,7 +222,7 @@ class _Pass:
         step: tf.Tensor,
         training: bool,
         common_noise: bool,
-    ):
+    ) -> None:
         self.graph, self.estimators, self.held = graph, estimators, held
         self.num_samples, self.seed, self.step, self.training = num_samples, seed, step, training
         self.common_noise = common_noise

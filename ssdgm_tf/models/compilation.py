@@ -47,7 +47,10 @@ def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, np.ndarray]) -> 
 
 
 def apply_gradients(
-    optimizer, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], compiled: bool
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[keras.Variable],
+    compiled: bool,
 ) -> tf.Tensor:
     """Gives the optimizer its gradients; zeros in their place where any is not finite, so that no weight becomes NaN.
 

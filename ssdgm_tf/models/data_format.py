@@ -22,7 +22,7 @@ class DataFormat:
         supervised: {name: head} of those given for some examples.
     """
 
-    def __init__(self, observed: Mapping[str, StochasticNode], supervised: Mapping[str, StochasticNode]):
+    def __init__(self, observed: Mapping[str, StochasticNode], supervised: Mapping[str, StochasticNode]) -> None:
         self.observed, self.supervised = dict(observed), dict(supervised)
 
     def x(self, x: Any) -> dict[str, np.ndarray]:

@@ -53,12 +53,13 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
     Returns:
         {name: figure}. Vectors have a latent space only.
     """
-    few, _ = examples(model, dataset.x_test[shown[:10]], dataset.y_test[shown[:10]])
-    some, _ = examples(model, dataset.x_test[shown[:1000]], dataset.y_test[shown[:1000]])
+    labels: Any = dataset.y_test
+    few, _ = examples(model, dataset.x_test[shown[:10]], labels[shown[:10]])
+    some, _ = examples(model, dataset.x_test[shown[:1000]], labels[shown[:1000]])
     codes = model.encode(some)[model.graph.latent[-1]]
     made = {
         "latent_space": Captioned(
-            plots.latent_space(codes, dataset.y_test[shown[:1000]]),
+            plots.latent_space(codes, labels[shown[:1000]]),
             "The last latent variable of test images, coloured by label. For a style, the more mixed the colours, the "
             "better label and style are separated; for the features of a model without labels it is the other way round.",
         )

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -62,7 +62,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         num_prediction_samples: int = 10,
         seed: int | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         graph = Graph(generative, recognition, _names(observed), _names(supervised))
         data_format = DataFormat(
             {name: graph.generative[name].head for name in graph.observed},
@@ -305,7 +305,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return cls(**from_parts(config, cls._parts))
 
     #: The fields of the config that hold objects.
-    _parts: tuple[str, ...] = ("generative", "recognition")
+    _parts: ClassVar[tuple[str, ...]] = ("generative", "recognition")
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         num_bins: number of bins.
     """
 
-    def __init__(self, num_bins: int = 15, name: str = "ece", **kwargs: Any):
+    def __init__(self, num_bins: int = 15, name: str = "ece", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.num_bins = num_bins
         # Per bin: examples, sum of confidences, sum of hits.
@@ -54,7 +54,7 @@ class Monitor:
         term_names: names of the terms.
     """
 
-    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]):
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]) -> None:
         self.data_format = data_format
         self.loss = keras.metrics.Mean(name="loss")
         self.skipped = keras.metrics.Sum(name="skipped_steps")

@@ -34,7 +34,7 @@ class NamedModel(GraphicalModel):
     labelled_bound_of_its_own: ClassVar[str | None] = None
     #: The specification: a static method of the options and of the subclass's own arguments, by name.
     specify: ClassVar[Callable[..., Specification]]
-    _parts = ("classifier", "encoder", "decoder", "estimator")
+    _parts: ClassVar[tuple[str, ...]] = ("classifier", "encoder", "decoder", "estimator")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -94,6 +94,7 @@ def _show_options(cls: type[NamedModel]) -> None:
     rest = [parameter for parameter in options if parameter.name not in taken]
     name = inspect.Parameter("name", keyword, default=None, annotation=str | None)
     cls.__signature__ = inspect.Signature([*named, *rest, name])
-    if "**options" in (cls.__doc__ or "") and "\n    Options:" not in cls.__doc__:
-        attributes = inspect.getdoc(Options).partition("Attributes:\n")[2].partition("\nRaises:")[0]
-        cls.__doc__ = f"{cls.__doc__.rstrip()}\n\n    Options:\n{textwrap.indent(attributes.rstrip(), '    ')}\n    "
+    text = cls.__doc__ or ""
+    if "**options" in text and "\n    Options:" not in text:
+        attributes = (inspect.getdoc(Options) or "").partition("Attributes:\n")[2].partition("\nRaises:")[0]
+        cls.__doc__ = f"{text.rstrip()}\n\n    Options:\n{textwrap.indent(attributes.rstrip(), '    ')}\n    "

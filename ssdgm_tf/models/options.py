@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ssdgm_tf import layers, nodes
 
@@ -81,9 +83,8 @@ class Options:
             num_classes: number of classes K.
             *parents: names of the parents.
         """
-        if self.classifier is None:
-            network = self.dense()
-        else:
+        network: keras.layers.Layer | None = self.dense()
+        if self.classifier is not None:
             network = self.classifier if parents == ("x",) else None
         return nodes.OneHotCategorical(
             num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
@@ -112,12 +113,12 @@ class Options:
         Args:
             *parents: names of the parents.
         """
-        head = {
+        heads: dict[str, Callable[..., nodes.RandomVariable]] = {
             "bernoulli": nodes.Bernoulli,
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
             "discretized_logistic": nodes.DiscretizedLogistic,
-        }[self.likelihood]
-        return head(None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
+        }
+        return heads[self.likelihood](None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
 
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
         """What latent variables are inferred from: x, or what `encoder` makes of it; ({name: node} to add to q, name)."""
@@ -135,7 +136,7 @@ class Options:
         """
         return dataclasses.replace(self, hidden_units=hidden_units)
 
-    def _given(self, parents) -> dict:
+    def _given(self, parents: tuple[str, ...]) -> dict[str, Any]:
         """What makes a node depend on parents by a dense network; nothing for a prior."""
         return {"parents": parents, "network": self.dense()} if parents else {}
 
@@ -148,11 +149,11 @@ class Options:
         return keras.Sequential([keras.layers.Flatten(dtype=self.dtype), self.dense()])
 
 
-def _computed(name: str, network) -> tuple[dict, str]:
+def _computed(name: str, network: keras.layers.Layer | None) -> tuple[dict[str, nodes.Deterministic], str]:
     return ({}, "x") if network is None else ({name: nodes.Deterministic("x", network)}, name)
 
 
-def empirical_prior(y, num_classes: int) -> tuple[float, ...]:
+def empirical_prior(y: ArrayLike, num_classes: int) -> tuple[float, ...]:
     """The share of each class among the labels, every class counted once more than it is there (Laplace's rule).
 
     Of labels that were drawn equal per class, as `ssdgm_tf.data.draw_labels` does, that is the uniform one.

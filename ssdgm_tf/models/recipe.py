@@ -36,7 +36,7 @@ class Recipe:
     dtype: str
     part: GraphicalModel | None = None
 
-    def own_arguments(self, model_class: type) -> dict[str, Any]:
+    def own_arguments(self, model_class: type[GraphicalModel]) -> dict[str, Any]:
         """The fields of the config that are arguments of the model's own, such as `latent_dim`.
 
         Args:
@@ -63,7 +63,8 @@ class Recipe:
         if self.config["prior"] == "empirical":
             if self.config["labels"]:
                 print("Labels that are drawn are equal per class: the empirical prior over classes is uniform.")
-            return empirical_prior(self.data.y_train, self.data.num_classes)
+            y: Any = self.data.y_train
+            return empirical_prior(y, self.data.num_classes)
         return self.config["prior"]
 
     def _encoder(self) -> keras.layers.Layer | None:

@@ -143,7 +143,7 @@ class _Served:
 
     seed_spec = tf.TensorSpec((), tf.int64, name="seed")
 
-    def __init__(self, model: "GraphicalModel", preprocessing: dict[str, Preprocessing]):
+    def __init__(self, model: "GraphicalModel", preprocessing: dict[str, Preprocessing]) -> None:
         self.model, self.preprocessing = model, preprocessing
         self.heads = model.data_format.observed | {name: model.recognition[name].head for name in model.graph.inferred}
         self.x_specs = tuple(self._spec(name) for name in model.data_format.observed)
@@ -230,10 +230,9 @@ class _Served:
             spec = self.preprocessing[name].spec
             return tf.TensorSpec(spec.shape, spec.dtype, name=name)
         head = self.heads[name]
-        is_class = isinstance(head.support, Classes)
-        return tf.TensorSpec(
-            (None, *(() if is_class else head.event_shape)), tf.int64 if is_class else tf.float32, name=name
-        )
+        if isinstance(head.support, Classes):
+            return tf.TensorSpec((None,), tf.int64, name=name)
+        return tf.TensorSpec((None, *(head.event_shape or ())), tf.float32, name=name)
 
     def _x(self, raw) -> dict:
         """{name: tensor as in `fit`} of what a client sent of the observed variables."""

@@ -40,12 +40,13 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     """
 
     # Keras sets these.
+    built: bool
     jit_compile: bool
     train_function: Any
     test_function: Any
     predict_function: Any
 
-    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs: Any):
+    def __init__(self, data_format: DataFormat, term_names: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale: objective.ObjectiveScale | None = None
@@ -175,7 +176,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.num_samples = num_samples
         self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
         self.kl_weight, self.free_bits = kl_weight, free_bits
-        self.data_sizes = None if num_labelled is None else (num_unlabelled, num_labelled)
+        self.data_sizes: tuple[int, int] | None = None
+        if num_unlabelled is not None and num_labelled is not None:
+            self.data_sizes = num_unlabelled, num_labelled
         self.objective_scale = None
         if self.data_sizes:
             self._set_objective_scale(*self.data_sizes)

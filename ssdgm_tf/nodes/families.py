@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict, Unpack
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -31,7 +32,7 @@ class NodeOptions(TypedDict, total=False):
     parents: str | Sequence[str]
     network: keras.layers.Layer | None
     estimator: str | Estimator | None
-    prior: str | Sequence[float] | None
+    prior: str | Sequence[float] | np.ndarray | None
     dtype: str | keras.DTypePolicy | None
     name: str | None
     trainable: bool

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -156,7 +157,7 @@ class RandomVariable(Node):
         parents: str | Sequence[str] = (),
         network: keras.layers.Layer | None = None,
         estimator: str | estimators.Estimator | None = None,
-        prior: str | Sequence[float] | None = None,
+        prior: str | Sequence[float] | np.ndarray | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(parents, network, **kwargs)

@@ -1,1 +1,1 @@
-"""What the commands run: a run from config to report, its folder, its checkpoints, its exports and predictions."""
+"""Runs: from config to report, with their folders, checkpoints, exports and predictions."""

@@ -1,4 +1,4 @@
-"""From the settings of a run to its model, compiled."""
+"""Builds and compiles the model of a run from its settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,15 +18,15 @@ _JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 
 
 def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: GraphicalModel | None = None) -> NamedModel:
-    """The model that the settings describe, compiled, with weights that follow from the config's seed.
+    """The model that the settings describe, compiled. Its weights follow from the config's seed.
 
     Args:
         settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
         dataset: its data set.
-        part: the trained model that it builds on; None for none.
+        part: the trained model that it builds on, or None.
 
     Raises:
-        UserError: a field that the model or its optimizer refuses.
+        UserError: the model or its optimizer refuses a field.
     """
     config = settings["config"]
     if config["model"] not in zoo.names():

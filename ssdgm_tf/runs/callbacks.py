@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 from tqdm.auto import tqdm
@@ -13,21 +14,21 @@ from ssdgm_tf.runs.workdir import write_text
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """One bar over the steps of the whole run, with the figures that matter beside it.
+    """One bar over the steps of the whole run, with a few metrics beside it.
 
     Args:
-        description: what the bar is about.
+        description: the text before the bar.
         shown: metrics to show, {log name: short name}.
-        initial_epoch: epochs that an earlier start of the run has done.
+        initial_epoch: epochs that the run has already done.
     """
 
-    def __init__(self, description: str, shown: dict[str, str] | None = None, initial_epoch: int = 0):
+    def __init__(self, description: str, shown: dict[str, str] | None = None, initial_epoch: int = 0) -> None:
         super().__init__()
         self.description = description
         self.shown = shown or {}
         self.initial_epoch = initial_epoch
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         epochs, steps = self.params["epochs"], self.params["steps"]
         self.bar = tqdm(
             total=epochs * steps,
@@ -37,14 +38,15 @@ class ProgressBar(keras.callbacks.Callback):
             mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a log file keeps every line
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.bar.update()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = logs or {}
         figures = {short: f"{logs[name]:.3f}" for name, short in self.shown.items() if name in logs}
         self.bar.set_postfix({"epoch": f"{epoch + 1}/{self.params['epochs']}"} | figures, refresh=False)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()
 
 
@@ -53,23 +55,23 @@ class MetricsFile(keras.callbacks.Callback):
 
     Args:
         path: the file.
-        rows: the lines of the epochs before this start; the file is written anew with them.
-        seconds: of training before the first epoch.
+        rows: the lines of the epochs already done. The file is rewritten with them.
+        seconds: of training before the first epoch, where `rows` is empty.
     """
 
-    def __init__(self, path: Path, rows: list[dict], seconds: float = 0.0):
+    def __init__(self, path: Path, rows: list[dict[str, Any]], seconds: float = 0.0) -> None:
         super().__init__()
         self.path = path
         self.rows = rows
         self.seconds = seconds
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in self.rows))
         self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else self.seconds)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.start, 2)}
-        row |= {name: float(value) for name, value in logs.items()}
+        row |= {name: float(value) for name, value in (logs or {}).items()}
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -79,22 +81,22 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: the `.keras` file.
-        every_seconds: least time between two checkpoints.
+        every_seconds: shortest time between two checkpoints.
     """
 
-    def __init__(self, path: Path, every_seconds: float):
+    def __init__(self, path: Path, every_seconds: float) -> None:
         super().__init__()
         self.path = path
         self.every_seconds = every_seconds
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if time.monotonic() - self.saved >= self.every_seconds:
             self.save()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.save()
 
     def save(self) -> None:

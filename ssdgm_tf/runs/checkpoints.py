@@ -1,4 +1,4 @@
-"""The model of a run on disk: written whole or not at all, the one before kept, a damaged one passed over."""
+"""Checkpoints of a run: written whole or not at all. The previous one is kept, and loaded if the last one is damaged."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import keras
 from ssdgm_tf import models
 from ssdgm_tf.errors import UserError
 
-# What a full disk is called, by operating systems and quotas, and in the messages of libraries that keep no number.
+# A full disk or quota, as an error number, and in the messages of libraries that keep no number.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FULL_IN_WORDS = ("No space left on device", "Disk quota exceeded", "File too large")
 
@@ -22,7 +22,7 @@ def previous(path: Path) -> Path:
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Writes a checkpoint; until it is whole and on the disk, the last one stays in its place, and then beside it.
+    """Writes a checkpoint. The last one stays in place until the new one is on the disk, and is then kept beside it.
 
     Args:
         model: the model, with its optimizer and random state.
@@ -42,21 +42,21 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 def exist(path: Path) -> bool:
-    """Is there a checkpoint, the last or the one before it?"""
+    """Whether there is a checkpoint: the last one or the one before it."""
     return path.exists() or previous(path).exists()
 
 
 def load(path: Path) -> models.SemiSupervisedModel:
-    """The last checkpoint that is whole.
+    """The last undamaged checkpoint.
 
     Args:
         path: the `.keras` file.
 
     Raises:
-        UserError: there is none, or it holds no model of this package.
+        UserError: there is none, or it does not hold a model of this package.
 
     Warns:
-        UserWarning: the last one is damaged, and the one before it is taken.
+        UserWarning: the last one is damaged, and the one before it is loaded.
     """
     if not previous(path).exists():
         return _load(path)
@@ -68,7 +68,7 @@ def load(path: Path) -> models.SemiSupervisedModel:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Does an error, of whatever library, say that the disk is full?"""
+    """Whether an error of any library says that the disk is full."""
     return getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_IN_WORDS)
 
 
@@ -78,7 +78,7 @@ def _load(path):
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} in it is damaged")
         model = keras.models.load_model(path, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its zip, HDF5 or JSON reader does
+    except Exception as error:  # Keras raises the errors of its zip, HDF5 and JSON readers
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"The model must be a .keras file that ssdgm_tf saved. Received: {path} ({reason})") from error
     if not isinstance(model, models.SemiSupervisedModel):
@@ -87,7 +87,7 @@ def _load(path):
 
 
 def _flush(path):
-    """Waits until a file, or what a folder lists, is on the disk."""
+    """Waits until a file, or the entries of a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Test errors of what the same labels give without the model. An experiment names those that suit it."""
+"""Test errors of other methods on the same labels. An experiment names those that suit it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.recipe import classifier, dense_network
 from ssdgm_tf.runs import building, checkpoints
 
-# Steps of a network on the labels: it has learned all that a few thousand labels hold long before.
+# Steps of a network on the labels. A few thousand labels are learned long before.
 _MAX_NETWORK_STEPS = 3000
 # Steps of the recognition networks of several variables, which are larger.
 _MAX_RECOGNITION_STEPS = 1000
@@ -30,7 +30,7 @@ class Compared(NamedTuple):
         model: the trained model.
         settings: its settings.
         dataset: its data set.
-        part_file: the file of the trained model that it builds on; None for none.
+        part_file: the file of the trained model that it builds on, or None.
     """
 
     model: GraphicalModel
@@ -40,13 +40,13 @@ class Compared(NamedTuple):
 
 
 def compare(run: Compared) -> dict[str, float]:
-    """The test errors of every comparison of the run's experiment; none where there is no label.
+    """The test errors of every comparison of the run's experiment; {} without labels.
 
     Args:
         run: the run.
 
     Returns:
-        {"labels_only_" or "nearest_neighbour_" and the name of the error: its mean}.
+        {name: mean error}; a name is "labels_only_" or "nearest_neighbour_", then the name of the metric.
     """
     if not np.any(run.dataset.is_labelled):
         return {}
@@ -69,18 +69,23 @@ def _nearest_neighbour(run: Compared) -> dict[str, float]:
 
 
 def _error(estimator: baselines.Baseline, dataset: SemiSupervisedData) -> float:
-    return 1 - estimator.fit(*dataset.labelled).score(dataset.x_test, dataset.y_test)
+    y: Any
+    x, y = dataset.labelled
+    return 1 - estimator.fit(x, y).score(dataset.x_test, dataset.y_test)
 
 
 def _recognition_networks(run: Compared) -> dict[str, float]:
     """The recognition model of several variables, trained on the labelled examples only."""
     # The part comes from its file: the trained model holds the layers of its part, and may have trained them further.
-    alone = building.model(run.settings, run.dataset, run.part_file and checkpoints.load(run.part_file))
+    part = None if run.part_file is None else checkpoints.load(run.part_file)
+    made = building.model(run.settings, run.dataset, part)
     num_steps = min(run.model.num_steps, _MAX_RECOGNITION_STEPS)
-    fit_recognition(alone, *run.dataset.labelled, num_steps, run.settings["config"])
+    y: Any
+    x, y = run.dataset.labelled
+    fit_recognition(made, x, y, num_steps, run.settings["config"])
     test = examples(run.model, run.dataset.x_test, run.dataset.y_test)
-    metrics = alone.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
-    return {f"labels_only_{name}": float(metrics[name]) for name in _error_names(alone).values()}
+    metrics = made.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
+    return {f"labels_only_{name}": float(metrics[name]) for name in _error_names(made).values()}
 
 
 def fit_recognition(
@@ -89,10 +94,10 @@ def fit_recognition(
     """Maximises log q(labels | x) of the labelled examples, and nothing else.
 
     Args:
-        model: a new one.
+        model: a new model.
         x: labelled examples.
         y: {name: labels}.
-        num_steps: steps of Adam, at the config's learning rate but at most 1e-3, which falls to 0 along a cosine.
+        num_steps: steps of Adam. Its rate falls to 0 along a cosine, from the config's learning rate but at most 1e-3.
         config: the fields.
     """
     y = model.data_format.y(y, len(x))
@@ -116,7 +121,7 @@ def fit_recognition(
 
 
 def _nearest_neighbour_by_variable(run: Compared) -> dict[str, float]:
-    """For each variable, the label of the nearest example, in pixels, that has such a label."""
+    """For each variable, the label of the nearest example, in pixels, whose value of that variable is known."""
     test = examples(run.model, run.dataset.x_test, run.dataset.y_test)
     found = nearest_neighbour_errors(run.model, run.dataset.labelled, test)
     return {f"nearest_neighbour_{name}": error for name, error in found.items()}
@@ -128,10 +133,10 @@ def nearest_neighbour_errors(model: GraphicalModel, labelled: tuple, test: tuple
     Args:
         model: defines the errors.
         labelled: x and y of the labelled examples.
-        test: x and y of those to predict.
+        test: x and y of the examples to predict.
 
     Returns:
-        {name of the error: its mean}.
+        {name of the metric: mean error}.
     """
     result = {}
     (x, y), (x_test, y_test) = labelled, test

@@ -1,4 +1,4 @@
-"""What a result was measured with: versions and hardware, no paths and no names of machines."""
+"""The versions and the hardware that a result was measured with, without paths or names of machines."""
 
 import os
 import platform
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 _PACKAGES = ("ssdgm_tf", "tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
-# What Linux calls a processor's instructions for them, on x86_64.
+# The flags in which Linux lists a processor's instructions for each precision, on x86_64.
 _INSTRUCTIONS = {"bfloat16": {"amx_bf16", "avx512_bf16"}, "float16": {"amx_fp16", "avx512_fp16"}}
 
 
 def environment() -> dict:
-    """Versions of Python and the packages that numbers depend on, and what computed: processor, cores, accelerators."""
+    """Versions of Python and the packages that numbers depend on; the processor, its cores and the accelerators."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -35,13 +35,13 @@ def environment() -> dict:
 
 
 def emulates(precision: str) -> bool:
-    """Must this machine emulate a precision, so that it is slower than float32?
+    """Whether this machine must emulate a precision, which is then slower than float32.
 
     Args:
-        precision: as of `ssdgm-train`.
+        precision: as in `ssdgm-train`.
 
     Returns:
-        Whether there is no accelerator, and a processor that says it has no instructions for the precision.
+        True without an accelerator, on a processor that lists its instructions and has none for the precision.
     """
     flags = _processor().get("flags")
     if precision not in _INSTRUCTIONS or flags is None or tf.config.list_physical_devices("GPU"):
@@ -50,7 +50,7 @@ def emulates(precision: str) -> bool:
 
 
 def _processor() -> dict[str, str]:
-    """What Linux says of the first processor, {field: text}; nothing elsewhere."""
+    """The description of the first processor on Linux, {field: text}; {} elsewhere."""
     if not _CPUINFO.exists():
         return {}
     lines = _CPUINFO.read_text().split("\n\n")[0].splitlines()

@@ -16,7 +16,7 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
         download: download the data set where it is not prepared.
 
     Raises:
-        UserError: it is not there, or the labels asked for cannot be drawn from it.
+        UserError: the data set is missing, or the labels cannot be drawn from it.
     """
     try:
         dataset = data.load(

@@ -11,7 +11,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.models.examples import examples
 
-# Test images whose log-likelihood is estimated: enough for a mean, few enough to wait for.
+# Test images whose log-likelihood is estimated: enough for a mean, and few enough to be quick.
 _LIKELIHOOD_IMAGES = 500
 
 
@@ -26,7 +26,7 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     test = examples(model, dataset.x_test, dataset.y_test)
     metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
     x, y = dataset.x_test, dataset.y_test
-    # Several variables are never always given, so that their labels play no part here.
+    # Only a label that is always given counts here, and of several variables none is.
     some, _ = examples(model, x[:_LIKELIHOOD_IMAGES], None if isinstance(y, dict) else y[:_LIKELIHOOD_IMAGES])
     log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
     return {name: float(value) for name, value in metrics.items()} | {
@@ -40,7 +40,7 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
 def measure_baseline(
     config: Mapping[str, Any], dataset: data.SemiSupervisedData, part: GraphicalModel | None
 ) -> dict[str, Any]:
-    """Fits the baseline that the config names, and gives its test error and its seconds.
+    """Fits the baseline that the config names, and returns its test error and its training time.
 
     Args:
         config: the fields.
@@ -48,19 +48,20 @@ def measure_baseline(
         part: the trained model whose features it takes; None for the images themselves.
 
     Raises:
-        UserError: the baseline does not take the data.
+        UserError: the baseline refuses the data.
     """
     x_train, x_test = dataset.x_train, dataset.x_test
+    y_train: Any = dataset.y_train
     if part is not None:
         (latent,) = part.graph.latent
         x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
     estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
-    print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(dataset.y_train >= 0))} of them labelled.")
+    print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(y_train >= 0))} of them labelled.")
     start = time.monotonic()
     try:
-        estimator.fit(x_train, dataset.y_train)
+        estimator.fit(x_train, y_train)
     except ValueError as error:
         raise UserError(f"{config['model']} does not take these data: {error}") from error
     seconds = time.monotonic() - start
-    error = 1 - estimator.score(x_test, dataset.y_test)
-    return {"error": float(error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}
+    test_error = 1 - estimator.score(x_test, dataset.y_test)
+    return {"error": float(test_error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}

@@ -15,7 +15,7 @@ _Config = Mapping[str, Any]
 
 
 def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
-    """Adam, with the config's learning rate or its schedule.
+    """Adam, with the learning rate or the schedule of the config.
 
     Args:
         model: the model, built.
@@ -64,7 +64,7 @@ def kl_weight(
 
 
 def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
-    """The config's gamma, or the gamma of its supervision rate.
+    """The gamma of the config, or the gamma that its supervision rate gives.
 
     Args:
         config: the fields.

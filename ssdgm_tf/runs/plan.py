@@ -1,4 +1,4 @@
-"""The plan of a run: the runs that it builds on, each before the one that needs it, and then the run itself."""
+"""The plan of a run: first the runs that it builds on, in order, then the run itself."""
 
 import importlib
 import inspect
@@ -24,8 +24,8 @@ class Job(NamedTuple):
     Attributes:
         settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
         folder: its folder.
-        part: what it builds on; None for nothing.
-        part_folder: the folder of the run that it builds on; None where it needs none.
+        part: the kind of model that it builds on, or None.
+        part_folder: the folder of the run that it builds on; None where that run is not needed.
     """
 
     settings: dict[str, Any]
@@ -35,17 +35,17 @@ class Job(NamedTuple):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it fits a baseline and no model."""
+        """Whether it fits a baseline instead of a model."""
         return is_baseline(self.settings["config"])
 
     @property
     def is_finished(self) -> bool:
-        """Whether its folder holds its results, and its report."""
+        """Whether its folder holds its results and its report. A baseline has no report."""
         return self.folder.results.exists() and (self.is_baseline or self.folder.report.exists())
 
 
 def is_baseline(config: Mapping[str, Any]) -> bool:
-    """Whether the config names a baseline and no model.
+    """Whether the config names a baseline instead of a model.
 
     Args:
         config: the fields.
@@ -57,12 +57,12 @@ def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = No
     """The jobs of a run, in the order in which they must be done; the last is the run itself.
 
     Args:
-        settings: of the run.
-        folder: of the run.
-        part_folder: the folder of the run that it builds on; None for one in its own folder.
+        settings: the settings of the run.
+        folder: the folder of the run.
+        part_folder: the folder of the run that it builds on; None for a folder inside its own.
 
     Raises:
-        UserError: a bad field, a workdir of another run, or a part that does not suit.
+        UserError: a bad field, a workdir of another run, or an unsuitable part.
     """
     _check_fields(settings["config"])
     jobs = [_job(settings, folder, part_folder)]
@@ -99,14 +99,14 @@ def _own_fields(config: Mapping[str, Any]) -> set[str]:
     if is_baseline(config):
         return {FEATURES.field}
     if config["model"] not in zoo.names():
-        return set(config)  # refused where the model is made
+        return set(config)  # an unknown model is refused where it would be made
     experiment = zoo.find(config["model"])
     own = set(inspect.signature(experiment.model.__init__).parameters)
     return own | ({experiment.builds_on.field} if experiment.builds_on else set())
 
 
 def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> Job:
-    """The job, with what it builds on."""
+    """The job, with the part that it builds on."""
     folder.check(settings)
     part = _part(settings["config"])
     job = Job(settings, folder, part, None)
@@ -116,17 +116,17 @@ def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> 
 
 
 def _part(config: Mapping[str, Any]) -> Part | None:
-    """What the config builds on.
+    """The part that the config builds on.
 
     Raises:
-        UserError: its field names no preset.
+        UserError: the field of the part does not name a preset.
     """
     if is_baseline(config):
-        part = FEATURES
+        part: Part | None = FEATURES
     elif config["model"] in zoo.names():
         part = zoo.find(config["model"]).builds_on
     else:
-        return None  # refused where the model is made
+        return None  # an unknown model is refused where it would be made
     if part is None or not (name := config.get(part.field)):
         return None
     if name not in presets():
@@ -144,14 +144,14 @@ def _needs_part(job: Job) -> bool:
 
 
 def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
-    """The settings of a job's part: of its preset; or those in its folder, where an earlier command made it.
+    """The settings of a job's part: those in its folder, or those of its preset where the folder is new.
 
     Raises:
-        UserError: the run in the folder does not suit.
+        UserError: the run in the folder is unsuitable.
     """
     config, part = job.settings["config"], job.part
     if part is None:
-        raise ValueError("A job without a part has no settings of one.")
+        raise ValueError("Only a job with a part has settings of a part.")
     if not folder.config.exists():
         preset = importlib.import_module(f"ssdgm_tf.configs.{config[part.field]}").get_config().to_dict()
         return {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}

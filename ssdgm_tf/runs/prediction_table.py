@@ -1,11 +1,14 @@
-"""What a SavedModel of `ssdgm-export` says of many examples, written as CSV while they are read."""
+"""The predictions of a SavedModel of `ssdgm-export` for many examples, written as CSV while they are read."""
 
 import csv
 import heapq
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
@@ -18,29 +21,31 @@ _BATCH = 200
 
 
 class Predictor:
-    """A SavedModel, asked for everything that goes in a table.
+    """A SavedModel that predicts all columns of the table.
 
     Args:
         saved_model: its folder.
         num_samples: importance samples of the bound on log p(x).
-        seed: of their draws.
+        seed: seed of the draws.
 
     Raises:
-        UserError: no SavedModel of this package, or one that needs more than images.
+        UserError: not a SavedModel of this package, or one with several observed variables.
     """
 
-    def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0):
+    def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0) -> None:
         try:
             self.loaded = tf.saved_model.load(str(saved_model))
             takes = self.loaded.signatures["log_likelihood"].structured_input_signature[1]
-        except Exception as error:  # TensorFlow raises whatever its reader does
+        except Exception as error:  # TensorFlow raises the errors of its readers
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"--model must be a run, or what ssdgm-export wrote. Received: {saved_model} ({reason})"
+                f"--model must be a run, or a SavedModel of ssdgm-export. Received: {saved_model} ({reason})"
             ) from error
         self.observed = [name for name in takes if name not in ("num_samples", "seed")]
         if len(self.observed) > 1:
-            raise UserError(f"Predictions are of one observed variable. Received: {saved_model}, with {self.observed}")
+            raise UserError(
+                f"Predictions need a model of one observed variable. Received: {saved_model}, with {self.observed}"
+            )
         self.shape = tuple(takes[self.observed[0]].shape[1:])
         self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
         names = saved_model / "assets.extra" / CLASS_NAMES
@@ -48,14 +53,14 @@ class Predictor:
         is_only = "classify" in self.loaded.signatures
         self.class_names = {"" if is_only else name: of_one for name, of_one in by_variable.items()}
 
-    def rows(self, x) -> list[dict]:
-        """A row of columns for each example.
+    def rows(self, x: np.ndarray) -> list[dict[str, Any]]:
+        """The row of each example, {column: value}.
 
         Args:
             x: raw examples [B, ...].
         """
         given = {self.observed[0]: tf.constant(x)}
-        rows = [{} for _ in range(len(x))]
+        rows: list[dict[str, Any]] = [{} for _ in range(len(x))]
         for signature, function in self.loaded.signatures.items():
             kind, _, name = signature.partition("_")
             if signature == "log_likelihood":
@@ -83,20 +88,21 @@ class Predictor:
 
 
 def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncertain: int = 0) -> tuple[int, int]:
-    """Predicts every example and writes `output`, errors.csv and, where asked for, the most uncertain ones beside it.
+    """Predicts every example and writes `output`; beside it errors.csv and, if asked for, top_uncertain.csv.
 
     Args:
         predictor: the model.
-        examples: what to predict.
+        examples: the examples to predict.
         output: the .csv file.
-        top_uncertain: how many of the largest entropy go in top_uncertain.csv.
+        top_uncertain: number of examples in top_uncertain.csv: those of the largest entropy.
 
     Returns:
-        Numbers of predictions and of bad examples.
+        The numbers of predictions and of bad examples.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     errors, top = output.with_name("errors.csv"), output.with_name("top_uncertain.csv")
-    written, num_bad, most_uncertain = 0, 0, []
+    written, num_bad = 0, 0
+    most_uncertain: list[tuple[float, int, str, dict[str, Any]]] = []
     with _Table(output) as table, _Table(errors, ("name", "reason")) as of_errors:
         with tqdm(total=examples.total, desc="predicting", unit="example", delay=2, leave=False) as progress:
             for names, x, bad in examples.batches(_BATCH):
@@ -120,28 +126,30 @@ def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncer
 
 
 class _Table:
-    """A CSV file, written row by row and put in its place when it is whole; its columns are those of the first row."""
+    """A CSV file, written row by row and moved into place when it is whole. The first row gives the columns."""
 
-    def __init__(self, path, columns=None):
-        self.path, self.partial, self.writer = path, path.with_name(f".{path.name}.partial"), None
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        self.path, self.partial = path, path.with_name(f".{path.name}.partial")
         self.columns = columns
+        self.writer: csv.DictWriter[str] | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.file = self.partial.open("w", newline="", encoding="utf-8")
         if self.columns:
-            self._start(self.columns)
+            self.writer = self._start(self.columns)
         return self
 
-    def write(self, row):
+    def write(self, row: Mapping[str, Any]) -> None:
         if self.writer is None:
-            self._start(list(row))
+            self.writer = self._start(list(row))
         self.writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
 
-    def _start(self, columns):
-        self.writer = csv.DictWriter(self.file, columns)
-        self.writer.writeheader()
+    def _start(self, columns: Sequence[str]) -> "csv.DictWriter[str]":
+        writer = csv.DictWriter(self.file, columns)
+        writer.writeheader()
+        return writer
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         self.file.close()
         if kind is None:
             os.replace(self.partial, self.path)

@@ -22,7 +22,7 @@ _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 def figures(
     model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict[str, Any]], config: Mapping[str, Any]
 ) -> dict[str, Captioned]:
-    """Every figure of a finished run, by name: its learning curves, and those of the experiment.
+    """Every figure of a finished run, {name: figure}: its learning curves and the figures of the experiment.
 
     Args:
         model: the trained model.
@@ -51,9 +51,9 @@ def write(
     Args:
         model: the trained model.
         dataset: its data set.
-        settings: of the run.
-        results: its final figures.
-        folder: of the run.
+        settings: the settings of the run.
+        results: the results of the run.
+        folder: the folder of the run.
     """
     folder.figures.mkdir(exist_ok=True)
     config, blocks = settings["config"], []
@@ -100,7 +100,7 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
     for name in (name for name in results if name.endswith("_seconds") and name != "training_seconds"):
         part = name.removesuffix("_seconds").replace("_", " ")
-        rows.append((f"Training time of its {part}, a part of the next line", f"{results[name]:.0f} s"))
+        rows.append((f"Training time of its {part}, included in the next line", f"{results[name]:.0f} s"))
     return [*rows, ("Test images", str(results["test_images"])), ("Training time", f"{results['training_seconds']:.0f} s")]
 
 

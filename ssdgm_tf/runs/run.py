@@ -1,4 +1,4 @@
-"""One run from config to report: its plan, then data, model, training, figures of merit and files for each job."""
+"""One run from config to report: its plan, then data, model, training, results and files for each job."""
 
 import json
 from pathlib import Path
@@ -32,42 +32,40 @@ def train(
     part_workdir: str | None = None,
     execution: Execution | None = None,
 ) -> dict[str, Any]:
-    """Trains the model of `settings` in `workdir`, or resumes an earlier start of the same run.
+    """Trains the model of `settings` in `workdir`, or resumes the same run.
 
     Args:
         settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}; see `ssdgm_tf.configs.common`.
         workdir: folder of the run.
         data_dir: folder of prepared TensorFlow Datasets, and of files that the config names relative to it.
         download: download the data set where it is not prepared.
-        part_workdir: folder of the finished run that this one builds on; None to train it in a folder of `workdir`, where
-            the config builds on one.
-        execution: how it is carried out; None for the defaults.
+        part_workdir: folder of the finished run that this one builds on. With None, such a run is trained in a folder
+            of `workdir`.
+        execution: how the run is carried out; None for the defaults.
 
     Returns:
-        The final figures, as in results.json; {} in a worker that is not the chief, which writes and measures nothing.
+        The results, as in results.json; {} in a worker that is not the chief, because only the chief measures.
 
     Raises:
-        UserError: a bad setting, missing data, a workdir of another run, a full disk, a lost worker, or a term that
-            `execution.debug_nans` finds.
+        UserError: a bad setting, missing data, a workdir of another run, a full disk, a lost worker, or a term that is not
+            finite with `execution.debug_nans`.
     """
     execution = execution or Execution()
-    strategy = execution.strategy or tf.distribute.get_strategy()
-    execution = execution._replace(strategy=strategy)
     try:
         return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution)
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     except (OSError, RuntimeError, tf.errors.OpError) as error:
-        if strategies.is_lost_worker(error, strategy):
+        if strategies.is_lost_worker(error, execution.devices):
             raise UserError(
-                "A step needs every worker: start the same command on all of them again, and it goes on from the last "
+                "A step needs every worker: start the same command on all of them again, and it resumes from the last "
                 f"checkpoint. Received: a worker that is gone ({str(error).splitlines()[0]})"
             ) from error
         if not checkpoints.is_disk_full(error):
             raise
         raise UserError(
-            f"A run needs room on the disk: make some, and the same command goes on. Received: no space left in {workdir}, "
-            "where the last checkpoint is whole"
+            f"A run needs room on the disk: make some, and the same command resumes it. Received: no space left in "
+            f"{workdir}, where the last checkpoint is undamaged"
         ) from error
 
 
@@ -76,7 +74,7 @@ def _train(
 ) -> dict[str, Any]:
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
-    if whole.is_baseline and execution.strategy.num_replicas_in_sync > 1:
+    if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
     if len(jobs) > 1:
@@ -88,28 +86,28 @@ def _train(
 
 
 def _check_before_parts(whole: Job, source: _Source, execution: Execution) -> None:
-    """Finds what is wrong with a run before its part is trained.
+    """Checks a run before its part is trained.
 
     Raises:
-        UserError: a field that the model refuses, or a part that is not finished on several workers.
+        UserError: the model refuses a field, or the part is not finished where several workers train.
     """
     if not whole.is_baseline and not checkpoints.exist(whole.folder.model):
         building.model(whole.settings, load_data(whole.settings["config"], *source))
     if whole.part_folder is None:
         return
-    if strategies.is_multi_worker(execution.strategy) and not whole.part_folder.results.exists():
+    if strategies.is_multi_worker(execution.devices) and not whole.part_folder.results.exists():
         raise UserError(
             "On several workers the model that a run builds on must be finished: train it first, and give it by --part. "
             f"Received: {whole.part_folder.path}, without results.json"
         )
-    if strategies.is_chief(execution.strategy):
+    if strategies.is_chief(execution.devices):
         whole.folder.claim(whole.settings)
 
 
 def _carry_out(job: Job, source: _Source, execution: Execution) -> dict[str, Any]:
-    """One job: its final figures."""
+    """Carries out one job and returns its results."""
     if job.is_finished:
-        print(f"The run in {job.folder.path} is finished; nothing to train.")
+        print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
     dataset = load_data(job.settings["config"], *source)
     part = _load_part(job, execution)
@@ -121,10 +119,10 @@ def _carry_out(job: Job, source: _Source, execution: Execution) -> dict[str, Any
 
 
 def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
-    """The trained model that a job builds on; notes its figures in the job's folder.
+    """The trained model that a job builds on. Its results are copied into the job's folder.
 
     Raises:
-        UserError: a model that does not suit.
+        UserError: an unsuitable model.
     """
     if job.part is None or job.part_folder is None:
         return None
@@ -133,7 +131,7 @@ def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
         raise UserError(
             f"--part must be a run of {job.part.kind}. Received: {job.part_folder.path}, of a {type(part).__name__}"
         )
-    if strategies.is_chief(execution.strategy):
+    if strategies.is_chief(execution.devices):
         write_json(job.folder.part_results(job.part.field), job.part_folder.load_results())
     return part
 
@@ -141,13 +139,13 @@ def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
 def _train_model(
     job: Job, dataset: data.SemiSupervisedData, part: models.GraphicalModel | None, execution: Execution
 ) -> dict[str, Any]:
-    """Trains, measures and reports a model; {} where another worker writes the results."""
+    """Trains, measures and reports a model; returns {} where another worker writes the results."""
     settings, folder = job.settings, job.folder
-    config, is_chief = settings["config"], strategies.is_chief(execution.strategy)
+    config, is_chief = settings["config"], strategies.is_chief(execution.devices)
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
     is_new = not checkpoints.exist(folder.model)
-    with execution.strategy.scope():
+    with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if is_chief:
         folder.claim(settings)
@@ -165,7 +163,7 @@ def _train_model(
 
 
 def _finish(job: Job, results: dict[str, Any]) -> dict[str, Any]:
-    """Writes results.json, with the time of the part and the environment."""
+    """Writes results.json, with the training time of the part and the environment."""
     if job.part is not None:
         seconds = json.loads(job.folder.part_results(job.part.field).read_text())["training_seconds"]
         results |= {f"{job.part.field}_seconds": seconds, "training_seconds": results["training_seconds"] + seconds}

@@ -1,4 +1,4 @@
-"""A run as a SavedModel that takes raw images. `ssdgm-export` writes it, and `ssdgm-predict` asks it."""
+"""A run as a SavedModel that takes raw images. `ssdgm-export` writes it, and `ssdgm-predict` uses it."""
 
 import json
 import math
@@ -18,22 +18,22 @@ CLASS_NAMES = "class_names.json"
 
 
 class Pixels:
-    """Turns raw images into values that a model was trained on, and back: division by 255, and the run's whitening.
+    """Turns raw images into the values of training, and back: division by 255, then the whitening of the run.
 
         x = raw / 255          z = whiten(x), see `ssdgm_tf.data.Whitening`
 
     Args:
-        shape: of one example, before any whitening: uint8 images (H, W, C), or float32 vectors (D,).
-        whitening: fitted preprocessing; None for none.
+        shape: shape of one example before whitening: uint8 images (H, W, C), or float32 vectors (D,).
+        whitening: the fitted preprocessing, or None.
     """
 
-    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None):
+    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None) -> None:
         self.shape, self.whitening = tuple(shape), whitening
         self.is_image = len(shape) > 1
         self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
-        """Raw examples in the form that the model was trained on, float32."""
+        """Raw examples as the values that the model was trained on, float32."""
         x = tf.cast(raw, tf.float32) / 255.0 if self.is_image else raw
         if self.whitening is None:
             return x
@@ -41,7 +41,7 @@ class Pixels:
         return tf.reshape(self.whitening.whiten(rows), [-1, *self.whitening.output_shape])
 
     def inverse(self, x: tf.Tensor) -> tf.Tensor:
-        """Images in [0, 1], or vectors, that generated examples stand for, float32; whitened ones are not clipped."""
+        """Generated examples as images in [0, 1] or vectors, float32. Unwhitened values are not clipped."""
         if self.whitening is None:
             return x
         size = math.prod(self.whitening.output_shape)
@@ -49,18 +49,18 @@ class Pixels:
 
 
 def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
-    """Writes the SavedModel of a finished run, raw images in, with a model card that says how it was trained.
+    """Writes a finished run as a SavedModel that takes raw images, with a model card that says how it was trained.
 
     Args:
         folder: the run.
-        output: the SavedModel's folder; one that is there is replaced.
-        verbose: print what was written.
+        output: the SavedModel's folder. An existing SavedModel is replaced.
+        verbose: whether to print what was written.
 
     Returns:
         Names of the signatures.
 
     Raises:
-        UserError: a run that is not finished, or an output that is there and is no SavedModel.
+        UserError: the run is not finished, or the output exists and is not a SavedModel.
     """
     results, settings = folder.load_results(), folder.load_config()
     if results is None:
@@ -81,10 +81,10 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
 
 
 def check_output(output: Path) -> None:
-    """Whether a SavedModel may be written there.
+    """Checks that a SavedModel may be written to a folder.
 
     Raises:
-        UserError: a file, or a folder of something else.
+        UserError: it is a file, or a folder that holds something else.
     """
     if output.exists() and not (output / "saved_model.pb").exists() and not (output.is_dir() and not os.listdir(output)):
         raise UserError(f"--output must be a new folder, or a SavedModel to replace. Received: {output}")
@@ -101,7 +101,7 @@ def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
         The files.
 
     Raises:
-        UserError: an operation that LiteRT does not have, such as the draws that some predictions are averaged over.
+        UserError: LiteRT lacks an operation, such as the random draws that some predictions are averaged over.
     """
     files = []
     for name in (name for name in signatures if name.startswith("classify")):
@@ -109,10 +109,10 @@ def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             content = converter.convert()
-        except Exception as error:  # whatever the converter raises of what it cannot convert
+        except Exception as error:  # the converter raises many kinds of errors
             reason = re.search(r"tf\.\w+", str(error))
             raise UserError(
-                f"A .tflite file holds operations of LiteRT alone, and no draws. Received: {name}, with "
+                f"A .tflite file holds only operations of LiteRT, and no random draws. Received: {name}, with "
                 f"{reason[0] if reason else str(error).splitlines()[0]}"
             ) from error
         files.append(saved_model / f"{name}.tflite")
@@ -121,7 +121,7 @@ def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
 
 
 def _about(settings: dict, results: dict) -> str:
-    """How the model was trained and how good it is, for its card."""
+    """How the model was trained and how good it is, for the model card."""
     config = settings["config"]
     rows = [
         ("data", f"`{config['data']}`, {wording.labels(config)} shown, drawn with seed {config['seed']}"),

@@ -1,4 +1,4 @@
-"""`--strategy`: on which devices a run trains."""
+"""`--strategy`: the devices that a run trains on."""
 
 import json
 import os
@@ -8,12 +8,12 @@ import tensorflow as tf
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.names import STRATEGIES
 
-# Of a cluster whose worker is gone.
+# Errors of a cluster that has lost a worker.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
 def make(name: str) -> tf.distribute.Strategy:
-    """The strategy of that name; must be called before anything is computed.
+    """The strategy of a name. It must be made before anything is computed.
 
     Args:
         name: "none" (one device), "mirrored" (every local GPU; without one, every logical CPU) or "multi_worker" (the
@@ -34,7 +34,7 @@ def make(name: str) -> tf.distribute.Strategy:
         config["cluster"][config["task"]["type"]][config["task"]["index"]]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise UserError(
-            "--strategy=multi_worker needs TF_CONFIG, as "
+            "--strategy=multi_worker needs TF_CONFIG, such as "
             '\'{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}\'. '
             f"Received: {os.environ.get('TF_CONFIG')!r}"
         ) from error
@@ -42,7 +42,7 @@ def make(name: str) -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Does this process write the run's files? One of all workers does."""
+    """Whether this process writes the run's files. Exactly one worker does."""
     resolver = strategy.cluster_resolver
     if resolver is None or not resolver.task_type:
         return True
@@ -52,10 +52,10 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-    """Does it train on the processes of a cluster?"""
+    """Whether it trains on the processes of a cluster."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def is_lost_worker(error: BaseException, strategy: tf.distribute.Strategy) -> bool:
-    """Does an error say that another worker of the cluster is gone?"""
+    """Whether an error says that the cluster has lost another worker."""
     return is_multi_worker(strategy) and isinstance(error, _LOST)

@@ -1,4 +1,4 @@
-"""The training of a run: the first steps on the labels, then `fit` with checkpoints, metrics and a progress bar."""
+"""The training of a run: first the steps on the labels only, then `fit` with checkpoints, metrics and a progress bar."""
 
 import time
 import warnings
@@ -20,17 +20,22 @@ _SHOWN = {"bound_unlabelled": "bound", "classification_loss": "class. loss"}
 
 
 class Execution(NamedTuple):
-    """How a run is carried out. Another start of the run may choose otherwise.
+    """How a run is carried out. A resumed run may choose differently.
 
     Attributes:
-        checkpoint_seconds: least time between two checkpoints, so that fast epochs are not spent on saving.
+        checkpoint_seconds: shortest time between two checkpoints, so that fast epochs are not spent on saving.
         strategy: for several devices or workers; None for one device.
-        debug_nans: stop at the first term that is not finite.
+        debug_nans: whether to stop at the first term that is not finite.
     """
 
     checkpoint_seconds: float = 15.0
     strategy: tf.distribute.Strategy | None = None
     debug_nans: bool = False
+
+    @property
+    def devices(self) -> tf.distribute.Strategy:
+        """The strategy, or TensorFlow's current one where it is None."""
+        return self.strategy or tf.distribute.get_strategy()
 
 
 def fit(
@@ -40,14 +45,14 @@ def fit(
     folder: Workdir,
     execution: Execution,
 ) -> None:
-    """Trains a model to the end of the config's epochs, from where its step counter says that it is.
+    """Trains a model to the end of the config's epochs, from the step that its counter has reached.
 
     Args:
         model: the model, compiled.
         config: the fields.
         dataset: the data set.
-        folder: of the run.
-        execution: how it is carried out.
+        folder: the folder of the run.
+        execution: how the run is carried out.
     """
     x_monitored, y_monitored, monitored = dataset.monitored
     model.debug_nans = execution.debug_nans
@@ -55,13 +60,13 @@ def fit(
     seconds = labels_first(model, config, dataset)
     epoch_steps = optimisation.steps_per_epoch(model, config, dataset)
     initial_epoch = (model.num_steps - config["labels_first_steps"]) // epoch_steps
-    print(f"Training on {config['data']}; the learning curve is of the {monitored} set ({len(x_monitored)} images).")
+    print(f"Training on {config['data']}; the learning curve shows the {monitored} set ({len(x_monitored)} images).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     is_chief = strategies.is_chief(model.distribute_strategy)
     if initial_epoch >= config["epochs"]:
         if is_chief:
-            checkpoints.save(model, folder.model)  # it may come from the checkpoint before a damaged one
+            checkpoints.save(model, folder.model)  # it may have been loaded from the previous checkpoint
         return
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
@@ -88,13 +93,13 @@ def fit(
         ],
     )
     if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
-        print(f"{skipped:g} steps had gradients that were not finite, and were left out; --debug_nans says where.")
+        print(f"{skipped:g} steps had gradients that were not finite, and were skipped; --debug_nans finds the cause.")
 
 
 def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> float:
-    """Takes the first steps on the labelled examples only, where the config has any and they are not done yet.
+    """Takes the config's first steps on the labelled examples only, unless they are already done.
 
-    A q(y|x) that begins right confirms fewer errors (results/tries.md). The objective is that of `fit` with these examples.
+    A q(y|x) that starts well confirms fewer of its errors (results/tries.md). The objective is that of `fit`.
 
     Args:
         model: the model, compiled.
@@ -102,7 +107,7 @@ def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data
         dataset: the data set.
 
     Returns:
-        The seconds that they took.
+        The seconds that the steps took.
     """
     steps = config["labels_first_steps"] - model.num_steps
     if steps <= 0:

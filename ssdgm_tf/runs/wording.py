@@ -9,7 +9,7 @@ _PREFIXES = ("", "labels_only_", "nearest_neighbour_")
 
 
 def title(config: Mapping[str, Any]) -> str:
-    """The name of the model or baseline, for readers.
+    """The name of the model or baseline in a report.
 
     Args:
         config: the fields.
@@ -30,10 +30,10 @@ def labels(config: Mapping[str, Any]) -> str:
 
 
 def errors(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The test errors of a run by name, each with those of the comparisons.
+    """The test errors of a run by name, each beside those of the comparisons.
 
     Args:
-        results: the final figures of a run.
+        results: the results of a run.
 
     Returns:
         {name: {"": the model's, "labels_only_": ..., "nearest_neighbour_": ...}}.
@@ -59,7 +59,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """The last lines that a command prints.
 
     Args:
-        results: the final figures of the run.
+        results: the results of the run.
         config: its fields.
     """
     lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]

@@ -1,14 +1,14 @@
-"""The folder of a run: what is in it, and whether it belongs to this config.
+"""The folder of a run: its files, and whether it belongs to a config.
 
     config.json      everything needed to run it again
-    data.npz         what serving needs of the data: shape of an example, names of classes, whitening
-    model.keras      the last checkpoint: weights, optimizer, random state; the one before is previous-model.keras
-    metrics.jsonl    one line an epoch
-    tensorboard/     the same as TensorBoard events
+    data.npz         the data that serving needs: shape of an example, names of classes, whitening
+    model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
+    metrics.jsonl    one line per epoch
+    tensorboard/     the metrics as TensorBoard events
     PART/            the run that this one builds on, such as m1/ or digit_model/, unless --part names another folder
-    m1_results.json  the final figures of that M1; so digit_model_results.json
-    results.json     the final figures; its presence says that the training is finished
-    report.html      the same with figures, self-contained; the figures also as figures/*.png
+    PART_results.json  the results of that run
+    results.json     the results; the run is finished once it exists
+    report.html      the results and the figures in one page; figures/*.png holds the figures too
 
 Imports no TensorFlow.
 """
@@ -16,6 +16,7 @@ Imports no TensorFlow.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,13 +29,13 @@ _WHITENING = ("mean", "components", "scale", "rotate_back")
 
 
 class Workdir:
-    """Paths of a run's files, and the reading and writing of the JSON ones.
+    """The files of a run: their paths, reading and writing.
 
     Args:
-        path: the folder; made when the first file is written.
+        path: the folder. It is made when the first file is written.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.data = self.path / "data.npz"
@@ -46,7 +47,7 @@ class Workdir:
         self.figures = self.path / "figures"
 
     def part_results(self, kind: str) -> Path:
-        """The final figures of the model that the run builds on, "m1" or "digit_model"."""
+        """The file of results of the run that this one builds on, "m1" or "digit_model"."""
         return self.path / f"{kind}_results.json"
 
     def claim(self, settings: dict) -> None:
@@ -57,13 +58,13 @@ class Workdir:
             write_json(self.config, settings)
 
     def check(self, settings: dict) -> None:
-        """Whether the folder is free for these settings, or holds a run of the same; writes nothing.
+        """Checks that the folder is new, or holds a run of these settings. Writes nothing.
 
         Args:
             settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
 
         Raises:
-            UserError: the folder holds the run of another config, or a config.json that cannot be read.
+            UserError: the folder holds a run of another config, or an unreadable config.json.
         """
         if not self.config.exists():
             return
@@ -78,10 +79,10 @@ class Workdir:
             )
 
     def load_config(self) -> dict:
-        """What `claim` wrote.
+        """The settings that `claim` wrote.
 
         Raises:
-            UserError: there is no config.json, or it is not readable.
+            UserError: there is no config.json, or it is unreadable.
         """
         if not self.config.exists():
             raise UserError(f"--workdir must be the folder of a run. Received: {self.path}, without a config.json")
@@ -96,11 +97,11 @@ class Workdir:
         """Writes data.npz, whole or not at all.
 
         Args:
-            shape: of one example, before any whitening.
-            class_names: names of the classes; empty where there are none.
-            whitening: what was fitted on the training images; None for nothing.
+            shape: shape of one example before whitening.
+            class_names: names of the classes, or ().
+            whitening: the whitening fitted on the training images, or None.
         """
-        arrays = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
+        arrays: dict[str, Any] = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
         if whitening is not None:
             arrays |= {name: getattr(whitening, name) for name in _WHITENING}
         partial = self.data.with_name("partial-" + self.data.name)
@@ -108,14 +109,14 @@ class Workdir:
         os.replace(partial, self.data)
 
     def load_data(self) -> tuple[tuple[int, ...], tuple[str, ...], Whitening | None]:
-        """What `save_data` wrote.
+        """The shape, class names and whitening that `save_data` wrote.
 
         Raises:
-            UserError: there is no data.npz, or it is not readable.
+            UserError: there is no data.npz, or it is unreadable.
         """
         try:
-            (shape, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
-            shape = tuple(int(size) for size in shape)
+            (sizes, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
+            shape = tuple(int(size) for size in sizes)
             with np.load(self.data, allow_pickle=False) as arrays:
                 if "mean" in arrays.files:
                     mean, components, scale, rotate_back = (arrays[name] for name in _WHITENING)
@@ -125,11 +126,11 @@ class Workdir:
         return shape, tuple(map(str, class_names)), whitening
 
     def load_results(self) -> dict | None:
-        """The final figures, or None where the run is not finished."""
+        """The results, or None where the run is not finished."""
         return json.loads(self.results.read_text()) if self.results.exists() else None
 
     def load_metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl; a last line that was cut off is left out."""
+        """The lines of metrics.jsonl, without an incomplete last line."""
         rows = []
         for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
             try:
@@ -139,7 +140,7 @@ class Workdir:
         return rows
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Writes `value` whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 

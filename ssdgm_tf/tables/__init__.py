@@ -1,6 +1,6 @@
-"""The published tables, rebuilt cell by cell: what is in them, how a cell runs, its results file, Markdown and CSV.
+"""The published tables, rebuilt cell by cell: definitions, runs, results files, Markdown and CSV.
 
-Imports no TensorFlow: each cell trains in a process of its own.
+Imports no TensorFlow: each cell trains in its own process.
 """
 
 from ssdgm_tf.tables.definitions import TABLES, Row, Table

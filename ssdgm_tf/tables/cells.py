@@ -1,4 +1,4 @@
-"""A cell of a table (row, label count, seed): which are asked for, their configs, their folders, their commands."""
+"""The cells of a table (row, label count, seed): their selection, configs, folders and commands."""
 
 import importlib
 import re
@@ -41,8 +41,8 @@ class Options:
         results: folder of the results files, RESULTS/TABLE/CELL.json.
         data_dir: folder of the data sets; None for the default.
         download: download data sets that are not prepared.
-        precision: as ssdgm-train's flag.
-        jit_compile: as ssdgm-train's flag.
+        precision: the flag of ssdgm-train.
+        jit_compile: the flag of ssdgm-train.
     """
 
     workdir: Path
@@ -62,7 +62,7 @@ class Options:
 
 
 def find_table(name: str | None) -> Table:
-    """The table of that name.
+    """The table of a name.
 
     Args:
         name: one of `TABLES`.
@@ -76,13 +76,13 @@ def find_table(name: str | None) -> Table:
 
 
 def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list[Cell]:
-    """The cells that the flags ask for: label count by label count, so that a column is whole before the next begins.
+    """The cells that the flags ask for, label count by label count, so that a column is complete before the next.
 
     Args:
         table: the table.
         rows: names of rows; empty for all.
         labels: label counts; empty for all.
-        seeds: "0-2", "0,3" or both.
+        seeds: numbers and ranges, such as "0-2,5".
 
     Raises:
         ValueError: an unknown row or label count, or seeds of another form.
@@ -117,11 +117,11 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         ValueError: another form, or a range that ends before it starts.
     """
-    seeds = []
+    seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
-            raise ValueError(f"--seeds must be numbers and ranges, as 0-2 or 0,3. Received: {text!r}")
+            raise ValueError(f"--seeds must be numbers and ranges, such as 0-2 or 0,3. Received: {text!r}")
         seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
     return list(dict.fromkeys(seeds))
 
@@ -138,7 +138,7 @@ def needed(table: Table, cell: Cell) -> Cell | None:
 
 
 def config(table: Table, cell: Cell) -> dict:
-    """The config that a cell's run will have, built as ssdgm-train builds it.
+    """The config of a cell's run, built as ssdgm-train builds it.
 
     Args:
         table: the table of the cell.
@@ -160,7 +160,7 @@ def config(table: Table, cell: Cell) -> dict:
 
 
 def _argument(cell: Cell) -> str:
-    """What follows the colon of --config=PRESET:..."""
+    """The text after the colon of --config=PRESET:..."""
     labels = "" if cell.labels is None else f"labels={cell.labels},"
     return f"{labels}seed={cell.seed}"
 

@@ -1,4 +1,4 @@
-"""What the tables hold: rows, label counts, and the figures that were published for them."""
+"""The tables: rows, label counts and published figures."""
 
 import functools
 import json
@@ -12,13 +12,13 @@ class Row:
     """One line of a table: a config, run for each label count and seed.
 
     Attributes:
-        name: as in `--rows` and in the names of files.
-        title: as in the rendered table.
+        name: the name in `--rows` and in the names of files.
+        title: the title in the rendered table.
         preset: name of the config.
         overrides: fields of the config that the row sets, {field: value}.
-        uses: name of the row whose run of the same seed this one builds on; None where it stands alone.
-        labelled: does the config take a label count? M1 takes none: one run for each seed.
-        measures: those of the table's measures that the row has; None for all.
+        uses: name of the row whose run of the same seed this one builds on, or None.
+        labelled: whether the config takes a label count. M1 takes none: it has one run for each seed.
+        measures: the measures of the table that the row has; None for all.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Table:
     """Rows and label counts of one table of a paper.
 
     Attributes:
-        name: as in `--table`.
-        title: as in the rendered table.
+        name: the name in `--table`.
+        title: the title of the rendered table.
         rows: its rows, {name: row}.
         labels: its label counts; 0 for all labels.
         published: key of the data set in published.json; None where nothing was published.
-        note: what a reader must know to compare, in Markdown.
-        home: the table whose runs these are, so that a run which two tables show is trained once.
-        measures: what is shown of a run, {name in its results: in words}; a line each.
+        note: how the figures compare, in Markdown.
+        home: the table that holds the runs, so that a run in two tables is trained once.
+        measures: the results that are shown, {name in the results: words}, one line each.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Table:
 
 @functools.cache
 def published() -> dict:
-    """What published.json holds, errors in percent.
+    """The contents of published.json, errors in percent.
 
     Returns:
         {"tags": {tag: in words}, "sources": {source: in words}, "figures": {DATA/ROW/LABELS: [{error, spread, source, tag},
@@ -112,7 +112,7 @@ def _table(
     return Table(name, title, chosen, labels, published, note, home or name, **more)
 
 
-# With a convolutional q(y|...) of moved images: these know that pixels have places, which the papers' do not.
+# A convolutional q(y|...) of moved images knows that pixels have places. The papers' models do not.
 _CONVOLUTIONAL = [
     Row("fast", "M2, convolutional q(y|x), moved images: the recommended preset", "fast_mnist"),
     Row("m1m2_conv", "M1 + M2 as one graph, convolutional q(y|x), moved images", "m1m2_conv_mnist"),
@@ -120,7 +120,7 @@ _CONVOLUTIONAL = [
     Row("sdgm_conv", "SDGM, convolutional q(y|a,x), moved images", "sdgm_conv_mnist"),
     Row("siddharth_conv", "Siddharth et al., convolutional q(y|x,z), moved images", "siddharth_conv_mnist"),
 ]
-# The re-crop of SVHN, found relative to --data_dir.
+# The re-crop of SVHN, relative to --data_dir.
 _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}
 _MNIST = [*_rows("mnist"), *_CONVOLUTIONAL]
 _RECROPPED = [replace(row, overrides=row.overrides | _RECROP) for row in _rows("svhn")]
@@ -140,14 +140,14 @@ _COUNT, _PLACED = "siddharth_multimnist", "siddharth_multimnist_nested"
 _CANVASES = [
     Row("canvases", "no single digit is seen", _COUNT, measures=("count_error",)),
     Row("digit_model", "M2 of single digits, 100 labels: the model that is nested", "fast_mnist", labelled=False),
-    Row("nested", "M2 of single digits nested, kept as it is", _PLACED, uses="digit_model"),
-    Row("fine_tuned", "the same, trained further", _PLACED, {"fine_tune": True}, uses="digit_model"),
+    Row("nested", "M2 of single digits nested, frozen", _PLACED, uses="digit_model"),
+    Row("fine_tuned", "M2 of single digits nested, trained further", _PLACED, {"fine_tune": True}, uses="digit_model"),
     Row(
         "count_alone", "no single digit is seen, no place known", _COUNT, {"supervised": "count"}, measures=("count_error",)
     ),
 ]
 
-# Error against the supervision rate: short runs, of which the first has Kingma's gamma of 1.
+# Error against the supervision rate: short runs. The first has Kingma's gamma of 1.
 _SHORT = {"epochs": 4}
 _RHO = [Row("gamma_1", "gamma = 1", "siddharth_mnist", _SHORT | {"gamma": 1.0})] + [
     Row(f"rho_{round(100 * rho)}", f"supervision rate {rho}", "siddharth_mnist", _SHORT | {"supervision_rate": rho})
@@ -156,7 +156,7 @@ _RHO = [Row("gamma_1", "gamma = 1", "siddharth_mnist", _SHORT | {"gamma": 1.0})]
 
 _MNIST_NOTE = (
     "Unlabelled: the 50,000 training images of the papers' split without their labels; the other 10,000 are the validation "
-    "set. The presets of M2, M1+M2, ADGM, SDGM and Siddharth et al. are dense; where they are not the papers' (noise on "
+    "set. The presets of M2, M1+M2, ADGM, SDGM and Siddharth et al. are dense; where they differ from the papers' (noise on "
     "the pixels that q(y|...) sees, the likeliest label summed and one of the others drawn, cosine schedules, minutes for "
     "hours), their files say so. The rows with moved images know that pixels have places and that a digit may move: "
     "they are not permutation-invariant, as all published figures here are. All were tuned on the validation error of 100 "
@@ -164,7 +164,7 @@ _MNIST_NOTE = (
     "decided by the test errors of 3,000 labels (`results/tries.md`, W1 to W4)."
 )
 
-#: Until these runs have been made again.
+#: Remove it when these runs have been repeated.
 _EARLIER = (
     " M1+M2, ADGM, SDGM, and M2 but for the recommended preset, were measured while all classes of an image shared the "
     "noise of z, which they no longer do; what it is worth: `results/tries.md`, N1 to N4."
@@ -225,7 +225,7 @@ _ALL = (
         (1000,),
         "svhn",
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
-        "The errors are not comparable with the published ones, which stand beside them for orientation." + _EARLIER,
+        "The errors are not comparable with the published ones, which are beside them for orientation." + _EARLIER,
     ),
     _table(
         "siddharth_rho",
@@ -233,8 +233,8 @@ _ALL = (
         _RHO,
         (100, 600, 3000),
         None,
-        "The preset of Siddharth et al. for 4 epochs, a sixth of its length: the weight of the labels alone differs from "
-        "row to row. The supervision rate is gamma M / (N + gamma M), of N unlabelled and M labelled examples.",
+        "The preset of Siddharth et al. for 4 epochs, a sixth of its length: only the weight of the labels differs from "
+        "row to row. The supervision rate is gamma M / (N + gamma M) with N unlabelled and M labelled examples.",
     ),
     _table(
         "siddharth_faces",
@@ -242,10 +242,10 @@ _ALL = (
         _FACES,
         (190, 646, 0),
         "faces",
-        "2,414 images of 38 people at 48x42, a fifth of them, drawn by the seed, for the test; of the other 1,932 a tenth, "
-        "a third or all have labels. Lighting errors are mean angles between the direction that is predicted and the true "
-        "one, in degrees; the paper's measure of lighting is not known here, so that its figures stand for orientation "
-        "alone, and so does the share of labels of its semi-supervised row, which is put at a third. Where not all labels "
+        "2,414 images of 38 people at 48x42, a fifth of them, drawn by the seed, for the test. A tenth, a third or all of "
+        "the other 1,932 have labels. Lighting errors are mean angles between the direction that is predicted and the true "
+        "one, in degrees; the paper's measure of lighting is not known here, so that its figures are for orientation "
+        "only. So is the share of labels of its semi-supervised row, which is taken to be a third. Where not all labels "
         "are known, the prior of the lighting is near the directions of the labelled images.",
         measures={"identity_error": "identity error, %", "lighting_degrees": "lighting error, degrees"},
     ),
@@ -258,7 +258,7 @@ _ALL = (
         "20,000 canvases of 50x50 with 0 to 3 digits of MNIST's training images, as many of each count, 1,000 of them for "
         "validation; 5,000 canvases of its test images. Count and places are known for a tenth, half or all of the 19,000. "
         "Digits that overlap by more than a tenth of their box are placed anew; what the paper did is not known here. No "
-        "canvas says which digits are on it: what is measured of them comes from the nested model, trained with the labels "
+        "canvas says which digits are on it: their errors are those of the nested model, trained with the labels "
         "of 100 single digits, while all classes of an image still shared the noise of z (`results/tries.md`, N1 to N4). A "
         "digit is counted where there is one, at its place from left to right.",
         measures={
@@ -276,7 +276,7 @@ _ALL = (
         (1000,),
         "norb",
         "**Not the papers' data:** small NORB, 24,300 training and 24,300 test stereo pairs averaged to 32x32, from JPEG "
-        "copies; Kingma et al. give 194,400 training examples. The published errors stand beside ours for orientation.",
+        "copies; Kingma et al. give 194,400 training examples. The published errors are beside ours for orientation.",
     ),
     _table(
         "digits",

@@ -2,9 +2,9 @@
 
 table, row, labels, seed     the cell
 config, precision, ...       the run's settings
-revision                     of the package's checkout when the run was started, from git
-minutes                      of training
-results                      the run's final figures, with versions and hardware under "environment"
+revision                     git revision of the package when the run was started
+minutes                      minutes of training
+results                      the run's results, with versions and hardware under "environment"
 metrics                      {name: values by epoch}, to 5 digits
 digest                       sha256 of the rest, as canonical JSON
 """
@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from ssdgm_tf.tables.cells import Cell
 
@@ -30,10 +31,10 @@ def collect(cell: Cell, folder: Path, revision: str | None, seconds: float) -> d
         cell: the cell.
         folder: the folder of its run.
         revision: see `git_revision`.
-        seconds: how long the command took; counts where the run does not say how long it trained.
+        seconds: how long the command took, used where the run does not record its training time.
 
     Raises:
-        ValueError: the run's files cannot be read, or hold a path of the machine.
+        ValueError: the run's files are unreadable, or hold a path of the machine.
     """
     try:
         settings = json.loads((folder / "config.json").read_text())
@@ -66,11 +67,11 @@ def digest(record: dict) -> str:
 
 
 def write(path: Path, record: dict) -> None:
-    """Writes a record whole or not at all, a line for each column of metrics: a file is read by people too.
+    """Writes a record whole or not at all, with one line for each column of metrics, for human readers.
 
     Args:
         path: the results file.
-        record: of `collect`.
+        record: the record, see `collect`.
     """
     rest = {name: value for name, value in record.items() if name != "metrics"}
     columns = ",\n".join(f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in record["metrics"].items())
@@ -87,7 +88,7 @@ def read(path: Path) -> dict:
         path: the results file.
 
     Raises:
-        ValueError: it is half-written, edited, or the file of another cell under this name.
+        ValueError: it is half-written, edited, or belongs to another cell.
     """
     try:
         record = json.loads(path.read_text())
@@ -105,7 +106,7 @@ def read(path: Path) -> dict:
 
 
 def read_all(folder: Path) -> tuple[list[dict], list[str]]:
-    """Every record of a table in order of name, and what is wrong with the files that are left out.
+    """Every record of a table in order of name, and the faults of the files that are left out.
 
     Args:
         folder: RESULTS/TABLE.
@@ -119,14 +120,14 @@ def read_all(folder: Path) -> tuple[list[dict], list[str]]:
     return records, damaged
 
 
-def without_folders(value):
+def without_folders(value: Any) -> Any:
     """`value` with every absolute path replaced by the name of its file; relative paths stay.
 
     Args:
         value: any value of JSON.
 
     Raises:
-        ValueError: a text that holds a path in a form that is not known.
+        ValueError: a text holds a path in an unknown form.
     """
     if isinstance(value, dict):
         return {name: without_folders(item) for name, item in value.items()}

@@ -1,8 +1,9 @@
-"""Tables as Markdown and CSV: what was published beside what the results files say."""
+"""Tables as Markdown and CSV: published figures beside measured ones."""
 
 import csv
 import io
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,10 @@ class Line:
     Attributes:
         row: the row.
         labels: the label count; None for a row without labels.
-        figures: what was published, as in published.json.
+        figures: the published figures, as in published.json.
         target: the error in percent that this project aims at, or None.
         runs: the records of its finished cells.
-        measure: what is shown of them, as in a run's results.
+        measure: the name of the shown result.
     """
 
     row: Row
@@ -53,10 +54,10 @@ class Line:
     measure: str = "error"
 
     def spread(self, prefix: str = "") -> tuple[float | None, float | None]:
-        """Mean and standard deviation of the measure over the runs, errors in percent; None where there are too few for it.
+        """Mean and standard deviation of the measure over the runs, errors in percent; None where there are too few runs.
 
         Args:
-            prefix: "" for the model's own, "labels_only_", "nearest_neighbour_".
+            prefix: "" for the model, "labels_only_", "nearest_neighbour_".
         """
         key, unit = prefix + self.measure, 100 if self.measure.endswith("error") else 1
         values = [unit * run["results"][key] for run in self.runs if key in run["results"]]
@@ -79,7 +80,7 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     found: dict[tuple, list[dict]] = {}
     for run in runs:
         found.setdefault((run["row"], run["labels"]), []).append(run)
-    keys = [(row, None) for row in table.rows.values() if not row.labelled]
+    keys: list[tuple[Row, int | None]] = [(row, None) for row in table.rows.values() if not row.labelled]
     keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
     result = []
     for row, labels in keys:
@@ -91,18 +92,18 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     return result
 
 
-def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: str = "#") -> str:
-    """A table as Markdown: heading, note, lines, what was not run, and what the tags mean.
+def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), heading: str = "#") -> str:
+    """A table as Markdown: heading, note, lines, missing runs, and the meaning of the tags.
 
     Args:
         table: the table.
         runs: records of its home.
-        damaged: what is wrong with files that were left out.
+        damaged: the faults of files that were left out.
         heading: the marks before its title.
     """
     every = lines(table, runs)
     several = len(table.measures) > 1
-    # A run of a table of several measures need not have them all.
+    # In a table of several measures a run may lack some of them.
     shown = [line for line in every if line.figures or (line.runs and not (several and line.spread()[0] is None))]
     sources = list(dict.fromkeys(figure["source"] for line in shown for figure in line.figures))
     with_target = any(line.target is not None for line in shown)
@@ -126,7 +127,7 @@ def markdown(table: Table, runs: list[dict], damaged: list[str] = (), heading: s
 
 
 def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str, str]:
-    """The texts of one line by column."""
+    """The texts of one line, {column: text}."""
     mean, deviation = line.spread()
     figures = [
         f"{_percent(figure['error'], figure.get('spread'))} [{figure['tag']}, {sources.index(figure['source']) + 1}]"
@@ -166,7 +167,7 @@ def _target(target: float | None, mean: float | None, runs: int) -> str:
 
 
 def _unrun(table: Table, unrun: list[Line]) -> str:
-    """`adgm, m2 (600, 3000 labels)`: rows in order, with the label counts that are missing where others are there."""
+    """`adgm, m2 (600, 3000 labels)`: the missing rows; a row that is partly there has its missing label counts."""
     counts: dict[str, list[str]] = {}
     for line in unrun:
         missing = counts.setdefault(line.row.name, [])
@@ -185,7 +186,7 @@ def _footnote(shown: list[Line], sources: list[str]) -> str:
 
 
 def comma_separated(table: Table, runs: list[dict]) -> str:
-    """A table as CSV: every line, an empty field where there is no figure.
+    """A table as CSV: every line; missing figures are empty fields.
 
     Args:
         table: the table.
@@ -197,7 +198,7 @@ def comma_separated(table: Table, runs: list[dict]) -> str:
     for line in lines(table, runs):
         paper, *others = line.figures or [{}]
         error, error_spread = line.spread()
-        alone, alone_spread = line.spread("labels_only_")
+        labels_only, labels_only_spread = line.spread("labels_only_")
         values = {
             "table": table.name,
             "labels": line.labels,
@@ -215,8 +216,8 @@ def comma_separated(table: Table, runs: list[dict]) -> str:
             "runs": len(line.runs),
             "seeds": " ".join(str(run["seed"]) for run in line.runs),
             "minutes": _rounded(line.minutes),
-            "labels_only_error": _rounded(alone),
-            "labels_only_spread": _rounded(alone_spread),
+            "labels_only_error": _rounded(labels_only),
+            "labels_only_spread": _rounded(labels_only_spread),
         }
         writer.writerow({name: "" if value is None else value for name, value in values.items()})
     return text.getvalue()
@@ -246,7 +247,9 @@ def documents(results_dir: Path) -> dict[Path, str]:
     Args:
         results_dir: folder of the results files, RESULTS/TABLE/CELL.json.
     """
-    results, parts, texts, empty = Path(results_dir), [_INTRODUCTION], {}, []
+    results, parts = Path(results_dir), [_INTRODUCTION]
+    texts: dict[Path, str] = {}
+    empty: list[str] = []
     for table in TABLES.values():
         runs, damaged = records.read_all(results / table.home)
         if not damaged and not any(line.runs for line in lines(table, runs)):

@@ -1,4 +1,4 @@
-"""Runs cells one after another, each in a process of its own: its memory is freed, and its failure ends nothing else."""
+"""Runs cells one after another, each in its own process: its memory is freed, and its failure stops no other cell."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
 from ssdgm_tf.tables.definitions import Table
 
-# How long an interrupted run may take to end before it is killed; its checkpoint is whole either way.
+# An interrupted run is killed after this time. Its checkpoint is undamaged either way.
 _GRACE_SECONDS = 30
 _LOG_LINES = 8
 
@@ -31,17 +31,17 @@ def run(
     launch: Callable[[list[str], Path], int] | None = None,
     after: Callable[[], None] = lambda: None,
 ) -> dict[Cell, str]:
-    """Runs the cells of `plan` and writes a results file for each that ends well.
+    """Runs the cells of `plan` and writes a results file for each that succeeds.
 
     Args:
         table: the table of the cells.
-        cells: what to run, in this order.
+        cells: the cells to run, in this order.
         options: where and how.
         launch: (command line, log file) -> exit status; by default `launch_process`.
         after: called when a cell has ended.
 
     Returns:
-        {cell: reason} of those that failed.
+        {cell: reason} of the failures.
     """
     failed: dict[Cell, str] = {}
     minutes = Minutes(records.read_all(options.results / table.home)[0])
@@ -73,11 +73,11 @@ class RunFailed(Exception):
 
 
 def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell], list[str]]:
-    """The cells that are still to be run, each after the one it builds on, and what is wrong with damaged files.
+    """The cells that are still to be run, each after the cell that it builds on, and the faults of damaged files.
 
     Args:
         table: the table of the cells.
-        asked: of `cells.select`.
+        asked: the cells of `cells.select`.
         options: where and how.
     """
     todo: dict[Cell, None] = {}
@@ -105,7 +105,7 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
 
 
 def _check_config(table: Table, cell: Cell, record: dict) -> None:
-    """Raises ValueError where a record is of another config than the cell has now."""
+    """Raises ValueError where the config of a record is not the cell's present one."""
     now = records.without_folders(json.loads(json.dumps(config(table, cell))))
     ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
     if changed := [name for name in now if ran.get(name) != now[name]]:
@@ -116,7 +116,7 @@ def _check_config(table: Table, cell: Cell, record: dict) -> None:
 
 
 def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -> None:
-    """Finds, before any training, what would make a cell fail: its config, or data that are not there.
+    """Checks the configs and the data of cells before any training.
 
     Args:
         table: the table of the cells.
@@ -126,7 +126,7 @@ def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -
 
     Raises:
         ValueError: an invalid config, or a data set of an unknown form.
-        FileNotFoundError: data that are not there.
+        FileNotFoundError: missing data.
     """
     configs = {cell: config(table, cell) for cell in cells}
     for name in dict.fromkeys(configs[cell]["data"] for cell in todo):
@@ -146,7 +146,7 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
         The record that was written.
 
     Raises:
-        RunFailed: the process failed, or left no result that can be recorded.
+        RunFailed: the process failed, or left no valid result.
     """
     folder = options.run_folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
 
 
 def _note_revision(path: Path, is_finished: bool) -> str | None:
-    """The revisions that this run was started and resumed at; this start's too, unless the run is finished."""
+    """The git revisions at which this run was started and resumed, this start included unless the run is finished."""
     known = path.read_text().splitlines() if path.exists() else []
     revision = records.git_revision()
     if revision is not None and revision not in known and not is_finished:
@@ -187,30 +187,30 @@ def _outcome(record: dict) -> str:
 
 
 class Minutes:
-    """What is known of how long cells take.
+    """Estimates how long cells take.
 
     Args:
         finished: the records of cells that are finished.
     """
 
-    def __init__(self, finished: list[dict]):
+    def __init__(self, finished: list[dict]) -> None:
         self._by_row: dict[str, list[float]] = {}
         for record in finished:
             self.add(record)
 
     def add(self, record: dict) -> None:
-        """Counts one more finished cell.
+        """Adds a finished cell.
 
         Args:
-            record: of that cell.
+            record: the record of the cell.
         """
         self._by_row.setdefault(record["row"], []).append(record["minutes"])
 
     def left(self, cells: list[Cell]) -> str:
-        """The time that `cells` will take, in words: by the mean of the same row, else by that of all rows.
+        """The time that `cells` will take, in words: the mean of finished cells of the same row, or of all rows.
 
         Args:
-            cells: what is still to be run.
+            cells: the cells still to run.
         """
         if not self._by_row:
             return "time left not known yet"
@@ -220,13 +220,13 @@ class Minutes:
 
 
 def launch_process(words: list[str], log: Path) -> int:
-    """Runs a command to its end, its output in `log`, and on the terminal too where there is one.
+    """Runs a command to its end, with its output in `log`, and on the terminal if there is one.
 
-    An interruption (KeyboardInterrupt) is passed on, and waited for.
+    An interruption (KeyboardInterrupt) is passed on to the command, which may then end.
 
     Args:
         words: the command line.
-        log: written on at its end.
+        log: the file that the output is appended to.
 
     Returns:
         The exit status.
@@ -234,7 +234,7 @@ def launch_process(words: list[str], log: Path) -> int:
     with log.open("ab", buffering=0) as file:
         if not (sys.stderr.isatty() and os.name == "posix"):
             return _wait(words, file.fileno())
-        # A terminal of its own keeps the run's progress bar as it is; what it shows passes through here into the log.
+        # With its own terminal the run draws its progress bar as usual. The output is copied from there into the log.
         import pty
         import termios
 
@@ -251,8 +251,8 @@ def launch_process(words: list[str], log: Path) -> int:
 
 def _wait(words: list[str], output: int) -> int:
     """Runs a command with its output in a file descriptor."""
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that the log's last line is what happened last
-    # In a session of its own a run hears of an interruption once: from us.
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}  # so that the log is up to date
+    # In its own session a run gets an interruption once: from here.
     process = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
     )
@@ -271,11 +271,11 @@ def _wait(words: list[str], output: int) -> int:
 
 
 def _copy(leader: int, file) -> None:
-    """Everything that a terminal shows, to stderr and to `file`, until its other end is closed."""
+    """Copies the output of a terminal to stderr and to `file`, until its other end is closed."""
     with open(leader, "rb", buffering=0) as shown:
         try:
             while chunk := shown.read(65536):
                 file.write(chunk)
                 os.write(sys.stderr.fileno(), chunk)
-        except OSError:  # what Linux says at the end
+        except OSError:  # Linux raises this at the end
             return

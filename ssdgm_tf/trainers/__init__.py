@@ -1,1 +1,1 @@
-"""Command lines: a trainer owns one run (data, model, callbacks, report); the training step belongs to the model."""
+"""The commands. The training step belongs to the model."""

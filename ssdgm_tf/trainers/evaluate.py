@@ -2,7 +2,7 @@
 
     ssdgm-evaluate --workdir=runs/m2_digits
 
-It trains nothing and writes nothing.
+It neither trains nor writes.
 """
 
 from absl import flags

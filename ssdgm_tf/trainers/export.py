@@ -2,7 +2,7 @@
 
     ssdgm-export --workdir=runs/m2_digits --output=served/m2_digits
 
-Raw images go in (uint8, 0 to 255), probabilities and images come out; TensorFlow alone answers, without this package.
+Raw images go in (uint8, 0 to 255), probabilities and images come out. Serving needs TensorFlow only, not this package.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from ssdgm_tf.trainers import flags as command
 
 flags.DEFINE_string("workdir", None, "Folder of the run.", module_name=command.__name__)
 flags.DEFINE_string(
-    "output", None, "Folder of the SavedModel; a SavedModel that is there is replaced.", module_name=command.__name__
+    "output", None, "Folder of the SavedModel; an existing SavedModel is replaced.", module_name=command.__name__
 )
 flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", module_name=command.__name__)
 

@@ -1,8 +1,8 @@
-"""Draws every figure of a finished run anew, and its report.
+"""Redraws every figure and the report of a finished run.
 
     ssdgm-figures --workdir=runs/m2_digits
 
-It trains nothing: the figures are of the saved model.
+It trains nothing: it uses the saved model.
 """
 
 from absl import flags

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -12,7 +13,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.names import STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
 
-# What ml_collections raises on an unknown field, a wrong type, or a config file that fails.
+# The errors of ml_collections for an unknown field, a wrong type, or a config file that fails.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -25,17 +26,17 @@ def define_workdir() -> None:
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder of prepared TensorFlow Datasets, and of npz:, idx: and folder: data; the defaults "
-        "are that of TFDS and the current folder.",
+        "Folder of prepared TensorFlow Datasets, and of npz:, idx: and folder: data; by default "
+        "that of TFDS and the current folder.",
     )
-    flags.DEFINE_bool("download", False, "Download and prepare the data set where it is not prepared.")
+    flags.DEFINE_bool("download", False, "Download and prepare the data set if it is not prepared.")
 
 
-def trained_run():
-    """The `Workdir` that --workdir names, of a run that has trained a model.
+def trained_run() -> Workdir:
+    """The folder that --workdir names, of a run that has trained a model.
 
     Raises:
-        UserError: no run, or one of a baseline.
+        UserError: no run, or a run of a baseline.
     """
     if flags.FLAGS.workdir is None:
         raise UserError("--workdir must name the folder of a run. Received: none")
@@ -52,15 +53,20 @@ def define_training() -> None:
     config_flags.DEFINE_config_file(
         "config",
         None,
-        f"Experiment: one of {', '.join(presets())}, with arguments as NAME:labels=100,seed=0; your own FILE.py; or the "
-        "config.json of a run. --config.FIELD=VALUE overrides a field. "
+        f"Experiment: one of {', '.join(presets())}, with arguments such as NAME:labels=100,seed=0; your own FILE.py; or "
+        "the config.json of a run. --config.FIELD=VALUE overrides a field. "
         f"(default: {DEFAULT_CONFIG})",
     )
     flags.DEFINE_string(
         "part", None, "Folder of a finished run that this one builds on. By default that run is trained inside WORKDIR."
     )
-    flags.DEFINE_float("checkpoint_seconds", 15.0, "Least time between two checkpoints, at ends of epochs.", lower_bound=0.0)
-    flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and say which; slower.")
+    flags.DEFINE_float(
+        "checkpoint_seconds",
+        15.0,
+        "Shortest time between two checkpoints, which are saved at the end of an epoch.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and name it; slower.")
     flags.DEFINE_enum(
         "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
     )
@@ -69,7 +75,7 @@ def define_training() -> None:
 
 
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and finds its devices with the C++ start-up messages off the terminal; errors still raise."""
+    """Imports TensorFlow and finds its devices without its C++ start-up messages; errors still raise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -85,7 +91,7 @@ def import_tensorflow_quietly() -> None:
 
 
 def resolve_config(argv: list[str]) -> list[str]:
-    """`argv` with the value of --config, given or by default, made a path that `config_flags` understands."""
+    """`argv` with the value of --config, given or default, as a path that `config_flags` understands."""
     resolved = list(argv)
     if not any(word.split("=")[0] in ("--config", "-config") for word in argv):
         resolved.insert(1, f"--config={_config_path(DEFAULT_CONFIG)}")
@@ -109,14 +115,14 @@ def _config_path(value: str) -> str:
     raise UserError(f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}")
 
 
-def run(main, description: str) -> None:
-    """Parses the flags and calls `main()`; a mistake of the user's ends in one message, without a traceback.
+def run(main: Callable[[], None], description: str) -> None:
+    """Parses the flags and calls `main()`; a user's mistake ends in one message, without a traceback.
 
-    `main` imports what it needs after that, so that --help does not wait for TensorFlow.
+    `main` imports TensorFlow itself, so that --help does not wait for it.
 
     Args:
         main: a function without arguments.
-        description: what --help prints above the flags.
+        description: the text that --help prints above the flags.
     """
     command = Path(sys.argv[0]).name
     if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
@@ -128,7 +134,7 @@ def run(main, description: str) -> None:
             raise UserError(f"{command} takes flags only. Received: {rest}")
         main()
     except KeyboardInterrupt:
-        print("\nInterrupted. What the run has saved is whole; the same command goes on from there.", file=sys.stderr)
+        print("\nInterrupted. The saved files are undamaged; the same command resumes the run.", file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         sys.exit(f"{command}: {error}")
@@ -139,7 +145,7 @@ def run(main, description: str) -> None:
 
 
 def _explain(error: Exception) -> str:
-    """One line of what absl and ml_collections say in several, a traceback among them."""
+    """The error of absl or ml_collections, which may hold several lines and a traceback, as one line."""
     if isinstance(error, AttributeError | KeyError):
         inner = error.args[0] if error.args else ""
         message = inner.args[0] if isinstance(inner, KeyError) else str(inner)

@@ -1,11 +1,11 @@
-"""Predicts the examples of a folder or file, and says which are unlike the training data and which to label next.
+"""Predicts the examples of a folder or file, and finds those unlike the training data and those to label next.
 
     ssdgm-predict --model=runs/m2_digits --input=photos/ --output=predictions.csv
     ssdgm-predict --model=served/m2_digits --input=new.npz --output=predictions.csv --top_uncertain=100
 
-Of each example: the likeliest class, the entropy of the classes (nats), their probabilities, and ood_score: minus the
-importance-weighted bound on log p(x) in nats, which is larger for what is less like the training data. Compare it with that
-of examples that you know. What cannot be read is listed in errors.csv beside the output, and the rest goes on.
+For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, and ood_score: minus
+the importance-weighted bound on log p(x) in nats. The score is larger for examples less like the training data; compare it
+with that of known examples. Unreadable examples are skipped and listed in errors.csv beside the output.
 """
 
 import tempfile
@@ -16,14 +16,26 @@ from absl import flags
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
-_SHOWN = {"module_name": command.__name__}
-
-flags.DEFINE_string("model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", **_SHOWN)
-flags.DEFINE_string("input", None, "Folder of images; .npz file with an array x; or .csv file, a row an example.", **_SHOWN)
-flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", **_SHOWN)
-flags.DEFINE_integer("top_uncertain", 0, "Also write so many of the largest entropy to top_uncertain.csv.", **_SHOWN)
-flags.DEFINE_integer("num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, **_SHOWN)
-flags.DEFINE_integer("seed", 0, "Of their draws.", **_SHOWN)
+flags.DEFINE_string(
+    "model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", module_name=command.__name__
+)
+flags.DEFINE_string(
+    "input",
+    None,
+    "Folder of images; .npz file with an array x; or .csv file with one example per row.",
+    module_name=command.__name__,
+)
+flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", module_name=command.__name__)
+flags.DEFINE_integer(
+    "top_uncertain",
+    0,
+    "Also write this many examples, those of the largest entropy, to top_uncertain.csv.",
+    module_name=command.__name__,
+)
+flags.DEFINE_integer(
+    "num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, module_name=command.__name__
+)
+flags.DEFINE_integer("seed", 0, "Seed of the importance samples.", module_name=command.__name__)
 
 
 def main() -> None:
@@ -37,7 +49,7 @@ def main() -> None:
     model, output = Path(values.model), Path(values.output)
     is_run = (model / "config.json").exists()
     if not is_run and not (model / "saved_model.pb").exists():
-        raise UserError(f"--model must be a run, or what ssdgm-export wrote. Received: {model}")
+        raise UserError(f"--model must be a run, or a SavedModel of ssdgm-export. Received: {model}")
     command.import_tensorflow_quietly()
     from ssdgm_tf import data
     from ssdgm_tf.runs import prediction_table, saved_run

@@ -4,7 +4,7 @@
     ssdgm-table --render
 
 Each cell (row, label count, seed) is a run of ssdgm-train in WORKDIR/TABLE/CELL, and ends as RESULTS/TABLE/CELL.json. The
-same command again skips finished cells and goes on with interrupted ones.
+same command again skips finished cells and resumes interrupted ones.
 """
 
 import signal
@@ -18,16 +18,18 @@ from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
 
 # --help prints the flags of `command`.
-_SHOWN = {"module_name": command.__name__}
-
-flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", **_SHOWN)
-flags.DEFINE_list("rows", [], "Rows of the table, as m2,adgm; all where none is given.", **_SHOWN)
-flags.DEFINE_list("labels", [], "Label counts of the table, as 100,1000; all where none is given.", **_SHOWN)
-flags.DEFINE_string("seeds", "0", "Seeds of the label draws, as 0-2 or 0,3.", **_SHOWN)
-flags.DEFINE_string("results", "results", "Folder of the results files and of the rendered tables.", **_SHOWN)
-flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", **_SHOWN)
-flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "As of ssdgm-train.", **_SHOWN)
-flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As of ssdgm-train.", **_SHOWN)
+flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", module_name=command.__name__)
+flags.DEFINE_list("rows", [], "Rows of the table, such as m2,adgm; by default all.", module_name=command.__name__)
+flags.DEFINE_list("labels", [], "Label counts of the table, such as 100,1000; by default all.", module_name=command.__name__)
+flags.DEFINE_string("seeds", "0", "Seeds of the label draws, such as 0-2 or 0,3.", module_name=command.__name__)
+flags.DEFINE_string(
+    "results", "results", "Folder of the results files and of the rendered tables.", module_name=command.__name__
+)
+flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", module_name=command.__name__)
+flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16", "float16"], "As in ssdgm-train.", module_name=command.__name__
+)
+flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As in ssdgm-train.", module_name=command.__name__)
 command.define_workdir()
 flags.FLAGS["workdir"].help = "Folder of the runs, WORKDIR/TABLE/CELL."
 flags.FLAGS.set_default("workdir", "runs/tables")

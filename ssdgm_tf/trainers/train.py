@@ -3,7 +3,7 @@
     ssdgm-train --config=m2_digits --workdir=runs/m2_digits
     ssdgm-train --config=m2_mnist:labels=100,seed=0 --config.latent_dim=64 --workdir=runs/m2_mnist
 
-The same command again goes on where the run stopped.
+The same command again resumes the run.
 """
 
 import re
@@ -25,7 +25,7 @@ def main() -> None:
     workdir = values.workdir or f"runs/{config['model']}_{data_name}_{config['labels']}_{config['seed']}"
     settings = {"config": config, "precision": values.precision, "jit_compile": values.jit_compile}
 
-    # What can be refused without TensorFlow is refused before its import.
+    # Mistakes that need no TensorFlow are refused before its import.
     from ssdgm_tf import data
     from ssdgm_tf.runs.workdir import Workdir
 

@@ -158,7 +158,7 @@ def test_a_finished_run_is_not_trained_again(finished, capsys):
     workdir, results = finished
     before = (workdir / "model.keras").stat().st_mtime_ns
     assert run.train(settings(), workdir) == results
-    assert "finished; nothing to train" in capsys.readouterr().out
+    assert "finished: there is nothing to train" in capsys.readouterr().out
     assert (workdir / "model.keras").stat().st_mtime_ns == before
 
 

@@ -190,6 +190,6 @@ def test_litert_refuses_draws(tmp_path):
     }
     recognition = {"z": nodes.Laplace(2, parents="x"), "y": nodes.OneHotCategorical(3, parents=("x", "z"))}
     models.GraphicalModel(generative, recognition, "x", "y", seed=0).export(tmp_path / "served", verbose=False)
-    with pytest.raises(UserError, match=r"operations of LiteRT alone, and no draws. Received: classify, with tf\.\w+"):
+    with pytest.raises(UserError, match=r"only operations of LiteRT, and no random draws. Received: classify, with tf\.\w+"):
         saved_run.write_litert(tmp_path / "served", ["classify", "encode"])
     assert not list((tmp_path / "served").glob("*.tflite"))

@@ -106,7 +106,7 @@ def test_what_is_not_for_a_cluster_is_refused_before_anything_is_written(tmp_pat
 def test_a_cluster_must_be_described(monkeypatch):
     for value in ("", "{", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'):
         monkeypatch.setenv("TF_CONFIG", value)
-        with pytest.raises(UserError, match="multi_worker needs TF_CONFIG, as"):
+        with pytest.raises(UserError, match="multi_worker needs TF_CONFIG, such as"):
             strategies.make("multi_worker")
     with pytest.raises(UserError, match=r"--strategy must be one of none, mirrored, multi_worker\. Received: 'tpu'"):
         strategies.make("tpu")

@@ -30,7 +30,7 @@ def test_seeds(text, seeds):
 
 @pytest.mark.parametrize("text", ["", "a", "2-0", "-1", "0-", "0;1", "1.5", "0-1-2"])
 def test_other_seeds_are_refused(text):
-    with pytest.raises(ValueError, match=r"as 0-2 or 0,3. Received"):
+    with pytest.raises(ValueError, match=r"such as 0-2 or 0,3. Received"):
         cells.parse_seeds(text)
 
 

@@ -64,7 +64,11 @@ class Faces(NamedModel):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        sizes = {"num_classes": num_classes, "latent_dim": latent_dim, "lamp_concentration": lamp_concentration}
+        sizes: dict[str, Any] = {
+            "num_classes": num_classes,
+            "latent_dim": latent_dim,
+            "lamp_concentration": lamp_concentration,
+        }
         sizes["lamps"] = None if lamps is None else np.asarray(lamps, float).tolist()
         super().__init__(sizes, seed, **options)
 

@@ -55,7 +55,7 @@ class M1M2(NamedModel):
         num_classes: int,
         latent_dim: int = 50,
         features_dim: int = 50,
-        top_units=(500,),
+        top_units: Sequence[int] = (500,),
         two_stage: bool = False,
         *,
         seed: int | None = None,
@@ -87,7 +87,9 @@ class M1M2(NamedModel):
         return generative, recognition
 
     @classmethod
-    def from_m1(cls, m1: VAE, num_classes: int, latent_dim: int = 50, top_units=(500,), **options: Any) -> "M1M2":
+    def from_m1(
+        cls, m1: VAE, num_classes: int, latent_dim: int = 50, top_units: Sequence[int] = (500,), **options: Any
+    ) -> "M1M2":
         """The two-stage model on a trained M1, whose weights are copied and kept.
 
         Args:
@@ -107,7 +109,7 @@ class M1M2(NamedModel):
         own = {"num_classes": num_classes, "latent_dim": latent_dim, "top_units": top_units, "two_stage": True}
         inherited = {name: value for name, value in config.items() if name not in ("latent_dim", "name")}
         model = cls.from_config({**inherited, "features_dim": config["latent_dim"], **own, **options})
-        model.build((None, *m1.data_format.observed["x"].event_shape))
+        model.build((None, *(m1.data_format.observed["x"].event_shape or ())))
         pairs = [(model.generative["x"], m1.generative["x"]), (model.recognition["z1"], m1.recognition["z"])]
         if "features" in m1.recognition:
             pairs.append((model.recognition["features"], m1.recognition["features"]))

@@ -1,7 +1,7 @@
 """Several digits on a canvas, and how many (Siddharth et al. 2017, section 4.3)."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ class MultiDigit(NamedModel):
         ValueError: a digit model of other images, or without `y`; another likelihood.
     """
 
-    _parts = ("encoder", "digit_model")
+    _parts: ClassVar[tuple[str, ...]] = ("encoder", "digit_model")
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class MultiDigit(NamedModel):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        sizes = {"max_digits": max_digits, "latent_dim": latent_dim, "canvas_size": canvas_size}
+        sizes: dict[str, Any] = {"max_digits": max_digits, "latent_dim": latent_dim, "canvas_size": canvas_size}
         sizes |= {"image_shape": tuple(image_shape), "digit_model": digit_model, "fine_tune": fine_tune}
         super().__init__(sizes, seed, likelihood=options.pop("likelihood", "normal"), **options)
 
     @classmethod
-    def supervised_variables(cls, max_digits, digit_model, **sizes):
-        names = ("place", "digit") if digit_model else ("place",)
-        return ("count", *(f"{name}_{k}" for name in names for k in range(1, max_digits + 1)))
+    def supervised_variables(cls, **sizes: Any) -> tuple[str, ...]:
+        names = ("place", "digit") if sizes["digit_model"] else ("place",)
+        return ("count", *(f"{name}_{k}" for name in names for k in range(1, sizes["max_digits"] + 1)))
 
     @staticmethod
     def specify(
@@ -123,7 +123,7 @@ class MultiDigit(NamedModel):
 class _Code:
     """A digit as a code: `what_k` in both models, `image_k` made of it in p, `found_k` in q."""
 
-    def __init__(self, options, latent_dim, image_shape):
+    def __init__(self, options, latent_dim, image_shape) -> None:
         self.dim, self.dtype = latent_dim, options.dtype
         pixels = keras.layers.Dense(
             math.prod(image_shape), "sigmoid", bias_initializer=keras.initializers.Constant(-2.0), dtype=self.dtype
@@ -143,7 +143,7 @@ class _Code:
 class _Nested:
     """A digit as another model sees and makes it, as `_Code`, with the names `digit_k` for y and `style_k` for z."""
 
-    def __init__(self, model, image_shape, fine_tune):
+    def __init__(self, model, image_shape, fine_tune) -> None:
         if not model.built:
             model.build((None, *image_shape))
         head = model.data_format.observed.get("x")
