@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all coverage lint format clean
+.PHONY: demo test test-all mutants coverage lint format clean
 
 demo: .venv/installed
 	$(BIN)/ssdgm-train --config=m2_digits --workdir=runs/demo
@@ -13,6 +13,10 @@ test: .venv/installed
 
 test-all: .venv/installed
 	$(BIN)/python -m pytest -n auto --durations=20 -m ''
+
+# Faults that the first tier must catch.
+mutants: .venv/installed
+	$(BIN)/python tests/mutants.py
 
 # The first tier's; the floor is in pyproject.toml.
 coverage: .venv/installed

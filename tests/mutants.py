@@ -1,0 +1,358 @@
+"""Plants faults in the package, one at a time, and runs the first tier's tests of the place: each fault must be caught.
+
+    python tests/mutants.py                 # all of them; `make mutants`
+    python tests/mutants.py bounds ece      # those whose file or fault contains a word
+
+A fault that no test catches is a gap in the first tier. The list holds one line of code and its replacement for each.
+"""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm.auto import tqdm
+
+ROOT = Path(__file__).parent.parent
+
+
+class Mutant(NamedTuple):
+    """A fault.
+
+    Attributes:
+        fault: what is wrong, in words.
+        file: below ssdgm_tf/.
+        line: the code, which occurs once in the file.
+        replacement: the faulty code.
+        tests: what must fail, as pytest takes it.
+    """
+
+    fault: str
+    file: str
+    line: str
+    replacement: str
+    tests: str
+
+
+GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test_semi_supervised_model.py"
+BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
+MUTANTS = (
+    # Objectives.
+    Mutant(
+        "states are not weighted",
+        "objectives/bounds.py",
+        "return _mean(tf.exp(log_weight) * log_ratio)",
+        "return _mean(log_ratio)",
+        BOUNDS,
+    ),
+    Mutant(
+        "importance weights are not normalised",
+        "objectives/bounds.py",
+        "normalised = tf.exp(log_w + log_weight - log_z)",
+        "normalised = tf.exp(log_w + log_weight)",
+        BOUNDS,
+    ),
+    Mutant(
+        "log Z is left out of the importance bound",
+        "objectives/bounds.py",
+        "return _mean(normalised * integrand) + log_z",
+        "return _mean(normalised * integrand)",
+        BOUNDS,
+    ),
+    Mutant(
+        "the mean over samples is a sum",
+        "objectives/bounds.py",
+        "return tf.reduce_logsumexp(term, axis=(0, 1)) - tf.math.log(tf.cast(tf.shape(term)[1], term.dtype))",
+        "return tf.reduce_logsumexp(term, axis=(0, 1))",
+        BOUNDS,
+    ),
+    Mutant(
+        "gamma is ignored",
+        "objectives/semi_supervised.py",
+        "return tf.reduce_mean(unlabelled) + gamma * num_labelled / num_unlabelled * tf.reduce_mean(labelled)",
+        "return tf.reduce_mean(unlabelled) + num_labelled / num_unlabelled * tf.reduce_mean(labelled)",
+        "tests/objectives/test_semi_supervised.py",
+    ),
+    Mutant(
+        "the classification term is left out",
+        "objectives/semi_supervised.py",
+        "return bound + classification_weight * log_qy",
+        "return bound",
+        "tests/objectives/test_semi_supervised.py",
+    ),
+    Mutant(
+        "Kingma's weight is of the labelled examples only",
+        "objectives/semi_supervised.py",
+        "classification_weight=alpha * num_examples / num_labelled)",
+        "classification_weight=alpha)",
+        "tests/objectives/test_semi_supervised.py",
+    ),
+    Mutant(
+        "the leave-one-out mean has the sample itself",
+        "objectives/score_function.py",
+        "return (tf.reduce_sum(signal, axis=1, keepdims=True) - signal) / (num_samples - 1)",
+        "return tf.reduce_sum(signal, axis=1, keepdims=True) / num_samples",
+        "tests/oracles/test_estimators.py",
+    ),
+    Mutant(
+        "the score function has the wrong sign",
+        "objectives/score_function.py",
+        "centred = log_q - tf.stop_gradient(log_q)",
+        "centred = tf.stop_gradient(log_q) - log_q",
+        "tests/oracles/test_estimators.py",
+    ),
+    # The engine.
+    Mutant(
+        "free bits are granted above their number",
+        "engine/trace_bounds.py",
+        "tf.reduce_mean(scaled) < -free_bits",
+        "tf.reduce_mean(scaled) > -free_bits",
+        f"{GRAPHICAL} -k free_bits",
+    ),
+    Mutant(
+        "the KL weight is ignored",
+        "engine/trace_bounds.py",
+        "kl_weight * ratio if name in graph.latent else ratio",
+        "ratio",
+        f"{GRAPHICAL} -k warm_up",
+    ),
+    Mutant(
+        "the KL weight is of labels too",
+        "engine/trace_bounds.py",
+        "kl_weight * ratio if name in graph.latent else ratio",
+        "kl_weight * ratio",
+        f"{GRAPHICAL} -k warm_up",
+    ),
+    Mutant(
+        "importance weights lack the scores of draws",
+        "engine/trace_bounds.py",
+        "_sum([log_weight, *scores])",
+        "log_weight",
+        "tests/oracles/test_importance.py",
+    ),
+    Mutant(
+        "a masked label has no weight of its own",
+        "engine/trace.py",
+        "return draw._replace(log_weight=tf.where(mask, one, draw.log_weight))",
+        "return draw",
+        ORACLES,
+    ),
+    Mutant(
+        "importance weights are of unlabelled examples too",
+        "engine/trace.py",
+        "total += log_q if mask is True else tf.where(mask, log_q, tf.zeros_like(log_q))",
+        "total += log_q",
+        ORACLES,
+    ),
+    Mutant(
+        "KL in closed form where parents come later",
+        "engine/graph.py",
+        "return not any(parent == name or name in self.ancestors_q(parent) for parent in parents)",
+        "return True",
+        "tests/engine/test_graph.py",
+    ),
+    Mutant(
+        "weights are taken for constant",
+        "engine/graph.py",
+        "return not any(self.ancestors_q(name) & set(self.inferred) for name in self.supervised)",
+        "return True",
+        "tests/engine/test_graph.py",
+    ),
+    Mutant(
+        "a given value is not held in inference",
+        "engine/propagation.py",
+        "return tf.where(mask, tf.cast(held.value, value.dtype), value)",
+        "return value",
+        "tests/models/test_inference.py",
+    ),
+    # Layers and nodes.
+    Mutant(
+        "all states share their noise",
+        "layers/normal.py",
+        "shape = tf.concat([sizes[:samples_axis], [num_samples], sizes[samples_axis + 1 :]], axis=0)",
+        "shape = tf.concat([tf.ones_like(sizes[:samples_axis]), [num_samples], sizes[samples_axis + 1 :]], axis=0)",
+        "tests/layers/test_densities.py -k noise_of_its_own",
+    ),
+    Mutant(
+        "the random state is not saved",
+        "layers/random_state.py",
+        "store[name] = generator.state.numpy()",
+        "store[name] = 0 * generator.state.numpy()",
+        f"{TRAINING} -k resumed",
+    ),
+    Mutant(
+        "the likeliest states are drawn again",
+        "nodes/estimators.py",
+        'rest = tf.where(is_top, tf.constant(-float("inf"), log_probs.dtype), log_probs)',
+        "rest = log_probs",
+        "tests/oracles/test_estimators.py",
+    ),
+    Mutant(
+        "the score function has no score",
+        "nodes/estimators.py",
+        "return Draw(value, log_q, score=log_q)",
+        "return Draw(value, log_q)",
+        "tests/oracles/test_estimators.py",
+    ),
+    Mutant(
+        "pixels above 1 are accepted",
+        "layers/supports.py",
+        "return (value >= 0) & (value <= 1)",
+        "return value >= 0",
+        "tests/models/test_checks.py",
+    ),
+    Mutant(
+        "labels beyond the classes are accepted",
+        "checks.py",
+        "highest = np.iinfo(np.int32).max if num_classes is None else num_classes - 1",
+        "highest = np.iinfo(np.int32).max",
+        "tests/test_checks.py",
+    ),
+    # Models.
+    Mutant(
+        "calibration counts examples without a label",
+        "models/metrics.py",
+        "metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=mask)",
+        "metric.update_state(tf.maximum(y[name], 0), predictions[name])",
+        "tests/models/test_keras_manners.py -k calibration",
+    ),
+    Mutant(
+        "errors count examples without a label",
+        "models/metrics.py",
+        "metric.update_state(error, sample_weight=tf.cast(known[name], error.dtype))",
+        "metric.update_state(error)",
+        f"{GRAPHICAL} -k only_what_is_known",
+    ),
+    Mutant(
+        "a user's metric counts examples without a label",
+        "models/metrics.py",
+        "metric.update_state(true, predictions[variable], sample_weight=mask)",
+        "metric.update_state(true, predictions[variable])",
+        "tests/models/test_keras_manners.py -k label_is_known",
+    ),
+    Mutant(
+        "losses that layers add are left out",
+        "models/semi_supervised_model.py",
+        "return loss + tf.add_n([tf.cast(value, loss.dtype) for value in added]) if added else loss",
+        "return loss",
+        "tests/models/test_keras_manners.py -k AddedLosses",
+    ),
+    Mutant(
+        "the step is not counted",
+        "models/semi_supervised_model.py",
+        "self.step.assign_add(1)",
+        "self.step.assign_add(0)",
+        "tests/models/test_keras_manners.py -k step_of_fit",
+    ),
+    Mutant(
+        "the order of all epochs is the same",
+        "models/streams.py",
+        "seed=tf.stack([seed, 2 * epoch + stream])",
+        "seed=tf.stack([seed, tf.cast(stream, tf.int64)])",
+        "tests/models/test_streams.py",
+    ),
+    Mutant(
+        "a resumed run starts with the first epoch's order",
+        "models/streams.py",
+        "return tf.data.Dataset.counter(start=initial_epoch, dtype=tf.int64)",
+        "return tf.data.Dataset.counter(start=0, dtype=tf.int64)",
+        "tests/models/test_streams.py",
+    ),
+    Mutant(
+        "gradients that are not finite reach the weights",
+        "models/compilation.py",
+        "keeps_all = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)",
+        "keeps_all = True",
+        "tests/models/test_nans.py",
+    ),
+    Mutant(
+        "unlabelled examples count as labelled in evaluate",
+        "models/objective.py",
+        "supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))",
+        "supervised = tf.reduce_mean(supervised)",
+        f"{TRAINING} -k evaluate_counts",
+    ),
+    Mutant(
+        "a part of the samples is not weighed by its size",
+        "models/inference.py",
+        "total[batch] = np.logaddexp(total[batch], log_mean.numpy() + np.log(num))",
+        "total[batch] = np.logaddexp(total[batch], log_mean.numpy())",
+        "tests/models/test_inference.py -k log_likelihood",
+    ),
+    # Data and runs.
+    Mutant(
+        "the label draw ignores its seed",
+        "data/splits.py",
+        "generator = np.random.default_rng(seed)\n    counts",
+        "generator = np.random.default_rng(0)\n    counts",
+        "tests/data/test_data.py -k seed",
+    ),
+    Mutant(
+        "a checkpoint is written every epoch",
+        "runs/callbacks.py",
+        "if time.monotonic() - self.saved >= self.every_seconds:",
+        "if True:",
+        "tests/runs/test_callbacks.py",
+    ),
+    Mutant(
+        "the checkpoint before is not kept",
+        "runs/checkpoints.py",
+        "os.replace(path, previous(path))",
+        "path.unlink()",
+        "tests/runs/test_checkpoints.py",
+    ),
+)
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether the tests pass in a copy of the project with the fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / ROOT.name
+        copy.mkdir()
+        for path in ROOT.iterdir():
+            if path.name not in ("ssdgm_tf", ".git", ".venv", "runs", "tests"):
+                (copy / path.name).symlink_to(path)
+        for name in ("ssdgm_tf", "tests"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        file = copy / "ssdgm_tf" / mutant.file
+        file.write_text(file.read_text().replace(mutant.line, mutant.replacement))
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *_words(mutant.tests)]
+        done = subprocess.run(words, cwd=copy, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(copy)})
+    if done.returncode not in (0, 1):
+        raise RuntimeError(
+            f"The tests of a fault must run. Received: {mutant.fault}\n{done.stdout[-2000:]}{done.stderr[-1000:]}"
+        )
+    return done.returncode == 0
+
+
+def _words(tests: str) -> list[str]:
+    path, _, expression = tests.partition(" -k ")
+    return [path, *(["-k", expression] if expression else [])]
+
+
+def main(words: list[str]) -> int:
+    """The command: the number of faults that survive."""
+    chosen = [m for m in MUTANTS if not words or any(word in m.file or word in m.fault for word in words)]
+    for mutant in chosen:
+        count = (ROOT / "ssdgm_tf" / mutant.file).read_text().count(mutant.line)
+        if count != 1:
+            raise SystemExit(
+                f"The line of a fault occurs once in its file. Received: {count} times in {mutant.file}: {mutant.line}"
+            )
+    survivors = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(chosen), unit="fault") as bar:
+        for mutant, lives in zip(chosen, pool.map(survives, chosen), strict=True):
+            bar.update()
+            if lives:
+                survivors.append(mutant)
+                bar.write(f"SURVIVES: {mutant.fault} ({mutant.file}), not caught by {mutant.tests}")
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} faults caught")
+    return len(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
