@@ -242,8 +242,8 @@ _ALL = (
         _FACES,
         (190, 646, 0),
         "faces",
-        "2,414 images of 38 people at 48x42, a fifth of them, drawn by the seed, for the test. A tenth, a third or all of the "
-        "other 1,932 have labels. Lighting errors are mean angles between the direction that is predicted and the true "
+        "2,414 images of 38 people at 48x42, a fifth of them, drawn by the seed, for the test. A tenth, a third or all of "
+        "the other 1,932 have labels. Lighting errors are mean angles between the direction that is predicted and the true "
         "one, in degrees; the paper's measure of lighting is not known here, so that its figures are for orientation "
         "only. So is the share of labels of its semi-supervised row, which is taken to be a third. Where not all labels "
         "are known, the prior of the lighting is near the directions of the labelled images.",
@@ -258,7 +258,7 @@ _ALL = (
         "20,000 canvases of 50x50 with 0 to 3 digits of MNIST's training images, as many of each count, 1,000 of them for "
         "validation; 5,000 canvases of its test images. Count and places are known for a tenth, half or all of the 19,000. "
         "Digits that overlap by more than a tenth of their box are placed anew; what the paper did is not known here. No "
-        "canvas says which digits are on it: their errors are those of the nested model, trained with the labels "
+        "canvas says which digits are on it: their errors are the nested model's, trained with the labels "
         "of 100 single digits, while all classes of an image still shared the noise of z (`results/tries.md`, N1 to N4). A "
         "digit is counted where there is one, at its place from left to right.",
         measures={
