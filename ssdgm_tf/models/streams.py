@@ -89,7 +89,7 @@ def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_siz
 
 
 def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """`dataset` in the form of `two_streams`. Its structure is checked now, its values while iterating.
+    """`dataset` in the form of `two_streams`. The structure is checked now, values while iterating.
 
     Raises:
         ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (either may be left out), or values do not have the
@@ -119,7 +119,7 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
 
 
 def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """`dataset` of batches (x, y), where any y may be unknown. Its structure is checked now, its values while iterating.
+    """`dataset` of batches (x, y), where any y may be unknown. The structure is checked now, values while iterating.
 
     Raises:
         ValueError: elements are not (x, y), or values do not have the shape that the model was built for.
