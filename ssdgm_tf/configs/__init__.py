@@ -1,4 +1,4 @@
-"""Presets: one file for each model and data set. Beside them, the fields that they share."""
+"""Presets: one file for each model and data set. `common` and `photographs` hold the fields that they share."""
 
 from pathlib import Path
 

@@ -2,10 +2,10 @@
 
     ssdgm-train --config=adgm_conv_mnist:labels=100,seed=0 --workdir=runs/adgm_conv_mnist
 
-50,000 training images, the other 10,000 for validation. As `fast_mnist`, it knows that pixels have places and that a
-digit may move. The auxiliary variable stays close to its prior here: the convolutional network leaves it little to
-add. Tuned on the validation error of labels=100,seed=2; with more labels, give --config.classification_weight=50, for
-the default falls as they grow (results/tries.md, W1 to W4).
+50,000 training images, the other 10,000 for validation. Like `fast_mnist`, it knows that pixels have places and that a
+digit may move. The auxiliary variable stays close to its prior, because the convolutional network leaves it
+little to add. Tuned on the validation error of labels=100,seed=2; with more labels, give
+--config.classification_weight=50, because the default falls as they grow (results/tries.md, W1 to W4).
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

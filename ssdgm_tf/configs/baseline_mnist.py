@@ -2,7 +2,7 @@
 
     ssdgm-train --config=baseline_mnist:labels=100,seed=0 --workdir=runs/baseline_mnist
 
-50,000 training images, the other 10,000 for validation. --config.model= names it, see `ssdgm_tf.baselines.make`;
+50,000 training images, the other 10,000 for validation. --config.model= chooses it, see `ssdgm_tf.baselines.make`;
 --config.m1=m1_mnist fits it on M1's features.
 """
 

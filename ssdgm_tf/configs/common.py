@@ -1,4 +1,4 @@
-"""The fields that every config has, with their defaults; the arguments of presets; and the fields that presets share."""
+"""The fields of every config with their defaults, the arguments of presets, and the fields that presets share."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _NUM_TRAINING = {"mnist": 50_000}
 # -- networks and objectives --
 #: Dense networks for 8x8 digits.
 SMALL_DENSE = {"hidden_units": (300,), "activation": "relu", "likelihood": "normal", "likelihood_scale": 0.25}
-#: Digits with 30 labels: labels weigh enough to be heard.
+#: Digits with 30 labels, with large weights of the labels.
 FEW_DIGITS = DIGITS | SMALL_DENSE | {"gamma": 10.0, "classification_weight": 30.0, "learning_rate": 1e-3, "epochs": 200}
 #: A convolutional classifier of moved images and a wide likelihood: see docs/choosing_a_model.md.
 CONVOLUTIONAL = {
@@ -31,7 +31,7 @@ CONVOLUTIONAL = {
     "learning_rate_schedule": "cosine",
     "batch_size": 200,
 }
-#: For photographs, where most of an image is not about its class: training starts with the labels, and they weigh more.
+#: Photographs show little of their class: training starts with the labels, and their weight is larger.
 PHOTOGRAPHS = CONVOLUTIONAL | {"likelihood_scale": 1.0, "classification_weight": 300.0, "labels_first_steps": 800}
 #: Multi-MNIST: small networks, because the model looks at each canvas three times.
 CANVASES = {
@@ -71,10 +71,10 @@ def preset(
     """The `get_config` of a preset.
 
     Args:
-        *parts: {field: value}; later ones win.
+        *parts: {field: value}; later parts take precedence.
         labels: the default of the argument `labels`.
         own: {field: value} of the fields that only the model of the preset has.
-        gamma_ratio: the weight of the labelled mean against the unlabelled one; see `relative_gamma`. None for no relation.
+        gamma_ratio: the weight of the labelled mean relative to the unlabelled one, see `relative_gamma`; or None.
         **fields: the fields of the preset.
     """
     merged: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def preset(
         merged |= part
 
     def get_config(arg: str | None = None) -> ConfigDict:
-        """Arguments: `labels` and `seed` (of the labels, the weights and the draws)."""
+        """The config for the arguments `labels` and `seed` (of the labels, the weights and the draws)."""
         config = model_config(own, **merged, **parse_arg(arg, labels=labels, seed=0))
         return config if gamma_ratio is None else relative_gamma(config, gamma_ratio, _NUM_TRAINING[config.data])
 
@@ -97,7 +97,7 @@ def parse_arg(arg: str | None, **defaults: int) -> ConfigDict:
         **defaults: the arguments that the preset takes, all integers.
 
     Raises:
-        ValueError: an argument that is not among `defaults`, or that is no integer.
+        ValueError: an argument that is not among `defaults`, or not an integer.
     """
     values = dict(defaults)
     for part in filter(None, (arg or "").split(",")):
@@ -124,7 +124,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
     Raises:
         ValueError: an own field that every run has.
         KeyError: an unknown field.
-        TypeError: a value of another type than the default.
+        TypeError: a value whose type is not that of the default.
     """
     config = ConfigDict(
         {
@@ -134,7 +134,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
             "bad_examples": "stop",  # or "drop": examples that are not finite, files that are not images
             "labels": 100,  # how many labels the model sees; 0 for all
-            "supervised": "",  # the variables whose labels it sees, as "identity,lighting"; "" for all
+            "supervised": "",  # the variables whose labels it sees, such as "identity,lighting"; "" for all
             "labelled_twice": False,  # whether labelled examples are among the unlabelled ones too, without their labels
             "num_validation": 0,
             "seed": 0,
@@ -177,7 +177,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
         }
     )
     if common := sorted(set(own or {}) & set(config)):
-        raise ValueError(f"An own field is one that not every run has. Received: own={common}")
+        raise ValueError(f"The own fields of a model must not be fields of every run. Received: own={common}")
     config.lock()
     config.update(fields)
     with config.unlocked():
@@ -187,10 +187,10 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
 
 
 def relative_gamma(config: ConfigDict, weight: float, num_training: int) -> ConfigDict:
-    """The config with gamma = `weight` N / M, so that the labelled mean has that weight against the unlabelled one.
+    """The config with gamma = `weight` N / M, so that the labelled mean has that weight relative to the unlabelled one.
 
     Args:
-        config: the config. Its gamma follows `config.labels`, also where the command line changes it.
+        config: the config. Its gamma follows `config.labels`, even if the command line changes it.
         weight: the weight; a config without gamma has 1.
         num_training: N + M, the training examples.
 

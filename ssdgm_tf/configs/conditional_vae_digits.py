@@ -2,7 +2,7 @@
 
     ssdgm-train --config=conditional_vae_digits:seed=0 --workdir=runs/conditional_vae_digits
 
-It classifies nothing: its figures are bounds, and images of each class in the style of others.
+It does not classify: its figures are bounds, and images of each class in the style of others.
 """
 
 from ssdgm_tf.configs.common import DIGITS, SMALL_DENSE, preset

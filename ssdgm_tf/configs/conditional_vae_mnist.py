@@ -2,7 +2,7 @@
 
     ssdgm-train --config=conditional_vae_mnist:seed=0 --workdir=runs/conditional_vae_mnist
 
-50,000 training images, the other 10,000 for validation. It classifies nothing: its figures are bounds, and images of
+50,000 training images, the other 10,000 for validation. It does not classify: its figures are bounds, and images of
 each class in the style of others.
 """
 

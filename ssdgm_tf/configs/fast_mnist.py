@@ -3,7 +3,7 @@
     ssdgm-train --config=fast_mnist:labels=100,seed=0 --workdir=runs/fast_mnist
 
 50,000 training images, the other 10,000 for validation. It knows that pixels have places and that a digit may move,
-which the papers' dense models do not. The likelihood is wide, so that the label is inferred from what is large in an
+which the papers' dense models do not. The likelihood is wide, so that the label is inferred from the large features of an
 image. Tuned on the validation error of labels=100,seed=2.
 """
 

@@ -9,7 +9,7 @@ from ssdgm_tf.configs.common import model_config
 
 
 def get_config(path: str) -> ConfigDict:
-    """The fields that a run was trained with. Its precision and jit_compile are flags and not fields.
+    """The fields that a run was trained with. Its precision and jit_compile are flags, not fields.
 
     Args:
         path: config.json of the run.

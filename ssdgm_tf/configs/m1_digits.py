@@ -2,7 +2,7 @@
 
     ssdgm-train --config=m1_digits:seed=0 --workdir=runs/m1_digits
 
-Ten seconds on two CPU cores. It sees no label: what it learns are features, which `m1m2_digits` builds on.
+Ten seconds on two CPU cores. It sees no label. It learns features, which `m1m2_digits` builds on.
 """
 
 from ssdgm_tf.configs.common import DIGITS, SMALL_DENSE, preset

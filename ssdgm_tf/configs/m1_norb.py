@@ -2,7 +2,7 @@
 
     ssdgm-train --config=m1_norb:seed=0 --workdir=runs/m1_norb
 
-It sees no label: what it learns are features, which `m1m2_norb` and the baselines on M1 build on.
+It sees no label. It learns features, which `m1m2_norb` and the baselines on M1 build on.
 """
 
 from ssdgm_tf.configs import photographs

@@ -2,7 +2,7 @@
 
     ssdgm-train --config=m1_svhn:seed=0 --workdir=runs/m1_svhn
 
-It sees no label: what it learns are features, which `m1m2_svhn` and the baselines on M1 build on.
+It sees no label. It learns features, which `m1m2_svhn` and the baselines on M1 build on.
 """
 
 from ssdgm_tf.configs import photographs

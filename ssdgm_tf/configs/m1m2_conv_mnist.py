@@ -2,10 +2,10 @@
 
     ssdgm-train --config=m1m2_conv_mnist:labels=100,seed=0 --workdir=runs/m1m2_conv_mnist
 
-50,000 training images, the other 10,000 for validation. All of it is trained end to end, without an M1 of its own; p(x|z1)
-does not depend on y, so that summing classes costs next to nothing. As `fast_mnist`, it knows that pixels have places and
+50,000 training images, the other 10,000 for validation. The graph is trained end to end, without a separate M1. p(x|z1)
+does not depend on y, so that summing classes is cheap. Like `fast_mnist`, it knows that pixels have places and
 that a digit may move. Tuned on the validation error of labels=100,seed=2; with more labels, give
---config.classification_weight=50, for the default falls as they grow (results/tries.md, W1 to W4).
+--config.classification_weight=50, because the default falls as they grow (results/tries.md, W1 to W4).
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

@@ -3,7 +3,7 @@
     ssdgm-train --config=m2_images:labels=0,seed=0 --config.data=folder:photos --workdir=runs/m2_images
 
 photos/ has a folder of images for each class and one named unlabelled/; README.md has the other forms of --config.data.
-labels=0 shows every label that there is. Images up to about 64x64, all of one size.
+labels=0 shows all labels. Images must have one size, up to about 64x64.
 """
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS, preset

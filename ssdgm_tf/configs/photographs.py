@@ -1,4 +1,4 @@
-"""The models of photographs, which the presets on NORB and SVHN share."""
+"""The fields of models of photographs, which the presets on NORB and SVHN share."""
 
 from ssdgm_tf.configs.common import PHOTOGRAPHS
 

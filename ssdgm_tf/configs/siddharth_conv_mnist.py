@@ -2,7 +2,7 @@
 
     ssdgm-train --config=siddharth_conv_mnist:labels=100,seed=0 --workdir=runs/siddharth_conv_mnist
 
-50,000 training images, the other 10,000 for validation. As `fast_mnist`, it knows that pixels have places and that a digit
+50,000 training images, the other 10,000 for validation. Like `fast_mnist`, it knows that pixels have places and that a digit
 may move. Tuned on the validation error of labels=100,seed=2.
 """
 

@@ -3,7 +3,7 @@
     ssdgm-train --config=siddharth_mnist:labels=100,seed=0 --workdir=runs/siddharth_mnist
 
 50,000 training images, the other 10,000 for validation. A small style and a wide likelihood: the style is inferred without
-the label, and a large one would leave the label nothing to explain.
+the label, and a large style would leave the label nothing to explain.
 """
 
 from ssdgm_tf.configs.common import MNIST, NOISY, preset

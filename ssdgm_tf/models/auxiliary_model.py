@@ -1,4 +1,4 @@
-"""What the auxiliary deep generative models share: ADGM and SDGM of Maaloe et al. 2016."""
+"""The base of the auxiliary deep generative models: ADGM and SDGM of Maaloe et al. 2016."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ssdgm_tf.models.options import Options
 
 
 class AuxiliaryModel(NamedModel):
-    """The sizes and the recognition model that both share."""
+    """The sizes and the recognition model of ADGM and SDGM."""
 
     labelled_bound_of_its_own = "conditional"
 

@@ -1,4 +1,4 @@
-"""What is traced and compiled, beyond what Keras does by itself."""
+"""Tracing and compilation beyond Keras' own."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 #: Arguments of keras.Model.compile about losses given from outside.
 OF_KERAS_LOSSES = {"loss", "loss_weights", "weighted_metrics"}
-# Examples times evaluations times weights of a step, beyond which kernels repay the time that they take to compile.
+# Examples times evaluations times weights of a step. From here on kernels repay the time of their compilation.
 _SMALLEST_STEP = 1e9
 
 
 def repays_kernels(model: "SemiSupervisedModel", num_examples: int) -> bool:
-    """Should elementwise work be compiled: does `jit_compile="auto"` leave the step to TensorFlow, and is it a large one?
+    """Whether to compile elementwise work: `jit_compile="auto"` leaves the step to TensorFlow, and the step is large.
 
     Args:
         model: the model, built and compiled.
@@ -33,11 +33,11 @@ def repays_kernels(model: "SemiSupervisedModel", num_examples: int) -> bool:
 
 
 def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, np.ndarray]) -> None:
-    """Traces prediction for batches of any size; Keras would for that of the first, and again for a smaller last one.
+    """Traces prediction for batches of any size. Keras would trace it for the first size, and again for a smaller last one.
 
     Args:
         model: the model, built.
-        x: {name: array} of what will be predicted from.
+        x: {name: array} of the observed variables.
     """
     if model.predict_function is None and not model.run_eagerly and not model.is_distributed:
         model.make_predict_function()
@@ -52,18 +52,18 @@ def apply_gradients(
     variables: Sequence[keras.Variable],
     compiled: bool,
 ) -> tf.Tensor:
-    """Gives the optimizer its gradients; zeros in their place where any is not finite, so that no weight becomes NaN.
+    """Gives the optimizer its gradients, or zeros if any is not finite, so that no weight becomes NaN.
 
-    A `LossScaleOptimizer` gets them as they are: it looks for what is not finite itself.
+    A `LossScaleOptimizer` gets them unchanged, because it checks them itself.
 
     Args:
         optimizer: any Keras optimizer, built.
         gradients: one for each variable; None where the loss does not depend on it.
-        variables: what is trained.
-        compiled: all its arithmetic as one kernel.
+        variables: the trained variables.
+        compiled: whether to compile the whole update as one kernel.
 
     Returns:
-        Whether all were finite, on all replicas; a scalar of 0 or 1.
+        Whether all gradients on all replicas were finite; a scalar of 0 or 1.
     """
     keeps_all = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
@@ -82,7 +82,7 @@ def apply_gradients(
 
 
 def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that `model.compile` was given, to be saved with the model and given to it again.
+    """The arguments that `model.compile` was given, saved with the model to compile it again.
 
     Args:
         model: the model, compiled.

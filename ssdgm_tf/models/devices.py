@@ -1,4 +1,4 @@
-"""A step on several devices: how its batch is split among them, and what makes their sum the step of one device.
+"""A step on several devices: how its batch is split, and the weights that make the sum the step of one device.
 
 Each replica takes a contiguous part of every batch. Its loss weighs its means by its share of the examples, so that the mean
 over replicas is the mean over the batch, whatever the sizes of the parts:
@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# The terms that a loss is made of.
+# The terms of a loss.
 _WEIGHED = ("objective", "classification_loss")
 
 
 def split(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
-    """The dataset with every batch in as many parts as there are replicas, a part for each.
+    """The dataset with every batch split into one part for each replica.
 
-    A batch of fewer examples than replicas goes to all of them. With several workers each makes the whole dataset, the same
-    by its seed, and takes the parts of its own replicas.
+    A batch of fewer examples than replicas goes to all of them. Each of several workers makes the same
+    whole dataset, and takes the parts of its own replicas.
 
     Args:
-        dataset: batches of any structure of tensors; the parts of a batch are of each tensor's own size.
-        strategy: what distributes it.
+        dataset: batches of any structure of tensors; each tensor is split by its own size.
+        strategy: the strategy that distributes it.
 
     Returns:
         A `tf.distribute.DistributedDataset`.
@@ -52,7 +52,7 @@ def split(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:
 
 
 def share(num_examples: tf.Tensor) -> tf.Tensor | float:
-    """The weight of this replica's mean over so many examples in the mean of all replicas' means; 1 on one device."""
+    """The weight of this replica's mean over `num_examples` in the mean over all replicas; 1 on one device."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 1.0
@@ -61,7 +61,7 @@ def share(num_examples: tf.Tensor) -> tf.Tensor | float:
 
 
 def on_all_replicas(is_so: tf.Tensor) -> tf.Tensor:
-    """A bool of this replica as 1 or 0: whether it is so on all of them."""
+    """Whether a bool is True on all replicas, as 1 or 0."""
     context, value = tf.distribute.get_replica_context(), tf.cast(is_so, tf.float32)
     if context is None or context.num_replicas_in_sync == 1:
         return value
@@ -69,7 +69,7 @@ def on_all_replicas(is_so: tf.Tensor) -> tf.Tensor:
 
 
 def scale_loss(loss: tf.Tensor) -> tf.Tensor:
-    """A replica's loss as its part of the sum over replicas, which is how the optimizer reduces gradients."""
+    """A replica's loss divided by the number of replicas, because the optimizer sums their gradients."""
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -89,7 +89,7 @@ def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_e
     received = f"{strategy.num_replicas_in_sync} replicas"
     if jit_compile is True:
         raise ValueError(
-            "On several replicas the step cannot be compiled by XLA, which wants its variables on one device: "
+            "On several replicas the step cannot be compiled by XLA, which needs its variables on one device: "
             f"jit_compile must be False or 'auto'. Received: jit_compile=True, {received}"
         )
     if steps_per_execution != 1:
@@ -100,10 +100,10 @@ def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_e
 
 
 def as_share(terms: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A replica's terms, scaled so that the mean of all replicas' losses is that of the batch.
+    """A replica's terms, scaled so that the mean of the replicas' losses is the loss of the batch.
 
     Args:
-        terms: of a stream, [B] each; None for a stream that is not there.
+        terms: the terms of a stream, [B] each; None for a missing stream.
     """
     if terms is None:
         return None
@@ -122,10 +122,10 @@ def validation(
     """The arguments of Keras' `fit` about validation data, whose batches are split among replicas.
 
     Args:
-        strategy: what distributes them.
-        data: a dataset of batches (x, y), or x by name.
-        y: labels by name, where `data` is x.
-        batch_size: examples a step of arrays.
+        strategy: the strategy that distributes them.
+        data: a dataset of batches (x, y), or {name: x}.
+        y: {name: labels}, where `data` is x.
+        batch_size: examples per step of arrays.
     """
     steps = {}
     if not isinstance(data, tf.data.Dataset):

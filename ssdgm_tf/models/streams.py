@@ -1,4 +1,4 @@
-"""The two streams of a semi-supervised step: every unlabelled example once an epoch, labelled ones re-drawn to keep up."""
+"""The two streams of a semi-supervised step: every unlabelled example once per epoch, labelled ones as often as needed."""
 
 import math
 from typing import Any
@@ -23,19 +23,18 @@ def two_streams(
 
     An epoch is one pass over the unlabelled examples; its last batch may be smaller. Meanwhile the labelled examples
     pass in whole permutations, as often as it takes to fill a batch for every step. Without examples of one kind there is
-    only the key of the other, and an epoch is one pass over those.
+    only the key of the other, and an epoch is one pass over the examples of that kind.
 
-    The order of epoch e is a pure function of (seed, e): a run that starts at epoch e draws what an uninterrupted one
-    would have drawn.
+    The order of epoch e is a pure function of (seed, e): a run resumed at epoch e has the order of an uninterrupted run.
 
     Args:
         x: {name: array [N + M, ...]} of the observed variables.
         y: {name: array [N + M, ...]} of the supervised ones.
         is_labelled: bool [N + M].
-        batch_size: unlabelled examples a step (labelled ones where none is unlabelled).
-        labelled_batch_size: labelled examples a step; None for as many as `batch_size`, at most all of them.
-        shuffle: shuffle each epoch; else keep the order of `x`.
-        seed: of the order.
+        batch_size: unlabelled examples per step (labelled ones where none is unlabelled).
+        labelled_batch_size: labelled examples per step, at most all of them; None for `batch_size`.
+        shuffle: whether to shuffle each epoch; else the order of `x` is kept.
+        seed: seed of the order.
         initial_epoch: the first epoch of the dataset.
 
     Raises:
@@ -56,7 +55,7 @@ def two_streams(
         return tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])
 
     def once(indices, epoch, stream, size):
-        """Batches of one pass; where all are full, the step knows their size."""
+        """Batches of one pass. If all are full, the step knows their size."""
         ordered = tf.data.Dataset.from_tensor_slices(order(indices, epoch, stream))
         return ordered.batch(size, drop_remainder=len(indices) % size == 0)
 
@@ -82,7 +81,7 @@ def two_streams(
 
 
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
-    """Steps of one epoch of `two_streams`: batches of the unlabelled examples, or of the labelled where there are none."""
+    """Steps of one epoch of `two_streams`: batches of the unlabelled examples, or else of the labelled ones."""
     num_unlabelled = int(np.sum(~is_labelled))
     if num_unlabelled:
         return math.ceil(num_unlabelled / batch_size)
@@ -90,7 +89,7 @@ def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_siz
 
 
 def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """`dataset` with its structure checked now and its values checked as they pass, in the form of `two_streams`.
+    """`dataset` in the form of `two_streams`. The structure is checked now, values while iterating.
 
     Raises:
         ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (either may be left out), or values have another
@@ -120,10 +119,10 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
 
 
 def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """A dataset of batches (x, y), any y "not known", with its structure checked now and its values as they pass.
+    """`dataset` of batches (x, y), where any y may be unknown. The structure is checked now, values while iterating.
 
     Raises:
-        ValueError: elements are not (x, y), or values have another shape than the model was built for.
+        ValueError: elements are not (x, y), or values do not have the shape that the model was built for.
         tf.errors.InvalidArgumentError: while iterating, on labels outside -1..num_classes - 1 or bad values.
     """
     spec = dataset.element_spec
@@ -137,7 +136,7 @@ def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Da
 
 
 def check_no_labels_beside(y: Any) -> None:
-    """Refuses labels beside data that hold their labels.
+    """Refuses labels beside data that hold labels already.
 
     Raises:
         ValueError: `y` is not None.
@@ -150,5 +149,5 @@ def check_no_labels_beside(y: Any) -> None:
 
 
 def _epochs(initial_epoch: int) -> tf.data.Dataset:
-    """Epoch numbers from `initial_epoch` on, without end."""
+    """The numbers of epochs from `initial_epoch` on, endless."""
     return tf.data.Dataset.counter(start=initial_epoch, dtype=tf.int64)

@@ -258,7 +258,7 @@ _ALL = (
         "20,000 canvases of 50x50 with 0 to 3 digits of MNIST's training images, as many of each count, 1,000 of them for "
         "validation; 5,000 canvases of its test images. Count and places are known for a tenth, half or all of the 19,000. "
         "Digits that overlap by more than a tenth of their box are placed anew; what the paper did is not known here. No "
-        "canvas says which digits are on it: their errors are those of the nested model, trained with the labels "
+        "canvas says which digits are on it: their errors are the nested model's, trained with the labels "
         "of 100 single digits, while all classes of an image still shared the noise of z (`results/tries.md`, N1 to N4). A "
         "digit is counted where there is one, at its place from left to right.",
         measures={

@@ -53,8 +53,8 @@ def define_training() -> None:
     config_flags.DEFINE_config_file(
         "config",
         None,
-        f"Experiment: one of {', '.join(presets())}, with arguments such as NAME:labels=100,seed=0; your own FILE.py; or "
-        "the config.json of a run. --config.FIELD=VALUE overrides a field. "
+        f"Experiment: one of {', '.join(presets())}, with arguments, NAME:labels=100,seed=0; your own FILE.py; or the "
+        "config.json of a run. --config.FIELD=VALUE overrides a field. "
         f"(default: {DEFAULT_CONFIG})",
     )
     flags.DEFINE_string(

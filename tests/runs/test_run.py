@@ -238,5 +238,5 @@ def test_ctrl_c_leaves_a_loadable_checkpoint_and_no_traceback(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "Traceback" not in errors and "Interrupted. What the run has saved is whole" in errors
+    assert "Traceback" not in errors and "Interrupted. The saved files are undamaged" in errors
     assert isinstance(checkpoints.load(tmp_path / "run" / "model.keras"), models.M2)

@@ -1,4 +1,4 @@
-"""The named models of the literature, one file each: the class, and how a run makes, compares and draws it."""
+"""The named models of the literature, one file each, with the class and its `Experiment`."""
 
 import importlib
 import pkgutil
@@ -7,12 +7,12 @@ from ssdgm_tf.models.experiment import Experiment
 
 
 def names() -> list[str]:
-    """The names of the models in configs, which are those of the files here."""
+    """The names of the models in configs: the names of the files here."""
     return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 def find(name: str) -> Experiment:
-    """The experiment of the model of that name.
+    """The experiment of a model.
 
     Args:
         name: `config.model`.

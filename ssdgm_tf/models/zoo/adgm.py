@@ -25,16 +25,16 @@ class ADGM(AuxiliaryModel):
         L(x,y) = E_q(a|x) q(z|a,x,y) [ log p(x,y,z,a) - log q(a|x) - log q(z|a,x,y) ]     eq. 9
         U(x)   = E_q(a|x) sum_y q(y|a,x) [ ... - log q(y|a,x) ]                            eq. 10
 
-    y is summed exactly where the paper's code sums it too. The labelled bound holds y for the a that q(a|x) draws. `predict`
-    averages q(y|a,x) over `num_prediction_samples` draws of a. Where the paper's code differs: it has a prior over the
-    weights and clips gradients.
+    y is summed exactly, as in the paper's code. The labelled bound holds y for the a that q(a|x) draws. `predict`
+    averages q(y|a,x) over `num_prediction_samples` draws of a. The paper's code also has a prior over the weights and clips
+    gradients.
 
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z.
         auxiliary_dim: size of a.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`.
+        **options: see `ssdgm_tf.models.Options`.
     """
 
     @staticmethod

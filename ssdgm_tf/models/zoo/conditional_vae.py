@@ -31,7 +31,7 @@ class ConditionalVAE(NamedModel):
         num_classes: number of classes K.
         latent_dim: size of the style z.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`.
+        **options: see `ssdgm_tf.models.Options`.
     """
 
     observed, supervised = ("x", "y"), ()

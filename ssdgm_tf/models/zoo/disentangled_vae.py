@@ -22,18 +22,18 @@ class DisentangledVAE(NamedModel):
     | y | label, partly observed | `y`, one-hot inside |
     | z | style, never observed | `z` |
 
-    The weights w_s = q(y|x,z_s) are not constant: by default the labelled bound is the self-normalised one of their eq. 7,
+    The weights w_s = q(y|x,z_s) are not constant: by default the labelled bound is the self-normalised bound of their eq. 7,
 
         L(x,y) ~ (1/S) sum_s (w_s/Z) [ log p(x,y,z_s) - log q(y,z_s|x) ] + log Z,    Z = (1/S) sum_s w_s
 
-    with S = `num_samples` of `compile`. Where the paper differs: it relaxes y where it is not observed
-    (`estimator="relaxed"` here); by default all classes are summed.
+    with S = `num_samples` of `compile`. The paper relaxes y where it is not observed (`estimator="relaxed"`
+    here); by default all classes are summed.
 
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`.
+        **options: see `ssdgm_tf.models.Options`.
     """
 
     def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options: Any) -> None:

@@ -29,27 +29,27 @@ class Faces(NamedModel):
     | x | image | `x`, [B, H, W, C] |
     | i | who it is, partly observed | `identity`, one-hot inside |
     | l | where the light comes from, partly observed | `lighting`, a unit vector [B, 3]; uniform, or near a lamp |
-    | s | what else there is, never observed | `style`, Normal(0, I) |
+    | s | everything else, never observed | `style`, Normal(0, I) |
 
-    A unit vector has no seam where an angle has one, and no pole where two angles have one; its error is the angle between
-    two of them. An image may have both labels, one, or none. The labelled bound is the self-normalised one of their eq. 7,
-    for q(identity|x,lighting) depends on a lighting that may not be known. Where the paper differs: it relaxes the identity
-    where that is not observed, and does not say what distribution its lighting has.
+    Unlike one angle, a unit vector has no seam, and unlike two angles, no poles. Its error is the angle between two of them.
+    An image may have both labels, one, or none. The labelled bound is the self-normalised bound of their eq. 7, because
+    q(identity|x,lighting) depends on a lighting that may be unknown. The paper relaxes an identity that is not observed,
+    and does not name the distribution of its lighting.
 
     Where the lamps are known, as in a studio, an image without labels says something about its light: it is near one of
-    them. That is a prior, p(lighting) = 1/K sum_k VonMisesFisher(lamp_k, lamp_concentration), from which q(lighting|x)
-    learns on every image; it is best let in slowly, by the `kl_weight` of `compile`, for it confirms errors too.
+    them. The prior says so, p(lighting) = 1/K sum_k VonMisesFisher(lamp_k, lamp_concentration), and q(lighting|x)
+    learns from it on every image. It is best introduced slowly, by the `kl_weight` of `compile`: it confirms errors too.
 
     Args:
         num_classes: number of people K.
         latent_dim: size of the style.
         lamps: directions [K, 3] that the light comes from; None for any, p(lighting) uniform.
-        lamp_concentration: of the directions around each lamp, 1 / radians^2; 5000 is 0.8 degrees.
+        lamp_concentration: concentration of the directions around each lamp, 1 / radians^2; 5000 is 0.8 degrees.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; `classifier` is of the identity, `encoder` of the lighting.
+        **options: see `ssdgm_tf.models.Options`; `classifier` is the network of the identity, `encoder` of the lighting.
 
     Raises:
-        ValueError: lamps that are no directions [K, 3], or a concentration that is not positive.
+        ValueError: lamps that are not directions [K, 3], or a concentration that is not positive.
     """
 
     supervised = ("identity", "lighting")
@@ -111,7 +111,7 @@ def _make(recipe: Recipe) -> Faces:
 
 
 def _lamps(dataset: SemiSupervisedData) -> np.ndarray | None:
-    """The directions from which labelled images are lit, each once; None where none is known."""
+    """The unique directions of the light in labelled images [K, 3]; None where none is known."""
     _, y = dataset.labelled
     return np.unique(y["lighting"].round(4), axis=0) if isinstance(y, dict) and "lighting" in y else None
 

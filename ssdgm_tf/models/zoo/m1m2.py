@@ -1,4 +1,4 @@
-"""M1+M2, the stacked model of Kingma et al. 2014: in two stages on a trained M1, or as one graph."""
+"""M1+M2, the stacked model of Kingma et al. 2014: in two stages on a trained M1, or trained jointly."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -28,24 +28,24 @@ class M1M2(NamedModel):
     | z2 | style, never observed | `z2` |
 
         L(x,y) = E_q(z1|x) q(z2|z1,y) [ log p(x|z1) + log p(z1|y,z2) - log q(z1|x) ] + log p(y) - KL(q(z2|z1,y) || p(z2))
-        U(x)   = the same with y summed by q(y|z1), minus log q(y|z1)
+        U(x)   = L(x,y) with y summed by q(y|z1), minus log q(y|z1)
 
-    Two stages, as in the paper: `M1M2.from_m1(m1, num_classes)` takes q(z1|x) and p(x|z1) from a trained `VAE` and keeps
-    them as they are; at every step z1 is drawn anew from q(z1|x). Jointly: `M1M2(num_classes)` trains the whole graph end
-    to end. The labelled bound is the conditional one: labels are held for the z1 that q(z1|x) draws. Where the paper's code
-    differs: it drops log p(y), keeps only the dimensions of z1 that M1 uses, and has a prior over the weights.
+    Two stages, as in the paper: `M1M2.from_m1(m1, num_classes)` takes q(z1|x) and p(x|z1) from a trained `VAE` and freezes
+    them; at every step z1 is drawn from q(z1|x). Jointly: `M1M2(num_classes)` trains the whole graph end to end. The
+    labelled bound is the conditional one: labels are held for the z1 that q(z1|x) draws. The paper's code drops log p(y),
+    keeps only the dimensions of z1 that M1 uses, and has a prior over the weights.
 
-    With a `classifier`, such as a convolutional network, q(y|x) takes the place of q(y|z1): the generative model is the
-    same, and a label need not be read from features that were learned without labels.
+    With a `classifier`, such as a convolutional network, q(y|x) takes the place of q(y|z1): the generative model stays the
+    same, and a label need not be inferred from features that were learned without labels.
 
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z2.
         features_dim: size of the features z1.
         top_units: widths of the hidden layers of the networks over z1; those of the image have `hidden_units`.
-        two_stage: are q(z1|x) and p(x|z1) kept as they are? `from_m1` says so.
+        two_stage: whether q(z1|x) and p(x|z1) are frozen; set by `from_m1`.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; `encoder` and `decoder` are of z1.
+        **options: see `ssdgm_tf.models.Options`; `encoder` and `decoder` are of z1.
     """
 
     labelled_bound_of_its_own = "conditional"
@@ -90,17 +90,17 @@ class M1M2(NamedModel):
     def from_m1(
         cls, m1: VAE, num_classes: int, latent_dim: int = 50, top_units: Sequence[int] = (500,), **options: Any
     ) -> "M1M2":
-        """The two-stage model on a trained M1, whose weights are copied and kept.
+        """The two-stage model on a trained M1, whose weights are copied and frozen.
 
         Args:
             m1: a trained `VAE`.
             num_classes: number of classes K.
             latent_dim: size of the style z2.
             top_units: widths of the hidden layers of the networks over z1.
-            **options: what is to differ from M1's options, such as `prior`, `estimator` and `seed`.
+            **options: options that differ from M1's, such as `prior`, `estimator` and `seed`.
 
         Raises:
-            ValueError: m1 is no VAE, or has no weights yet.
+            ValueError: m1 is not a VAE, or has no weights yet.
         """
         if not isinstance(m1, VAE) or not m1.built:
             state = ", without weights" if isinstance(m1, VAE) else ""

@@ -28,15 +28,14 @@ class M2(NamedModel):
         L(x,y) = E_q(z|x,y) [ log p(x|y,z) ] + log p(y) - KL(q(z|x,y) || p(z))          eq. 6
         U(x)   = sum_y q(y|x) [ L(x,y) - log q(y|x) ]                                   eq. 7
 
-    `fit` maximises mean U + gamma (M/N) mean [ L + a log q(y|x) ] (eq. 9); see `compile` for the weights. Where the paper
-    and its code differ from this class: log p(y) is kept (their code drops it), and the weights of the networks have no
-    prior.
+    `fit` maximises mean U + gamma (M/N) mean [ L + a log q(y|x) ] (eq. 9); see `compile` for the weights. Unlike the
+    paper's code, this class keeps log p(y), and the weights of the networks have no prior.
 
     Args:
         num_classes: number of classes K.
         latent_dim: size of the style z.
         seed: integer seed of the draws of z.
-        **options: of `ssdgm_tf.models.Options`.
+        **options: see `ssdgm_tf.models.Options`.
     """
 
     def __init__(self, num_classes: int, latent_dim: int = 50, *, seed: int | None = None, **options: Any) -> None:

@@ -15,41 +15,41 @@ from ssdgm_tf.models.named_model import NamedModel, Specification
 from ssdgm_tf.models.options import Options
 from ssdgm_tf.models.recipe import Recipe
 
-# Of (log scale, row, column), see `layers.PlaceImage`: their means, and what stands for scales of 0.15, 0.35 and 0.35.
+# Means of (log scale, row, column), see `layers.PlaceImage`, and parameters of the scales 0.15, 0.35 and 0.35.
 _PLACE_PRIOR = (-0.25, 0.0, 0.0, -2.36, -1.41, -1.41)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class MultiDigit(NamedModel):
-    """A count, and that many digits in their places; what a digit is, is a code of its own or another model.
+    """A count, and that many digits in their places. A digit is a code, or an example of another model.
 
         generative     p(count) prod_k p(place_k) p(what_k) p(x | the first `count` of image(what_k) in place_k)
         recognition    q(count | seen_1..K) prod_k q(place_k | seen_k) q(what_k | look_k)
-                       seen_k: the canvas and what digits 1..k-1 explain of it;    look_k: the canvas in place_k
+                       seen_k: the canvas and its part explained by digits 1..k-1;    look_k: the canvas in place_k
 
     | variable | meaning | name here |
     |---|---|---|
     | x | canvas | `x`, [B, S, S, C] |
     | n | number of digits, partly observed | `count`, 0..K, one-hot inside |
     | t_k | scale and centre of digit k, partly observed | `place_k`, [B, 3]; see `layers.PlaceImage` |
-    | w_k | what digit k is | `what_k`; nested: the class `digit_k`, partly observed, and `style_k` |
+    | w_k | content of digit k | `what_k`; nested: the class `digit_k`, partly observed, and `style_k` |
 
-    The recognition model is recurrent: the same weights at each step, what is explained so far as its state. Whether there
-    is one more digit is a Bernoulli at each step (`layers.OneMoreNode`). What a digit that is not there would be stays in
-    the model, and costs KL(q || p) until q says nothing of it.
+    The recognition model is recurrent: it has the same weights at each step, and its state is the part explained so
+    far. A Bernoulli at each step says whether there is one more digit (`layers.OneMoreNode`). Missing digits stay in the
+    model as latent variables. They cost KL(q || p) until q is their prior.
 
-    A trained model of single digits takes the place of `what_k` as it is: its q(y|x), q(z|x,y) look at the canvas in
-    place_k, its p(x|y,z) makes the digit. So the digits on a canvas are known without any canvas whose digits are.
+    A trained model of single digits can take the place of `what_k`: its q(y|x) and q(z|x,y) look at the canvas in place_k,
+    and its p(x|y,z) makes the digit. So digits are recognised without any canvas whose digits are labelled.
 
     Args:
         max_digits: the largest count K.
-        latent_dim: size of `what_k`; not used where a model is nested.
-        canvas_size: S.
+        latent_dim: size of `what_k`; unused with a nested model.
+        canvas_size: the size S of a canvas.
         image_shape: (H, W, C) of one digit.
-        digit_model: a trained model of images `image_shape` with a label `y`, such as `M2`; None for none.
-        fine_tune: is it trained further, or kept as it is?
+        digit_model: a trained model of images `image_shape` with a label `y`, such as `M2`; or None.
+        fine_tune: whether the digit model is trained further; else it is frozen.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; `encoder` is of a canvas and of what is explained of it (2 C channels), the
+        **options: see `ssdgm_tf.models.Options`; `encoder` takes a canvas and its explained part (2 C channels). The
             likelihood is "normal".
 
     Raises:
@@ -91,7 +91,7 @@ class MultiDigit(NamedModel):
     ) -> Specification:
         if options.likelihood != "normal" or options.likelihood_scale is None:
             raise ValueError(
-                "A canvas of digits is Normal, of a fixed scale. "
+                "A canvas of digits is Normal with a fixed scale. "
                 f"Received: likelihood={options.likelihood!r}, likelihood_scale={options.likelihood_scale!r}"
             )
         dtype, steps = options.dtype, range(1, max_digits + 1)
@@ -141,7 +141,7 @@ class _Code:
 
 
 class _Nested:
-    """A digit as another model sees and makes it, as `_Code`, with the names `digit_k` for y and `style_k` for z."""
+    """A digit of another model, with the interface of `_Code`; its y is `digit_k`, its z `style_k`."""
 
     def __init__(self, model, image_shape, fine_tune) -> None:
         if not model.built:
@@ -176,7 +176,7 @@ class _Nested:
             return self._kept(nodes.Deterministic(parents, node.network, dtype=node.dtype_policy))
         if not parents:
             return nodes.RandomVariable(node.head, prior=node.prior, dtype=node.dtype_policy)
-        # Of several digits the classes are too many to be summed together.
+        # The joint classes of several digits are too many to be summed.
         discrete = node.head.num_states is not None
         return self._kept(node.given(*parents, estimator="straight_through" if discrete else None))
 
@@ -206,7 +206,7 @@ def _figures(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarr
     x, true = dataset.x_test[index], dataset.y_test["count"][index]
     found = model.predict(x, verbose=0)
     counts = found["count"].argmax(axis=-1)
-    # With 0, 1, 2, ... digits: each canvas has one more than the one before.
+    # Canvases with 0, 1, 2, ... digits, each with one more than the one before.
     layered = model.analogies(x, vary={"count": np.arange(found["count"].shape[-1])})
     digits = np.diff(layered, axis=1) * (np.arange(layered.shape[1] - 1) < counts[:, None])[..., None, None, None]
     labels = [f"{n} \u2192 {m}" for n, m in zip(true, counts, strict=True)]
@@ -237,7 +237,7 @@ EXPERIMENT = Experiment(
         field="digit_model",
         inherits=lambda config: {},
         requires=lambda config: {"data": config["data"].removeprefix("canvases:"), "preprocessing": "none"},
-        rule="A digit model is of the images that are on the canvases, in [0, 1]",
+        rule="A digit model must be trained on the images that are on the canvases, in [0, 1]",
         kind="a model of single images x with a label y and a style z",
         is_suitable=_has_digits,
     ),

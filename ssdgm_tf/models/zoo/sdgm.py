@@ -22,7 +22,7 @@ class SDGM(AuxiliaryModel):
     | z | style, never observed | `z` |
     | a | second layer of latent variables, never observed | `a` |
 
-    The bounds are ADGM's with log p(a|y,z) + log p(x|a,y,z) in the place of log p(x|y,z) + log p(a|x,y,z). Networks may be
+    The bounds are ADGM's with log p(a|y,z) + log p(x|a,y,z) in place of log p(x|y,z) + log p(a|x,y,z). Networks may be
     dense, with batch or layer normalisation, or convolutional (`encoder`, `classifier`, `decoder`).
 
     Args:
@@ -30,7 +30,7 @@ class SDGM(AuxiliaryModel):
         latent_dim: size of the style z.
         auxiliary_dim: size of a.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`.
+        **options: see `ssdgm_tf.models.Options`.
     """
 
     @staticmethod

@@ -24,13 +24,13 @@ class VAE(NamedModel):
     | x | image | `x`, [B, *image_shape] |
     | z | features, never observed | `z` |
 
-    `encode(x)["z"]` are the features that a classifier of few labels is trained on, and that `M1M2.from_m1` builds on.
-    `predict` returns them too. Where the paper's code differs: it has a prior over the weights.
+    `encode(x)["z"]` are the features for a classifier of few labels and for `M1M2.from_m1`. `predict` returns
+    them too. The paper's code has a prior over the weights.
 
     Args:
         latent_dim: size of z.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; those of y have no use here.
+        **options: see `ssdgm_tf.models.Options`; those of y are not used.
     """
 
     supervised = ()
