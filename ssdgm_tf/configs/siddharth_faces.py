@@ -7,8 +7,8 @@ A fifth is held out for the test. labels=646 is a third of the other 1,932, and 
 `--config.supervised=identity` or `lighting` shows only one kind of label.
 
 A small style and a wide likelihood: with a style of 16 numbers, or a narrow likelihood, the style holds the light, and a
-face keeps its light when another lighting is given. The labels show where the lamps of the studio are, and the other images are
-lit by them too. This is the prior of the lighting, introduced slowly.
+face keeps its light when another lighting is given. The labels show where the lamps of the studio are, and they light the
+other images too. This is the prior of the lighting, introduced slowly.
 """
 
 from ml_collections import ConfigDict, config_dict
