@@ -8,6 +8,7 @@ from ssdgm_tf.models.zoo.adgm import ADGM
 from ssdgm_tf.models.zoo.conditional_vae import ConditionalVAE
 from ssdgm_tf.models.zoo.disentangled_vae import DisentangledVAE
 from ssdgm_tf.models.zoo.faces import Faces
+from ssdgm_tf.models.zoo.hierarchical_vae import HierarchicalVAE
 from ssdgm_tf.models.zoo.m1m2 import M1M2
 from ssdgm_tf.models.zoo.m2 import M2
 from ssdgm_tf.models.zoo.multi_digit import MultiDigit
@@ -24,6 +25,7 @@ __all__ = [
     "DisentangledVAE",
     "Faces",
     "GraphicalModel",
+    "HierarchicalVAE",
     "MultiDigit",
     "NamedModel",
     "Options",
