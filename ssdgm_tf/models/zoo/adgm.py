@@ -39,6 +39,7 @@ class ADGM(AuxiliaryModel):
 
     @staticmethod
     def specify(options: Options, num_classes: int, latent_dim: int, auxiliary_dim: int) -> Specification:
+        """The two models of the class docstring."""
         generative = {
             "y": options.label_prior(num_classes),
             "z": options.latent(latent_dim),

@@ -41,6 +41,7 @@ class DisentangledVAE(NamedModel):
 
     @staticmethod
     def specify(options: Options, num_classes: int, latent_dim: int) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         also_computed, class_image = options.class_features()
         generative = {

@@ -80,6 +80,7 @@ class Faces(NamedModel):
         lamps: Sequence[Sequence[float]] | None,
         lamp_concentration: float,
     ) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         also_computed, face = options.class_features()
         generative = {

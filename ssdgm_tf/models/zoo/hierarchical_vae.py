@@ -42,6 +42,7 @@ class HierarchicalVAE(NamedModel):
 
     @staticmethod
     def specify(options: Options, latent_dim: int, top_dim: int) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         generative = {
             "z2": options.latent(top_dim),

@@ -68,6 +68,7 @@ class M1M2(NamedModel):
     def specify(
         options: Options, num_classes: int, latent_dim: int, features_dim: int, top_units: Sequence[int], two_stage: bool
     ) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         top = options.of_widths(top_units)
         generative = {

@@ -43,6 +43,7 @@ class M2(NamedModel):
 
     @staticmethod
     def specify(options: Options, num_classes: int, latent_dim: int) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         generative = {
             "y": options.label_prior(num_classes),

@@ -89,6 +89,7 @@ class MultiDigit(NamedModel):
         digit_model: GraphicalModel | None,
         fine_tune: bool,
     ) -> Specification:
+        """The two models of the class docstring."""
         if options.likelihood != "normal" or options.likelihood_scale is None:
             raise ValueError(
                 "A canvas of digits is Normal with a fixed scale. "

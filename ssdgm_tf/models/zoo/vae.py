@@ -40,6 +40,7 @@ class VAE(NamedModel):
 
     @staticmethod
     def specify(options: Options, latent_dim: int) -> Specification:
+        """The two models of the class docstring."""
         computed, image = options.image_features()
         generative = {"z": options.latent(latent_dim), "x": options.observation("z")}
         return generative, {**computed, "z": options.latent(latent_dim, image)}
