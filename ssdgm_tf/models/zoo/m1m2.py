@@ -136,5 +136,6 @@ EXPERIMENT = Experiment(
         FEATURES,
         requires=lambda config: FEATURES.requires(config) | same_fields(*_NETWORKS)(config),
         rule="A run has the data, the seed and the networks of its M1",
+        is_suitable=lambda model: isinstance(model, VAE),
     ),
 )
