@@ -116,7 +116,7 @@ def test_a_model_whose_variables_are_paths_is_refused(tmp_path):
     model.save(path)
     assert checkpoints.load(path).graph.supervised == ("y",)
     change_config(path, lambda text: text.replace('"y"', '"../y"'))
-    with pytest.raises(UserError, match="A variable's name is a Python identifier"):
+    with pytest.raises(UserError, match="The name of a variable must be a Python identifier"):
         checkpoints.load(path)
 
 
