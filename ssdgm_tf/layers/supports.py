@@ -63,7 +63,7 @@ class Support:
         checks.finite(name, known)
         if len(known) and not np.all(self.contains(tf.constant(known))):
             raise ValueError(
-                f"{name} must {self.rule}. Received: {name} in [{known.min():g}, {known.max():g}]{self.hint(known)}"
+                f"{name} must {self.rule}{self.hint(known)}. Received: {name} in [{known.min():g}, {known.max():g}]"
             )
         self.check_scale(name, np.asarray(value))
         return checked

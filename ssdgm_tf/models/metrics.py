@@ -168,7 +168,7 @@ def _metric(identifier: Any, is_class: bool, prefix: str) -> keras.metrics.Metri
     if is_class and identifier in ("crossentropy", "ce"):
         return keras.metrics.SparseCategoricalCrossentropy(name=prefix + identifier)
     found = keras.metrics.get(identifier)
-    if isinstance(found, keras.metrics.Metric):
-        return found
+    if isinstance(found, keras.metrics.Metric):  # of a name, which it takes, as in Keras
+        return type(found).from_config(found.get_config() | {"name": f"{prefix}{identifier}"})
     name = identifier if isinstance(identifier, str) else found.__name__
     return keras.metrics.MeanMetricWrapper(found, name=prefix + name)

@@ -32,7 +32,7 @@ CASES = {
         r"x must be finite in float32. Received: 1 NaN or infinite values, the first at .*5.*1.*2",
     ),
     "infinite pixel": (bad_pixel(np.inf), r"x must be finite in float32. Received: 1 NaN"),
-    "pixel above 1": (bad_pixel(255), r"x must lie in \[0, 1\]. Received: x in \[.*, 255\]"),
+    "pixel above 1": (bad_pixel(255), r"x must lie in \[0, 1\]: divide by 255. Received: x in \[.*, 255\]"),
     "pixel below 0": (bad_pixel(-0.5), r"Received: x in \[-0.5, "),
     "label K": (bad_label(0, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\]"),
     "label -2": (bad_label(0, -2), r"Received: \[-2\]"),
