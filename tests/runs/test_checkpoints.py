@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_m2, tmp_path, damage):
 @pytest.mark.filterwarnings("ignore:The model must be a .keras file")
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, monkeypatch):
     trained(tmp_path / "whole", 3)
-    monkeypatch.setattr(run, "measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(run.measuring, "measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "run", 3)
     monkeypatch.undo()
