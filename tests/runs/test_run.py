@@ -179,7 +179,7 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
             if int(self.model.step) == 2 * 13 + 5:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "Checkpoint", Interrupt)
+    monkeypatch.setattr(run.training, "Checkpoint", Interrupt)
     with pytest.raises(KeyboardInterrupt):
         run.train(settings(), tmp_path)
     assert int(keras.models.load_model(tmp_path / "model.keras").step) == 2 * 13
