@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import layers, models, nodes
+from ssdgm_tf.layers.supports import Classes
 from ssdgm_tf.models import saved_model
 from ssdgm_tf.runs.saved_run import write_litert
 from tests.conformance.descriptors import DESCRIPTORS
@@ -60,7 +61,7 @@ def test_signatures_answer_as_the_methods_do_for_any_number_of_examples(every):
         for variable, head in model.data_format.supervised.items():
             of_one = predicted[variable] if len(graph.supervised) > 1 else predicted
             suffix = f"_{variable}" if len(graph.supervised) > 1 else ""
-            if head.support == "classes":
+            if isinstance(head.support, Classes):
                 answer = ask("classify" + suffix)
                 close(answer["probabilities"], of_one)
                 assert answer["class"].numpy().tolist() == of_one.argmax(axis=-1).tolist()
@@ -85,7 +86,7 @@ def test_litert_classifies_as_keras_does_where_draws_are_averaged_too(every):
     """Every named model: the draws of a prediction are constants."""
     model, x, _, folder = every
     names = [name for name in model.signatures() if name.startswith("classify")]
-    assert bool(names) == any(head.support == "classes" for head in model.data_format.supervised.values())
+    assert bool(names) == any(isinstance(head.support, Classes) for head in model.data_format.supervised.values())
     files = write_litert(folder, list(model.signatures()))
     assert [file.stem for file in files] == names
     for file in files:
