@@ -99,7 +99,7 @@ def test_generate_and_decode(every):
     """The same seed gives the images of the method; what all is given for needs none."""
     model, _, served, _ = every
     given = {}
-    for variable in model._givens():
+    for variable in saved_model._givens(model.graph):
         head = model.data_format.observed.get(variable) or model.data_format.supervised[variable]
         values = np.random.default_rng(0).normal(size=(4, *head.event_shape)).astype("float32")
         unit = values / np.linalg.norm(values, axis=-1, keepdims=True)  # a direction is one
