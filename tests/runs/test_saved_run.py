@@ -163,7 +163,7 @@ def test_what_cannot_be_served_is_refused(folder, tmp_path):
     with pytest.raises(UserError, match="a SavedModel to replace"):
         saved_run.export(folder, tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
-    with pytest.raises(UserError, match="what ssdgm-export wrote"):
+    with pytest.raises(UserError, match="a SavedModel of ssdgm-export"):
         prediction_table.Predictor(tmp_path / "mine")
 
 

@@ -116,7 +116,7 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
     other = json.loads((tmp_path / "digits" / "config.json").read_text())
     other["config"]["data"] = "npz:other.npz"
     (tmp_path / "digits" / "config.json").write_text(json.dumps(other))
-    with pytest.raises(UserError, match=r"of the images that are on the canvases.*canvases:digits.* has 'npz:other.npz'"):
+    with pytest.raises(UserError, match=r"the images that are on the canvases.*canvases:digits.* has 'npz:other.npz'"):
         run.train(asked, tmp_path / "refused", part_workdir=str(tmp_path / "digits"))
     assert not (tmp_path / "refused").exists()
 
