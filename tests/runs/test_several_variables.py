@@ -41,6 +41,7 @@ def canvases(monkeypatch):
     return {"data": "canvases:digits", "num_validation": 20}
 
 
+@pytest.mark.slow
 def test_a_run_of_faces(faces, tmp_path):
     asked = settings(siddharth_faces, "labels=30", **faces)
     results = run.train(asked, tmp_path / "run")
@@ -125,7 +126,7 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
     ("fields", "message"),
     [
         ({"digit_model": "m9"}, "config.digit_model must be one of"),
-        ({"model": "m2", "digit_model": "m2_digits"}, "config.digit_model is for multi_digit"),
+        ({"model": "m2", "digit_model": "m2_digits"}, "m2 takes none of these. Received: config.*digit_model"),
         ({"model": "faces"}, "takes labels of identity, lighting. Received: canvases:digits, with labels of count"),
         ({"supervision_rate": 1.5}, "config.supervision_rate must lie between 0 and 1"),
         ({"classifier": "convolutional"}, "multi_digit has no classifier"),
