@@ -81,6 +81,7 @@ def test_one_kind_of_label_alone(faces, tmp_path):
         run.train(settings(siddharth_faces, "labels=30", supervised="pose", **faces), tmp_path / "pose")
 
 
+@pytest.mark.slow
 def test_a_run_of_canvases(canvases, tmp_path):
     results = run.train(settings(siddharth_multimnist, "labels=40", **canvases), tmp_path / "run")
     assert {"count_error", "labels_only_count_error", "place_1_mae"} <= set(results) and "digit_1_error" not in results
