@@ -86,7 +86,8 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
     allowed = _own_fields(config)
-    foreign = [name for name in config if name not in model_config() and name not in allowed]
+    own = [name for name in config if name not in model_config() and config[name]]  # "" and False: not used
+    foreign = [name for name in own if name not in allowed]
     if foreign:
         raise UserError(
             f"A config has the fields of its model: {config['model']} takes none of these. "
