@@ -1,3 +1,4 @@
+import functools
 import gc
 import os
 import secrets
@@ -12,15 +13,6 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
-import keras
-
-import ssdgm_tf
-
-# Random graphs: the same in every run, so that a failure is one of the code; --vary-seed draws others.
-hypothesis.settings.register_profile(
-    "fixed", max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
-)
-hypothesis.settings.register_profile("varied", parent=hypothesis.settings.get_profile("fixed"), derandomize=False)
 
 
 def pytest_addoption(parser):
@@ -28,7 +20,15 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    hypothesis.settings.load_profile("varied" if config.getoption("--vary-seed") else "fixed")
+    """Random graphs: the same in every run, so that a failure is one of the code; --vary-seed draws others."""
+    hypothesis.settings.register_profile(
+        "tests",
+        max_examples=10 if config.option.markexpr == "not slow" else 30,  # fewer in the first tier
+        deadline=None,
+        derandomize=not config.getoption("--vary-seed"),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
@@ -44,26 +44,37 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What was imported lives to the end: no collection of garbage needs to look at it."""
+    """Imported objects live until the end, so the collector of garbage need not visit them, nor come as often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
-@pytest.fixture(autouse=True)
-def no_graphs_of_finished_tests():
-    """Models and their graphs refer to one another: they go when the test ends, not when Python comes to it."""
-    yield
-    gc.collect()
+def pytest_runtest_teardown(item, nextitem):
+    """Models and their graphs refer to one another: they go when a module ends, not when Python comes to it."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
 def random_seed(request):
     """Every test starts from the same random state, whatever ran before it; with --vary-seed from a printed one."""
+    import keras
+
     seed = secrets.randbelow(2**31) if request.config.getoption("--vary-seed") else 17
     if seed != 17:
         print(f"random seed {seed}")
     keras.utils.set_random_seed(seed)
     return seed
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Models that the test compiles run eagerly: a few steps of a small one then cost less than the trace of a step."""
+    from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
+
+    compile = functools.partialmethod(SemiSupervisedModel.compile, run_eagerly=True)
+    monkeypatch.setattr(SemiSupervisedModel, "compile", compile)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +88,8 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def digits():
+    import ssdgm_tf
+
     return ssdgm_tf.data.load_digits(num_labels=30, seed=0)
 
 
@@ -93,6 +106,10 @@ def tiny():
 @pytest.fixture
 def tiny_m2():
     """An M2 for `tiny`, built and compiled."""
+    import keras
+
+    import ssdgm_tf
+
     model = ssdgm_tf.models.M2(num_classes=3, latent_dim=2, hidden_units=(8,), seed=3)
     model.build((None, 4, 3))
     model.compile(keras.optimizers.Adam(1e-2))

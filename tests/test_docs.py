@@ -8,8 +8,10 @@ import pytest
 
 import ssdgm_tf
 from benchmarks import render
+from tests.tiers import tiers
 
 ROOT = Path(__file__).parent.parent
+PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 
 
 def public():
@@ -42,7 +44,7 @@ def code_blocks(path):
     return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
+@pytest.mark.parametrize("page", tiers(PAGES, first=["README.md"]))
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     """In the order of the page, in one namespace, in an empty folder."""
     monkeypatch.chdir(tmp_path)
@@ -76,7 +78,7 @@ def test_links_inside_the_repository_lead_somewhere(page):
             assert ((ROOT / page).parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_tests_that_documents_name_are_there(page):
     for name in re.findall(r"`(tests/[^`]*)`", (ROOT / page).read_text()):
         assert (ROOT / name).exists(), name

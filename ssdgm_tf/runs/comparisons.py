@@ -106,7 +106,7 @@ def fit_recognition(
     weights = [weight for node in model.recognition.values() for weight in node.trainable_variables]
     weights = list({id(weight): weight for weight in weights}.values())
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(model.labelled_terms({"x": x}, y, (), training=True)["classification_loss"])

@@ -141,6 +141,7 @@ def pairs(dataset, split):
 
 
 class TestTfds:
+    @pytest.mark.slow
     def test_mnist_is_read_without_a_network_and_is_that_of_the_idx_files(self, shared_data, no_network):
         """The same images with the same labels as in the files of its makers, in another order."""
         mnist = data.load("mnist", 0, seed=0, num_validation=10_000, data_dir=str(shared_data / "tfds"))

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from ssdgm_tf import data, nodes
+from ssdgm_tf.data import npz
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.runs import checkpoints
@@ -35,7 +36,7 @@ def test_thousands_of_damaged_files_are_read_or_refused_with_a_clear_error(num_f
     assert sum(refused for _, refused in counts) > num_files / 2  # the damage does harm
 
 
-def test_a_small_file_that_unpacks_to_a_large_one(tmp_path):
+def test_a_small_file_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
     bomb = bytes((0, 0, 8, 3)) + struct.pack(">3I", 2**16, 2**16, 2**4)
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bomb + bytes(2**20)))
     for name in ("train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
@@ -45,10 +46,10 @@ def test_a_small_file_that_unpacks_to_a_large_one(tmp_path):
     with zipfile.ZipFile(tmp_path / "f.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("x_train.npy", "w", force_zip64=True) as file:
             np.lib.format.write_array_header_1_0(
-                file, {"descr": "|u1", "fortran_order": False, "shape": (3 * 2**20, 32, 32, 1)}
+                file, {"descr": "|u1", "fortran_order": False, "shape": (3 * 2**10, 32, 32, 1)}
             )
-            for _ in range(3 * 2**10):
-                file.write(bytes(2**20))
+            file.write(bytes(3 * 2**20))
+    monkeypatch.setattr(npz, "_LARGE", 2**20)  # as if 3 MiB were 3 GiB, which take long to write
     with pytest.raises(ValueError, match="would unpack to"):
         data.load(f"npz:{tmp_path / 'f.npz'}", 6, 0)
 

@@ -357,7 +357,7 @@ def test_common_noise_is_a_constant_that_all_examples_share(name):
     raw = np.random.default_rng(0).normal(size=(2, 1, 1, node.num_parameters)).astype("float32")
     seed = (3, 4)
 
-    @tf.function
+    @tf.function(autograph=False)
     def draw(raw):
         return node.draws(node.make_distribution(raw), num_samples, seed, common_noise=True)
 

@@ -107,7 +107,7 @@ def test_the_kl_of_the_relaxed_node_is_unbiased(inputs):
     node = layers.RelaxedOneHotCategoricalNode(3, temperature=0.7, prior="uniform", seed=0)
     node(inputs)
 
-    @tf.function
+    @tf.function(autograph=False)
     def added():
         node(inputs)
         return node.losses[-1]

@@ -80,12 +80,14 @@ def test_a_call_refuses_images_of_another_shape_even_of_as_many_pixels(tiny, tin
         tiny_m2(tiny[0].reshape(120, 3, 4))
 
 
+@pytest.mark.usefixtures("eager")
 def test_integral_floats_and_columns_are_labels(tiny, tiny_m2):
     x, y = tiny
     tiny_m2.fit(x, y.astype(float)[:, None], verbose=0)
     assert tiny_m2.objective_scale.num_labelled == 12
 
 
+@pytest.mark.usefixtures("eager")
 def test_any_pixel_suits_a_normal_likelihood(tiny):
     x, y = tiny
     model = M2(3, 2, hidden_units=(8,), likelihood="normal")
@@ -93,6 +95,7 @@ def test_any_pixel_suits_a_normal_likelihood(tiny):
     assert np.isfinite(model.fit(10 * x - 5, y, verbose=0).history["loss"][0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_class_without_labels_is_named(tiny, tiny_m2):
     x, y = tiny
     y = np.where(y == 1, -1, y)
@@ -100,6 +103,7 @@ def test_a_class_without_labels_is_named(tiny, tiny_m2):
         tiny_m2.fit(x, y, verbose=0)
 
 
+@pytest.mark.usefixtures("eager")
 def test_no_label_trains_as_an_unsupervised_model_and_says_so(tiny, tiny_m2):
     x, y = tiny
     with pytest.warns(UserWarning, match="No labelled example: training as an unsupervised model"):
@@ -108,6 +112,7 @@ def test_no_label_trains_as_an_unsupervised_model_and_says_so(tiny, tiny_m2):
     assert "bound_labelled" not in history and "error" not in history
 
 
+@pytest.mark.usefixtures("eager")
 def test_no_unlabelled_example_trains_as_a_supervised_model_and_says_so(tiny, tiny_m2):
     x, _ = tiny
     with pytest.warns(UserWarning, match="No unlabelled example: training as a supervised model"):

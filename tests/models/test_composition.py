@@ -11,6 +11,7 @@ from tests.models.conftest import PEOPLE, SIZE
 from tests.models.test_graphical_model import mlp
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_graph_of_any_networks_comes_through_a_file(data, tmp_path):
     """Shared and convolutional networks, estimators, schedules, learned priors, compile arguments: all as before."""
     x, y = data
@@ -58,6 +59,7 @@ def test_a_graph_of_any_networks_comes_through_a_file(data, tmp_path):
     np.testing.assert_allclose(loaded.bound(x, y["who"]), model.bound(x, y["who"]), rtol=1e-5)  # the random state too
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_node_shares_its_weights_where_it_is_used_twice(data, tmp_path):
     """`given` makes the same distribution of other parents: one network for two views of a thing."""
     encoder = nodes.Normal(2, parents="left", network=mlp())
@@ -80,6 +82,7 @@ def test_a_node_shares_its_weights_where_it_is_used_twice(data, tmp_path):
     np.testing.assert_allclose(loaded.encode({"left": image, "right": image})["a"], code["a"], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_trained_model_is_a_part_of_a_larger_one(frozen, data, tmp_path):
     """A decoder's mean as a deterministic node, an encoder as a recognition node: weights dropped in, frozen or not."""

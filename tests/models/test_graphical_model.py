@@ -35,11 +35,12 @@ def faces(estimator=None, seed=3, lighting=nodes.VonMisesFisher, **kwargs):
     return model
 
 
+@pytest.mark.usefixtures("eager")
 class TestSupervision:
     def test_metrics_of_several_variables_carry_their_names(self, data):
         x, y = data
         model = faces(lighting=nodes.Normal)
-        history = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y), verbose=0).history
+        history = model.fit(x, y, batch_size=22, epochs=2, validation_data=(x, y), verbose=0).history
         terms = {"bound_labelled", "bound_unlabelled", "classification_loss", "loss"}
         terms |= {"log_p_image", "kl_who", "kl_lighting", "kl_style", "who_error", "lighting_mae"}
         assert set(history) == terms | {"skipped_steps"} | {f"val_{name}" for name in (*terms, "who_ece")}
@@ -155,6 +156,7 @@ def test_a_conditional_autoencoder_has_labels_among_its_observed_variables(data)
 
 
 class TestObjectives:
+    @pytest.mark.usefixtures("eager")
     @pytest.mark.parametrize("kind", ["conditional", "importance", "importance_weighted"])
     def test_the_loss_is_minus_the_objective_of_the_logged_terms(self, kind, data):
         x, y = data
@@ -237,7 +239,8 @@ XLA_CASES += [(name, "importance_weighted") for name in ("enumerate", "score_fun
 KERNEL_CASES = [("enumerate", "importance"), ("score_function", "importance_weighted")]
 
 
-@pytest.mark.parametrize(("name", "kind"), tiers(XLA_CASES, first=[("straight_through", "importance")]))
+@pytest.mark.slow  # the first tier has M2's: tests/models/test_semi_supervised_model.py
+@pytest.mark.parametrize(("name", "kind"), XLA_CASES)
 def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, data, monkeypatch):
     """Losses of two steps of both streams, labels masked, to 1e-4 of their size (M2's test has labels held).
 
@@ -289,7 +292,7 @@ def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, da
         np.testing.assert_allclose(losses[mode], losses["eager"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", tiers(ESTIMATORS, first=["relaxed"]))
 def test_training_raises_the_bound_with_every_estimator(name, data):
     x, y = data
     model = faces(ESTIMATORS[name], lighting=nodes.Normal, num_samples=2)
@@ -298,6 +301,7 @@ def test_training_raises_the_bound_with_every_estimator(name, data):
     assert history["loss"][-1] < history["loss"][0] - 5
 
 
+@pytest.mark.slow  # the first tier has M2's
 def test_nothing_is_traced_again_after_the_first_step(data):
     x, y = data
     model = faces(lighting=nodes.Normal)
@@ -313,7 +317,8 @@ def test_nothing_is_traced_again_after_the_first_step(data):
     assert count["train"] == 1
 
 
-def test_steps_per_execution_and_gradient_accumulation(data):
+@pytest.mark.slow
+def test_steps_per_execution_take_the_same_steps(data):
     x, y = data
     losses = []
     for steps in (1, 2):
@@ -321,6 +326,11 @@ def test_steps_per_execution_and_gradient_accumulation(data):
         model = faces(steps_per_execution=steps, lighting=nodes.Normal)
         losses.append(model.fit(x, y, batch_size=11, epochs=2, seed=1, verbose=0).history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_accumulated_gradients_move_the_weights_every_second_step(data):
+    x, y = data
     model = faces(lighting=nodes.Normal)
     model.compile(keras.optimizers.SGD(1e-3, gradient_accumulation_steps=2))
     before = [w.numpy() for w in model.trainable_variables]
@@ -330,13 +340,14 @@ def test_steps_per_execution_and_gradient_accumulation(data):
     assert not all(np.array_equal(a, b) for a, b in zip(before, model.trainable_variables, strict=True))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("policy", tiers(["mixed_bfloat16", "mixed_float16"], first=["mixed_bfloat16"]))
 def test_mixed_precision_trains_in_float32_densities(policy, data):
     x, y = data
     keras.config.set_dtype_policy(policy)
     try:
         model = faces(lighting=nodes.Normal)
-        history = model.fit(x, y, batch_size=10, epochs=3, verbose=0).history
+        history = model.fit(x, y, batch_size=22, epochs=2, verbose=0).history
     finally:
         keras.config.set_dtype_policy("float32")
     assert all(np.all(np.isfinite(values)) for values in history.values())
@@ -346,6 +357,7 @@ def test_mixed_precision_trains_in_float32_densities(policy, data):
     assert terms["bound_unlabelled"].dtype == tf.float32
 
 
+@pytest.mark.usefixtures("eager")
 def test_describe_and_plot_graph(data, capsys):
     model = faces(lighting=nodes.Normal)
     model.fit(*data, verbose=0)

@@ -1,8 +1,5 @@
 """What a user of Keras expects of any model: metrics, added losses, single batches, a summary, clear errors."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -26,6 +23,7 @@ class Counted(keras.layers.Layer):
         return input_shape
 
 
+@pytest.mark.usefixtures("eager")
 class TestMetrics:
     def test_accuracy_is_one_minus_the_error(self, tiny):
         x, y = tiny
@@ -89,6 +87,7 @@ def faces():
     return models.GraphicalModel(p, q, observed="image", supervised=("who", "lighting"), seed=1)
 
 
+@pytest.mark.usefixtures("eager")
 def test_calibration_is_of_examples_whose_label_is_known(tiny):
     x, y = tiny
     model = models.M2(3, **SMALL)
@@ -100,6 +99,7 @@ def test_calibration_is_of_examples_whose_label_is_known(tiny):
     assert of_all["ece"] > 0
 
 
+@pytest.mark.usefixtures("eager")
 class TestAddedLosses:
     @staticmethod
     def model(network):
@@ -171,6 +171,7 @@ class TestSingleBatches:
         assert Counted.traces == 0
         assert all(np.isfinite(each["loss"]) and each["skipped_steps"] == 0 for each in logs)
 
+    @pytest.mark.usefixtures("eager")
     def test_testing_on_one_is_evaluate(self, tiny, tiny_m2):
         x, y = tiny
         tiny_m2.fit(x, y, verbose=0)
@@ -220,10 +221,3 @@ def test_raw_images_say_divide_by_255(tiny, likelihood, dtype):
         return
     with pytest.raises(ValueError, match=r"divide by 255\. Received: x"):
         model.fit(raw, y, verbose=0)
-
-
-def test_a_script_whose_name_begins_like_a_command_imports_the_package(tmp_path):
-    script = tmp_path / "ssdgm-mine"
-    script.write_text("import ssdgm_tf\nprint(ssdgm_tf.models.M2.__name__)\n")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
-    assert done.stdout.strip() == "M2", done.stderr[-500:]

@@ -39,7 +39,7 @@ def close(served, expected, tolerance=1e-5):
     np.testing.assert_allclose(served, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.fixture(scope="module", params=tiers(MODELS, first=["VAE", "ConditionalVAE", "M2"]))
+@pytest.fixture(scope="module", params=tiers(MODELS, first=["VAE", "M2"]))
 def every(request, tmp_path_factory):
     """Each model, what it takes, its signatures, and where its SavedModel is; exported once."""
     descriptor, folder = DESCRIPTORS[request.param], tmp_path_factory.mktemp(request.param) / "served"

@@ -6,6 +6,7 @@ import pytest
 
 from ssdgm_tf import models
 from tests.conformance.descriptors import DESCRIPTORS
+from tests.tiers import tiers
 
 MODELS = [name for name in DESCRIPTORS if name in models.__all__]
 # The first tier takes a tenth of the steps, of one model.
@@ -31,7 +32,7 @@ def data_for(model, size=48):
 
 
 @pytest.mark.filterwarnings("ignore:No (un)?labelled example")
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", tiers(["mixed_bfloat16", "mixed_float16"], first=["mixed_float16"]))
 @pytest.mark.parametrize(("name", "num_steps"), STEPS)
 def test_two_thousand_steps_in_mixed_precision(name, num_steps, policy):
     """In float16 Keras scales the loss; a step in which that overflows is left out, and the scale halved."""
@@ -54,11 +55,12 @@ EXTREMES = {
     "labels of a single class": lambda x, y: (x, np.where(y >= 0, 0, -1)),
     "one label": lambda x, y: (x, np.where(np.arange(len(y)) == 0, y, -1)),
 }
+CASES = [(likelihood, extreme) for likelihood in ("bernoulli", "normal", "discretized_logistic") for extreme in EXTREMES]
+FIRST = [("normal", "pixels all 1")]
 
 
 @pytest.mark.filterwarnings("ignore:No labelled example of class")
-@pytest.mark.parametrize("extreme", EXTREMES)
-@pytest.mark.parametrize("likelihood", ["bernoulli", "normal", "discretized_logistic"])
+@pytest.mark.parametrize(("likelihood", "extreme"), tiers(CASES, first=FIRST))
 def test_extreme_data_end_without_nan(tiny, likelihood, extreme):
     x, y = EXTREMES[extreme](*tiny)
     scale = {} if likelihood == "bernoulli" else {"likelihood_scale": None}  # learned: it may fall without end

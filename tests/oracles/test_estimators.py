@@ -52,21 +52,34 @@ def shared_weights(model):
     return roots + [w for node in nodes_of if node.head.built for w in node.head.projection.trainable_variables]
 
 
-def value_and_gradient(model, kind, batch, num_samples):
-    """Mean bound of `batch` copies of one example, and the gradient of what training maximises."""
-    x = {"x": np.repeat(X, batch, axis=0)}
+def values_and_gradients(model, kind, batch, num_samples, repeats):
+    """Mean bounds of `batch` copies of one example, and the gradients of what training maximises, [repeats, 1 + weights]."""
+    x = {"x": tf.constant(np.repeat(X, batch, axis=0))}
     weights = shared_weights(model)
-    with tf.GradientTape() as tape:
-        result = model.bound_of(model.pass_over(x, num_samples=num_samples), kind)
-        mean = tf.reduce_mean(result.warmed + result.surrogate)
-    gradients = tape.gradient(mean, weights, unconnected_gradients="zero")
-    np.testing.assert_allclose(mean, tf.reduce_mean(result.bound), rtol=1e-12)  # the surrogate's value is 0
-    return np.concatenate([[float(mean)], *(np.ravel(g) for g in gradients)])
+
+    @tf.function(autograph=False)
+    def estimate():
+        with tf.GradientTape() as tape:
+            result = model.bound_of(model.pass_over(x, num_samples=num_samples), kind)
+            mean = tf.reduce_mean(result.warmed + result.surrogate)
+        gradients = tape.gradient(mean, weights, unconnected_gradients="zero")
+        return mean, tf.reduce_mean(result.bound), tf.concat([tf.reshape(g, [-1]) for g in gradients], axis=0)
+
+    estimates = []
+    for _ in range(repeats):
+        mean, bound, gradient = estimate()
+        np.testing.assert_allclose(mean, bound, rtol=1e-12)  # the surrogate's value is 0
+        estimates.append([float(mean), *gradient.numpy()])
+    return np.array(estimates)
+
+
+def value_and_gradient(model, kind):
+    """Those of one example and one sample."""
+    return values_and_gradients(model, kind, 1, 1, 1)[0]
 
 
 def assert_unbiased(estimates, exact):
     """Means of 60 estimates within 6.5 standard errors: under 2e-8 each (t, 59 degrees), under 1e-5 for some 60 weights."""
-    estimates = np.array(estimates)
     error = estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
     assert len(estimates) == 60
     np.testing.assert_array_less(np.abs(estimates.mean(axis=0) - exact), 6.5 * error + 1e-9)
@@ -87,10 +100,8 @@ ESTIMATORS = {
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_value_and_gradient_are_unbiased(name):
     estimator, num_samples = ESTIMATORS[name]
-    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound", 1, 1)
-    model = make(estimator)
-    estimates = [value_and_gradient(model, "evidence_lower_bound", 300, num_samples) for _ in range(60)]
-    assert_unbiased(estimates, exact)
+    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound")
+    assert_unbiased(values_and_gradients(make(estimator), "evidence_lower_bound", 300, num_samples, 60), exact)
 
 
 @pytest.mark.parametrize("name", ["score function, leave one out", "top_k, k=1"])
@@ -101,8 +112,8 @@ def test_the_importance_weighted_bound_of_two_samples_is_unbiased(name):
     if name.startswith("top_k"):
         # One sample at k = all but one state is enumeration; with fewer, only the value at S -> many is compared.
         model = make(estimator, real=False)
-        evidence = value_and_gradient(exact_model, "importance_weighted", 1, 1)[0]
-        estimate = [value_and_gradient(model, "importance_weighted", 4, 1000)[0] for _ in range(10)]
+        evidence = value_and_gradient(exact_model, "importance_weighted")[0]
+        estimate = values_and_gradients(model, "importance_weighted", 4, 1000, 10)[:, 0]
         np.testing.assert_allclose(np.mean(estimate), evidence, atol=7 * np.std(estimate) / 3 + 1e-3)
         return
     weights = shared_weights(exact_model)
@@ -115,27 +126,28 @@ def test_the_importance_weighted_bound_of_two_samples_is_unbiased(name):
     gradients = tape.gradient(value, weights, unconnected_gradients="zero")
     exact = np.concatenate([[float(value)], *(np.ravel(g) for g in gradients)])
     model = make(estimator, real=False)
-    assert_unbiased([value_and_gradient(model, "importance_weighted", 300, 2) for _ in range(60)], exact)
+    assert_unbiased(values_and_gradients(model, "importance_weighted", 300, 2, 60), exact)
 
 
 def test_top_k_of_all_states_but_one_is_enumeration():
-    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound", 1, 1)
-    np.testing.assert_allclose(
-        value_and_gradient(make(nodes.TopK(3)), "evidence_lower_bound", 1, 1), exact, rtol=1e-9, atol=1e-9
-    )
+    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound")
+    estimate = value_and_gradient(make(nodes.TopK(3)), "evidence_lower_bound")
+    np.testing.assert_allclose(estimate, exact, rtol=1e-9, atol=1e-9)
 
 
 def variance_of_q(model, num_samples):
     """Total variance, over 40 batches of 20, of the gradient of the weights of q(y1|x) and q(y2|x,y1)."""
     weights = [w for name in ("y1", "y2") for w in model.recognition[name].head.projection.trainable_variables]
-    gradients = []
-    for _ in range(40):
+
+    @tf.function(autograph=False)
+    def gradient():
         with tf.GradientTape() as tape:
-            one_pass = model.pass_over({"x": np.repeat(X, 20, axis=0)}, num_samples=num_samples)
+            one_pass = model.pass_over({"x": tf.constant(np.repeat(X, 20, axis=0))}, num_samples=num_samples)
             result = model.bound_of(one_pass, "evidence_lower_bound")
             value = tf.reduce_mean(result.warmed + result.surrogate)
-        gradients.append(np.concatenate([np.ravel(g) for g in tape.gradient(value, weights)]))
-    return np.var(gradients, axis=0).sum()
+        return tf.concat([tf.reshape(g, [-1]) for g in tape.gradient(value, weights)], axis=0)
+
+    return np.var([gradient() for _ in range(40)], axis=0).sum()
 
 
 def test_baselines_lower_the_variance_of_the_gradient():
@@ -151,29 +163,33 @@ def test_a_learned_baseline_learns_the_signal():
     baselines = [w for name in ("y1", "y2") for w in model.recognition[name].baseline.trainable_variables]
     before = variance_of_q(model, 1)
     optimizer = keras.optimizers.Adam(0.3)
-    for _ in range(80):
+    optimizer.build(baselines)
+
+    @tf.function(autograph=False)
+    def step():
         with tf.GradientTape() as tape:
-            result = model.bound_of(model.pass_over({"x": np.repeat(X, 50, axis=0)}), "evidence_lower_bound")
+            result = model.bound_of(model.pass_over({"x": tf.constant(np.repeat(X, 50, axis=0))}), "evidence_lower_bound")
             loss = -tf.reduce_mean(result.surrogate)
         optimizer.apply_gradients(zip(tape.gradient(loss, baselines), baselines, strict=True))
+
+    for _ in range(80):
+        step()
     assert variance_of_q(model, 1) < 0.6 * before
 
 
 def test_straight_through_has_an_unbiased_bound():
-    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound", 1, 1)[0]
-    model = make("straight_through")
-    values = [value_and_gradient(model, "evidence_lower_bound", 500, 1)[0] for _ in range(20)]
+    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound")[0]
+    values = values_and_gradients(make("straight_through"), "evidence_lower_bound", 500, 1, 20)[:, 0]
     # 20 means of 500: 7 standard errors (t, 19 degrees), failure probability below 2e-6.
     assert np.mean(values) == pytest.approx(exact, abs=7 * np.std(values, ddof=1) / np.sqrt(20))
 
 
 def test_relaxed_tends_to_the_enumerated_bound_as_the_temperature_falls():
     """40,000 draws at each temperature; the last is within 6 standard errors and 0.05 nats, the first is not."""
-    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound", 1, 1)[0]
+    exact = value_and_gradient(make("enumerate"), "evidence_lower_bound")[0]
     gaps, errors = [], []
     for temperature in (2.0, 0.3, 0.005):
-        model = make(nodes.Relaxed(temperature))
-        values = [value_and_gradient(model, "evidence_lower_bound", 2000, 1)[0] for _ in range(20)]
+        values = values_and_gradients(make(nodes.Relaxed(temperature)), "evidence_lower_bound", 2000, 1, 20)[:, 0]
         gaps.append(abs(np.mean(values) - exact))
         errors.append(np.std(values) / np.sqrt(20))
     assert gaps[0] > gaps[1] > gaps[2] and gaps[0] > 0.2

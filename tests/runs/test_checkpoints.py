@@ -94,8 +94,8 @@ def weights(workdir):
 
 
 @pytest.mark.filterwarnings("ignore:The model must be a .keras file")
-@pytest.mark.parametrize(("num_kills", "epochs"), [(3, 20), pytest.param(20, 60, marks=pytest.mark.slow)])
-def test_a_run_that_is_killed_many_times_ends_as_one_that_is_not(forks, tmp_path, num_kills, epochs):
+@pytest.mark.slow
+def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_path, num_kills=20, epochs=60):
     """Kills at random moments: while it starts, trains, writes a checkpoint (every epoch), measures or draws its report.
 
     Every second one is counted from the first epoch since the start, so that a slow machine gets that far too.
@@ -150,17 +150,17 @@ def test_a_damaged_checkpoint_is_passed_over(tiny_m2, tmp_path, damage):
         assert int(checkpoints.load(path).step) == 1
 
 
+@pytest.mark.usefixtures("bare")
 @pytest.mark.filterwarnings("ignore:The model must be a .keras file")
 def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, monkeypatch):
-    trained(tmp_path / "whole", 3)
-    monkeypatch.setattr(run.measuring, "measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.measuring, "measure", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         trained(tmp_path / "run", 3)
-    monkeypatch.undo()
     path = tmp_path / "run" / "model.keras"
+    whole = weights(tmp_path / "run")
     path.write_bytes(path.read_bytes()[:-50])
     trained(tmp_path / "run", 3)
-    for one, other in zip(weights(tmp_path / "run"), weights(tmp_path / "whole"), strict=True):
+    for one, other in zip(weights(tmp_path / "run"), whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
@@ -174,6 +174,7 @@ def test_two_damaged_checkpoints_end_the_run(tiny_m2, tmp_path):
         checkpoints.load(path)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_full_disk_ends_the_run_with_one_message_and_the_last_checkpoint_whole(tmp_path, monkeypatch):
     save = keras.Model.save
     saved = []
@@ -185,10 +186,10 @@ def test_a_full_disk_ends_the_run_with_one_message_and_the_last_checkpoint_whole
         saved.append(path)
         save(model, path)
 
-    monkeypatch.setattr("ssdgm_tf.models.M2.save", fill)
-    with pytest.raises(UserError, match=r"^A run needs room on the disk: .* Received: no space left in"):
-        trained(tmp_path, 4)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("ssdgm_tf.models.M2.save", fill)
+        with pytest.raises(UserError, match=r"^A run needs room on the disk: .* Received: no space left in"):
+            trained(tmp_path, 4)
     assert int(checkpoints.load(tmp_path / "model.keras").step) == 13
     assert not list(tmp_path.glob("partial*"))
     trained(tmp_path, 4)
@@ -219,6 +220,7 @@ ls "$1/run"
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full(tmp_path):
     """A small disk of its own, filled while the run writes a checkpoint every epoch."""
     alone = ["unshare", "--user", "--map-root-user", "--mount"]

@@ -1,11 +1,14 @@
 """On real MNIST, where it is prepared: two epochs with 100 labels beat what the labels give alone."""
 
+import pytest
+
 from ssdgm_tf import baselines
 from ssdgm_tf.configs import m2_mnist
 from ssdgm_tf.runs import building
 from ssdgm_tf.runs.loading import load_data
 
 
+@pytest.mark.slow
 def test_m2_on_mnist_is_soon_better_than_nearest_neighbours(shared_data):
     config = m2_mnist.get_config("labels=100,seed=0").to_dict()
     dataset = load_data(config, str(shared_data / "tfds"), download=False)

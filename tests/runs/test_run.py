@@ -59,6 +59,7 @@ def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     )
 
 
+@pytest.mark.usefixtures("bare")
 def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
     fitted = []
     fit = models.M2.fit
@@ -113,6 +114,7 @@ def test_the_report_holds_its_figures_and_results(finished):
     assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_anew(finished):
     workdir, results = finished
     (workdir / "figures" / "styles.png").unlink()
@@ -168,6 +170,7 @@ def test_another_config_is_refused(finished):
         run.train(settings(latent_dim=9), workdir)
 
 
+@pytest.mark.usefixtures("bare")
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp_path, monkeypatch):
     _, results = finished
 
@@ -179,11 +182,10 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
             if int(self.model.step) == 2 * 13 + 5:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.training, "Checkpoint", Interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.training, "Checkpoint", Interrupt)
         run.train(settings(), tmp_path)
     assert int(keras.models.load_model(tmp_path / "model.keras").step) == 2 * 13
-    monkeypatch.undo()
     resumed = run.train(settings(), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]

@@ -71,6 +71,7 @@ def test_whitening_is_part_of_the_signatures(spec, raw):
     np.testing.assert_allclose(pixels.inverse(tf.constant(expected)), whitening.inverse(expected), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_run_of_whitened_images_is_served_without_its_data(tmp_path, raw):
     fields = {"preprocessing": "pca:5", "likelihood": "normal", "epochs": 1}
     run.train(settings(**fields), tmp_path / "run")
@@ -95,6 +96,7 @@ def test_a_litert_file_classifies(exported, raw):
     np.testing.assert_array_equal(answer["class"], expected["class"])
 
 
+@pytest.mark.slow
 def test_saved_model_cli_runs_it(exported, raw, tmp_path):
     np.save(tmp_path / "x.npy", raw)
     command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", str(exported[0])]

@@ -34,6 +34,7 @@ def test_m1_sees_no_label(m1):
     assert "no labels" in (workdir / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("bare")
 def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
     workdir, results_of_m1 = m1
     results = run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(workdir))
@@ -43,6 +44,7 @@ def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
     np.testing.assert_allclose(model.encode(digits.x_test)["z1"], first.encode(digits.x_test)["z"], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("bare")
 def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
     def small(argument=None, original=m1_digits.get_config):
         config = original(argument)

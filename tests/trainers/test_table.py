@@ -58,6 +58,7 @@ def test_failed_cells_end_in_exit_status_1_after_the_table(tmp_path):
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"digits.md", "digits.csv"}
 
 
+@pytest.mark.slow
 def test_a_cell_trains_and_is_rendered(tmp_path):
     row = Row("m2", "M2", "m2_digits", {"epochs": 1, "hidden_units": (8,), "num_importance_samples": 2})
     table, options = (

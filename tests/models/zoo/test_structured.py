@@ -123,6 +123,7 @@ def test_a_nested_model_knows_digits_as_it_did_alone():
     np.testing.assert_allclose(model.reconstruct(x, whole), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("fine_tune", [False, True])
 def test_what_is_nested_is_kept_or_trained_further(fine_tune):
     alone = digit_model()
@@ -157,6 +158,7 @@ def test_what_does_not_fit_is_refused():
         model.fit(x, {"lighting": np.zeros((B, 3), np.float32)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [faces, lambda: canvases(nested=True)], ids=["faces", "nested"])
 def test_a_training_step_compiles_and_agrees_with_eager(make):
     """XLA draws other numbers for the same seed: compared is what depends on no draw, the labels that q infers first."""

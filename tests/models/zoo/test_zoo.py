@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 from ssdgm_tf import layers, models, nodes
+from tests.tiers import tiers
 
 K, S, B = 3, 2, 5
 SIZES = {
@@ -188,7 +189,7 @@ def test_images_of_a_model_whose_auxiliary_variable_depends_on_them_are_means():
 
 
 class TestM1M2:
-    @pytest.fixture(params=[None, "encoder"])
+    @pytest.fixture(params=tiers([None, "encoder"], first=["encoder"]))
     def m1(self, x, request):
         options = {"hidden_units": (8,), "activation": "relu", "likelihood": "normal", "likelihood_scale": 0.3}
         encoder = request.param and keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(5, "tanh")])
@@ -197,6 +198,7 @@ class TestM1M2:
         m1.fit(x, epochs=1, verbose=0)
         return m1
 
+    @pytest.mark.usefixtures("eager")
     def test_two_stages_keep_m1_as_it_is_and_train_the_rest(self, m1, x):
         model = models.M1M2.from_m1(m1, K, latent_dim=2, top_units=(7,), seed=2)
         model.compile(keras.optimizers.Adam(1e-2))
@@ -221,6 +223,7 @@ class TestM1M2:
         assert (config["likelihood"], config["likelihood_scale"], config["features_dim"]) == ("normal", 0.3, 4)
         assert config["prior"] == "learned" and config["two_stage"] and model.generative["y"].is_learned_root
 
+    @pytest.mark.usefixtures("eager")
     def test_a_saved_one_stays_frozen(self, m1, x, tmp_path):
         model = models.M1M2.from_m1(m1, K, latent_dim=2)
         model.compile("adam")
