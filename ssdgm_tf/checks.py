@@ -45,7 +45,7 @@ def finite(name: str, x: ArrayLike) -> np.ndarray:
 
     Args:
         name: the array, for messages.
-        x: numbers or booleans of any shape, also none.
+        x: numbers or booleans of any shape, possibly empty.
 
     Raises:
         ValueError: not numeric, or NaN or infinite values once in float32.
@@ -67,7 +67,7 @@ def labels(name: str, y: ArrayLike, num_examples: int, num_classes: int | None =
         name: the array, for messages.
         y: integers, or floats that are whole numbers, [N] or [N, 1].
         num_examples: N.
-        num_classes: number of classes K; None where any label from 0 on is allowed.
+        num_classes: number of classes K; None where any label of at least 0 is allowed.
         missing: whether a label may be -1, for none.
 
     Raises:

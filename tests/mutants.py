@@ -28,7 +28,7 @@ class Mutant(NamedTuple):
         file: below ssdgm_tf/.
         line: the code, which occurs once in the file.
         replacement: the faulty code.
-        tests: what must fail, as pytest takes it.
+        tests: the tests that must fail, as arguments of pytest.
     """
 
     fault: str
@@ -310,6 +310,11 @@ MUTANTS = (
 
 def survives(mutant: Mutant) -> bool:
     """Whether the tests pass in a copy of the project with the fault."""
+    return passes(mutant.tests, mutant)
+
+
+def passes(tests: str, mutant: Mutant | None = None) -> bool:
+    """Whether tests pass in a copy of the project, with a fault or without."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / ROOT.name
         copy.mkdir()
@@ -318,14 +323,13 @@ def survives(mutant: Mutant) -> bool:
                 (copy / path.name).symlink_to(path)
         for name in ("ssdgm_tf", "tests"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        file = copy / "ssdgm_tf" / mutant.file
-        file.write_text(file.read_text().replace(mutant.line, mutant.replacement))
-        words = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *_words(mutant.tests)]
+        if mutant is not None:
+            file = copy / "ssdgm_tf" / mutant.file
+            file.write_text(file.read_text().replace(mutant.line, mutant.replacement))
+        words = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *_words(tests)]
         done = subprocess.run(words, cwd=copy, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(copy)})
     if done.returncode not in (0, 1):
-        raise RuntimeError(
-            f"The tests of a fault must run. Received: {mutant.fault}\n{done.stdout[-2000:]}{done.stderr[-1000:]}"
-        )
+        raise RuntimeError(f"The tests of a fault must run. Received: {tests}\n{done.stdout[-2000:]}{done.stderr[-1000:]}")
     return done.returncode == 0
 
 
@@ -343,8 +347,13 @@ def main(words: list[str]) -> int:
             raise SystemExit(
                 f"The line of a fault occurs once in its file. Received: {count} times in {mutant.file}: {mutant.line}"
             )
-    survivors = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(chosen), unit="fault") as bar:
+    tests = sorted({mutant.tests for mutant in chosen})
+    survivors, total = [], len(tests) + len(chosen)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=total, unit="run") as bar:
+        for name, passed in zip(tests, pool.map(passes, tests), strict=True):
+            bar.update()
+            if not passed:
+                raise SystemExit(f"The tests of a fault must pass without it. Received: {name}, which fails")
         for mutant, lives in zip(chosen, pool.map(survives, chosen), strict=True):
             bar.update()
             if lives:

@@ -3,11 +3,12 @@
 import itertools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
+
+from ssdgm_tf import files
 
 # Rounds in which places are drawn again where digits overlap. With the defaults a round settles two thirds of the canvases.
 _MAX_ROUNDS = 1000
@@ -131,9 +132,8 @@ def save_canvases(path: str | os.PathLike, canvases: Canvases) -> None:
         path: the file.
         canvases: the canvases to write.
     """
-    partial = Path(path).with_suffix(".partial.npz")
-    np.savez_compressed(partial, **canvases._asdict())
-    partial.replace(path)
+    with files.whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **canvases._asdict())
 
 
 def load_canvases(path: str | os.PathLike) -> Canvases:

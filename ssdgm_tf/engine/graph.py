@@ -103,7 +103,7 @@ class Graph:
     def has_analytic_kl(self, name: str) -> bool:
         """Whether the KL of a variable may be taken in closed form, given its ancestors in the recognition model.
 
-        Not where its generative parents come after it there: then p of the variable depends on its own value.
+        It may not if a generative parent comes after the variable in q, because p then depends on the variable's own value.
         """
         parents = [parent for parent in self._random_ancestors_p(name) if parent not in self.observed]
         return not any(parent == name or name in self.ancestors_q(parent) for parent in parents)

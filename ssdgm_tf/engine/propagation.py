@@ -1,4 +1,4 @@
-"""Means and draws along either model of a graph, outside a pass: what inference, generation and export are made of.
+"""Means and draws along either model of a graph, outside a pass. Inference, generation and export use them.
 
 Values are tensors [B, *event_shape] here; there are no axes of states. Functions of a graph, its built nodes and values.
 """
@@ -82,7 +82,7 @@ def decode(graph: Graph, points: Mapping[str, tf.Tensor], x: Mapping[str, tf.Ten
 def generate(
     graph: Graph, given: Mapping[str, tf.Tensor], num_examples: int | tf.Tensor, seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Values from the prior down: the mean of each observed variable; latent ones that nobody gives are drawn.
+    """Values from the prior down: the mean of each observed variable; latent variables that are not given are drawn.
 
     Args:
         graph: the graph.
@@ -147,7 +147,7 @@ def _along_q(graph: Graph, held: Mapping[str, Held], choose: _Choose) -> dict[st
 
 
 def _needed(graph: Graph, given: Iterable[str]) -> set[str]:
-    """The observed variables and their ancestors, but for those that come before a given variable only."""
+    """The observed variables and their ancestors, except ancestors of given variables only."""
     given = set(given)
     needed: set[str] = set()
     waiting = [name for name in graph.observed if name not in given]
@@ -166,5 +166,7 @@ def _where_known(held: Held | None, value: tf.Tensor) -> tf.Tensor:
     """The given value where there is one, else `value`."""
     if held is None:
         return value
+    if held.mask is None:
+        return tf.cast(held.value, value.dtype)
     mask = tf.reshape(held.mask, [-1, *[1] * (len(held.value.shape) - 1)])
     return tf.where(mask, tf.cast(held.value, value.dtype), value)

@@ -231,7 +231,7 @@ class Positive(Support):
 
 
 class Whole(Support):
-    """Whole numbers from 0 on, such as counts.
+    """Whole numbers of at least 0, such as counts.
 
     Args:
         last: the largest number; None for no limit.
@@ -239,7 +239,7 @@ class Whole(Support):
 
     def __init__(self, last: int | None = None) -> None:
         self.last = last
-        self.rule = "be whole numbers from 0 on" if last is None else f"be whole numbers in 0..{last}"
+        self.rule = "be whole numbers of at least 0" if last is None else f"be whole numbers in 0..{last}"
 
     def contains(self, value: tf.Tensor) -> tf.Tensor:
         is_whole = (value >= 0) & (value == tf.round(value))

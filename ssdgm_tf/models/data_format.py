@@ -103,7 +103,7 @@ class DataFormat:
 
     @property
     def always_complete(self) -> tuple[str, ...]:
-        """The supervised variables that every labelled example has, whatever the data: one that is the only one."""
+        """The supervised variables that every labelled example has, whatever the data: the only one, if there is one."""
         return tuple(self.supervised) if len(self.supervised) == 1 else ()
 
     @property

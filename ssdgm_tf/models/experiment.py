@@ -1,4 +1,4 @@
-"""What a run must know of a named model. Every file of the zoo ends with its `EXPERIMENT`."""
+"""The description of a named model that a run needs. Every file of the zoo ends with its `EXPERIMENT`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ FEATURES = Part(
     requires=same_fields(*_DATA, "seed"),
     rule="A run has the data and the seed of its M1",
     kind="a model without labels, M1",
-    is_suitable=lambda model: not model.graph.supervised and len(model.graph.latent) == 1,
+    is_suitable=lambda model: model.graph.observed == ("x",) and not model.graph.supervised and len(model.graph.latent) == 1,
 )
 
 
@@ -70,7 +70,7 @@ class Experiment:
         builds_on: the trained model that it may build on; None for none.
         classifies: whether a network of the image, `config.classifier`, may stand in q(y|...).
         uses_labels: whether training uses any label.
-        comparisons: names of what a run compares the model with on the same labels, see `ssdgm_tf.runs.comparisons`.
+        comparisons: names of the comparisons on the same labels, see `ssdgm_tf.runs.comparisons`.
         shown: the metrics of the validation set that the progress bar shows.
         figures: from the model, its data set, indices of test examples in the order to show, and a seed to figures.
     """

@@ -36,8 +36,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         L(x,y) ~ (1/S) sum_s (w_s/Z) [ log p(x,y,u_s) - log q(y,u_s|x) ] + log Z    "importance", w_s = q(y | parents at u_s)
 
     `fit` maximises mean U + gamma (M/N) mean [ L + a log q(y|x) ]; see `compile`. What the user leaves open is chosen from
-    the graph: "importance" where something unknown comes before a supervised variable in q, else "conditional", for then
-    both agree; KL terms in closed form where one exists; and an estimator for each variable that is not observed:
+    the graph: "importance" where something unknown comes before a supervised variable in q, else "conditional", because
+    there both agree; KL terms in closed form where one exists; and an estimator for each variable that is not observed:
     reparameterised draws of continuous ones, the sum over all states of discrete ones up to 64 joint states, "top_k" beyond,
     the score function where neither is possible.
 
@@ -104,16 +104,16 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        """What the model predicts of its supervised variables, of x alone.
+        """Predicts the supervised variables from x.
 
         Args:
             x: the observed variable [B, ...], or {name: tensor}.
             training: unused; predictions are those of inference.
 
         Returns:
-            Of one supervised variable its prediction, of several {name: prediction}: class probabilities [B, K], or
+            The prediction, or {name: prediction} if several variables are supervised: class probabilities [B, K], or
             {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
-            one, or {name: mean} of several. Averaged over draws of what comes before the variable in the recognition model.
+            one, or {name: mean} of several. Averaged over draws of the variable's ancestors in the recognition model.
         """
         one_pass = self.pass_over(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
         names = self.graph.supervised or self.graph.latent
@@ -122,15 +122,19 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return only_or_all({name: self._prediction(name, one_pass) for name in names})
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
+        self._check_objective(kwargs.get("free_bits", 0.0), kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
         super().compile(*args, **kwargs)
-        if self.free_bits and self.labelled_bound_in_use != "conditional" and self.graph.supervised:
+
+    def _check_objective(self, free_bits: float, labelled_bound: str | None, unlabelled_bound: str | None) -> None:
+        """Refuses arguments of `compile` that do not suit the graph, before anything of the model changes."""
+        if free_bits > 0 and labelled_bound is None and self.graph.supervised and not self.graph.weights_are_constant:
             raise ValueError(
                 "free_bits belong to the evidence lower bound: ask for labelled_bound='conditional'. "
-                f"Received: free_bits={self.free_bits!r}, the bound {self.labelled_bound_in_use!r} chosen from the graph"
+                f"Received: free_bits={free_bits!r}, the bound 'importance' chosen from the graph"
             )
         for name, estimator in self.graph.estimators.items():
             learned = isinstance(estimator, ScoreFunction) and estimator.baseline == "learned"
-            if learned and self.unlabelled_bound == "importance_weighted":
+            if learned and unlabelled_bound == "importance_weighted":
                 raise ValueError(
                     "A learned baseline serves the evidence lower bound: with importance_weighted use leave_one_out. "
                     f"Received: {estimator} for {name!r}"

@@ -135,7 +135,7 @@ def generate(
         The observed variables, [N, *event_shape].
 
     Raises:
-        ValueError: nothing says how many; or another variable, another number of values, or an unknown one.
+        ValueError: no number of examples, an unknown variable, different numbers of values, or a missing value.
     """
     model.require_built()
     values, size = _generation_input(model, given or {}, num_samples)

@@ -77,7 +77,8 @@ class Options:
         return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
     def label(self, num_classes: int, *parents: str) -> nodes.RandomVariable:
-        """q(y | parents): by the classifier of the image alone; of more parents, linear in them and in what it computes.
+        """q(y | parents). Given only the image, `classifier` or a dense network; given more, a dense network, or linear with
+        a `classifier`, whose output is among the parents.
 
         Args:
             num_classes: number of classes K.
@@ -121,11 +122,11 @@ class Options:
         return heads[self.likelihood](None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
 
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
-        """What latent variables are inferred from: x, or what `encoder` makes of it; ({name: node} to add to q, name)."""
+        """The input of q of the latent variables, x or the output of `encoder`: ({name: node} to add to q, its name)."""
         return _computed("features", self.encoder)
 
     def class_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
-        """What a label of several parents is inferred from: x, or what `classifier` makes of it; as `image_features`."""
+        """The input of q of a label with several parents, x or the output of `classifier`; as `image_features`."""
         return _computed("class_features", self.classifier)
 
     def of_widths(self, hidden_units: Sequence[int]) -> "Options":
@@ -137,7 +138,7 @@ class Options:
         return dataclasses.replace(self, hidden_units=hidden_units)
 
     def _given(self, parents: tuple[str, ...]) -> dict[str, Any]:
-        """What makes a node depend on parents by a dense network; nothing for a prior."""
+        """Arguments that make a node depend on parents by a dense network; none for a prior."""
         return {"parents": parents, "network": self.dense()} if parents else {}
 
     def dense(self) -> layers.MLP:
@@ -154,9 +155,9 @@ def _computed(name: str, network: keras.layers.Layer | None) -> tuple[dict[str, 
 
 
 def empirical_prior(y: ArrayLike, num_classes: int) -> tuple[float, ...]:
-    """The share of each class among the labels, every class counted once more than it is there (Laplace's rule).
+    """The share of each class among the labels, with one added to every count (Laplace's rule).
 
-    Of labels that were drawn equal per class, as `ssdgm_tf.data.draw_labels` does, that is the uniform one.
+    For labels drawn equally per class, as by `ssdgm_tf.data.draw_labels`, it is uniform.
 
     Args:
         y: labels, -1 for none.

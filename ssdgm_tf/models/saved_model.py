@@ -32,10 +32,10 @@ class Preprocessing(Protocol):
     spec: tf.TensorSpec
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
-        """Values as in `fit`, of raw ones."""
+        """Turns raw values into values as in `fit`."""
 
     def inverse(self, x: tf.Tensor) -> tf.Tensor:
-        """Raw values, as float32, of what the model generates."""
+        """Turns values that the model generates into raw ones, float32."""
 
 
 class Signature(NamedTuple):
@@ -61,7 +61,7 @@ def export(
     extra: Mapping[str, str] | None = None,
     verbose: bool = True,
 ) -> None:
-    """Writes a SavedModel that answers with TensorFlow alone, and MODEL_CARD.md in it.
+    """Writes a SavedModel that answers with TensorFlow only, and MODEL_CARD.md in it.
 
     Its signatures take any number of examples and give float32 (classes int64):
 
@@ -86,12 +86,14 @@ def export(
         verbose: print what was written.
 
     Raises:
-        ValueError: a model without weights, or a name in `extra` that is a path.
+        ValueError: a model without weights, a name in `extra` that is a path, or a `filepath` that holds something else.
     """
     model.require_built()
     _check_file_names(extra or {})
     target = Path(filepath)
-    partial = target.with_name(f".{target.name}.partial")
+    check_target(target)
+    partial, before = target.with_name(f"partial-{target.name}"), target.with_name(f"previous-{target.name}")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     made = signatures(model, preprocessing)
     # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
     archive = keras.export.ExportArchive()
@@ -103,12 +105,25 @@ def export(
         for name, text in (extra or {}).items():
             (partial / "assets.extra").mkdir(exist_ok=True)
             (partial / "assets.extra" / name).write_text(text)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            os.replace(target, before)
         os.replace(partial, target)
+        shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if verbose:
         print(f"SavedModel in {target}: {', '.join(made)}; {CARD} beside them.")
+
+
+def check_target(target: Path) -> None:
+    """Checks that a SavedModel may be written to a folder.
+
+    Raises:
+        ValueError: it is a file, or a folder that holds something else.
+    """
+    if target.exists() and not (target / "saved_model.pb").exists() and not (target.is_dir() and not os.listdir(target)):
+        raise ValueError(f"A SavedModel must be written to a new folder, or replace a SavedModel. Received: {target}")
 
 
 def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
@@ -225,7 +240,7 @@ class _Served:
         return predicted[name] if len(self.model.graph.supervised) > 1 else predicted
 
     def _spec(self, name) -> tf.TensorSpec:
-        """What a client sends of a variable."""
+        """Shape and dtype of a variable as a client sends it."""
         if name in self.preprocessing:
             spec = self.preprocessing[name].spec
             return tf.TensorSpec(spec.shape, spec.dtype, name=name)
@@ -235,13 +250,13 @@ class _Served:
         return tf.TensorSpec((None, *(head.event_shape or ())), tf.float32, name=name)
 
     def _x(self, raw) -> dict:
-        """{name: tensor as in `fit`} of what a client sent of the observed variables."""
+        """The client's values of the observed variables as in `fit`, {name: tensor}."""
         values = dict(zip(self.model.data_format.observed, raw, strict=True))
         made = {name: self.preprocessing[name].transform(values[name]) for name in values if name in self.preprocessing}
         return {name: made[name] if name in made else self._checked(name, value) for name, value in values.items()}
 
     def _held(self, raw) -> dict:
-        """What a pass holds of the observed variables that a client sent."""
+        """The client's values of the observed variables as a pass holds them."""
         return self.model.data_format.held(self._x(raw))
 
     def _checked(self, name, value):

@@ -32,7 +32,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         loss = - [ mean_n U(x_n) + gamma (M / N) mean_m ( L(x_m, y_m) + a log q(y_m|x_m) ) ]
 
     Every metric is a mean over examples. In `fit`, terms with labels held are over the labelled stream and the rest over the
-    unlabelled one; in `evaluate` every example plays both parts, the first where it has a label.
+    unlabelled one; in `evaluate` every example counts as unlabelled, and as labelled too if it has a label.
 
     Args:
         data_format: the observed and supervised variables.
@@ -139,7 +139,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 `keras.optimizers.schedules.LearningRateSchedule` of the training step, such as
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
-                for the evidence lower bound alone.
+                for the evidence lower bound only.
             metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
                 variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
                 ("accuracy" works), of any other variable values and predicted means; where the variable is known.
@@ -147,8 +147,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
                 and the metric `skipped_steps` counts it.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
-                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU; on a CPU, of large
-                steps, the elementwise work between matrix products alone (docs/performance.md has the measurements).
+                With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU. On a CPU it
+                compiles only the elementwise work between matrix products, and only in large steps (docs/performance.md).
         """
         objective.check_arguments(
             gamma,
@@ -230,13 +230,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """
         self._require_compiled("fit")
         if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
-            raise ValueError(f"fit weighs examples by gamma alone, and splits none off. Received: {refused}")
+            raise ValueError(f"fit weighs examples only by gamma, and holds none out for validation. Received: {refused}")
         if isinstance(x, tf.data.Dataset):
             streams.check_no_labels_beside(y)
             data = self._streams_of_dataset(x)
         else:
             data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
-            kwargs.setdefault("steps_per_epoch", steps)
+            if kwargs.get("steps_per_epoch") is None:
+                kwargs["steps_per_epoch"] = steps
         if (validation := kwargs.get("validation_data")) is not None:
             pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
             kwargs["validation_data"] = self._evaluation_input(*pair)
@@ -262,7 +263,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any
     ) -> Any:
-        """The objective and its terms on examples of which any may be labelled.
+        """The objective and its terms on examples, some of which may be labelled.
 
         Args:
             x: as in `fit`; or a `tf.data.Dataset` of batches (x, y).
@@ -274,8 +275,6 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._require_compiled("evaluate")
         if not keras_internals.evaluates_within_fit(kwargs):
             x, y = self._evaluation_input(x, y)
-            if self.objective_scale is None:  # never fitted: every example counts once
-                self._set_objective_scale(1, 1)
         return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any) -> Any:
@@ -347,7 +346,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """One training step on one batch.
 
         Where no size of the data is known (`compile(num_unlabelled=..., num_labelled=...)`, or an earlier `fit`), the first
-        batch stands for the data in the weights of the objective.
+        batch with labelled examples and the first with unlabelled ones stand for the data in the weights of the objective.
 
         Args:
             x: examples as in `fit`; or a batch {"labelled": (x, y), "unlabelled": x}, either of which may be left out.
@@ -385,8 +384,6 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if self.is_distributed:
             raise ValueError("test_on_batch takes one device. Received: a model of several replicas")
         x, y = self._evaluation_input(x, y)
-        if self.objective_scale is None:
-            self._set_objective_scale(1, 1)
         self.make_test_function()
         return self._on_one_batch(self.test_function, _as_tensors((x, y)), return_dict)
 
@@ -398,7 +395,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def _streams_of_batch(self, x: Any, y: Any) -> dict[str, Any]:
-        """A batch of both streams as tensors, for which the model is built and its objective weighted."""
+        """Checks a batch and returns it as tensors; builds the model and sets the weights of the objective if needed."""
         if isinstance(x, dict) and x and set(x) <= {"labelled", "unlabelled"}:
             streams.check_no_labels_beside(y)
             batch: dict[str, Any] = {}
@@ -417,10 +414,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         first = batch["unlabelled"] if "unlabelled" in batch else batch["labelled"][0]
         self._build_for(first)
         self._set_complete(self.data_format.always_complete)
-        if self.objective_scale is None:
-            sizes = [num_examples(batch["unlabelled"]) if "unlabelled" in batch else 0]
-            sizes.append(num_examples(batch["labelled"][0]) if "labelled" in batch else 0)
-            self._set_objective_scale(*(self.data_sizes or sizes))
+        # The first batch with examples of a kind says how many there are, unless `compile` or `fit` did.
+        known = self.objective_scale[:2] if self.objective_scale else self.data_sizes or (0, 0)
+        sizes = [num_examples(batch["unlabelled"]) if "unlabelled" in batch else 0]
+        sizes.append(num_examples(batch["labelled"][0]) if "labelled" in batch else 0)
+        self._set_objective_scale(*(before or size for before, size in zip(known, sizes, strict=True)))
         return _as_tensors(batch)
 
     def _streams_of_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -467,7 +465,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
         if labelled is None:
             return -tf.reduce_mean(_known(unlabelled)["objective"])
-        return -_known(self.objective_scale).objective(labelled, unlabelled, mask)
+        scale = self.objective_scale or self._scale_for(1, 1)  # evaluated, but never fitted: every example counts once
+        return -scale.objective(labelled, unlabelled, mask)
 
     def _set_complete(self, names: tuple[str, ...]) -> None:
         """Which supervised variables every labelled example has; a constant of the compiled step."""
@@ -475,17 +474,21 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self.complete = names
             self.train_function = None
 
-    def _set_objective_scale(self, num_unlabelled: int, num_labelled: int) -> None:
+    def _set_objective_scale(self, num_unlabelled: float, num_labelled: float) -> None:
         """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
+        scale = self._scale_for(num_unlabelled, num_labelled)
+        if scale != self.objective_scale:
+            self.objective_scale = scale
+            self.train_function = self.test_function = None
+
+    def _scale_for(self, num_unlabelled: float, num_labelled: float) -> objective.ObjectiveScale:
+        """The weights of the objective for so many examples of each kind."""
         gamma, weight = 0.0, 0.0
         if num_labelled:
             gamma, weight = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
         gamma = gamma if self.gamma is None else self.gamma
         weight = weight if self.classification_weight is None else self.classification_weight
-        scale = objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
-        if scale != self.objective_scale:
-            self.objective_scale = scale
-            self.train_function = self.test_function = None
+        return objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
 
     def _build_for(self, x: dict[str, Any]) -> None:
         with self.distribute_strategy.scope():
@@ -497,7 +500,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 self.optimizer.build(self.trainable_variables)
 
     def _choose_kernels(self, num_examples: int) -> None:
-        """Are kernels compiled, with so many examples of the larger stream? A constant of the step."""
+        """Decides whether a step of this many examples compiles kernels; the choice is a constant of the step."""
         fuses = compilation.repays_kernels(self, num_examples)
         if fuses != self.fuses_kernels:
             self.fuses_kernels = fuses

@@ -71,6 +71,8 @@ def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = No
             "--part needs a config that builds on another run, such as m1m2_mnist. "
             f"Received: config.model={settings['config']['model']!r}"
         )
+    if part_folder and jobs[0].part_folder is not None and not jobs[0].part_folder.results.exists():
+        raise UserError(f"--part must be the folder of a finished run. Received: {part_folder}, without results.json")
     while (needed := jobs[0].part_folder) is not None:
         jobs.insert(0, _job(_part_settings(jobs[0], needed), needed, None))
     return jobs
@@ -148,17 +150,19 @@ def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
     """The settings of a job's part: those in its folder, or those of its preset where the folder is new.
 
     Raises:
-        UserError: the run in the folder is unsuitable.
+        UserError: the run in the folder, or the preset, is unsuitable.
     """
     config, part = job.settings["config"], job.part
     if part is None:
         raise ValueError("Only a job with a part has settings of a part.")
-    if not folder.config.exists():
+    if folder.config.exists():
+        settings, holder = folder.load_config(), str(folder.path)
+    else:
         preset = importlib.import_module(f"ssdgm_tf.configs.{config[part.field]}").get_config().to_dict()
-        return {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}
-    settings = folder.load_config()
+        settings = {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}
+        holder = f"the preset {config[part.field]}"
     own, wanted = settings["config"], part.requires(config)
     if differing := [name for name, value in wanted.items() if json.dumps(own.get(name)) != json.dumps(value)]:
         name = differing[0]
-        raise UserError(f"{part.rule}. Received: config.{name}={config[name]!r}, where {folder.path} has {own.get(name)!r}")
+        raise UserError(f"{part.rule}. Received: config.{name}={config[name]!r}, where {holder} has {own.get(name)!r}")
     return settings

@@ -1,9 +1,9 @@
 """The predictions of a SavedModel of `ssdgm-export` for many examples, written as CSV while they are read."""
 
+import contextlib
 import csv
 import heapq
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,10 +12,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf import data
+from ssdgm_tf import data, files
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.saved_run import CLASS_NAMES
 
+#: Tables that are written beside the predictions.
+ERRORS, TOP_UNCERTAIN = "errors.csv", "top_uncertain.csv"
 # Examples in one call of a signature.
 _BATCH = 200
 
@@ -94,13 +96,18 @@ def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncer
         predictor: the model.
         examples: the examples to predict.
         output: the .csv file.
-        top_uncertain: number of examples in top_uncertain.csv: those of the largest entropy.
+        top_uncertain: number of examples in top_uncertain.csv: those with the largest entropy.
 
     Returns:
         The numbers of predictions and of bad examples.
+
+    Raises:
+        UserError: the output has the name of a table beside it.
     """
+    if output.name in (ERRORS, TOP_UNCERTAIN):
+        raise UserError(f"--output must not be a table that is written beside it. Received: {output}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    errors, top = output.with_name("errors.csv"), output.with_name("top_uncertain.csv")
+    errors, top = output.with_name(ERRORS), output.with_name(TOP_UNCERTAIN)
     written, num_bad = 0, 0
     most_uncertain: list[tuple[float, int, str, dict[str, Any]]] = []
     with _Table(output) as table, _Table(errors, ("name", "reason")) as of_errors:
@@ -129,12 +136,13 @@ class _Table:
     """A CSV file, written row by row and moved into place when it is whole. The first row gives the columns."""
 
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
-        self.path, self.partial = path, path.with_name(f".{path.name}.partial")
-        self.columns = columns
+        self.path, self.columns = path, columns
         self.writer: csv.DictWriter[str] | None = None
+        self.open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.file = self.partial.open("w", newline="", encoding="utf-8")
+        partial = self.open.enter_context(files.whole(self.path))
+        self.file = self.open.enter_context(partial.open("w", newline="", encoding="utf-8"))
         if self.columns:
             self.writer = self._start(self.columns)
         return self
@@ -149,9 +157,5 @@ class _Table:
         writer.writeheader()
         return writer
 
-    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        self.file.close()
-        if kind is None:
-            os.replace(self.partial, self.path)
-        else:
-            self.partial.unlink()
+    def __exit__(self, *error: Any) -> None:
+        self.open.__exit__(*error)

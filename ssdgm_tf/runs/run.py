@@ -64,7 +64,7 @@ def train(
         if not checkpoints.is_disk_full(error):
             raise
         raise UserError(
-            f"A run needs room on the disk: make some, and the same command resumes it. Received: no space left in "
+            f"A run needs room on the disk: free some, then run the same command to resume. Received: no space left in "
             f"{workdir}, where the last checkpoint is undamaged"
         ) from error
 
@@ -77,39 +77,44 @@ def _train(
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
-    if len(jobs) > 1:
-        _check_before_parts(whole, source, execution)
-    results: dict[str, Any] = {}
-    for job in jobs:
-        results = _carry_out(job, source, execution)
-    return results
+    dataset = None
+    if whole.part_folder is not None:
+        dataset = _check_before_parts(whole, whole.part_folder, source, execution)
+    for part in jobs[:-1]:
+        _carry_out(part, source, execution)
+    return _carry_out(whole, source, execution, dataset)
 
 
-def _check_before_parts(whole: Job, source: _Source, execution: Execution) -> None:
-    """Checks a run before its part is trained.
+def _check_before_parts(
+    whole: Job, part_folder: Workdir, source: _Source, execution: Execution
+) -> data.SemiSupervisedData | None:
+    """Checks a run before its part is trained. Returns its data set, if the check needed it.
 
     Raises:
         UserError: the model refuses a field, or the part is not finished where several workers train.
     """
+    dataset = None
     if not whole.is_baseline and not checkpoints.exist(whole.folder.model):
-        building.model(whole.settings, load_data(whole.settings["config"], *source))
-    if whole.part_folder is None:
-        return
-    if strategies.is_multi_worker(execution.devices) and not whole.part_folder.results.exists():
+        dataset = load_data(whole.settings["config"], *source)
+        building.model(whole.settings, dataset)
+    if strategies.is_multi_worker(execution.devices) and not part_folder.results.exists():
         raise UserError(
             "On several workers the model that a run builds on must be finished: train it first, and give it by --part. "
-            f"Received: {whole.part_folder.path}, without results.json"
+            f"Received: {part_folder.path}, without results.json"
         )
     if strategies.is_chief(execution.devices):
         whole.folder.claim(whole.settings)
+    return dataset
 
 
-def _carry_out(job: Job, source: _Source, execution: Execution) -> dict[str, Any]:
-    """Carries out one job and returns its results."""
+def _carry_out(
+    job: Job, source: _Source, execution: Execution, dataset: data.SemiSupervisedData | None = None
+) -> dict[str, Any]:
+    """Carries out one job and returns its results. Loads its data set unless that is given."""
     if job.is_finished:
         print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
-    dataset = load_data(job.settings["config"], *source)
+    dataset = load_data(job.settings["config"], *source) if dataset is None else dataset
     part = _load_part(job, execution)
     if job.is_baseline:
         job.folder.claim(job.settings)

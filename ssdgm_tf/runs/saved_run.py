@@ -2,14 +2,14 @@
 
 import json
 import math
-import os
 import re
 from pathlib import Path
 
 import tensorflow as tf
 
-from ssdgm_tf import data
+from ssdgm_tf import data, files
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import saved_model
 from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -31,6 +31,13 @@ class Pixels:
         self.shape, self.whitening = tuple(shape), whitening
         self.is_image = len(shape) > 1
         self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)
+
+    @property
+    def words(self) -> str:
+        """What `transform` does, in words."""
+        steps = ["pixels / 255"] if self.is_image else []
+        steps += ["whitening"] if self.whitening is not None else []
+        return ", then ".join(steps) or "none"
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
         """Raw examples as the values that the model was trained on, float32."""
@@ -65,36 +72,29 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     results, settings = folder.load_results(), folder.load_config()
     if results is None:
         raise UserError(f"A run can be served when it is finished. Received: {folder.path}, without results.json")
-    check_output(output)
+    try:
+        saved_model.check_target(output)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     model, (shape, class_names, whitening) = checkpoints.load(folder.model), folder.load_data()
     names = {name: class_names for name in model.data_format.classes if len(class_names)}
-    preprocessing = {"x": Pixels(shape, whitening)}
+    pixels = Pixels(shape, whitening)
     output.parent.mkdir(parents=True, exist_ok=True)
     model.export(
         output,
-        preprocessing=preprocessing,
-        about=_about(settings, results),
+        preprocessing={"x": pixels},
+        about=_about(settings, results, pixels),
         extra={CLASS_NAMES: json.dumps(names)} if names else None,
         verbose=verbose,
     )
-    return list(model.signatures(preprocessing))
+    return list(model.signatures({"x": pixels}))
 
 
-def check_output(output: Path) -> None:
-    """Checks that a SavedModel may be written to a folder.
-
-    Raises:
-        UserError: it is a file, or a folder that holds something else.
-    """
-    if output.exists() and not (output / "saved_model.pb").exists() and not (output.is_dir() and not os.listdir(output)):
-        raise UserError(f"--output must be a new folder, or a SavedModel to replace. Received: {output}")
-
-
-def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
+def write_litert(folder: Path, signatures: list[str]) -> list[Path]:
     """Writes NAME.tflite into the SavedModel's folder for each signature that classifies.
 
     Args:
-        saved_model: its folder.
+        folder: that of the SavedModel.
         signatures: names of all its signatures.
 
     Returns:
@@ -103,9 +103,9 @@ def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
     Raises:
         UserError: LiteRT lacks an operation, such as the random draws that some predictions are averaged over.
     """
-    files = []
+    written = []
     for name in (name for name in signatures if name.startswith("classify")):
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[name])
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[name])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
             content = converter.convert()
@@ -115,17 +115,18 @@ def write_litert(saved_model: Path, signatures: list[str]) -> list[Path]:
                 f"A .tflite file holds only operations of LiteRT, and no random draws. Received: {name}, with "
                 f"{reason[0] if reason else str(error).splitlines()[0]}"
             ) from error
-        files.append(saved_model / f"{name}.tflite")
-        files[-1].write_bytes(content)
-    return files
+        written.append(folder / f"{name}.tflite")
+        with files.whole(written[-1]) as partial:
+            partial.write_bytes(content)
+    return written
 
 
-def _about(settings: dict, results: dict) -> str:
+def _about(settings: dict, results: dict, preprocessing: "Pixels") -> str:
     """How the model was trained and how good it is, for the model card."""
     config = settings["config"]
     rows = [
         ("data", f"`{config['data']}`, {wording.labels(config)} shown, drawn with seed {config['seed']}"),
-        ("preprocessing", f"part of the SavedModel: pixels / 255, then {config['preprocessing']}"),
+        ("preprocessing", f"part of the SavedModel: {preprocessing.words}"),
         ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
         ("measured on", f"{results['test_images']} test images"),
     ]

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ssdgm_tf import files
 from ssdgm_tf.data.npz import read_arrays
 from ssdgm_tf.data.preprocessing import Whitening
 from ssdgm_tf.errors import UserError
@@ -104,9 +105,8 @@ class Workdir:
         arrays: dict[str, Any] = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
         if whitening is not None:
             arrays |= {name: getattr(whitening, name) for name in _WHITENING}
-        partial = self.data.with_name("partial-" + self.data.name)
-        np.savez(partial, **arrays)
-        os.replace(partial, self.data)
+        with files.whole(self.data) as partial:
+            np.savez(partial, **arrays)
 
     def load_data(self) -> tuple[tuple[int, ...], tuple[str, ...], Whitening | None]:
         """The shape, class names and whitening that `save_data` wrote.
@@ -147,9 +147,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes `text` whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    with files.whole(path) as partial:
+        partial.write_text(text)
 
 
 def _flat(settings: dict) -> dict:

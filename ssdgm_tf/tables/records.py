@@ -11,12 +11,12 @@ digest                       sha256 of the rest, as canonical JSON
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from ssdgm_tf import files
 from ssdgm_tf.tables.cells import Cell
 
 _PACKAGE = Path(__file__).parent.parent
@@ -76,9 +76,8 @@ def write(path: Path, record: dict) -> None:
     rest = {name: value for name, value in record.items() if name != "metrics"}
     columns = ",\n".join(f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in record["metrics"].items())
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(rest, indent=1)[:-2] + f',\n "metrics": {{\n{columns}\n }}\n}}\n')
-    os.replace(partial, path)
+    with files.whole(path) as partial:
+        partial.write_text(json.dumps(rest, indent=1)[:-2] + f',\n "metrics": {{\n{columns}\n }}\n}}\n')
 
 
 def read(path: Path) -> dict:

@@ -29,7 +29,7 @@ flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", mo
 flags.DEFINE_integer(
     "top_uncertain",
     0,
-    "Also write this many examples, those of the largest entropy, to top_uncertain.csv.",
+    "Also write this many examples, those with the largest entropy, to top_uncertain.csv.",
     module_name=command.__name__,
 )
 flags.DEFINE_integer(
@@ -65,7 +65,7 @@ def main() -> None:
         except (FileNotFoundError, ValueError) as error:
             raise UserError(str(error)) from error
         number, num_bad = prediction_table.write(predictor, examples, output, values.top_uncertain)
-    errors = output.with_name("errors.csv")
+    errors = output.with_name(prediction_table.ERRORS)
     print(f"{number} predictions in {output}" + (f", {num_bad} bad examples in {errors}" if num_bad else ""))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from ssdgm_tf import files
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
@@ -74,7 +75,8 @@ def main() -> None:
 def _write(texts: dict[Path, str]) -> None:
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        with files.whole(path) as partial:
+            partial.write_text(text)
 
 
 def _interrupt(signal_number, frame):

@@ -160,7 +160,7 @@ def test_fit_stops_at_bad_values_in_a_dataset(x_value, y_value, message, tiny_m2
 
 @pytest.mark.parametrize("argument", ["sample_weight", "class_weight", "validation_split"])
 def test_fit_refuses_what_it_would_ignore(argument, tiny, tiny_m2):
-    with pytest.raises(ValueError, match=rf"weighs examples by gamma alone.* Received: \['{argument}'\]"):
+    with pytest.raises(ValueError, match=rf"weighs examples only by gamma.* Received: \['{argument}'\]"):
         tiny_m2.fit(*tiny, verbose=0, **{argument: 0.5})
 
 

@@ -218,9 +218,13 @@ class TestObjectives:
             ),
         ],
     )
-    def test_compile_refuses(self, kwargs, message):
+    def test_compile_refuses_and_changes_nothing(self, kwargs, message):
+        estimator = kwargs.pop("estimator", None)
+        model = faces(estimator)
+        before = model.get_compile_config()
         with pytest.raises(ValueError, match=message):
-            faces(**kwargs)
+            model.compile("sgd", **kwargs)
+        assert model.get_compile_config() == before
 
 
 ESTIMATORS = {

@@ -180,6 +180,19 @@ class TestSingleBatches:
         evaluated = tiny_m2.evaluate(x, y, batch_size=120, verbose=0, return_dict=True)
         assert set(tested) == set(evaluated) and tested["error"] == pytest.approx(evaluated["error"])
 
+    @pytest.mark.usefixtures("eager")
+    @pytest.mark.parametrize("first", ["labelled", "unlabelled"])
+    def test_the_first_batch_of_a_kind_stands_for_it(self, tiny, first):
+        x, y = tiny
+        batches = {"labelled": {"labelled": (x[:12], y[:12])}, "unlabelled": {"unlabelled": x[12:60]}}
+        model = models.M2(3, **SMALL)
+        model.compile("sgd", gamma=2.0)
+        model.evaluate(x, y, verbose=0)  # counts every example once, and leaves that open
+        assert model.objective_scale is None
+        model.train_on_batch(batches.pop(first))
+        model.train_on_batch(*batches.values())
+        assert model.objective_scale[:3] == (48, 12, 2.0)
+
     def test_bad_ones_are_refused(self, tiny, tiny_m2):
         x, y = tiny
         with pytest.raises(ValueError, match="y must be None"):

@@ -159,6 +159,14 @@ def test_an_export_replaces_the_one_before_whole_or_not_at_all(tiny_m2, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["served"]
 
 
+def test_a_folder_of_something_else_is_left_alone(tiny_m2, tmp_path):
+    (tmp_path / "thesis.txt").write_text("text")
+    for target in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(ValueError, match="must be written to a new folder, or replace a SavedModel"):
+            tiny_m2.export(target, verbose=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_every_weight_is_there_once(tiny_m2, tmp_path):
     tiny_m2.export(tmp_path / "served", verbose=False)
     saved = tf.train.list_variables(str(tmp_path / "served" / "variables" / "variables"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssdgm_tf import models
-from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits
+from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits, siddharth_multimnist_nested
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, plan, run, wording
 from ssdgm_tf.runs.workdir import Workdir
@@ -89,6 +89,24 @@ def test_a_run_of_another_model_is_no_m1(tmp_path, m1):
     folder.report.write_text("")
     with pytest.raises(UserError, match=r"--part must be a run of a model without labels, M1\. Received: .* of a M2"):
         run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(folder.path))
+
+
+def test_a_part_that_is_not_finished_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"--part must be the folder of a finished run\. Received: .*, without results"):
+        run.train(settings(m1m2_digits), tmp_path / "run", part_workdir=str(tmp_path / "typo"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_that_is_trained_first_has_what_the_whole_needs(tmp_path):
+    """The data, the seed and the networks; what a preset cannot have is refused."""
+    whole = settings(m1m2_digits, seed=3, likelihood="bernoulli")
+    part, _ = plan.make(whole, Workdir(tmp_path))
+    of_part = part.settings["config"]
+    assert of_part["hidden_units"] == (16,) and of_part["likelihood"] == "bernoulli" and of_part["seed"] == 3
+    canvases = siddharth_multimnist_nested.get_config().to_dict()
+    whole = {"config": canvases | {"data": "canvases:digits"}, "precision": "float32", "jit_compile": "auto"}
+    part, _ = plan.make(whole, Workdir(tmp_path))
+    assert part.settings["config"]["data"] == "digits"
 
 
 @pytest.mark.parametrize("features", ["", "m1_digits"])

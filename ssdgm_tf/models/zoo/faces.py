@@ -31,7 +31,7 @@ class Faces(NamedModel):
     | l | where the light comes from, partly observed | `lighting`, a unit vector [B, 3]; uniform, or near a lamp |
     | s | everything else, never observed | `style`, Normal(0, I) |
 
-    Unlike one angle, a unit vector has no seam, and unlike two angles, no poles. Its error is the angle between two of them.
+    A unit vector has neither the seam of a single angle nor the poles of two. Its error is the angle to the true vector.
     An image may have both labels, one, or none. The labelled bound is the self-normalised bound of their eq. 7, because
     q(identity|x,lighting) depends on a lighting that may be unknown. The paper relaxes an identity that is not observed,
     and does not name the distribution of its lighting.

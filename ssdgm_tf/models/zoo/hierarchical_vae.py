@@ -32,7 +32,7 @@ class HierarchicalVAE(NamedModel):
         latent_dim: size of z1.
         top_dim: size of z2.
         seed: integer seed of the draws.
-        **options: of `ssdgm_tf.models.Options`; those of y have no use here.
+        **options: of `ssdgm_tf.models.Options`; those of y are not used.
     """
 
     supervised = ()

@@ -134,6 +134,7 @@ EXPERIMENT = Experiment(
     make=_make,
     builds_on=dataclasses.replace(
         FEATURES,
+        inherits=lambda config: FEATURES.inherits(config) | same_fields(*_NETWORKS)(config),
         requires=lambda config: FEATURES.requires(config) | same_fields(*_NETWORKS)(config),
         rule="A run has the data, the seed and the networks of its M1",
         is_suitable=lambda model: isinstance(model, VAE),

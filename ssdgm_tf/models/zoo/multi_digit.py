@@ -1,6 +1,7 @@
 """Several digits on a canvas, and how many (Siddharth et al. 2017, section 4.3)."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -39,7 +40,7 @@ class MultiDigit(NamedModel):
     model as latent variables. They cost KL(q || p) until q is their prior.
 
     A trained model of single digits can take the place of `what_k`: its q(y|x) and q(z|x,y) look at the canvas in place_k,
-    and its p(x|y,z) makes the digit. So digits are recognised without any canvas whose digits are labelled.
+    and its p(x|y,z) makes the digit. Digits are thus recognised although no canvas has labels of its digits.
 
     Args:
         max_digits: the largest count K.
@@ -227,6 +228,11 @@ def _figures(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarr
     }
 
 
+def _data_of_digits(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The images that are on the canvases."""
+    return {"data": config["data"].removeprefix("canvases:")}
+
+
 def _has_digits(model: GraphicalModel) -> bool:
     return {"x", "y", "z"} <= set(model.graph.generative)
 
@@ -236,8 +242,8 @@ EXPERIMENT = Experiment(
     make=_make,
     builds_on=Part(
         field="digit_model",
-        inherits=lambda config: {},
-        requires=lambda config: {"data": config["data"].removeprefix("canvases:"), "preprocessing": "none"},
+        inherits=_data_of_digits,
+        requires=lambda config: _data_of_digits(config) | {"preprocessing": "none"},
         rule="A digit model must be trained on the images that are on the canvases, in [0, 1]",
         kind="a model of single images x with a label y and a style z",
         is_suitable=_has_digits,

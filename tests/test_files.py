@@ -1,0 +1,24 @@
+"""Files that are written whole or not at all."""
+
+import pytest
+
+from ssdgm_tf import files
+
+
+def test_a_file_takes_its_place_at_the_end(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with files.whole(path) as partial:
+        partial.write_text("after")
+        assert path.read_text() == "before" and partial.suffix == ".txt"
+    assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_the_one_before_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(error), files.whole(path) as partial:
+        partial.write_text("half of it")
+        raise error
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
