@@ -50,7 +50,7 @@ def several_variables(config):
 
 
 # The first tier builds every preset's model, and trains one of each class that the digits suit.
-TRAINED_FIRST = ["baseline_digits", "m1_digits", "m1m2_digits", "m2_digits", "siddharth_digits", "conditional_vae_digits"]
+TRAINED_FIRST = ["baseline_digits", "m1m2_digits", "siddharth_digits"]
 
 
 def built(name, digits):

@@ -296,7 +296,8 @@ def test_xla_agrees_with_eager_for_every_estimator_and_both_paths(name, kind, da
         np.testing.assert_allclose(losses[mode], losses["eager"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", tiers(ESTIMATORS, first=["relaxed"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_training_raises_the_bound_with_every_estimator(name, data):
     x, y = data
     model = faces(ESTIMATORS[name], lighting=nodes.Normal, num_samples=2)

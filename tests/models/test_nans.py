@@ -75,6 +75,7 @@ def test_debug_nans_names_the_first_term_the_stream_and_the_step(tiny, first_bad
         fit(model, tiny)
 
 
+@pytest.mark.slow
 def test_debug_nans_changes_nothing_where_all_is_finite(tiny):
     curves = [fit(spoilt(10**6, debug_nans=debug, jit_compile=False), tiny)["loss"] for debug in (False, True)]
     np.testing.assert_allclose(*curves, rtol=1e-6)

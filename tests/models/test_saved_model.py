@@ -119,6 +119,7 @@ def test_generate_and_decode(every):
     close(decoded, by_name(model, model.generate(point, seed=0))["x"])
 
 
+@pytest.mark.slow
 def test_the_bound_rises_with_the_number_of_samples_and_agrees_with_the_method(tiny, tiny_m2, tmp_path):
     """Both estimate the mean over 40 images of log p(x), of 200 samples: four standard errors apart in one run of 10,000."""
     x = tiny[0][:40]
@@ -202,6 +203,7 @@ assert not any(name.startswith(("ssdgm", "tensorflow_probability")) for name in 
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_with_tensorflow_alone_gives_the_same_numbers(tiny, tiny_m2, tmp_path):
     x = tiny[0][:5]
     tiny_m2.export(tmp_path / "served", verbose=False)

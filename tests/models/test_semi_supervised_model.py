@@ -225,6 +225,7 @@ def test_a_loaded_model_evaluates_as_the_saved_one(tiny, tiny_m2, tmp_path):
     np.testing.assert_allclose(loaded.generate({"y": [0, 1]}, seed=1), tiny_m2.generate({"y": [0, 1]}, seed=1), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_the_error(digits):
     model = M2(10, 10, hidden_units=(64,), activation="relu", likelihood="normal", seed=0)
     model.compile(keras.optimizers.Adam(3e-3), gamma=10.0, classification_weight=30.0)
@@ -256,6 +257,7 @@ def test_mixed_precision_trains_and_logs_float32(policy, tiny):
     np.testing.assert_allclose(terms["bound_unlabelled"], expected, rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_float64_trains_and_evaluates(tiny):
     x, y = tiny

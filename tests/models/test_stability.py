@@ -56,11 +56,11 @@ EXTREMES = {
     "one label": lambda x, y: (x, np.where(np.arange(len(y)) == 0, y, -1)),
 }
 CASES = [(likelihood, extreme) for likelihood in ("bernoulli", "normal", "discretized_logistic") for extreme in EXTREMES]
-FIRST = [("normal", "pixels all 1")]
 
 
 @pytest.mark.filterwarnings("ignore:No labelled example of class")
-@pytest.mark.parametrize(("likelihood", "extreme"), tiers(CASES, first=FIRST))
+@pytest.mark.slow
+@pytest.mark.parametrize(("likelihood", "extreme"), CASES)
 def test_extreme_data_end_without_nan(tiny, likelihood, extreme):
     x, y = EXTREMES[extreme](*tiny)
     scale = {} if likelihood == "bernoulli" else {"likelihood_scale": None}  # learned: it may fall without end

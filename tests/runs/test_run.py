@@ -45,6 +45,7 @@ def test_a_run_leaves_its_files(finished):
     assert not list(workdir.glob("*partial*"))
 
 
+@pytest.mark.slow
 def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     fields = {"model": "conditional_vae", "classifier": "dense"}
     results = run.train(settings(**fields), tmp_path)

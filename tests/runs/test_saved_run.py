@@ -162,7 +162,7 @@ def test_what_cannot_be_served_is_refused(folder, tmp_path):
         saved_run.export(Workdir(unfinished), tmp_path / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(UserError, match="a SavedModel to replace"):
+    with pytest.raises(UserError, match="replace a SavedModel"):
         saved_run.export(folder, tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     with pytest.raises(UserError, match="a SavedModel of ssdgm-export"):
@@ -183,6 +183,7 @@ def test_the_commands(folder, exported, raw, tmp_path):
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_litert_refuses_draws(tmp_path):
     """Of a style that is no Gaussian, for every example anew."""
     generative = {

@@ -62,6 +62,7 @@ def test_the_unlabelled_bound_is_the_sum_of_its_logged_terms(tiny, tiny_m2):
     np.testing.assert_allclose(terms["bound_unlabelled"], total, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_bound_is_below_the_importance_weighted_bound_which_rises_with_its_samples(tiny, tiny_m2):
     """Means over 120 images and 30 repeats of S = 1; each gap is more than 5 standard errors (failure below 1e-6)."""
     x, _ = tiny

@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy import special
 
 from ssdgm_tf import layers, models, nodes
+from tests.tiers import tiers
 
 S, B = 4, 6
 GENERATOR = np.random.default_rng(0)
@@ -124,7 +125,7 @@ def test_a_nested_model_knows_digits_as_it_did_alone():
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("fine_tune", [False, True])
+@pytest.mark.parametrize("fine_tune", tiers([False, True], first=[True]))
 def test_what_is_nested_is_kept_or_trained_further(fine_tune):
     alone = digit_model()
     before = [weight.numpy() for weight in alone.trainable_variables]
