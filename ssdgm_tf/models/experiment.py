@@ -68,7 +68,7 @@ class Experiment:
         model: the class.
         make: from a recipe to a model; None for the class with its own arguments and all options.
         builds_on: the trained model that it may build on; None for none.
-        classifies: whether a network of the image, `config.classifier`, may stand in q(y|...).
+        takes_classifier: whether a network of the image, `config.classifier`, may stand in q(y|...).
         uses_labels: whether training uses any label.
         comparisons: names of the comparisons on the same labels, see `ssdgm_tf.runs.comparisons`.
         shown: the metrics of the validation set that the progress bar shows.
@@ -78,7 +78,7 @@ class Experiment:
     model: type[NamedModel]
     make: Callable[[Recipe], NamedModel] | None = None
     builds_on: Part | None = None
-    classifies: bool = True
+    takes_classifier: bool = True
     uses_labels: bool = True
     comparisons: tuple[str, ...] = ("network", "nearest_neighbour")
     shown: tuple[str, ...] = ("error",)
@@ -94,7 +94,7 @@ class Experiment:
             ValueError: a field that the model refuses.
         """
         config = recipe.config
-        if not self.classifies and config["classifier"] != "dense":
+        if not self.takes_classifier and config["classifier"] != "dense":
             raise ValueError(
                 f"{config['model']} has no classifier: config.classifier must be 'dense'. "
                 f"Received: config.classifier={config['classifier']!r}"

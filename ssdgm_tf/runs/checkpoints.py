@@ -41,7 +41,7 @@ def save(model: keras.Model, path: Path) -> None:
     _flush(path.parent)
 
 
-def exist(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Whether there is a checkpoint: the last one or the one before it."""
     return path.exists() or previous(path).exists()
 

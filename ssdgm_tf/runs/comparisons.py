@@ -1,6 +1,6 @@
 """Test errors of other methods on the same labels. An experiment names those that suit it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ _MAX_NETWORK_STEPS = 3000
 _MAX_RECOGNITION_STEPS = 1000
 
 
-class Compared(NamedTuple):
+class ComparedRun(NamedTuple):
     """The run that a comparison is made for.
 
     Attributes:
@@ -39,7 +39,7 @@ class Compared(NamedTuple):
     part_file: Path | None
 
 
-def compare(run: Compared) -> dict[str, float]:
+def compare(run: ComparedRun) -> dict[str, float]:
     """The test errors of every comparison of the run's experiment; {} without labels.
 
     Args:
@@ -54,7 +54,16 @@ def compare(run: Compared) -> dict[str, float]:
     return {name: error for comparison in names for name, error in _COMPARISONS[comparison](run).items()}
 
 
-def _network(run: Compared) -> dict[str, float]:
+def need_part(names: Iterable[str]) -> bool:
+    """Whether any of these comparisons trains a new model on the part that the run builds on.
+
+    Args:
+        names: the comparisons of an experiment.
+    """
+    return "recognition_networks" in names
+
+
+def _network(run: ComparedRun) -> dict[str, float]:
     """The network of q(y|...), trained on the labelled examples only."""
     config = run.settings["config"]
     network = classifier(config) or dense_network(config)
@@ -63,7 +72,7 @@ def _network(run: Compared) -> dict[str, float]:
     return {"labels_only_error": _error(made, run.dataset)}
 
 
-def _nearest_neighbour(run: Compared) -> dict[str, float]:
+def _nearest_neighbour(run: ComparedRun) -> dict[str, float]:
     """The label of the nearest labelled example, in pixels."""
     return {"nearest_neighbour_error": _error(baselines.NearestNeighbours(num_neighbours=1), run.dataset)}
 
@@ -74,7 +83,7 @@ def _error(estimator: baselines.Baseline, dataset: SemiSupervisedData) -> float:
     return 1 - estimator.fit(x, y).score(dataset.x_test, dataset.y_test)
 
 
-def _recognition_networks(run: Compared) -> dict[str, float]:
+def _recognition_networks(run: ComparedRun) -> dict[str, float]:
     """The recognition model of several variables, trained on the labelled examples only."""
     # The part comes from its file: the trained model holds the layers of its part, and may have trained them further.
     part = None if run.part_file is None else checkpoints.load(run.part_file)
@@ -120,7 +129,7 @@ def fit_recognition(
         step(tf.constant(x[index]), {name: tf.constant(values[index]) for name, values in y.items()})
 
 
-def _nearest_neighbour_by_variable(run: Compared) -> dict[str, float]:
+def _nearest_neighbour_by_variable(run: ComparedRun) -> dict[str, float]:
     """For each variable, the label of the nearest example, in pixels, whose value of that variable is known."""
     test = examples(run.model, run.dataset.x_test, run.dataset.y_test)
     found = nearest_neighbour_errors(run.model, run.dataset.labelled, test)
@@ -158,7 +167,7 @@ def _error_names(model: GraphicalModel) -> dict[str, str]:
     return {name: metric.name for name, metric in model.monitor.errors.items()}
 
 
-_COMPARISONS: dict[str, Callable[[Compared], dict[str, float]]] = {
+_COMPARISONS: dict[str, Callable[[ComparedRun], dict[str, float]]] = {
     "network": _network,
     "nearest_neighbour": _nearest_neighbour,
     "recognition_networks": _recognition_networks,

@@ -12,7 +12,7 @@ from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.experiment import FEATURES, Part
-from ssdgm_tf.runs import checkpoints
+from ssdgm_tf.runs import checkpoints, comparisons
 from ssdgm_tf.runs.workdir import Workdir
 
 _POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
@@ -87,8 +87,8 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
-    allowed = _own_fields(config)
-    own = [name for name in config if name not in model_config() and config[name]]  # "" and False: not used
+    allowed, common = _own_fields(config), set(model_config())
+    own = [name for name in config if name not in common and config[name]]  # "" and False: not used
     foreign = [name for name in own if name not in allowed]
     if foreign:
         raise UserError(
@@ -99,13 +99,20 @@ def _check_fields(config: Mapping[str, Any]) -> None:
 
 def _own_fields(config: Mapping[str, Any]) -> set[str]:
     """The fields that only the config's model may have."""
+    part = _builds_on(config)
+    own = {part.field} if part else set()
     if is_baseline(config):
-        return {FEATURES.field}
+        return own
     if config["model"] not in zoo.names():
         return set(config)  # an unknown model is refused where it would be made
-    experiment = zoo.find(config["model"])
-    own = set(inspect.signature(experiment.model.__init__).parameters)
-    return own | ({experiment.builds_on.field} if experiment.builds_on else set())
+    return own | set(inspect.signature(zoo.find(config["model"]).model.__init__).parameters)
+
+
+def _builds_on(config: Mapping[str, Any]) -> Part | None:
+    """The part that a baseline or a model may build on."""
+    if is_baseline(config):
+        return FEATURES
+    return zoo.find(config["model"]).builds_on if config["model"] in zoo.names() else None
 
 
 def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> Job:
@@ -124,12 +131,7 @@ def _part(config: Mapping[str, Any]) -> Part | None:
     Raises:
         UserError: the field of the part does not name a preset.
     """
-    if is_baseline(config):
-        part: Part | None = FEATURES
-    elif config["model"] in zoo.names():
-        part = zoo.find(config["model"]).builds_on
-    else:
-        return None  # an unknown model is refused where it would be made
+    part = _builds_on(config)
     if part is None or not (name := config.get(part.field)):
         return None
     if name not in presets():
@@ -141,9 +143,9 @@ def _needs_part(job: Job) -> bool:
     """Whether the part itself is needed: for a new run, or for comparisons that train a new model on it."""
     if job.is_finished:
         return False
-    if job.is_baseline or not checkpoints.exist(job.folder.model):
+    if job.is_baseline or not checkpoints.exists(job.folder.model):
         return True
-    return "recognition_networks" in zoo.find(job.settings["config"]["model"]).comparisons
+    return comparisons.need_part(zoo.find(job.settings["config"]["model"]).comparisons)
 
 
 def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:

@@ -75,17 +75,7 @@ def write(
 
 
 def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    titles = {
-        "": "",
-        "labels_only_": ", networks like those of q(y|...) on the labels only",
-        "nearest_neighbour_": ", nearest labelled neighbour",
-    }
-    rows = [
-        (f"Test {name.replace('_', ' ')}{titles[prefix]}", wording.with_unit(name, value))
-        for name, of_each in wording.errors(results).items()
-        for prefix, value in of_each.items()
-    ]
-    rows += [
+    rows = wording.error_rows(results) + [
         ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
         (
             f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "

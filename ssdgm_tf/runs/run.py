@@ -9,7 +9,7 @@ import tensorflow as tf
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import building, checkpoints, measuring, plan, report, strategies, training
-from ssdgm_tf.runs.comparisons import Compared, compare
+from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
 from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.runs.plan import Job
@@ -94,7 +94,7 @@ def _check_before_parts(
         UserError: the model refuses a field, or the part is not finished where several workers train.
     """
     dataset = None
-    if not whole.is_baseline and not checkpoints.exist(whole.folder.model):
+    if not whole.is_baseline and not checkpoints.exists(whole.folder.model):
         dataset = load_data(whole.settings["config"], *source)
         building.model(whole.settings, dataset)
     if strategies.is_multi_worker(execution.devices) and not part_folder.results.exists():
@@ -149,7 +149,7 @@ def _train_model(
     config, is_chief = settings["config"], strategies.is_chief(execution.devices)
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
-    is_new = not checkpoints.exist(folder.model)
+    is_new = not checkpoints.exists(folder.model)
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if is_chief:
@@ -161,7 +161,7 @@ def _train_model(
     if model.is_distributed:
         model = checkpoints.load(folder.model)  # measured on one device
     part_file: Path | None = job.part_folder.model if job.part_folder else None
-    results = measuring.measure(model, config, dataset) | compare(Compared(model, settings, dataset, part_file))
+    results = measuring.measure(model, config, dataset) | compare(ComparedRun(model, settings, dataset, part_file))
     results = _finish(job, results | {"training_seconds": folder.load_metrics()[-1]["seconds"]})
     report.write(model, dataset, settings, results, folder)
     return results

@@ -129,11 +129,8 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels") -> str:
         ("preprocessing", f"part of the SavedModel: {preprocessing.words}"),
         ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
         ("measured on", f"{results['test_images']} test images"),
+        *wording.error_rows(results),
     ]
-    titles = {"": "test", "labels_only_": "the network on the labels only:", "nearest_neighbour_": "nearest neighbour:"}
-    for name, errors in wording.errors(results).items():
-        words = name.replace("_", " ")
-        rows += [(f"{titles[prefix]} {words}", wording.with_unit(name, error)) for prefix, error in errors.items()]
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
     rows.append(("log p(x), at least", f"{results['log_likelihood']:.1f} nats an image"))

@@ -5,7 +5,8 @@ from typing import Any
 
 from ssdgm_tf.models import zoo
 
-_PREFIXES = ("", "labels_only_", "nearest_neighbour_")
+#: What a model is compared with, by the prefix of the names in its results.
+COMPARED = {"labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
 
 
 def title(config: Mapping[str, Any]) -> str:
@@ -39,8 +40,10 @@ def errors(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         {name: {"": the model's, "labels_only_": ..., "nearest_neighbour_": ...}}.
     """
     ends = ("error", "_degrees", "_mae")
-    names = [name for name in results if name.endswith(ends) and not name.startswith(_PREFIXES[1:])]
-    return {name: {prefix: results[prefix + name] for prefix in _PREFIXES if prefix + name in results} for name in names}
+    names = [name for name in results if name.endswith(ends) and not name.startswith(tuple(COMPARED))]
+    return {
+        name: {prefix: results[prefix + name] for prefix in ("", *COMPARED) if prefix + name in results} for name in names
+    }
 
 
 def with_unit(name: str, error: float) -> str:
@@ -55,6 +58,19 @@ def with_unit(name: str, error: float) -> str:
     return f"{error:.2f} degrees" if name.endswith("degrees") else f"{error:.3f}"
 
 
+def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of every test error, for a table.
+
+    Args:
+        results: the results of a run.
+    """
+    return [
+        (f"Test {name.replace('_', ' ')}" + (f", {COMPARED[prefix]}" if prefix else ""), with_unit(name, value))
+        for name, of_each in errors(results).items()
+        for prefix, value in of_each.items()
+    ]
+
+
 def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """The last lines that a command prints.
 
@@ -63,7 +79,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         config: its fields.
     """
     lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
-    titles = {"": title(config), "labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
+    titles = {"": title(config)} | COMPARED
     for name, of_each in errors(results).items():
         for prefix, error in of_each.items():
             number, _, unit = with_unit(name, error).partition(" ")

@@ -110,7 +110,7 @@ def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_pa
             workdir = tmp_path / f"killed{ended}"
             continue
         kills += 1
-        if checkpoints.exist(workdir / "model.keras"):
+        if checkpoints.exists(workdir / "model.keras"):
             steps.append(int(checkpoints.load(workdir / "model.keras").step))  # there is always one that is whole
     assert forks.run(workdir, **fields) == 0
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]

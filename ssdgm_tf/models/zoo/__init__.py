@@ -5,10 +5,15 @@ import pkgutil
 
 from ssdgm_tf.models.experiment import Experiment
 
+# Importing a file registers its class with Keras.
+_EXPERIMENTS: dict[str, Experiment] = {
+    module.name: importlib.import_module(f"{__name__}.{module.name}").EXPERIMENT for module in pkgutil.iter_modules(__path__)
+}
+
 
 def names() -> list[str]:
     """The names of the models in configs: the names of the files here."""
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return list(_EXPERIMENTS)
 
 
 def find(name: str) -> Experiment:
@@ -22,9 +27,4 @@ def find(name: str) -> Experiment:
     """
     if name not in names():
         raise ValueError(f"config.model must be one of {', '.join(names())}. Received: config.model={name!r}")
-    return importlib.import_module(f"{__name__}.{name}").EXPERIMENT
-
-
-# Importing a file registers its class with Keras.
-for _name in names():
-    importlib.import_module(f"{__name__}.{_name}")
+    return _EXPERIMENTS[name]

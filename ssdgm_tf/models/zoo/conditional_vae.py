@@ -51,4 +51,4 @@ class ConditionalVAE(NamedModel):
         return generative, {**computed, "z": options.latent(latent_dim, image, "y")}
 
 
-EXPERIMENT = Experiment(ConditionalVAE, classifies=False, comparisons=())
+EXPERIMENT = Experiment(ConditionalVAE, takes_classifier=False, comparisons=())

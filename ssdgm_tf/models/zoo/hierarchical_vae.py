@@ -58,4 +58,4 @@ def _make(recipe: Recipe) -> HierarchicalVAE:
     return HierarchicalVAE(**own, **recipe.image_options(), seed=recipe.config["seed"])
 
 
-EXPERIMENT = Experiment(HierarchicalVAE, make=_make, classifies=False, uses_labels=False, comparisons=())
+EXPERIMENT = Experiment(HierarchicalVAE, make=_make, takes_classifier=False, uses_labels=False, comparisons=())

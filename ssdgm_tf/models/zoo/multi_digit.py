@@ -248,7 +248,7 @@ EXPERIMENT = Experiment(
         kind="a model of single images x with a label y and a style z",
         is_suitable=_has_digits,
     ),
-    classifies=False,
+    takes_classifier=False,
     comparisons=("recognition_networks", "nearest_neighbour_by_variable"),
     shown=("count_error",),
     figures=_figures,

@@ -50,4 +50,4 @@ def _make(recipe: Recipe) -> VAE:
     return VAE(**recipe.own_arguments(VAE), **recipe.image_options(), seed=recipe.config["seed"])
 
 
-EXPERIMENT = Experiment(VAE, make=_make, classifies=False, uses_labels=False, comparisons=())
+EXPERIMENT = Experiment(VAE, make=_make, takes_classifier=False, uses_labels=False, comparisons=())
