@@ -75,7 +75,8 @@ def write(
 
 
 def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = wording.error_rows(results) + [
+    rows = [
+        *wording.error_rows(results),
         ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
         (
             f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "
