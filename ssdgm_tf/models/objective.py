@@ -18,8 +18,8 @@ class ObjectiveScale(NamedTuple):
         classification_weight: a, nats per labelled example.
     """
 
-    num_unlabelled: float
-    num_labelled: float
+    num_unlabelled: int
+    num_labelled: int
     gamma: float
     classification_weight: float
 

@@ -474,14 +474,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self.complete = names
             self.train_function = None
 
-    def _set_objective_scale(self, num_unlabelled: float, num_labelled: float) -> None:
+    def _set_objective_scale(self, num_unlabelled: int, num_labelled: int) -> None:
         """Fixes the weights of the objective; they are constants of the compiled step, so a change makes a new one."""
         scale = self._scale_for(num_unlabelled, num_labelled)
         if scale != self.objective_scale:
             self.objective_scale = scale
             self.train_function = self.test_function = None
 
-    def _scale_for(self, num_unlabelled: float, num_labelled: float) -> objective.ObjectiveScale:
+    def _scale_for(self, num_unlabelled: int, num_labelled: int) -> objective.ObjectiveScale:
         """The weights of the objective for so many examples of each kind."""
         gamma, weight = 0.0, 0.0
         if num_labelled:
