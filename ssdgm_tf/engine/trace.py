@@ -113,11 +113,9 @@ class Trace:
     def log_w(self) -> tf.Tensor:
         """Log importance weight: the sum over given supervised variables of log q at the given value."""
         total = tf.zeros([1, 1, 1], self._dtype)
-        for name in self.graph.supervised:
-            mask = self.sites[name].mask
-            if mask is not False:
-                log_q = self.log_q(name)
-                total += log_q if mask is True else tf.where(mask, log_q, tf.zeros_like(log_q))
+        for name in self.given:
+            mask, log_q = self.sites[name].mask, self.log_q(name)
+            total += log_q if mask is True else tf.where(mask, log_q, tf.zeros_like(log_q))
         return total
 
     def log_weight(self) -> tf.Tensor:
@@ -129,10 +127,28 @@ class Trace:
     def scores(self) -> list[tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]]:
         """For every variable that needs the score function: log probability of its draw, its listed states, its baseline.
 
-        Nats [K, S, B]; bool [K, 1, 1], or None where no state is listed; the learned baseline, [K, S, B] or None.
+        Nats [K, S, B], repeated where joint states share a draw; bool [K, 1, 1], or None where no state is listed; the
+        learned baseline, [K, S, B] or None.
         """
         sites = [self.sites[name] for name in self.graph.inferred if self.sites[name].score is not None]
         return [(self.joined(site.score), self._joined(site.listed), self._joined(site.baseline)) for site in sites]
+
+    def log_q_of_draws(self, names: Iterable[str]) -> tf.Tensor | None:
+        """Log probability of all that each sample drew for these variables and that carries no gradient, nats, [S, B].
+
+        Every draw counts once, however many joint states share it. None where nothing was drawn so.
+
+        Args:
+            names: names of inferred variables.
+        """
+        axes = list(range(len(self.states)))
+        scores = [self.sites[name].score for name in names if self.sites[name].score is not None]
+        return sum(tf.reduce_sum(score, axis=axes) for score in scores) if scores else None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The supervised variables that are given for some or all examples."""
+        return tuple(name for name in self.graph.supervised if self.sites[name].mask is not False)
 
     def mean(self, name: str) -> tf.Tensor:
         """The mean of q of an inferred variable, averaged over its ancestors, [B, *event]."""

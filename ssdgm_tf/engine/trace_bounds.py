@@ -55,26 +55,47 @@ def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits
     result = value if warmed is total else _evaluate(trace, kind, warmed, log_weight)
     for name in graph.latent if free_bits else ():
         scaled = kl_weight * terms[name]
-        result += tf.where(tf.reduce_mean(scaled) < -free_bits, tf.zeros_like(scaled), -free_bits - scaled)
+        is_free = tf.reduce_mean(scaled) >= -free_bits
+        result += tf.where(is_free, -free_bits - scaled, tf.zeros_like(scaled))
+        # What costs nothing is no reason to draw otherwise.
+        warmed -= tf.where(is_free, kl_weight * ratios[name], tf.zeros_like(ratios[name]))
     return Bound(value, result, _surrogate(trace, kind, warmed, log_weight), terms)
+
+
+def log_label(trace: Trace) -> tuple[tf.Tensor, tf.Tensor]:
+    """Log q(y|x) of the given variables, nats [B], and zeros whose gradient completes its own, [B].
+
+    Args:
+        trace: the pass.
+    """
+    log_w, log_weight = trace.log_w(), trace.log_weight()
+    ancestors = set().union(*(trace.graph.ancestors_q(name) for name in trace.given))
+    log_q = trace.log_q_of_draws(name for name in trace.graph.inferred if name in ancestors)
+    value = objectives.log_normaliser(log_w, log_weight)
+    if log_q is None:
+        return value, tf.zeros_like(value)
+    return value, objectives.importance_weighted_surrogate(log_w, log_weight, log_q)
 
 
 def _evaluate(trace: Trace, kind: str, log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
     if kind == "importance":
-        scores = [score - tf.stop_gradient(score) for score, *_ in trace.scores()]
-        return objectives.importance_bound(log_ratio, trace.log_w(), _sum([log_weight, *scores]))
+        return objectives.importance_bound(log_ratio, trace.log_w(), log_weight)
     if kind == "importance_weighted":
         return objectives.importance_weighted_bound(log_ratio, log_weight)
     return objectives.evidence_lower_bound(log_ratio, log_weight)
 
 
 def _surrogate(trace: Trace, kind: str, log_ratio: tf.Tensor, log_weight: tf.Tensor) -> tf.Tensor:
-    """Zeros with the gradient of draws that carry none; "importance" has it in its weights."""
+    """Zeros with the gradient of draws that carry none."""
     surrogates = [tf.zeros_like(log_ratio[0, 0])]
-    for log_q, listed, baseline in trace.scores() if kind != "importance" else ():
-        if kind == "importance_weighted":
-            surrogates.append(objectives.importance_weighted_surrogate(log_ratio, log_weight, log_q))
-            continue
+    if kind in ("importance", "importance_weighted"):
+        of_samples = trace.log_q_of_draws(trace.graph.inferred)
+        if of_samples is None:
+            return surrogates[0]
+        if kind == "importance":
+            return objectives.importance_surrogate(log_ratio, trace.log_w(), log_weight, of_samples)
+        return objectives.importance_weighted_surrogate(log_ratio, log_weight, of_samples)
+    for log_q, listed, baseline in trace.scores():
         surrogates.append(objectives.score_surrogate(log_ratio, log_weight, log_q, listed, baseline))
         if baseline is not None:
             surrogates.append(objectives.baseline_surrogate(log_ratio, log_weight, log_q, baseline))

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 # The terms of a loss.
-_WEIGHED = ("objective", "classification_loss")
+_WEIGHED = ("objective", "label_objective")
 
 
 def split(dataset: tf.data.Dataset, strategy: tf.distribute.Strategy) -> Any:

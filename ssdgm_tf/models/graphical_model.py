@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from ssdgm_tf import keras_internals, objectives
+from ssdgm_tf import keras_internals
 from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState
@@ -168,10 +168,12 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     ) -> dict[str, Any]:
         one_pass = self.pass_over(x, y, complete, training=training)
         result = self.bound_of(one_pass, self.labelled_bound_in_use)
+        log_label, surrogate = trace_bounds.log_label(one_pass)
         return self._terms(result, one_pass) | {
             "bound_labelled": result.bound,
+            "classification_loss": -log_label,
             "objective": result.warmed + result.surrogate,
-            "classification_loss": -objectives.log_normaliser(one_pass.log_w(), one_pass.log_weight()),
+            "label_objective": log_label + surrogate,
         }
 
     # Inference and generation: arrays in, arrays out.

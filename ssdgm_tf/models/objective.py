@@ -34,7 +34,7 @@ class ObjectiveScale(NamedTuple):
             mask: [B], 0 where a labelled term is left out.
         """
         supervised = objectives.labelled_objective(
-            labelled["objective"], -labelled["classification_loss"], self.classification_weight
+            labelled["objective"], labelled["label_objective"], self.classification_weight
         )
         mask = tf.ones_like(supervised) if mask is None else mask
         supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))

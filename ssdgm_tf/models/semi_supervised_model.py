@@ -80,8 +80,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """The terms of a step over examples with labels; labels of variables that are not `complete` may be missing.
 
         Returns:
-            `objective` (without the classification term), `bound_labelled` and `classification_loss` = -log q(y|x), each
-            [B], nats; and `predictions`, {name: [B, *event]} of the supervised variables.
+            `objective` (without the classification term), `label_objective` (log q(y|x), with the gradient of all draws
+            before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`,
+            {name: [B, *event]} of the supervised variables.
         """
 
     @abc.abstractmethod

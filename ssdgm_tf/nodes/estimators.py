@@ -162,9 +162,7 @@ class TopK(Estimator):
         is_top = tf.reduce_any(index[..., None] == tf.range(head.num_states), axis=-2)
         rest = tf.where(is_top, tf.constant(-float("inf"), log_probs.dtype), log_probs)
         log_rest = tf.reduce_logsumexp(rest, axis=-1, keepdims=True)
-        shape = tf.shape(rest[..., :1, :] if axes.common_noise else rest)
-        gumbel = -tf.math.log(-tf.math.log(_uniform(shape, seed, rest.dtype)))
-        drawn = tf.argmax(rest + gumbel, axis=-1, output_type=tf.int32)[..., None]
+        drawn = _drawn(rest, seed, axes.common_noise)[..., None]
         log_drawn = tf.gather(log_probs, drawn, batch_dims=drawn.shape.rank - 1)
         value = tf.gather(head.states(), tf.concat([index, drawn], axis=-1))
         event_rank = len(head.known_event_shape)
@@ -315,6 +313,13 @@ def _last_to_axis(values: tf.Tensor, axis: int, event_rank: int) -> tf.Tensor:
     rank = squeezed.shape.rank
     order = [i for i in range(rank) if i != rank - 1 - event_rank]
     return tf.transpose(squeezed, [*order[:axis], rank - 1 - event_rank, *order[axis:]])
+
+
+def _drawn(log_probs: tf.Tensor, seed: tf.Tensor, common_noise: bool) -> tf.Tensor:
+    """The index of one state drawn from each row of log probabilities (up to a constant), by Gumbel noise; int32 [...]."""
+    shape = tf.shape(log_probs[..., :1, :] if common_noise else log_probs)
+    gumbel = -tf.math.log(-tf.math.log(_uniform(shape, seed, log_probs.dtype)))
+    return tf.argmax(log_probs + gumbel, axis=-1, output_type=tf.int32)
 
 
 def _uniform(shape: tf.Tensor, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

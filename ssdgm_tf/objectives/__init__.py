@@ -15,7 +15,12 @@ from ssdgm_tf.objectives.bounds import (
     importance_weighted_bound,
     log_normaliser,
 )
-from ssdgm_tf.objectives.score_function import baseline_surrogate, importance_weighted_surrogate, score_surrogate
+from ssdgm_tf.objectives.score_function import (
+    baseline_surrogate,
+    importance_surrogate,
+    importance_weighted_surrogate,
+    score_surrogate,
+)
 from ssdgm_tf.objectives.semi_supervised import (
     ObjectiveWeights,
     adgm_weights,
@@ -34,6 +39,7 @@ __all__ = [
     "evidence_lower_bound",
     "gamma_of_rate",
     "importance_bound",
+    "importance_surrogate",
     "importance_weighted_bound",
     "importance_weighted_surrogate",
     "kingma_weights",

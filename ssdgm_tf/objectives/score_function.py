@@ -3,6 +3,8 @@
 Added to a bound, they complete its gradient and leave its value unchanged. They are never logged.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -61,28 +63,76 @@ def baseline_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Te
 
 
 def importance_weighted_surrogate(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
-    """Completes the gradient of `importance_weighted_bound` where draws, of log probability `log_q`, carry none.
+    """Completes the gradient of `importance_weighted_bound` where draws carry none; see `_of_samples`.
 
-        grad E[bound] = E[ grad bound + sum_s (bound - bound without sample s) grad log q_s ]     Mnih and Rezende 2016
+    With log w in place of `log_ratio` it completes that of `log_normaliser`, which has the same form.
 
     Args:
         log_ratio: see `importance_weighted_bound`, nats, [K, S, B].
         log_weight: see `importance_weighted_bound`, nats, [K, S, B].
-        log_q: log probability of the draws, nats, [K, S, B] or [1, S, B].
+        log_q: log probability of all draws of each sample, nats, [S, B].
 
     Returns:
         Zeros with a gradient, [B].
     """
     per_sample = tf.stop_gradient(tf.reduce_logsumexp(log_ratio + log_weight, axis=0))
-    num_samples = per_sample.shape[0]
-    bound = tf.reduce_logsumexp(per_sample, axis=0) - tf.math.log(tf.cast(num_samples, per_sample.dtype))
-    without = tf.zeros_like(per_sample)
-    if num_samples > 1:
-        own = tf.eye(num_samples, dtype=tf.bool)[..., None]
-        others = tf.where(own, tf.constant(-float("inf"), per_sample.dtype), per_sample[None])
-        without = tf.reduce_logsumexp(others, axis=1) - tf.math.log(tf.cast(num_samples - 1, per_sample.dtype))
-    per_draw = tf.reduce_sum(log_q, axis=0)
-    return tf.reduce_sum((per_draw - tf.stop_gradient(per_draw)) * (bound - without), axis=0)
+    return _of_samples(_log_mean_exp, per_sample, log_q)
+
+
+def importance_surrogate(log_ratio: tf.Tensor, log_w: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """Completes the gradient of `importance_bound` where draws carry none; see `_of_samples`.
+
+    Args:
+        log_ratio: see `importance_bound`, nats, [K, S, B].
+        log_w: see `importance_bound`, nats, [K, S, B].
+        log_weight: see `importance_bound`, nats, [K, S, B].
+        log_q: log probability of all draws of each sample, nats, [S, B].
+
+    Returns:
+        Zeros with a gradient, [B].
+    """
+    log_mass = log_w + log_weight
+    log_z = tf.stop_gradient(tf.reduce_logsumexp(log_mass, axis=0))
+    share = tf.exp(log_mass - log_z)
+    # The mean of the integrand over the states of each sample.
+    mean = tf.stop_gradient(tf.reduce_sum(share * (log_ratio - tf.where(share > 0, log_w, tf.zeros_like(log_w))), axis=0))
+
+    def bound(log_z: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(tf.nn.softmax(log_z, axis=-2) * mean, axis=-2) + _log_mean_exp(log_z)
+
+    return _of_samples(bound, log_z, log_q)
+
+
+def _of_samples(bound: Callable[[tf.Tensor], tf.Tensor], per_sample: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """The score-function term of a bound that is any function of S samples; zeros with a gradient, [B].
+
+        grad E[bound] = E[ grad bound + sum_s (bound - bound without sample s) grad log q_s ]     Mnih and Rezende 2016
+
+    Unbiased for every S, because the bound without a sample does not depend on its draws. Where S = 1 it is 0.
+
+    Args:
+        bound: from the samples, [..., S, B], to the bound, nats, [..., B]; a sample of -inf does not count.
+        per_sample: the logarithms of the samples, nats, [S, B]; [1, B] where they do not depend on the draws.
+        log_q: log probability of all draws of each sample, nats, [S, B].
+    """
+    num_samples = log_q.shape[0]
+    value = tf.stop_gradient(bound(per_sample))
+    if per_sample.shape[0] != num_samples:
+        return tf.zeros_like(value)
+    signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample)))
+    return tf.reduce_sum((log_q - tf.stop_gradient(log_q)) * signal, axis=0)
+
+
+def _others(per_sample: tf.Tensor) -> tf.Tensor:
+    """[S, B] -> [S, S, B], the logarithms of the other samples: -inf on the diagonal."""
+    own = tf.eye(per_sample.shape[0], dtype=tf.bool)[..., None]
+    return tf.where(own, tf.constant(-float("inf"), per_sample.dtype), per_sample[None])
+
+
+def _log_mean_exp(terms: tf.Tensor) -> tf.Tensor:
+    """Log of the mean of exp over the samples, the axis before the last; terms of -inf are not counted."""
+    number = tf.reduce_sum(tf.cast(terms > -float("inf"), terms.dtype), axis=-2)
+    return tf.reduce_logsumexp(terms, axis=-2) - tf.math.log(number)
 
 
 def _signal(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:

@@ -118,7 +118,7 @@ def fit_recognition(
     @tf.function(reduce_retracing=True, autograph=False)
     def step(x, y):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(model.labelled_terms({"x": x}, y, (), training=True)["classification_loss"])
+            loss = -tf.reduce_mean(model.labelled_terms({"x": x}, y, (), training=True)["label_objective"])
         pairs = zip(tape.gradient(loss, weights), weights, strict=True)
         optimizer.apply_gradients([(gradient, weight) for gradient, weight in pairs if gradient is not None])
 

@@ -52,22 +52,29 @@ class Variable(NamedTuple):
     role: str  # "observed", "supervised" or "latent"
 
 
-def make_node(kind, parents, prior=None, quadrature=False):
+def make_node(kind, parents, prior=None, estimator=None):
     """A float64 node without a network: its parameters are linear in its parents' values."""
-    kwargs = {"parents": parents, "dtype": "float64", "prior": None if parents else prior}
+    kwargs = {"parents": parents, "dtype": "float64", "prior": None if parents else prior, "estimator": estimator}
     if kind == "real":
-        return nodes.Normal(1, estimator=Quadrature() if quadrature else None, **kwargs)
+        return nodes.Normal(1, **kwargs)
     if kind == "bit":
-        return nodes.Bernoulli(1, estimator="enumerate" if quadrature else None, **kwargs)
-    return nodes.OneHotCategorical(KINDS[kind], estimator="enumerate" if quadrature else None, **kwargs)
+        return nodes.Bernoulli(1, **kwargs)
+    return nodes.OneHotCategorical(KINDS[kind], **kwargs)
 
 
-def make_model(variables: dict[str, Variable], seed: int = 0) -> GraphicalModel:
-    """The graph in the engine, every expectation a finite sum, with random weights."""
+def make_model(variables: dict[str, Variable], seed: int = 0, estimators=None) -> GraphicalModel:
+    """The graph in the engine, with random weights.
+
+    Args:
+        variables: {name: Variable}.
+        seed: of the weights.
+        estimators: {name: estimator} of discrete variables; without it every expectation is a finite sum.
+    """
     generator = np.random.default_rng(seed)
+    sums = {n: Quadrature() if v.kind == "real" else "enumerate" for n, v in variables.items()} | (estimators or {})
     generative = {n: make_node(v.kind, v.parents_p, generator.choice([None, "learned"])) for n, v in variables.items()}
     recognition = {
-        n: make_node(v.kind, v.parents_q, "learned", quadrature=True) for n, v in variables.items() if v.role != "observed"
+        n: make_node(v.kind, v.parents_q, "learned", sums[n]) for n, v in variables.items() if v.role != "observed"
     }
     roles = {role: [n for n, v in variables.items() if v.role == role] for role in ("observed", "supervised")}
     model = GraphicalModel(generative, recognition, **roles, dtype="float64", seed=1)
