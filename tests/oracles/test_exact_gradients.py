@@ -63,7 +63,6 @@ def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatc
     return float(expected), *(np.concatenate([np.ravel(g) for g in side]) for side in sides)
 
 
-@hypothesis.settings(max_examples=60, phases=[hypothesis.Phase.generate])
 @given(st.data())
 def test_the_gradient_is_that_of_the_expected_objective(data):
     variables, seed = data.draw(graphs()), data.draw(st.integers(0, 2**16))
