@@ -20,10 +20,15 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Random graphs: the same in every run, so that a failure is one of the code; --vary-seed draws others."""
+    """Random graphs: the same in every run, so that a failure is one of the code; --vary-seed draws others.
+
+    The first tier sees fewer, and does not look for a smaller one that fails, which takes minutes.
+    """
+    is_first = config.option.markexpr == "not slow"
     hypothesis.settings.register_profile(
         "tests",
-        max_examples=10 if config.option.markexpr == "not slow" else 30,  # fewer in the first tier
+        max_examples=10 if is_first else 30,
+        phases=[phase for phase in hypothesis.Phase if not (is_first and phase == hypothesis.Phase.shrink)],
         deadline=None,
         derandomize=not config.getoption("--vary-seed"),
         suppress_health_check=list(hypothesis.HealthCheck),

@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
 
 GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test_semi_supervised_model.py"
 BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
+EXACT = "tests/oracles/test_exact_gradients.py"
 MUTANTS = (
     # Objectives.
     Mutant(
@@ -109,8 +110,8 @@ MUTANTS = (
     Mutant(
         "free bits are granted above their number",
         "engine/trace_bounds.py",
-        "tf.reduce_mean(scaled) < -free_bits",
-        "tf.reduce_mean(scaled) > -free_bits",
+        "tf.reduce_mean(scaled) >= -free_bits",
+        "tf.reduce_mean(scaled) <= -free_bits",
         f"{GRAPHICAL} -k free_bits",
     ),
     Mutant(
@@ -128,11 +129,32 @@ MUTANTS = (
         f"{GRAPHICAL} -k warm_up",
     ),
     Mutant(
-        "importance weights lack the scores of draws",
+        "what free bits grant stays in the score function",
         "engine/trace_bounds.py",
-        "_sum([log_weight, *scores])",
-        "log_weight",
-        "tests/oracles/test_importance.py",
+        "warmed -= tf.where(is_free, kl_weight * ratios[name], tf.zeros_like(ratios[name]))",
+        "pass",
+        EXACT,
+    ),
+    Mutant(
+        "the label has no gradient of the draws before it",
+        "engine/trace_bounds.py",
+        "return value, objectives.importance_weighted_surrogate(log_w, log_weight, log_q)",
+        "return value, tf.zeros_like(value)",
+        EXACT,
+    ),
+    Mutant(
+        "a draw counts once for each joint state that shares it",
+        "engine/trace.py",
+        "return sum(tf.reduce_sum(score, axis=axes) for score in scores) if scores else None",
+        "return sum(tf.reduce_sum(self.joined(score), axis=0) for score in scores) if scores else None",
+        EXACT,
+    ),
+    Mutant(
+        "the importance bound of the other samples is no baseline",
+        "objectives/score_function.py",
+        "signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample)))",
+        "signal = value - tf.stop_gradient(bound(per_sample))",
+        EXACT,
     ),
     Mutant(
         "a masked label has no weight of its own",
