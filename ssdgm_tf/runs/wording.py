@@ -65,7 +65,7 @@ def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         results: the results of a run.
     """
     return [
-        (f"Test {name.replace('_', ' ')}" + (f", {COMPARED[prefix]}" if prefix else ""), with_unit(name, value))
+        (f"Test {name.replace('_', ' ')}" + (f": {COMPARED[prefix]}" if prefix else ""), with_unit(name, value))
         for name, of_each in errors(results).items()
         for prefix, value in of_each.items()
     ]
