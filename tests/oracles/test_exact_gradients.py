@@ -65,7 +65,7 @@ def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatc
     return float(expected), *(np.concatenate([np.ravel(g) for g in side]) for side in sides)
 
 
-# What random graphs seldom have: a draw before the label, and a draw that joint states of another variable share.
+# What random graphs seldom have: a draw before the label, a draw that joint states of another variable share, free bits.
 BEFORE_THE_LABEL = {
     "x": Variable("class3", ("a", "y"), (), "observed"),
     "a": Variable("class3", (), ("x",), "latent"),
@@ -77,15 +77,17 @@ SHARED = {
     "e": Variable("class3", (), ("x",), "latent"),
     "b": Variable("class3", ("a",), ("x", "a"), "latent"),
 }
-CASES = [(BEFORE_THE_LABEL, "a", {"y": np.array([1])}, kind) for kind in trace_bounds.LABELLED]
-CASES += [(SHARED, "b", {}, kind) for kind in trace_bounds.UNLABELLED]
+CASES = [(BEFORE_THE_LABEL, "a", {"y": np.array([1])}, kind, 0.0) for kind in trace_bounds.LABELLED]
+CASES += [(SHARED, "b", {}, kind, 0.0) for kind in trace_bounds.UNLABELLED]
+CASES += [(BEFORE_THE_LABEL, "a", {"y": np.array([1])}, "conditional", 1e3), (SHARED, "b", {}, "evidence_lower_bound", 1e3)]
 
 
 @pytest.mark.parametrize("num_samples", [1, 2])
 @pytest.mark.parametrize("estimator", ["top_k", "score_function"])
-@pytest.mark.parametrize(("variables", "drawn", "y", "kind"), CASES)
-def test_draws_before_the_label_and_draws_that_states_share(variables, drawn, y, kind, estimator, num_samples, monkeypatch):
+@pytest.mark.parametrize(("variables", "drawn", "y", "kind", "free_bits"), CASES)
+def test_of_named_graphs(variables, drawn, y, kind, free_bits, estimator, num_samples, monkeypatch):
     model = brute_force.make_model(variables, 5, {drawn: ESTIMATORS[estimator]()})
+    model.free_bits = free_bits
     _, gradient, followed = both_sides(model, {"x": np.array([2])}, y, kind, num_samples, 2.0, monkeypatch)
     np.testing.assert_allclose(followed, gradient, rtol=1e-9, atol=1e-9)
     assert np.abs(gradient).max() > 0.01
