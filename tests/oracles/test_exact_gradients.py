@@ -18,6 +18,7 @@ from tests.oracles import brute_force
 from tests.oracles.brute_force import Variable
 from tests.oracles.exact_draws import Draws
 from tests.oracles.test_random_graphs import graphs
+from tests.tiers import tiers
 
 MAX_OUTCOMES = 300
 ESTIMATORS = {
@@ -81,9 +82,10 @@ CASES = [(BEFORE_THE_LABEL, "a", {"y": np.array([1])}, kind, 0.0) for kind in tr
 CASES += [(SHARED, "b", {}, kind, 0.0) for kind in trace_bounds.UNLABELLED]
 CASES += [(BEFORE_THE_LABEL, "a", {"y": np.array([1])}, "conditional", 1e3), (SHARED, "b", {}, "evidence_lower_bound", 1e3)]
 
+ESTIMATES = [(estimator, num_samples) for estimator in ("top_k", "score_function") for num_samples in (1, 2)]
 
-@pytest.mark.parametrize("num_samples", [1, 2])
-@pytest.mark.parametrize("estimator", ["top_k", "score_function"])
+
+@pytest.mark.parametrize(("estimator", "num_samples"), tiers(ESTIMATES, first=[("top_k", 2), ("score_function", 1)]))
 @pytest.mark.parametrize(("variables", "drawn", "y", "kind", "free_bits"), CASES)
 def test_of_named_graphs(variables, drawn, y, kind, free_bits, estimator, num_samples, monkeypatch):
     model = brute_force.make_model(variables, 5, {drawn: ESTIMATORS[estimator]()})
