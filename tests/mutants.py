@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "the importance bound of the other samples is no baseline",
         "objectives/score_function.py",
-        "signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample)))",
-        "signal = value - tf.stop_gradient(bound(per_sample))",
+        "signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample), num_samples - 1))",
+        "signal = value - tf.stop_gradient(bound(per_sample, num_samples))",
         EXACT,
     ),
     Mutant(

@@ -49,7 +49,7 @@ def several_variables(config):
     return data.SemiSupervisedData(x, y, x[:50], y, x[:0], y, 38, digit_shape=(28, 28, 1))
 
 
-# The first tier builds every preset's model, and trains one of each class that the digits suit.
+# The first tier builds every preset's model, and trains a baseline, a model on an M1, and one with importance weights.
 TRAINED_FIRST = ["baseline_digits", "m1m2_digits", "siddharth_digits"]
 
 

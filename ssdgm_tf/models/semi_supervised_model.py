@@ -264,7 +264,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any
     ) -> Any:
-        """The objective and its terms on examples, some of which may be labelled.
+        """Measures the objective and its terms. Any of the examples may be labelled.
 
         Args:
             x: as in `fit`; or a `tf.data.Dataset` of batches (x, y).

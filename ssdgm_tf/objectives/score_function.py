@@ -97,13 +97,13 @@ def importance_surrogate(log_ratio: tf.Tensor, log_w: tf.Tensor, log_weight: tf.
     # The mean of the integrand over the states of each sample.
     mean = tf.stop_gradient(tf.reduce_sum(share * (log_ratio - tf.where(share > 0, log_w, tf.zeros_like(log_w))), axis=0))
 
-    def bound(log_z: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(tf.nn.softmax(log_z, axis=-2) * mean, axis=-2) + _log_mean_exp(log_z)
+    def bound(log_z: tf.Tensor, num_samples: int) -> tf.Tensor:
+        return tf.reduce_sum(tf.nn.softmax(log_z, axis=-2) * mean, axis=-2) + _log_mean_exp(log_z, num_samples)
 
     return _of_samples(bound, log_z, log_q)
 
 
-def _of_samples(bound: Callable[[tf.Tensor], tf.Tensor], per_sample: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+def _of_samples(bound: Callable[[tf.Tensor, int], tf.Tensor], per_sample: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
     """The score-function term of a bound that is any function of S samples; zeros with a gradient, [B].
 
         grad E[bound] = E[ grad bound + sum_s (bound - bound without sample s) grad log q_s ]     Mnih and Rezende 2016
@@ -111,15 +111,15 @@ def _of_samples(bound: Callable[[tf.Tensor], tf.Tensor], per_sample: tf.Tensor, 
     Unbiased for every S, because the bound without a sample does not depend on its draws. Where S = 1 it is 0.
 
     Args:
-        bound: from the samples, [..., S, B], to the bound, nats, [..., B]; a sample of -inf does not count.
+        bound: from samples, [..., S, B], and how many they are to the bound, nats, [..., B]; one left out is -inf.
         per_sample: the logarithms of the samples, nats, [S, B]; [1, B] where they do not depend on the draws.
         log_q: log probability of all draws of each sample, nats, [S, B].
     """
     num_samples = log_q.shape[0]
-    value = tf.stop_gradient(bound(per_sample))
+    value = tf.stop_gradient(bound(per_sample, num_samples))
     if per_sample.shape[0] != num_samples:
         return tf.zeros_like(value)
-    signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample)))
+    signal = value if num_samples == 1 else value - tf.stop_gradient(bound(_others(per_sample), num_samples - 1))
     return tf.reduce_sum((log_q - tf.stop_gradient(log_q)) * signal, axis=0)
 
 
@@ -129,10 +129,9 @@ def _others(per_sample: tf.Tensor) -> tf.Tensor:
     return tf.where(own, tf.constant(-float("inf"), per_sample.dtype), per_sample[None])
 
 
-def _log_mean_exp(terms: tf.Tensor) -> tf.Tensor:
-    """Log of the mean of exp over the samples, the axis before the last; terms of -inf are not counted."""
-    number = tf.reduce_sum(tf.cast(terms > -float("inf"), terms.dtype), axis=-2)
-    return tf.reduce_logsumexp(terms, axis=-2) - tf.math.log(number)
+def _log_mean_exp(terms: tf.Tensor, num_samples: int) -> tf.Tensor:
+    """Log of the mean of exp over so many samples, the axis before the last."""
+    return tf.reduce_logsumexp(terms, axis=-2) - tf.math.log(tf.cast(num_samples, terms.dtype))
 
 
 def _signal(log_ratio: tf.Tensor, log_weight: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:

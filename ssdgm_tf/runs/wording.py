@@ -59,7 +59,7 @@ def with_unit(name: str, error: float) -> str:
 
 
 def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and value of every test error, for a table.
+    """Rows of a table: the name and the value of each test error.
 
     Args:
         results: the results of a run.

@@ -95,11 +95,12 @@ def weights(workdir):
 
 @pytest.mark.filterwarnings("ignore:The model must be a .keras file")
 @pytest.mark.slow
-def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_path, num_kills=20, epochs=60):
+def test_a_run_that_is_killed_twenty_times_ends_as_one_that_is_not(forks, tmp_path):
     """Kills at random moments: while it starts, trains, writes a checkpoint (every epoch), measures or draws its report.
 
     Every second one is counted from the first epoch since the start, so that a slow machine gets that far too.
     """
+    num_kills, epochs = 20, 60
     fields = {"epochs": epochs}
     assert forks.run(tmp_path / "whole", **fields) == 0
     moments, kills, ended, steps = random.Random(0), 0, 0, []

@@ -98,7 +98,7 @@ def test_a_part_that_is_not_finished_is_refused(tmp_path):
 
 
 def test_a_part_that_is_trained_first_has_what_the_whole_needs(tmp_path):
-    """The data, the seed and the networks; what a preset cannot have is refused."""
+    """The data, the seed and the networks."""
     whole = settings(m1m2_digits, seed=3, likelihood="bernoulli")
     part, _ = plan.make(whole, Workdir(tmp_path))
     of_part = part.settings["config"]
