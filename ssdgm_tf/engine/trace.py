@@ -1,62 +1,22 @@
 """One pass over a graph: values drawn, enumerated or held along the recognition model, scored under the generative one.
 
-Values are [*states, S, B, *event]: an axis for the states of each enumerated variable (size 1 where a value does not depend
-on it), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for a value that all share).
-Terms come out as [K, S, B], the axes of states joined into one.
+Values are [K, S, B, *event]: an axis for the joint states of the enumerated variables that a value depends on, its scope
+(size 1 for none), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for a value that all
+share). Terms come out as [K, S, B], over the joint states of all enumerated variables.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 
 import tensorflow as tf
-from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.engine.graph import Graph
+from ssdgm_tf.engine.joint_states import JointStates, Scope
+from ssdgm_tf.engine.site import Conditional, Extent, Held, Site, log_density, sized
 from ssdgm_tf.layers.random_state import constant_noise
-from ssdgm_tf.nodes import Deterministic, Estimator, Relaxed, ScoreFunction, StraightThrough
+from ssdgm_tf.layers.types import Align
+from ssdgm_tf.nodes import Deterministic, Estimator, RandomVariable, Relaxed, ScoreFunction, StraightThrough
 from ssdgm_tf.nodes.estimators import Axes, Draw
-
-
-class Held(NamedTuple):
-    """A variable that is given.
-
-    Attributes:
-        value: [B, *event]; any finite value where it is not given.
-        mask: bool [B], the examples for which it is given; None for all of them.
-    """
-
-    value: tf.Tensor
-    mask: tf.Tensor | None = None
-
-
-class Site(NamedTuple):
-    """The values, distributions and terms of one random variable in a pass.
-
-    Attributes:
-        value: [*states, S, B, *event].
-        mask: whether the value was given: bool [B], or True or False for all examples.
-        q: the recognition distribution given its parents' values; None for an observed variable.
-        log_q: log q of the value, nats, [*states, S, B]; None for an observed variable.
-        log_weight: log weight of its states, [*states, S, B]; None for weight 1.
-        score: log probability of what was drawn without a reparameterised gradient, [*states, S, B]; or None.
-        listed: the states that are summed and not drawn, bool [*states, 1, 1]; None where none is.
-        baseline: the learned baseline of that score, [*states, S, B]; or None.
-        p: the generative distribution given its parents' values.
-        sizes_p: sizes of the axes of states and samples in log p.
-        sizes_kl: sizes of the axes of states and samples in the KL.
-    """
-
-    value: tf.Tensor
-    mask: tf.Tensor | bool
-    q: tfd.Distribution | None = None
-    log_q: tf.Tensor | None = None
-    log_weight: tf.Tensor | None = None
-    score: tf.Tensor | None = None
-    listed: tf.Tensor | None = None
-    baseline: tf.Tensor | None = None
-    p: tfd.Distribution | None = None
-    sizes_p: tuple[int, ...] = ()
-    sizes_kl: tuple[int, ...] = ()
 
 
 class Trace:
@@ -66,22 +26,23 @@ class Trace:
         graph: the graph.
         estimators: {name: estimator} of the pass.
         sites: {name: site} of every random variable.
-        states: sizes of the axes of states.
+        states: the joint states of the pass.
     """
 
     def __init__(
-        self, graph: Graph, estimators: Mapping[str, Estimator], sites: Mapping[str, Site], states: tuple[int, ...]
+        self, graph: Graph, estimators: Mapping[str, Estimator], sites: Mapping[str, Site], states: JointStates
     ) -> None:
         self.graph, self.estimators, self.sites, self.states = graph, estimators, sites, states
 
     def log_p(self, name: str) -> tf.Tensor:
         """Log p of a variable's value given its parents in the generative model."""
         site = self.sites[name]
-        return self.joined(_sized(self.graph.head_p(name).log_density(site.p, site.value), site.sizes_p))
+        return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent))
 
     def log_q(self, name: str) -> tf.Tensor:
         """Log q of a variable's value given its parents in the recognition model."""
-        return self.joined(self.sites[name].log_q)
+        site = self.sites[name]
+        return self.joined(site.log_q, site.scope)
 
     def log_ratio(self, name: str, analytic: bool = False) -> tf.Tensor:
         """The term of a variable in log p of everything minus log q of everything inferred.
@@ -105,10 +66,14 @@ class Trace:
         site = self.sites[name]
         if site.log_weight is not None:
             return None  # its states are summed: log p - log q at each is exact already
+        q, p = _known(site.q), _known(site.p)
+        scope = self.states.union(q.scope, p.scope)
         try:
-            return -self.joined(_sized(self.graph.head_q(name).kl_divergence(site.q, site.p), site.sizes_kl))
+            kl = q.head.kl_divergence(q.over(self.states, scope), p.over(self.states, scope))
         except NotImplementedError:
             return None
+        kl = sized(kl, self.states.size(scope), max(q.extent.num_samples, p.extent.num_samples))
+        return -self.joined(kl, scope)
 
     def log_w(self) -> tf.Tensor:
         """Log importance weight: the sum over given supervised variables of log q at the given value."""
@@ -120,8 +85,8 @@ class Trace:
 
     def log_weight(self) -> tf.Tensor:
         """Log weight of the states. The weights sum to 1 over K, for each sample and example."""
-        weights = [self.sites[name].log_weight for name in self.graph.inferred]
-        joined = [self.joined(weight) for weight in weights if weight is not None]
+        sites = [self.sites[name] for name in self.graph.inferred if self.sites[name].log_weight is not None]
+        joined = [self.joined(site.log_weight, site.scope) for site in sites]
         return sum(joined[1:], joined[0]) if joined else tf.zeros([1, 1, 1], self._dtype)
 
     def scores(self) -> list[tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]]:
@@ -131,7 +96,14 @@ class Trace:
         learned baseline, [K, S, B] or None.
         """
         sites = [self.sites[name] for name in self.graph.inferred if self.sites[name].score is not None]
-        return [(self.joined(site.score), self._joined(site.listed), self._joined(site.baseline)) for site in sites]
+        return [
+            (
+                self.joined(site.score, site.scope),
+                None if site.listed is None else self.joined(site.listed, site.scope),
+                None if site.baseline is None else self.joined(site.baseline, site.scope),
+            )
+            for site in sites
+        ]
 
     def log_q_of_draws(self, names: Iterable[str]) -> tf.Tensor | None:
         """Log probability of all that each sample drew for these variables and that carries no gradient, nats, [S, B].
@@ -141,9 +113,8 @@ class Trace:
         Args:
             names: names of inferred variables.
         """
-        axes = list(range(len(self.states)))
         scores = [self.sites[name].score for name in names if self.sites[name].score is not None]
-        return sum(tf.reduce_sum(score, axis=axes) for score in scores) if scores else None
+        return sum(tf.reduce_sum(score, axis=0) for score in scores) if scores else None
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -152,37 +123,31 @@ class Trace:
 
     def mean(self, name: str) -> tf.Tensor:
         """The mean of q of an inferred variable, averaged over its ancestors, [B, *event]."""
-        return self._average(name, self.graph.head_q(name).mean(self.sites[name].q))
+        q = _known(self.sites[name].q)
+        return q.head.mean_over(q.distribution, lambda values: self._average(name, values))
 
     def stddev(self, name: str) -> tf.Tensor:
         """The standard deviation of each element of an inferred variable, that of its ancestors included, [B, *event]."""
-        head, q = self.graph.head_q(name), self.sites[name].q
-        return tf.sqrt(self._average(name, head.variance(q) + (head.mean(q) - self.mean(name)) ** 2))
+        q = _known(self.sites[name].q)
+        return q.head.stddev_over(q.distribution, lambda values: self._average(name, values))
 
     def _average(self, name: str, values: tf.Tensor) -> tf.Tensor:
-        """Sum over states, weighted by the ancestors of the variable, and mean over samples."""
-        event_rank = len(self.graph.head_q(name).event_shape or ())
-        weights = [self.sites[n].log_weight for n in self.graph.ancestors_q(name) if n in self.sites]
-        for log_weight in weights:
-            if log_weight is not None:
-                weight = tf.exp(log_weight)
-                values *= tf.reshape(weight, tf.concat([tf.shape(weight), [1] * event_rank], axis=0))
-        values = tf.reduce_mean(values, axis=len(self.states))
-        return tf.reduce_sum(values, axis=list(range(len(self.states))))
+        """[K, S, B, *event] of the parents of a variable -> [B, *event]: the sum over states, weighted by its ancestors, and
+        the mean over samples.
+        """
+        scope = _known(self.sites[name].q).scope
+        ancestors = [self.sites[n] for n in self.graph.ancestors_q(name) if n in self.sites]
+        weighted = [site for site in ancestors if site.log_weight is not None]
+        target = self.states.union(scope, *(site.scope for site in weighted))
+        if weighted:
+            log_weight = sum(self.states.expand(site.log_weight, site.scope, target) for site in weighted)
+            weight = tf.reshape(log_weight, [*log_weight.shape[:2], -1, *[1] * (values.shape.rank - 3)])
+            values = tf.exp(weight) * (self.states.expand(values, scope, target) if scope else values)
+        return tf.reduce_sum(tf.reduce_mean(values, axis=1), axis=0)
 
-    def joined(self, term: tf.Tensor) -> tf.Tensor:
-        """[*states, S, B] -> [K, S, B]; K = 1 where the term depends on no enumerated variable."""
-        rank = len(self.states)
-        if rank == 1:
-            return term
-        rest = tf.shape(term)[rank:]
-        if term.shape[:rank].num_elements() == 1:
-            return tf.reshape(term, tf.concat([[1], rest], axis=0))
-        full = tf.broadcast_to(term, tf.concat([self.states, rest], axis=0))
-        return tf.reshape(full, tf.concat([[-1], rest], axis=0))
-
-    def _joined(self, term: tf.Tensor | None) -> tf.Tensor | None:
-        return None if term is None else self.joined(term)
+    def joined(self, term: tf.Tensor, scope: Scope) -> tf.Tensor:
+        """A term [K of its scope, S, B] over all joint states; K = 1 where it depends on no enumerated variable."""
+        return self.states.expand(term, scope, self.states.all) if scope else term
 
     @property
     def _dtype(self) -> str:
@@ -243,115 +208,116 @@ class _Pass:
         self.num_samples, self.seed, self.step, self.training = num_samples, seed, step, training
         self.common_noise = common_noise
         unknown = [name for name in graph.inferred if name not in held or held[name].mask is not None]
-        #: The axis of each variable that has states.
-        self.axes = {name: i for i, name in enumerate(n for n in unknown if estimators[n].has_states)}
-        sizes = [estimators[name].num_states(graph.head_q(name)) for name in self.axes]
-        self.states = tuple(sizes) or (1,)
+        listing = [name for name in unknown if estimators[name].has_states]
+        self.states = JointStates({name: estimators[name].num_states(graph.head_q(name)) for name in listing})
         self.values: dict[str, tf.Tensor] = {}
+        self.extents: dict[str, Extent] = {}
         self.sites: dict[str, Site] = {}
-        #: Sizes of the axes of states and of samples of each value, 1 where it does not depend on one.
-        self.sizes: dict[str, tuple[int, ...]] = {}
 
     def hold(self, name: str) -> None:
         """Takes a value that is given for every example."""
-        self.values[name] = _behind_axes(self.held[name].value, len(self.states) + 1)
-        self.sizes[name] = (1,) * (len(self.states) + 1)
-        self.sites[name] = Site(self.values[name], True)
+        self.values[name], self.extents[name] = self.held[name].value[None, None], Extent((), 1)
+        self.sites[name] = Site(self.values[name], self.extents[name], True)
 
     def infer(self, name: str) -> None:
         """The value of a recognition node: held, drawn, enumerated, or computed."""
         node = self.graph.recognition[name]
-        parents = [self.values[parent] for parent in node.parents]
-        sizes = self._sizes_of(node.parents)
         if isinstance(node, Deterministic):
-            self.values[name], self.sizes[name] = node.value(parents, self.training), sizes
+            self._compute(name, node)
             return
-        q, baseline = node.distribution_and_baseline(parents, self.training)
         given = self.held.get(name)
-        if given is not None and given.mask is None:
+        is_held = given is not None and given.mask is None
+        q, baseline = self._conditional(node, () if is_held else (1, 1, self._batch_size()))
+        if is_held:
             self.hold(name)
-            log_q = _sized(node.head.log_density(q, self.values[name]), sizes)
-            self.sites[name] = Site(self.values[name], True, q, log_q)
+            log_q, scope = log_density(self.states, q, self.values[name], self.extents[name])
+            self.sites[name] = self.sites[name]._replace(q=q, log_q=log_q, scope=scope)
             return
-        if not node.parents:
-            q = node.root_distribution([*[1] * (len(self.states) + 1), self._batch_size()])
         estimator = self.estimators[name]
-        axes = Axes(self.axes.get(name, 0), len(self.states), self.num_samples, sizes[-1] > 1, self.common_noise)
+        axes = Axes(self.num_samples, q.extent.num_samples > 1, self.common_noise)
         with constant_noise(self.common_noise):
             seed = tf.random.experimental.stateless_fold_in(self.seed, self.graph.order_q.index(name))
-        draw = estimator.draw(node.head, q, axes, seed, self.step)
+        draw = estimator.draw(node.head, q.distribution, axes, seed, self.step)
+        own = (name,) if estimator.has_states else ()
+        scope = self.states.union(q.scope, own)
         if given is not None:
-            draw = _hold_some(draw, given, axes, estimator)
-        own = [1] * len(sizes)
-        if estimator.has_states:
-            own[axes.state_axis] = estimator.num_states(node.head)
-        if estimator.is_sampled:
-            own[-1] = self.num_samples
+            draw = self._hold_some(draw, given, own, scope, estimator)
         # Enumerated states are the same whatever came before; a draw is not.
-        self.sizes[name] = _largest(sizes, tuple(own)) if estimator.is_sampled else tuple(own)
-        self.values[name] = _sized(draw.value, self.sizes[name])
-        log_q = node.head.log_density(q, draw.value) if draw.log_q is None else draw.log_q
-        log_q = _sized(log_q, _largest(sizes, tuple(own)))
+        extent = Extent(scope, self.num_samples) if estimator.is_sampled else Extent(own, 1)
+        value = sized(draw.value, self.states.size(extent.scope), extent.num_samples)
+        self.values[name], self.extents[name] = value, extent
+        log_q = draw.log_q
+        if log_q is None:
+            log_q, _ = log_density(self.states, q, value, extent)
         mask = False if given is None else given.mask
-        self.sites[name] = Site(self.values[name], mask, q, log_q, draw.log_weight, draw.score, draw.listed, baseline)
+        terms = (log_q, draw.log_weight, draw.score, draw.listed, baseline)
+        self.sites[name] = Site(value, extent, mask, q, scope, *terms)
 
     def score(self, name: str) -> None:
         """The generative distribution of a variable at its parents' values, or the value of a deterministic node."""
         node = self.graph.generative[name]
-        parents = [self.values[parent] for parent in node.parents]
         if isinstance(node, Deterministic):
-            self.values[name], self.sizes[name] = node.value(parents, self.training), self._sizes_of(node.parents)
+            self._compute(name, node)
         else:
-            q_parents = self.graph.recognition[name].parents if name in self.graph.recognition else ()
-            self.sites[name] = self.sites[name]._replace(
-                p=node.distribution(parents, self.training),
-                sizes_p=self._sizes_of((name, *node.parents)),
-                sizes_kl=self._sizes_of((*q_parents, *node.parents)),
-            )
+            self.sites[name] = self.sites[name]._replace(p=self._conditional(node)[0])
 
-    def _sizes_of(self, names: Iterable[str]) -> tuple[int, ...]:
-        """Sizes of the axes of states and samples of a value that depends on these variables."""
-        return _largest((1,) * (len(self.states) + 1), *(self.sizes[name] for name in names))
+    def _compute(self, name: str, node: Deterministic) -> None:
+        """The value of a deterministic node."""
+        parents, align, extent = self._parents_of(node)
+        self.values[name], self.extents[name] = node.value(parents, self.training, align), extent
+
+    def _conditional(
+        self, node: RandomVariable, root_shape: Sequence[int | tf.Tensor] = ()
+    ) -> tuple[Conditional, tf.Tensor | None]:
+        """The distribution of a node at its parents' values, and its learned baseline or None."""
+        if not node.parents:
+            return Conditional(node.head, node.root_distribution(root_shape), Extent((), 1)), None
+        parents, align, extent = self._parents_of(node)
+        parameters, baseline = node.parameters_and_baseline(parents, self.training, align)
+        parameters = sized(parameters, self.states.size(extent.scope), extent.num_samples)
+        distribution = node.head.make_distribution(parameters)
+        return Conditional(node.head, distribution, extent, parameters), baseline
+
+    def _parents_of(self, node: RandomVariable | Deterministic) -> tuple[list[tf.Tensor], Align, Extent]:
+        """The values of a node's parents, a function that aligns their joint states, and the extent of the result."""
+        extents = [self.extents[parent] for parent in node.parents]
+        scopes = [extent.scope for extent in extents]
+        extent = Extent(self.states.union(*scopes), max(extent.num_samples for extent in extents))
+        return [self.values[p] for p in node.parents], functools.partial(self.states.align, scopes=scopes), extent
+
+    def _hold_some(self, draw: Draw, given: Held, own: Scope, scope: Scope, estimator: Estimator) -> Draw:
+        """A draw in which the examples of the mask have the given value, at weight 1.
+
+        Args:
+            draw: the draw.
+            given: the value that some examples have.
+            own: the scope of the variable's own states.
+            scope: the scope of the draw's terms.
+            estimator: the estimator of the draw.
+        """
+        value, mask = tf.cast(given.value, draw.value.dtype)[None, None], given.mask
+        event_rank = value.shape.rank - 3
+        if own and not estimator.is_sampled:
+            # All states stay, because all examples share their values; the given one has all the weight.
+            is_given = tf.reduce_all(tf.equal(value, draw.value), axis=list(range(3, 3 + event_rank)))
+            one = self.states.expand(tf.math.log(tf.cast(is_given, draw.log_weight.dtype)), own, scope)
+            return draw._replace(log_weight=tf.where(mask, one, draw.log_weight))
+        event_mask = tf.reshape(mask, [1, 1, -1, *[1] * event_rank])
+        held = Draw(tf.where(event_mask, value, draw.value))
+        if draw.score is not None:
+            held = held._replace(score=tf.where(mask, tf.zeros_like(draw.score), draw.score), listed=draw.listed)
+        if own:
+            first = tf.one_hot(0, self.states.size(own), dtype=draw.log_weight.dtype)[:, None, None]
+            one = self.states.expand(tf.math.log(first), own, scope)
+            held = held._replace(log_weight=tf.where(mask, one, draw.log_weight))
+        return held
 
     def _batch_size(self) -> tf.Tensor:
         return tf.shape(self.held[self.graph.observed[0]].value)[0]
 
 
-def _hold_some(draw: Draw, given: Held, axes: Axes, estimator: Estimator) -> Draw:
-    """A draw in which the examples of the mask have the given value, at weight 1."""
-    num_axes = axes.num_state_axes + 1
-    value = _behind_axes(given.value, num_axes)
-    mask = _behind_axes(given.mask, num_axes)
-    event_mask = tf.reshape(mask, [*mask.shape[:-1], -1, *[1] * (value.shape.rank - mask.shape.rank)])
-    if draw.log_weight is not None and not estimator.is_sampled:
-        # All states stay, because all examples share their values; the given one has all the weight.
-        event_axes = list(range(num_axes + 1, value.shape.rank))
-        is_given = tf.reduce_all(tf.equal(tf.cast(value, draw.value.dtype), draw.value), axis=event_axes)
-        one = tf.math.log(tf.cast(is_given, draw.log_weight.dtype))
-        return draw._replace(log_weight=tf.where(mask, one, draw.log_weight))
-    held = Draw(tf.where(event_mask, tf.cast(value, draw.value.dtype), draw.value))
-    if draw.score is not None:
-        held = held._replace(score=tf.where(mask, tf.zeros_like(draw.score), draw.score), listed=draw.listed)
-    if draw.log_weight is not None:
-        size = draw.log_weight.shape[axes.state_axis]
-        first = tf.math.log(tf.one_hot(0, size, dtype=draw.log_weight.dtype))
-        shape = [1] * draw.log_weight.shape.rank
-        shape[axes.state_axis] = size
-        held = held._replace(log_weight=tf.where(mask, tf.reshape(first, shape), draw.log_weight))
-    return held
-
-
-def _largest(*sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Element by element: the sizes that these broadcast to."""
-    return tuple(max(parts) for parts in zip(*sizes, strict=True))
-
-
-def _sized(tensor: tf.Tensor, sizes: tuple[int, ...]) -> tf.Tensor:
-    """The tensor with its leading static sizes set. Some functions of TFP lose them, and later steps rely on them."""
-    tensor.set_shape([*sizes, *tensor.shape[len(sizes) :]])
-    return tensor
-
-
-def _behind_axes(value: tf.Tensor, num_axes: int) -> tf.Tensor:
-    """[B, ...] -> [1, ..., 1, B, ...]."""
-    return value[(tf.newaxis,) * num_axes]
+def _known(conditional: Conditional | None) -> Conditional:
+    """The conditional, which this kind of pass has."""
+    if conditional is None:
+        raise RuntimeError("This pass did not evaluate the distribution. Received: None")
+    return conditional

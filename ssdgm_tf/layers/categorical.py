@@ -154,8 +154,8 @@ class CategoricalNode(StochasticNode):
 
     def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         probs = tf.nn.softmax(distribution.distribution.logits)
-        square = tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype) ** 2)
-        return square - self.mean(distribution) ** 2
+        apart = tf.range(self.num_classes, dtype=probs.dtype) - self.mean(distribution)[..., None]
+        return tf.reduce_sum(probs * apart**2, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}

@@ -14,7 +14,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
-from ssdgm_tf.layers.stochastic import POSITIVE_MINIMUM, StochasticNode, positive, raw_of_positive
+from ssdgm_tf.layers.stochastic import POSITIVE_MINIMUM, Average, StochasticNode, positive, raw_of_positive
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -36,6 +36,18 @@ class VonMisesNode(StochasticNode):
     priors = ("uniform",)
     parameters_per_element = 2
 
+    def mean_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
+        # The direction of the mean vector: +-3.14 have the mean pi and not 0.
+        loc, length = distribution.distribution.loc, 1 - _missing_length(distribution.distribution.concentration)
+        return tf.atan2(average(length * tf.sin(loc)), average(length * tf.cos(loc)))
+
+    def stddev_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
+        """The circular standard deviation sqrt(-2 log R) of a mixture, in radians; R is the length of its mean vector."""
+        loc, missing = distribution.distribution.loc, _missing_length(distribution.distribution.concentration)
+        half_turn = tf.sin((loc - self.mean_over(distribution, average)) / 2)
+        # 1 - R, of which nothing cancels where R is close to 1.
+        return tf.sqrt(-2 * tf.math.log1p(-average(missing + 2 * (1 - missing) * half_turn**2)))
+
     def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         turn = tf.abs(tf.math.floormod(prediction - value + math.pi, 2 * math.pi) - math.pi)
         return tf.reduce_mean(turn, axis=list(range(-len(self.known_event_shape), 0))) * (180 / math.pi)
@@ -48,6 +60,15 @@ class VonMisesNode(StochasticNode):
     def make_prior(self) -> tfd.Distribution:
         zeros = tf.zeros(self.known_event_shape, self.density_dtype)
         return self._independent(tfd.VonMises(zeros, zeros))
+
+
+def _missing_length(concentration: tf.Tensor) -> tf.Tensor:
+    """1 - A(k), where A(k) = I1(k) / I0(k) is the length of the mean vector of a von Mises distribution."""
+    large = tf.maximum(concentration, 20.0)
+    # Abramowitz and Stegun 1965, 9.7.1: the difference itself would cancel.
+    series = 1 / (2 * large) + 1 / (8 * large**2) + 1 / (8 * large**3) + 25 / (128 * large**4) + 13 / (32 * large**5)
+    small = tf.minimum(concentration, 20.0)
+    return tf.where(concentration < 20, 1 - tf.math.bessel_i1e(small) / tf.math.bessel_i0e(small), series)
 
 
 class _DirectionNode(StochasticNode):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
-from ssdgm_tf.layers.types import Activation, Shape
+from ssdgm_tf.layers.types import Activation, Align, Shape
 
 NORMALIZATIONS = (None, "batch", "layer")
 
@@ -33,6 +33,8 @@ class MLP(keras.layers.Layer):
 
     Call arguments:
         inputs: a tensor [..., features], or a list of such tensors with leading axes that broadcast.
+        align: a function that makes the leading axes of several inputs broadcast, where they do not yet. It gets their
+            products with the weights, so that each is computed once.
 
     Returns:
         A tensor [..., hidden_units[-1]], in the compute dtype.
@@ -72,9 +74,12 @@ class MLP(keras.layers.Layer):
         for norm, width in zip(self.norms, self.hidden_units, strict=False):
             norm.build((None, width))
 
-    def call(self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False, align: Align | None = None
+    ) -> tf.Tensor:
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
         products = [self._product(parent, layer) for layer, parent in zip(self.input_layers, parents, strict=True)]
+        products = products if align is None else align(products)
         h = self._hidden(0, products, self.input_layers[0].bias, training)
         for i, layer in enumerate(self.hidden_layers, start=1):
             h = self._hidden(i, [self._product(h, layer)], layer.bias, training)

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,9 @@ from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.types import Shape
+
+#: The expectation over the components of a mixture.
+Average = Callable[[tf.Tensor], tf.Tensor]
 
 POSITIVE_MINIMUM = 1e-4
 # softplus(_POSITIVE_OFFSET) = 1.
@@ -139,6 +142,14 @@ class StochasticNode(SavedRandomState, abc.ABC):
                 "distribution() needs values, because Keras passes only tensors between layers: call the node for a draw, "
                 f"or call distribution() inside a train_step or on arrays. Received: inputs={inputs}"
             )
+        return self.make_distribution(self.parameters_of(inputs))
+
+    def parameters_of(self, inputs: tf.Tensor | np.ndarray) -> tf.Tensor:
+        """The parameters of the distribution given `inputs`, [..., num_parameters], in the dtype of densities.
+
+        Args:
+            inputs: a tensor or array [..., features].
+        """
         inputs = tf.cast(inputs, self.compute_dtype)
         if not self.built:
             self.build(inputs.shape)
@@ -147,7 +158,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
         rows = tf.nn.bias_add(tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), kernel), bias)
         shape = [*inputs.shape[:-1], self.num_parameters]
         parameters = tf.reshape(rows, tf.concat([tf.shape(inputs)[:-1], shape[-1:]], axis=0))
-        return self.make_distribution(tf.cast(with_static_shape(parameters, shape), self.density_dtype))
+        return tf.cast(with_static_shape(parameters, shape), self.density_dtype)
 
     def log_prob(self, inputs: tf.Tensor | np.ndarray, value: tf.Tensor | np.ndarray) -> tf.Tensor:
         """Log density of `value` given `inputs`, nats, [...]: `distribution(inputs).log_prob(value)`.
@@ -165,6 +176,25 @@ class StochasticNode(SavedRandomState, abc.ABC):
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         """The mean of a distribution that this node made, [..., *event_shape]."""
         return distribution.mean()
+
+    def mean_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
+        """The mean of a mixture of distributions that this node made, [B, *event_shape].
+
+        Args:
+            distribution: the components, of batch shape [K, S, B].
+            average: the expectation over the components: [K, S, B, *event_shape] -> [B, *event_shape].
+        """
+        return average(self.mean(distribution))
+
+    def stddev_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
+        """The standard deviation of each element of a mixture, [B, *event_shape].
+
+        Args:
+            distribution: see `mean_over`.
+            average: see `mean_over`.
+        """
+        apart = self.mean(distribution) - self.mean_over(distribution, average)
+        return tf.sqrt(average(self.variance(distribution) + apart**2))
 
     def kl_divergence(self, q: tfd.Distribution, p: tfd.Distribution) -> tf.Tensor:
         """KL(q || p) of a distribution q that this node made, nats, [...].

@@ -156,6 +156,14 @@ class Support:
         """The predicted value, in the form of the data, for a predicted mean [N, *event_shape]."""
         return mean
 
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        """What the network of a child gets for a value [..., *event_shape]."""
+        return tf.convert_to_tensor(value)
+
+    def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of what the network of a child gets."""
+        return event_shape
+
 
 class Classes(Support):
     """One of K classes: integer labels in the data, -1 for no label; one-hot vectors inside a graph.
@@ -268,7 +276,14 @@ class Directions(Support):
 
 
 class Angles(Support):
-    """Angles in radians: all real numbers."""
+    """Angles in radians: all real numbers. Networks get the cosine and the sine, which have no jump at +-pi."""
+
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        value = tf.convert_to_tensor(value)
+        return tf.concat([tf.cos(value), tf.sin(value)], axis=-1)
+
+    def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*event_shape[:-1], 2 * event_shape[-1])
 
 
 def _known_rows(name: str, x: np.ndarray) -> np.ndarray:

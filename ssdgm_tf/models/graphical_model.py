@@ -12,6 +12,7 @@ from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState
 from ssdgm_tf.layers.serialization import from_parts
+from ssdgm_tf.layers.supports import Support
 from ssdgm_tf.models import inference, saved_model
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
@@ -91,11 +92,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             if head.event_shape is None:
                 head.event_shape = tuple(shapes[name][1:])
         events = {name: head.event_shape for name, head in self.data_format.observed.items()}
+        random = [name for name in self.graph.order_p if isinstance(self.generative[name], RandomVariable)]
+        supports = {name: self.graph.head_p(name).support for name in random}
         for order, nodes in ((self.graph.order_q, self.recognition), (self.graph.order_p, self.generative)):
             for name in order:
                 shapes = {parent: events[parent] for parent in nodes[name].parents}
                 try:
-                    nodes[name].build(list(shapes.values()))
+                    nodes[name].build(list(shapes.values()), [supports.get(parent, Support()) for parent in shapes])
                 except Exception as error:  # whatever a network of the user's raises
                     raise ValueError(
                         f"The network of {name!r} must take the values of its parents, of shapes {shapes}. Received: {error}"

@@ -5,8 +5,8 @@ Every estimator turns q(v | parents) into values on an axis of states or of samp
 - `log_weight`: the log weight of each state, as in E[f] = sum_k exp(log_weight_k) f_k;
 - `score`: the log probability of draws that carry no reparameterised gradient, for the score-function term.
 
-Values are [*states, S, B, *event], with an axis of states for every variable that lists its states. A value has size 1 on
-every axis that it does not depend on.
+Values are [K, S, B, *event]: the joint states of what came before, those of the variable itself the fastest if it lists them;
+samples; and examples. A value has size 1 on every axis that it does not depend on.
 """
 
 import abc
@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers
+from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import draws
 
 _PACKAGE = "ssdgm_tf"
@@ -26,11 +27,11 @@ class Draw(NamedTuple):
     """The result of an estimator. Every field except `value` may be None.
 
     Attributes:
-        value: [*states, S, B, *event].
-        log_q: log q of the value, nats, [*states, S, B]; None if the head computes it from the value.
-        log_weight: log weight of each state, [*states, S, B]; None for a weight of 1.
-        score: log probability of the draw, [*states, S, B]; None if the gradient passes through the value.
-        listed: bool [*states, 1, 1], true for states that are summed and not drawn; None if every state is drawn.
+        value: [K, S, B, *event].
+        log_q: log q of the value, nats, [K, S, B]; None if the head computes it from the value.
+        log_weight: log weight of each state, [K, S, B]; None for a weight of 1.
+        score: log probability of the draw, [K, S, B]; None if the gradient passes through the value.
+        listed: bool [K, 1, 1], true for states that are summed and not drawn; None if every state is drawn.
     """
 
     value: tf.Tensor
@@ -41,18 +42,14 @@ class Draw(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """The axes of an estimator's states and samples.
+    """The axes of an estimator's samples and examples.
 
     Attributes:
-        state_axis: the axis of this variable's states.
-        num_state_axes: number of axes of states; the axis of samples follows them.
         num_samples: S.
         has_samples: whether the distribution already has S samples, from its parents.
         common_noise: whether all examples share their noise, if the node can.
     """
 
-    state_axis: int
-    num_state_axes: int
     num_samples: int
     has_samples: bool
     common_noise: bool
@@ -62,7 +59,7 @@ class Estimator(abc.ABC):
     """Base of the estimators, which Keras can save."""
 
     name: str
-    #: Whether it lists states along their own axis.
+    #: Whether it lists states.
     has_states = False
     #: Whether its values differ between samples and between examples.
     is_sampled = True
@@ -72,7 +69,7 @@ class Estimator(abc.ABC):
         """The values of the variable, with their corrections."""
 
     def num_states(self, head: layers.StochasticNode) -> int:
-        """The size of its axis of states."""
+        """How many states it lists."""
         return 1
 
     def check(self, head: layers.StochasticNode) -> str | None:
@@ -120,10 +117,8 @@ class Enumerate(Estimator):
         return _cannot_be_listed(head)
 
     def draw(self, head: layers.StochasticNode, q: tfd.Distribution, axes: Axes, seed: tf.Tensor, step: tf.Tensor) -> Draw:
-        log_q = _states_to_axis(head.log_prob_of_states(q), axes)
-        shape = [1] * (axes.num_state_axes + 2)
-        shape[axes.state_axis] = _num_listed(head)
-        return Draw(tf.reshape(head.states(), [*shape, *head.known_event_shape]), log_q, log_weight=log_q)
+        log_q = _states_first(head.log_prob_of_states(q))
+        return Draw(head.states()[:, None, None], log_q, log_weight=log_q)
 
 
 @keras.saving.register_keras_serializable(package=_PACKAGE)
@@ -153,9 +148,9 @@ class TopK(Estimator):
         return _cannot_be_listed(head)
 
     def draw(self, head: layers.StochasticNode, q: tfd.Distribution, axes: Axes, seed: tf.Tensor, step: tf.Tensor) -> Draw:
-        log_probs = head.log_prob_of_states(q)  # [*states, S or 1, B, num_states]
+        log_probs = head.log_prob_of_states(q)  # [K, S or 1, B, num_states]
         if axes.num_samples > 1 and not axes.has_samples:
-            log_probs = tf.repeat(log_probs, axes.num_samples, axis=axes.num_state_axes)
+            log_probs = tf.repeat(log_probs, axes.num_samples, axis=1)
         k = self.num_states(head) - 1
         top, index = tf.math.top_k(log_probs, k)
         # A comparison of indices is exact for ties; a threshold would not be.
@@ -165,14 +160,13 @@ class TopK(Estimator):
         drawn = _drawn(rest, seed, axes.common_noise)[..., None]
         log_drawn = tf.gather(log_probs, drawn, batch_dims=drawn.shape.rank - 1)
         value = tf.gather(head.states(), tf.concat([index, drawn], axis=-1))
-        event_rank = len(head.known_event_shape)
         score = tf.concat([tf.zeros_like(top), log_drawn - log_rest], axis=-1)
         return Draw(
-            _last_to_axis(value, axes.state_axis, event_rank),
-            _states_to_axis(tf.concat([top, log_drawn], axis=-1), axes),
-            _states_to_axis(tf.concat([top, log_rest], axis=-1), axes),
-            _states_to_axis(score, axes),
-            _states_to_axis(tf.reshape(tf.range(k + 1) < k, [1] * (axes.num_state_axes + 2) + [k + 1]), axes),
+            _states_first(value, len(head.known_event_shape)),
+            _states_first(tf.concat([top, log_drawn], axis=-1)),
+            _states_first(tf.concat([top, log_rest], axis=-1)),
+            _states_first(score),
+            tf.tile(tf.range(k + 1) < k, [top.shape[0]])[:, None, None],
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -302,17 +296,12 @@ def _num_listed(head: layers.StochasticNode) -> int:
     return num_states
 
 
-def _states_to_axis(terms: tf.Tensor, axes: Axes) -> tf.Tensor:
-    """[*states, S, B, num_states] -> [*states, S, B], the variable's own axis (of size 1 before) now of size num_states."""
-    return _last_to_axis(terms, axes.state_axis, 0)
-
-
-def _last_to_axis(values: tf.Tensor, axis: int, event_rank: int) -> tf.Tensor:
-    """Moves the axis before the event to `axis`, in place of the axis of size 1 there."""
-    squeezed = tf.squeeze(values, axis=axis)
-    rank = squeezed.shape.rank
-    order = [i for i in range(rank) if i != rank - 1 - event_rank]
-    return tf.transpose(squeezed, [*order[:axis], rank - 1 - event_rank, *order[axis:]])
+def _states_first(values: tf.Tensor, event_rank: int = 0) -> tf.Tensor:
+    """[K, S, B, num_states, *event] -> [K * num_states, S, B, *event]."""
+    shape = values.shape
+    moved = tf.transpose(values, [0, 3, 1, 2, *range(4, 4 + event_rank)])
+    flat = tf.reshape(moved, tf.concat([[shape[0] * shape[3]], tf.shape(moved)[2:]], axis=0))
+    return with_static_shape(flat, [shape[0] * shape[3], *shape[1:3], *shape[4:]])
 
 
 def _drawn(log_probs: tf.Tensor, seed: tf.Tensor, common_noise: bool) -> tf.Tensor:

@@ -13,7 +13,8 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf import layers
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
-from ssdgm_tf.layers.types import Shape
+from ssdgm_tf.layers.supports import Support
+from ssdgm_tf.layers.types import Align, Shape
 from ssdgm_tf.nodes import estimators
 
 _T = TypeVar("_T")
@@ -22,7 +23,8 @@ _T = TypeVar("_T")
 class Node(keras.layers.Layer):
     """The base of `RandomVariable` and `Deterministic`: parents by name, and a network over their values.
 
-    Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. A network over several parents:
+    Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. In place of an angle a network gets
+    its cosine and sine, concatenated along the last axis: it sees no jump at +-pi. A network over several parents:
 
     - `layers.MLP` gets them as a list, each flattened to a vector, and adds a linear map of each: a term that does not
       depend on an enumerated or sampled variable is computed once, and nothing is tiled;
@@ -42,13 +44,18 @@ class Node(keras.layers.Layer):
             raise ValueError("A network needs parents. Received: a network and parents=()")
         self.network = network
 
-    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
+    def build(self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None) -> None:
         """Builds the network.
 
         Args:
             parent_shapes: the event shape of each parent.
+            parent_supports: the values that each parent takes, which say what the network gets for them; None for the
+                values themselves.
         """
-        self.parent_shapes: list[tuple[int, ...]] = [tuple(shape) for shape in parent_shapes]
+        self.parent_supports = list(parent_supports or [Support() for _ in parent_shapes])
+        pairs = zip(self.parent_supports, parent_shapes, strict=True)
+        #: The event shape of each parent as the network gets it.
+        self.parent_shapes: list[tuple[int, ...]] = [support.network_shape(tuple(shape)) for support, shape in pairs]
         self.feature_shape: tuple[int, ...] = ()
         if not self.parents:
             return
@@ -64,14 +71,23 @@ class Node(keras.layers.Layer):
             self.network.build(inputs)
         self.feature_shape = tuple(self.network.compute_output_shape(inputs)[1:])
 
-    def features(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The network's output at the parents' values, [*leading, *feature_shape]."""
-        values = [tf.convert_to_tensor(value) for value in values]
+    def features(self, values: Sequence[tf.Tensor], training: bool = False, align: Align | None = None) -> tf.Tensor:
+        """The network's output at the parents' values, [*leading, *feature_shape].
+
+        Args:
+            values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast.
+            training: whether this is a training step, for networks with dropout or batch normalisation.
+            align: a function that makes leading axes broadcast, where those of `values` do not.
+        """
+        values = [support.network_input(value) for support, value in zip(self.parent_supports, values, strict=True)]
         flat = [_flatten(value, len(shape)) for value, shape in zip(values, self.parent_shapes, strict=True)]
         if isinstance(self.network, layers.MLP):
-            return self.network(flat[0] if len(flat) == 1 else flat, training=training)
+            if len(flat) == 1:
+                return self.network(flat[0], training=training)
+            return self.network(flat, training=training, align=align)
         if self.network is None and len(flat) == 1:
             return flat[0]
+        flat = flat if align is None else align(flat)
         leading = [tf.shape(value)[:-1] for value in flat]
         static = [value.shape[:-1] for value in flat]
         if len(flat) > 1:
@@ -189,8 +205,8 @@ class RandomVariable(Node):
         """
         return RandomVariable(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
-    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
-        super().build(parent_shapes)
+    def build(self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None) -> None:
+        super().build(parent_shapes, parent_supports)
         event_shape = self.head.known_event_shape
         *space, channels = event_shape
         # Vectors are always projected: a network may have as many features as parameters by chance.
@@ -213,32 +229,35 @@ class RandomVariable(Node):
         """The TFP distribution given the parents' values; a root's has no batch axes.
 
         Args:
-            values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast.
-            training: whether this is a training step, for networks with dropout or batch normalisation.
-        """
-        return self.distribution_and_baseline(values, training)[0]
-
-    def distribution_and_baseline(
-        self, values: Sequence[tf.Tensor] = (), training: bool = False
-    ) -> tuple[tfd.Distribution, tf.Tensor | None]:
-        """The distribution, and the prediction of the score-function estimator's learned baseline, [*leading] or None.
-
-        Args:
-            values: see `distribution`.
-            training: see `distribution`.
+            values: see `features`.
+            training: see `features`.
         """
         if not self.parents:
-            return self.root_distribution(), None
-        features = self.features(values, training)
+            return self.root_distribution()
+        return self.head.make_distribution(self.parameters_and_baseline(values, training)[0])
+
+    def parameters_and_baseline(
+        self, values: Sequence[tf.Tensor], training: bool = False, align: Align | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The parameters of the distribution of a node with parents, and the baseline that the score function learned.
+
+        Args:
+            values: see `features`.
+            training: see `features`.
+            align: see `features`.
+
+        Returns:
+            [*leading, num_parameters]; and [*leading], or None.
+        """
+        features = self.features(values, training, align)
         flat = _flatten(features, len(self.feature_shape))
         baseline = None if self.baseline is None else self.baseline(tf.stop_gradient(flat))[..., 0]
         if not self.gives_parameters:
-            return self.head.distribution(flat), baseline
+            return self.head.parameters_of(flat), baseline
         event_shape = self.head.known_event_shape
         per_element = features.shape[-1] // event_shape[-1]
         parts = tf.split(tf.cast(features, self.head.density_dtype), per_element, axis=-1)
-        parameters = tf.concat([_flatten(part, len(event_shape)) for part in parts], axis=-1)
-        return self.head.make_distribution(parameters), baseline
+        return tf.concat([_flatten(part, len(event_shape)) for part in parts], axis=-1), baseline
 
     def root_distribution(self, batch_shape: Sequence[int] = ()) -> tfd.Distribution:
         """The distribution of a root, broadcast to `batch_shape`; the standard prior has no batch axes.
@@ -283,13 +302,13 @@ class Deterministic(Node):
         """Shape of one value; None before the model is built."""
         return self.feature_shape if self.built else None
 
-    def build(self, parent_shapes: Sequence[Sequence[int]]) -> None:
-        super().build(parent_shapes)
+    def build(self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None) -> None:
+        super().build(parent_shapes, parent_supports)
         _freeze_again(self, self.network)
 
-    def value(self, values: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """The value given the parents' values, [*leading, *event_shape]."""
-        return self.features(values, training)
+    def value(self, values: Sequence[tf.Tensor], training: bool = False, align: Align | None = None) -> tf.Tensor:
+        """The value given the parents' values, [*leading, *event_shape]; the arguments are those of `features`."""
+        return self.features(values, training, align)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")

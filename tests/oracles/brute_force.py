@@ -33,13 +33,12 @@ class Quadrature(Estimator):
         return self.num_points
 
     def draw(self, head, q, axes, seed, step):
-        shape = [1] * (axes.num_state_axes + 2)
-        shape[axes.state_axis] = self.num_points
-        points = tf.reshape(tf.constant(self.points, q.dtype), [*shape, 1])
-        value = q.mean() + q.stddev() * points
+        points = tf.constant(self.points, q.dtype)[:, None, None, None]
+        value = q.mean()[:, None] + q.stddev()[:, None] * points  # [K, points, S or 1, B, 1]
         if axes.num_samples > 1 and not axes.has_samples:
-            value = tf.repeat(value, axes.num_samples, axis=axes.num_state_axes)
-        log_weight = tf.zeros_like(value[..., 0]) + tf.reshape(tf.constant(self.log_weights, q.dtype), shape)
+            value = tf.repeat(value, axes.num_samples, axis=2)
+        log_weight = tf.zeros_like(value[..., 0]) + tf.constant(self.log_weights, q.dtype)[:, None, None]
+        value, log_weight = (tf.reshape(t, [-1, *t.shape[2:]]) for t in (value, log_weight))
         return Draw(value, log_weight=log_weight)
 
 
