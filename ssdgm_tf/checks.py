@@ -92,7 +92,8 @@ def labels(name: str, y: ArrayLike, num_examples: int, num_classes: int | None =
     outside = (y < (UNLABELLED if missing else 0)) | (y > highest)
     if outside.any():
         none = f", or be {UNLABELLED} for no label" if missing else ""
-        raise ValueError(f"Labels of {name} must lie in 0..{highest}{none}. Received: {np.unique(y[outside])[:5].tolist()}")
+        received = f"{np.unique(y[outside])[:5].tolist()}, the first at index {np.flatnonzero(outside)[0]}"
+        raise ValueError(f"Labels of {name} must lie in 0..{highest}{none}. Received: {received}")
     return y.astype(np.int32)
 
 

@@ -35,7 +35,7 @@ class Graph:
     Raises:
         ValueError: a cycle; an unknown parent; a recognition parent that is neither observed nor inferred; an observed
             variable without a likelihood; a variable that is not observed and is missing from either model; different event
-            shapes or kinds of variable in the two models; an estimator that does not suit its variable; too many states.
+            shapes or kinds of variable in the two models; a supervised variable that cannot be predicted; an estimator that does not suit its variable; too many states.
     """
 
     def __init__(
@@ -99,6 +99,11 @@ class Graph:
         Then q(y|x) has no latent parent, the importance weights w are all equal, and both labelled objectives agree.
         """
         return not any(self.ancestors_q(name) & set(self.inferred) for name in self.supervised)
+
+    def is_drawn_before(self, *names: str) -> bool:
+        """Whether anything that these variables depend on in the recognition model is drawn, and not summed or computed."""
+        ancestors = {ancestor for name in names for ancestor in self.ancestors_q(name)}
+        return any(self.estimators[name].is_sampled for name in ancestors if name in self.estimators)
 
     def has_analytic_kl(self, name: str) -> bool:
         """Whether the KL of a variable may be taken in closed form, given its ancestors in the recognition model.
@@ -185,6 +190,12 @@ class Graph:
                     "A variable has the same states in both models. "
                     f"Received: {name!r}, a {type(p).__name__} in the generative model and a {type(q).__name__} in the "
                     "recognition one"
+                )
+        for name in self.supervised:
+            if not self.head_q(name).has_moments:
+                raise ValueError(
+                    "A supervised variable is predicted by its mean and standard deviation, which must be known and finite. "
+                    f"Received: {name!r}, a {type(self.head_q(name)).__name__} without them"
                 )
 
     def _choose_estimators(self) -> dict[str, Estimator]:

@@ -51,7 +51,7 @@ def draws(graph: Graph, held: Mapping[str, Held], num_samples: int, seed: tf.Ten
 
     def draw(index: int, head: StochasticNode, q: tfd.Distribution, given: Held | None) -> tf.Tensor:
         shape = [num_samples] if q.batch_shape.rank == 1 else []
-        return q.sample(shape, seed=tf.random.experimental.stateless_fold_in(seed, index))
+        return head.sample(q, shape, tf.random.experimental.stateless_fold_in(seed, index))
 
     return _along_q(graph, held, draw)
 
@@ -106,7 +106,7 @@ def generate(
         else:
             distribution = node.distribution(parents)
             shape = [] if distribution.batch_shape.rank else [num_examples]
-            values[name] = distribution.sample(shape, seed=tf.random.experimental.stateless_fold_in(seed, index))
+            values[name] = node.head.sample(distribution, shape, tf.random.experimental.stateless_fold_in(seed, index))
     return values
 
 

@@ -24,7 +24,8 @@ class BernoulliNode(StochasticNode):
     """
 
     priors = ("uniform",)
-    support = supports.UnitInterval()
+    support = supports.Whole(1)
+    observed_support = supports.UnitInterval()
 
     @property
     def num_states(self) -> int | None:
@@ -49,6 +50,10 @@ class BernoulliNode(StochasticNode):
     def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
         mean = distribution.mean()
         return super().draw(distribution) + (mean - tf.stop_gradient(mean))
+
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
+        logits = distribution.distribution.logits
+        return tf.sigmoid(logits) * tf.sigmoid(-logits)  # 1 - sigmoid(l) loses every digit where l is large
 
     def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         logits = distribution.distribution.logits

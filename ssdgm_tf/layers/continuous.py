@@ -94,7 +94,7 @@ class BetaNode(_TwoParameterNode):
         seed: integer seed of the node's draws.
     """
 
-    support = supports.UnitInterval()
+    support = supports.OpenUnitInterval()
     priors = ("uniform",)
     family = tfd.Beta
     links = (positive, positive)
@@ -130,6 +130,10 @@ class StudentTNode(StochasticNode):
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         loc, raw_scale = self._split(parameters, 2)
         return self._independent(tfd.StudentT(tf.constant(self.df, loc.dtype), loc, positive(raw_scale)))
+
+    def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
+        # Its centre, which is the mean where df > 1; for the others there is none.
+        return distribution.distribution.loc
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "df": self.df}

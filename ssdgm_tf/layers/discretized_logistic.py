@@ -31,7 +31,7 @@ class DiscretizedLogisticNode(StochasticNode):
     """
 
     parameters_per_element = 2
-    support = supports.UnitInterval()
+    observed_support = supports.UnitInterval()
 
     def __init__(
         self,
@@ -45,6 +45,10 @@ class DiscretizedLogisticNode(StochasticNode):
         if num_levels < 2:
             raise ValueError(f"num_levels must be at least 2. Received: num_levels={num_levels!r}")
         self.num_levels = num_levels
+
+    @property
+    def support(self) -> supports.Support:
+        return supports.Levels(self.num_levels)
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         raw_loc, raw_scale = self._split(parameters, 2)

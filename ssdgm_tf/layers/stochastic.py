@@ -69,6 +69,11 @@ class StochasticNode(SavedRandomState, abc.ABC):
         return supports.Support()
 
     @property
+    def observed_support(self) -> supports.Support:
+        """The values that are taken for observations: more, where the node scores values between those of its support."""
+        return self.support
+
+    @property
     def known_event_shape(self) -> tuple[int, ...]:
         """The shape of one draw.
 
@@ -101,6 +106,16 @@ class StochasticNode(SavedRandomState, abc.ABC):
         """Whether draws carry a gradient to the parameters."""
         distribution = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
         return distribution.reparameterization_type == tfd.FULLY_REPARAMETERIZED
+
+    @property
+    def has_moments(self) -> bool:
+        """Whether its mean and its standard deviation are known and finite, so that it can be predicted."""
+        distribution = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
+        try:
+            moments = self.mean(distribution), self.variance(distribution)
+        except NotImplementedError:
+            return False
+        return all(bool(tf.reduce_all(tf.math.is_finite(moment))) for moment in moments)
 
     @abc.abstractmethod
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
@@ -219,7 +234,20 @@ class StochasticNode(SavedRandomState, abc.ABC):
                 example then do not depend on the rest of its batch. Nodes of Gaussians, of directions of length 3 and of
                 classes do so; others draw for each example.
         """
-        return draws(distribution, num_samples, seed)
+        return self.support.inward(draws(distribution, num_samples, seed))
+
+    def sample(self, distribution: tfd.Distribution, sample_shape: Sequence[int | tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
+        """Draws of a distribution that this node made, none of them on the edge of the support.
+
+        Args:
+            distribution: the distribution.
+            sample_shape: the leading axes of the draws.
+            seed: a TFP seed.
+
+        Returns:
+            [*sample_shape, ..., *event_shape].
+        """
+        return self.support.inward(distribution.sample(sample_shape, seed=seed))
 
     def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
         """The variance of each element of the event, [..., *event_shape]."""
@@ -235,7 +263,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
 
     def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
         """One draw, differentiable where a gradient (exact or straight-through) exists."""
-        return distribution.sample(seed=self.next_seed())
+        return self.sample(distribution, (), self.next_seed())
 
     def draw_and_kl(self, distribution: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
         """One draw, and KL(distribution || prior) in nats: analytic unless the subclass says otherwise."""

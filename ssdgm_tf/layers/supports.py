@@ -5,7 +5,10 @@ label is missing. Every other variable is an array of numbers [N, *event_shape],
 Inside a graph of variables classes are one-hot vectors.
 """
 
+import contextlib
+import re
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ssdgm_tf import checks
+
+# Marks the sentence about a bad value in the error of a failed check.
+_BAD_VALUE = "Bad value: "
 
 
 class Support:
@@ -59,17 +65,31 @@ class Support:
         checked = checks.numbers(name, value, event_shape)
         if num_examples not in (None, len(checked)):
             raise ValueError(f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked)}")
-        known = _known_rows(name, checked) if missing else checked
-        checks.finite(name, known)
-        if len(known) and not np.all(self.contains(tf.constant(known))):
-            raise ValueError(
-                f"{name} must {self.rule}{self.hint(known)}. Received: {name} in [{known.min():g}, {known.max():g}]"
-            )
+        is_known = _known_rows(name, checked) if missing else np.ones(len(checked), bool)
+        checks.finite(name, checked if is_known.all() else checked[is_known])
+        if not np.all(inside := np.asarray(self.contains(tf.constant(checked)))):
+            self._refuse_outside(name, checked, is_known, np.broadcast_to(inside, checked.shape))
         self.check_scale(name, np.asarray(value))
         return checked
 
+    def _refuse_outside(self, name: str, value: np.ndarray, is_known: np.ndarray, inside: np.ndarray) -> None:
+        """Refuses the values [N, *event_shape] of known examples, if any is not inside."""
+        outside = np.flatnonzero(is_known & ~inside.reshape(len(value), -1).all(axis=1))
+        if len(outside):
+            known, first = value[is_known], outside[0]
+            shown = np.array2string(value[first][~inside[first]][:5], precision=6)
+            raise ValueError(
+                f"{name} must {self.rule}{self.hint(known)}. "
+                f"Received: {name} in [{known.min():g}, {known.max():g}], with {shown} at index {first}"
+            )
+
     def check_tensor(
-        self, name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, missing: bool = False
+        self,
+        name: str,
+        value: tf.Tensor,
+        event_shape: tuple[int, ...] | None,
+        missing: bool = False,
+        batch: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The values of a variable in a tensor; the graph that is being built checks them when it runs.
 
@@ -78,13 +98,14 @@ class Support:
             value: numbers [B, *event_shape].
             event_shape: as in `check_array`.
             missing: as in `check_array`.
+            batch: the number of the batch in its data set, for messages.
 
         Returns:
             float32 [B, *event_shape].
 
         Raises:
             ValueError: another shape.
-            tf.errors.InvalidArgumentError: when the graph runs, on values as in `check_array`.
+            tf.errors.InvalidArgumentError: when the graph runs, on values as in `check_array`; see `as_value_errors`.
         """
         if event_shape is not None and not value.shape[1:].is_compatible_with(event_shape):
             raise ValueError(
@@ -93,11 +114,11 @@ class Support:
             )
         value = tf.cast(value, tf.float32)
         is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
-        tf.debugging.Assert(tf.reduce_all(is_finite), [f"{name} must be finite."])
-        inside = tf.reduce_all(tf.math.is_nan(value) | self.contains(value))
-        limits = tf.reduce_min(value), tf.reduce_max(value)
-        tf.debugging.Assert(inside, [f"{name} must {self.rule}. Received:", *limits])
-        return value
+        with tf.control_dependencies(_assertion(f"{name} must be finite", is_finite, value, batch)):
+            value = tf.identity(value)
+        inside = tf.math.is_nan(value) | self.contains(value)
+        with tf.control_dependencies(_assertion(f"{name} must {self.rule}", inside, value, batch)):
+            return tf.identity(value)
 
     def hint(self, value: np.ndarray) -> str:
         """Advice on values outside the support; empty if there is none."""
@@ -147,10 +168,18 @@ class Support:
         Args:
             value: in the form of the data.
             dtype: the dtype of the result.
-            missing: whether a value may be missing; it becomes 0.
+            missing: whether a value may be missing; it becomes a value within the support, whose density is finite.
         """
         value = tf.cast(value, dtype)
-        return tf.where(tf.math.is_nan(value), tf.zeros_like(value), value) if missing else value
+        return tf.where(tf.math.is_nan(value), self.inner_point(value), value) if missing else value
+
+    def inner_point(self, like: tf.Tensor) -> tf.Tensor:
+        """A value well within the support, of the shape and dtype of another [B, *event_shape]."""
+        return tf.zeros_like(like)
+
+    def inward(self, draws: tf.Tensor) -> tf.Tensor:
+        """Draws that rounded to the edge of the support, where densities are infinite or 0, moved just inside."""
+        return draws
 
     def point(self, mean: np.ndarray) -> np.ndarray:
         """The predicted value, in the form of the data, for a predicted mean [N, *event_shape]."""
@@ -189,16 +218,18 @@ class Classes(Support):
         return checks.labels(name, value, num_examples, self.num_classes, missing)
 
     def check_tensor(
-        self, name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, missing: bool = False
+        self,
+        name: str,
+        value: tf.Tensor,
+        event_shape: tuple[int, ...] | None,
+        missing: bool = False,
+        batch: tf.Tensor | None = None,
     ) -> tf.Tensor:
         if not value.dtype.is_integer:
             raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
-        lowest = checks.UNLABELLED if missing else 0
-        inside = tf.reduce_all((value >= lowest) & (value < self.num_classes))
-        check = tf.debugging.Assert(
-            inside, [f"Labels of {name} must lie in {lowest}..{self.num_classes - 1}. Received:", value]
-        )
-        with tf.control_dependencies([] if check is None else [check]):
+        inside = (value >= (checks.UNLABELLED if missing else 0)) & (value < self.num_classes)
+        rule = f"Labels of {name} must {self.rule}" + (f", or be {checks.UNLABELLED} for no label" if missing else "")
+        with tf.control_dependencies(_assertion(rule, inside, value, batch)):
             return tf.cast(value, tf.int32)
 
     def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
@@ -222,11 +253,46 @@ class UnitInterval(Support):
     def contains(self, value: tf.Tensor) -> tf.Tensor:
         return (value >= 0) & (value <= 1)
 
+    def inner_point(self, like: tf.Tensor) -> tf.Tensor:
+        return tf.fill(tf.shape(like), tf.constant(0.5, like.dtype))
+
     def hint(self, value: np.ndarray) -> str:
         return ": divide by 255" if value.min() >= 0 and value.max() <= 255 else ""
 
     def check_scale(self, name: str, value: np.ndarray) -> None:
         """Does nothing: bytes other than 0 and 1 lie outside."""
+
+
+class OpenUnitInterval(UnitInterval):
+    """Numbers between 0 and 1, at which densities may be infinite."""
+
+    rule = "lie between 0 and 1, without 0 and 1"
+
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
+        return (value > 0) & (value < 1)
+
+    def hint(self, value: np.ndarray) -> str:
+        """Nothing: bytes divided by 255 may be 0 or 1."""
+        return ""
+
+    def inward(self, draws: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(draws, _smallest(draws), 1 - _finfo(draws).eps)
+
+
+class Levels(UnitInterval):
+    """Equally spaced numbers in [0, 1].
+
+    Args:
+        num_levels: how many, at least 2.
+    """
+
+    def __init__(self, num_levels: int) -> None:
+        self.num_levels = num_levels
+        self.rule = f"be multiples of 1/{num_levels - 1} in [0, 1]"
+
+    def contains(self, value: tf.Tensor) -> tf.Tensor:
+        scaled = value * (self.num_levels - 1)
+        return super().contains(value) & (tf.abs(scaled - tf.round(scaled)) < 1e-2)
 
 
 class Positive(Support):
@@ -236,6 +302,12 @@ class Positive(Support):
 
     def contains(self, value: tf.Tensor) -> tf.Tensor:
         return value > 0
+
+    def inner_point(self, like: tf.Tensor) -> tf.Tensor:
+        return tf.ones_like(like)
+
+    def inward(self, draws: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(draws, _smallest(draws), _finfo(draws).max / 16)
 
 
 class Whole(Support):
@@ -258,12 +330,18 @@ class Whole(Support):
 
 
 class Simplex(Support):
-    """Probability vectors: the last axis is not negative and sums to 1."""
+    """Probability vectors: the last axis is positive and sums to 1. At 0 densities may be infinite."""
 
-    rule = "be probability vectors"
+    rule = "be probability vectors, every element above 0"
 
     def contains(self, value: tf.Tensor) -> tf.Tensor:
-        return (value >= 0) & (tf.abs(tf.reduce_sum(value, -1, keepdims=True) - 1) < 1e-3)
+        return (value > 0) & (tf.abs(tf.reduce_sum(value, -1, keepdims=True) - 1) < 1e-3)
+
+    def inner_point(self, like: tf.Tensor) -> tf.Tensor:
+        return tf.fill(tf.shape(like), tf.constant(1 / like.shape[-1], like.dtype))
+
+    def inward(self, draws: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(draws, _smallest(draws))
 
 
 class Directions(Support):
@@ -273,6 +351,9 @@ class Directions(Support):
 
     def contains(self, value: tf.Tensor) -> tf.Tensor:
         return tf.abs(tf.reduce_sum(value**2, -1, keepdims=True) - 1) < 1e-3
+
+    def inner_point(self, like: tf.Tensor) -> tf.Tensor:
+        return tf.fill(tf.shape(like), tf.constant(like.shape[-1] ** -0.5, like.dtype))
 
 
 class Angles(Support):
@@ -286,8 +367,39 @@ class Angles(Support):
         return (*event_shape[:-1], 2 * event_shape[-1])
 
 
+@contextlib.contextmanager
+def as_value_errors() -> Iterator[None]:
+    """Within it, a check of `check_tensor` that fails raises a ValueError with the rule and what was received."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(rf"{_BAD_VALUE}(.* at index \d+( of batch \d+)?)", str(error))
+        if found is None:
+            raise
+        raise ValueError(found.group(1)) from None
+
+
+def _assertion(rule: str, inside: tf.Tensor, value: tf.Tensor, batch: tf.Tensor | None) -> list[tf.Operation]:
+    """The operation that fails if any of `value` [B, ...] is not inside; none where tensors are eager, and it has run."""
+    inside = tf.broadcast_to(inside, tf.shape(value))
+    is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
+    place = [tf.boolean_mask(value, ~inside)[:5], tf.argmax(is_bad, output_type=tf.int32), *([] if batch is None else [batch])]
+    template = _BAD_VALUE + f"{rule}. Received: " + "{} at index {}" + (" of batch {}" if batch is not None else "")
+    assertion = tf.debugging.Assert(~tf.reduce_any(is_bad), [tf.strings.format(template, place)])
+    return [] if assertion is None else [assertion]
+
+
+def _finfo(values: tf.Tensor) -> np.finfo:
+    return np.finfo(values.dtype.as_numpy_dtype)
+
+
+def _smallest(values: tf.Tensor) -> float:
+    """The smallest positive number, with some room: hardware may take smaller ones for 0."""
+    return float(16 * _finfo(values).tiny)
+
+
 def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
-    """The examples that are known.
+    """Bool [N]: the examples that are known.
 
     Raises:
         ValueError: an example is NaN in part.
@@ -299,4 +411,4 @@ def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
             f"{name} must be known, or NaN in every element, for each example. "
             f"Received: {in_part.sum()} examples NaN in part, the first at {np.flatnonzero(in_part)[0]}"
         )
-    return x[~is_nan[:, 0]]
+    return ~is_nan[:, 0]

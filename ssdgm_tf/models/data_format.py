@@ -38,7 +38,8 @@ class DataFormat:
         if absent := sorted(set(self.observed) - set(arrays)):
             raise ValueError(f"x must hold every observed variable. Received: x without {absent}")
         checked = {
-            name: head.support.check_array(name, arrays[name], head.event_shape) for name, head in self.observed.items()
+            name: head.observed_support.check_array(name, arrays[name], head.event_shape)
+            for name, head in self.observed.items()
         }
         sizes = {name: len(array) for name, array in checked.items()}
         if len(set(sizes.values())) > 1:
@@ -64,11 +65,12 @@ class DataFormat:
             checked[name] = head.support.check_array(name, arrays[name], head.event_shape, num_examples, missing=True)
         return checked
 
-    def x_tensors(self, x: Any) -> dict[str, tf.Tensor]:
+    def x_tensors(self, x: Any, batch: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """`x` of a batch of tensors; the graph that is being built checks the values when it runs.
 
         Args:
             x: a tensor, where one variable is observed; or {name: tensor}.
+            batch: the number of the batch, for messages.
 
         Raises:
             ValueError: other names, or another shape.
@@ -76,14 +78,18 @@ class DataFormat:
         x = self.as_dict(x)
         if set(x) != set(self.observed):
             raise ValueError(f"x must hold the observed variables {sorted(self.observed)}. Received: {sorted(x)}")
-        return {name: head.support.check_tensor(name, x[name], head.event_shape) for name, head in self.observed.items()}
+        return {
+            name: head.observed_support.check_tensor(name, x[name], head.event_shape, batch=batch)
+            for name, head in self.observed.items()
+        }
 
-    def y_tensors(self, y: Any, missing: bool) -> dict[str, tf.Tensor]:
+    def y_tensors(self, y: Any, missing: bool, batch: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """`y` of a batch of tensors, checked like `x_tensors`.
 
         Args:
             y: a tensor, where one variable is supervised; or {name: tensor}.
             missing: whether a value may be "not known".
+            batch: the number of the batch, for messages.
 
         Raises:
             ValueError: other names, or another shape.
@@ -92,7 +98,7 @@ class DataFormat:
         if set(y) != set(self.supervised):
             raise ValueError(f"y must hold the supervised variables {sorted(self.supervised)}. Received: {sorted(y)}")
         return {
-            name: head.support.check_tensor(name, y[name], head.event_shape, missing)
+            name: head.support.check_tensor(name, y[name], head.event_shape, missing, batch)
             for name, head in self.supervised.items()
         }
 
@@ -178,7 +184,7 @@ def event(head: StochasticNode, tensor: tf.Tensor | np.ndarray, missing: bool = 
     Args:
         head: the stochastic layer of the variable.
         tensor: values in the form of the data.
-        missing: whether a value may be missing, which becomes 0.
+        missing: whether a value may be missing, which becomes one within the support.
 
     Raises:
         ValueError: values of another shape.

@@ -47,7 +47,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         recognition: {name: node} of q, every variable that is not observed; its parents may be any observed variable.
         observed: name or names of the variables that are always given.
         supervised: name or names of those given for some examples.
-        num_prediction_samples: draws of latent parents that a prediction is averaged over.
+        num_prediction_samples: draws that a prediction is averaged over, where something drawn comes before the variable in
+            q. All examples share the noise of these draws, so that a prediction does not depend on its batch, and `predict`,
+            `evaluate` and served models agree. So its error does not average out over a data set; it falls with the square
+            root of this number.
         seed: integer seed of the model's draws.
 
     Raises:
@@ -118,11 +121,21 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             {"mean", "stddev"} of any other, [B, *event_shape] each. Without supervised variables, the mean of the latent
             one, or {name: mean} of several. Averaged over draws of the variable's ancestors in the recognition model.
         """
-        one_pass = self.pass_over(self.data_format.as_dict(x), seed=_PREDICTION_SEED, predicting=True)
-        names = self.graph.supervised or self.graph.latent
+        one_pass = self._predicting_pass(self.data_format.as_dict(x))
         if not self.graph.supervised:
-            return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in names})
-        return only_or_all({name: self._prediction(name, one_pass) for name in names})
+            return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in self.graph.latent})
+        return only_or_all({name: self._prediction(name, one_pass) for name in self.graph.supervised})
+
+    def predicted_means(self, x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        one_pass = self._predicting_pass(x)
+        return {name: one_pass.mean(name) for name in self.graph.supervised}
+
+    def _predicting_pass(self, x: dict[str, tf.Tensor]) -> trace.Trace:
+        """The pass behind every prediction: its draws are the same for all examples and calls."""
+        is_drawn = self.graph.is_drawn_before(*(self.graph.supervised or self.graph.latent))
+        num_samples = self.num_prediction_samples if is_drawn else 1
+        held = self.data_format.held(x)
+        return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicting=True)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         self._check_objective(kwargs.get("free_bits", 0.0), kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
@@ -172,7 +185,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         one_pass = self.pass_over(x, y, complete, training=training)
         result = self.bound_of(one_pass, self.labelled_bound_in_use)
         log_label, surrogate = trace_bounds.log_label(one_pass)
+        predicting = one_pass if self.graph.weights_are_constant else self._predicting_pass(x)
         return self._terms(result, one_pass) | {
+            "predictions": {name: predicting.mean(name) for name in self.graph.supervised},
             "bound_labelled": result.bound,
             "classification_loss": -log_label,
             "objective": result.warmed + result.surrogate,
@@ -231,7 +246,6 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         training: bool = False,
         seed: tf.Tensor | None = None,
         num_samples: int | None = None,
-        predicting: bool = False,
     ) -> trace.Trace:
         """One pass over the graph.
 
@@ -242,16 +256,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             training: whether this is a training step.
             seed: a TFP seed; None for the next of the model's own stream.
             num_samples: S; None for the number that `compile` was given.
-            predicting: whether only a prediction is wanted: the generative model is not scored, and all examples share their
-                noise.
         """
-        if num_samples is None:
-            num_samples = self.num_samples
-            if predicting:
-                num_samples = 1 if self.graph.weights_are_constant else self.num_prediction_samples
         held = self.data_format.held(x, y, complete)
         seed = self.next_seed() if seed is None else seed
-        return trace.run(self.graph, held, num_samples, seed, self.step, training, predicting=predicting)
+        return trace.run(self.graph, held, num_samples or self.num_samples, seed, self.step, training)
 
     def bound_of(self, one_pass: trace.Trace, kind: str) -> trace_bounds.Bound:
         """The bound of a pass, with the KL weight and the free bits of `compile`.
@@ -266,10 +274,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return trace_bounds.bound(one_pass, kind, kl_weight, self.free_bits)
 
     def _terms(self, result: trace_bounds.Bound, one_pass: trace.Trace) -> dict[str, Any]:
-        """The terms that make a bound, by the names of their metrics, and predictions."""
+        """The terms that make a bound, by the names of their metrics."""
         terms = {_log_p_name(name): result.terms[name] for name in self.graph.observed}
-        terms |= {f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False}
-        return terms | {"predictions": {name: one_pass.mean(name) for name in self.graph.supervised}}
+        return terms | {f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False}
 
     def _prediction(self, name: str, one_pass: trace.Trace) -> Any:
         mean = tf.cast(one_pass.mean(name), tf.float32)

@@ -288,7 +288,6 @@ def _input(model: "GraphicalModel", x: Any, y: Any, any_variable: bool = False) 
 def _generation_input(model: "GraphicalModel", given: Mapping, num_samples: int | None) -> tuple[dict, int]:
     """{name: tensor} of what is given, classes one-hot, and the number of examples."""
     heads = model.data_format.observed | _given_format(model).supervised
-    variables = DataFormat({}, heads)
     if (unknown := sorted(set(given) - set(heads))) or not (given or num_samples):
         received = f"given={sorted(given)}" if unknown else "neither values nor num_samples"
         raise ValueError(f"generate takes values of {sorted(heads)}, or num_samples. Received: {received}")
@@ -296,12 +295,15 @@ def _generation_input(model: "GraphicalModel", given: Mapping, num_samples: int 
     if len(set(sizes.values())) > 1:
         raise ValueError(f"generate takes as many values of each variable. Received: {sizes}")
     size = next(iter(sizes.values()))
-    arrays = variables.y(given, size)
-    known = variables.is_known(arrays)
-    for name in given:
-        if not np.all(known[name]):
+    values = {}
+    for name, value in given.items():
+        head = heads[name]
+        support = head.observed_support if name in model.data_format.observed else head.support
+        array = support.check_array(name, value, head.event_shape, size, missing=True)
+        if not np.all(support.is_known(array)):
             raise ValueError(f"generate needs a value of {name!r} per example. Received: one that is not known")
-    return {name: event(heads[name], arrays[name]) for name in given}, size
+        values[name] = event(head, array)
+    return values, size
 
 
 def _varied(model: "GraphicalModel", vary: Mapping | None) -> dict[str, tf.Tensor]:

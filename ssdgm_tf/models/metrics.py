@@ -1,5 +1,6 @@
 """The metrics of a model by name, and a calibration error that Keras lacks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -44,6 +45,48 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         return {**super().get_config(), "num_bins": self.num_bins}
 
 
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class ObjectiveLoss(keras.metrics.Metric):
+    """Minus the objective over all examples so far, whatever the batches that they came in.
+
+        loss = - [ mean_n U(x_n) + mean_m gamma M / N Lsup(x_m, y_m) ] + mean of the losses that layers add
+
+    Each mean is over the examples of its own stream. A mean of the losses of batches would count the few labels of a batch
+    as much as the many of another.
+    """
+
+    def __init__(self, name: str = "loss", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        # Of U, of Lsup and of added losses: the sum, and the number of examples.
+        self.totals = self.add_variable((3, 2), initializer="zeros", name="totals")
+
+    def update_state(
+        self,
+        labelled: tf.Tensor | None,
+        unlabelled: tf.Tensor | None,
+        mask: tf.Tensor | None = None,
+        added: Sequence[tf.Tensor] = (),
+    ) -> None:
+        """Adds the parts of a step's objective, see `ObjectiveScale.parts`.
+
+        Args:
+            labelled: [B_l], or None.
+            unlabelled: [B_u], or None.
+            mask: bool [B_l], the labelled examples that count; None for all.
+            added: scalars, the losses that layers add, means over the examples of the step.
+        """
+        rows = [_sum_and_number(unlabelled), _sum_and_number(labelled, mask)]
+        size = tf.shape(labelled if unlabelled is None else unlabelled)[0]
+        number = tf.cast(size, tf.float32)
+        rows.append(tf.stack([number * tf.add_n([tf.cast(loss, tf.float32) for loss in added]), number]) if added else [0, 0])
+        self.totals.assign_add(tf.stack([tf.cast(row, self.totals.dtype) for row in rows]))
+
+    def result(self) -> tf.Tensor:
+        sums, numbers = tf.unstack(tf.convert_to_tensor(self.totals), axis=1)
+        unlabelled, labelled, added = tf.unstack(tf.math.divide_no_nan(sums, numbers))
+        return added - unlabelled - labelled
+
+
 class Monitor:
     """The metrics of a model: means of its terms, errors and calibration of its supervised variables.
 
@@ -56,7 +99,7 @@ class Monitor:
 
     def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]) -> None:
         self.data_format = data_format
-        self.loss = keras.metrics.Mean(name="loss")
+        self.loss = ObjectiveLoss()
         self.skipped = keras.metrics.Sum(name="skipped_steps")
         self.means = [keras.metrics.Mean(name=name) for name in term_names]
         heads = data_format.supervised
@@ -108,9 +151,15 @@ class Monitor:
                 results[metric.name] = metric.result()
         return results
 
-    def add_loss(self, loss: tf.Tensor, weight: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Counts a batch's loss; returns {name: mean so far}, as the other methods do."""
-        self.loss.update_state(loss, sample_weight=weight)
+    def add_loss(
+        self,
+        labelled: tf.Tensor | None,
+        unlabelled: tf.Tensor | None,
+        mask: tf.Tensor | None = None,
+        added: Sequence[tf.Tensor] = (),
+    ) -> dict[str, tf.Tensor]:
+        """Counts a batch's loss, see `ObjectiveLoss`; returns {name: value so far}, as the other methods do."""
+        self.loss.update_state(labelled, unlabelled, mask, added)
         return {"loss": self.loss.result()}
 
     def add_skipped(self, is_finite: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -119,10 +168,10 @@ class Monitor:
         return {"skipped_steps": self.skipped.result()}
 
     def add_terms(self, terms: dict[str, tf.Tensor], mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Counts a batch's terms, [B] each, where `mask` [B] is not 0."""
+        """Counts a batch's terms, [B] each, where `mask`, bool [B], is true."""
         means = [mean for mean in self.means if mean.name in terms]
         for mean in means:
-            mean.update_state(terms[mean.name], sample_weight=mask)
+            mean.update_state(*_where(mask, terms[mean.name]))
         return {mean.name: mean.result() for mean in means}
 
     def add_errors(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -130,8 +179,7 @@ class Monitor:
         known = self.data_format.is_known(y)
         for name, metric in self.errors.items():
             head = self.data_format.supervised[name]
-            error = head.error(predictions[name], event(head, y[name]))
-            metric.update_state(error, sample_weight=tf.cast(known[name], error.dtype))
+            metric.update_state(*_where(known[name], head.error(predictions[name], event(head, y[name]))))
         return {metric.name: metric.result() for metric in self.errors.values()}
 
     def add_calibration(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -141,6 +189,22 @@ class Monitor:
             mask = tf.cast(known[name], predictions[name].dtype)
             metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=mask)
         return {metric.name: metric.result() for metric in self.calibration.values()}
+
+
+def _where(mask: tf.Tensor | None, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Values [B] and their weights, 0 outside the mask, where values need not be finite."""
+    if mask is None:
+        return values, None
+    return tf.where(mask, values, tf.zeros_like(values)), tf.cast(mask, values.dtype)
+
+
+def _sum_and_number(values: tf.Tensor | None, mask: tf.Tensor | None = None) -> tf.Tensor:
+    """[the sum of values [B] where the mask is true, their number]; zeros for None."""
+    if values is None:
+        return tf.zeros([2])
+    values, weights = _where(mask, values)
+    number = tf.shape(values)[0] if weights is None else tf.reduce_sum(weights)
+    return tf.stack([tf.reduce_sum(values), tf.cast(number, values.dtype)])
 
 
 def _by_variable(metrics: Any, data_format: DataFormat) -> dict[str, Any]:

@@ -23,26 +23,42 @@ class ObjectiveScale(NamedTuple):
     gamma: float
     classification_weight: float
 
-    def objective(
-        self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def objective(self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None) -> tf.Tensor:
         """The quantity that a step maximises, a scalar.
 
         Args:
             labelled: terms of the labelled stream; see `SemiSupervisedModel.labelled_terms`.
             unlabelled: terms of the other; None where there is none.
-            mask: [B], 0 where a labelled term is left out.
         """
-        supervised = objectives.labelled_objective(
-            labelled["objective"], labelled["label_objective"], self.classification_weight
-        )
-        mask = tf.ones_like(supervised) if mask is None else mask
-        supervised = tf.math.divide_no_nan(tf.reduce_sum(mask * supervised), tf.reduce_sum(mask))
+        supervised = self.labelled(labelled)
         if unlabelled is None or not self.num_unlabelled:
-            return supervised
+            return tf.reduce_mean(supervised)
         return objectives.total_objective(
             unlabelled["objective"], supervised, self.gamma, self.num_unlabelled, self.num_labelled
         )
+
+    def labelled(self, labelled: dict[str, Any]) -> tf.Tensor:
+        """Lsup of labelled examples, [B]."""
+        return objectives.labelled_objective(
+            labelled["objective"], labelled["label_objective"], self.classification_weight
+        )
+
+    def parts(
+        self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """What the two streams add to the objective, example by example: the objective is the sum of their means.
+
+        Args:
+            labelled: see `objective`.
+            unlabelled: see `objective`.
+
+        Returns:
+            Of the labelled stream, gamma M / N Lsup, [B]; and of the other, U, [B], or None where it adds nothing.
+        """
+        if unlabelled is None or not self.num_unlabelled:
+            return self.labelled(labelled), None
+        rate = self.gamma * self.num_labelled / self.num_unlabelled
+        return rate * self.labelled(labelled), unlabelled["objective"]
 
     def __str__(self) -> str:
         if not self.num_labelled:

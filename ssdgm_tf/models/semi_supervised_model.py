@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ssdgm_tf import keras_internals, objectives
 from ssdgm_tf.engine import trace_bounds
-from ssdgm_tf.layers import kernels, precision
+from ssdgm_tf.layers import kernels, precision, supports
 from ssdgm_tf.models import compilation, devices, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
@@ -65,8 +65,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """The terms of a step over examples without labels.
 
         Returns:
-            `objective` (training maximises it), `bound_unlabelled` and the terms that it is made of, each [B], nats; and
-            `predictions`, {name: [B, *event]} of the supervised variables.
+            `objective` (training maximises it), `bound_unlabelled` and the terms that it is made of, each [B], nats.
         """
 
     @abc.abstractmethod
@@ -81,9 +80,13 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
         Returns:
             `objective` (without the classification term), `label_objective` (log q(y|x), with the gradient of all draws
-            before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`,
-            {name: [B, *event]} of the supervised variables.
+            before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`, as
+            `predicted_means` without the labels.
         """
+
+    @abc.abstractmethod
+    def predicted_means(self, x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The predicted means of the supervised variables, {name: [B, *event]}: those of `call`."""
 
     @abc.abstractmethod
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -186,6 +189,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
+    @supports.as_value_errors()
     def fit(
         self,
         x: Any = None,
@@ -216,14 +220,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 `batch_size`, at most all of them.
             shuffle: shuffle both streams of arrays each epoch.
             seed: of the order of arrays; None to draw it from NumPy's global state.
-            initial_epoch: the epoch to start at; its order does not depend on the epochs before.
+            initial_epoch: the epoch to start at; its batches do not depend on the epochs before.
             **kwargs: `validation_data` (what `evaluate` takes), `steps_per_epoch`, ... of `keras.Model.fit`.
 
         Returns:
             The Keras `History`.
 
         Raises:
-            ValueError: bad labels, values, shapes or weights.
+            ValueError: bad labels, values, shapes or weights; of a `tf.data.Dataset`, when its batch is reached.
             FloatingPointError: a term that is not finite, where `debug_nans` was asked for.
 
         Warns:
@@ -236,9 +240,10 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             streams.check_no_labels_beside(y)
             data = self._streams_of_dataset(x)
         else:
-            data, steps = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, initial_epoch)
-            if kwargs.get("steps_per_epoch") is None:
-                kwargs["steps_per_epoch"] = steps
+            num_steps = kwargs.pop("steps_per_epoch", None)
+            epochs_of_arrays = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, num_steps)
+            data = epochs_of_arrays.dataset
+            callbacks = [epochs_of_arrays.callback(), *keras.tree.flatten(callbacks or [])]
         if (validation := kwargs.get("validation_data")) is not None:
             pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
             kwargs["validation_data"] = self._evaluation_input(*pair)
@@ -261,6 +266,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 **kwargs,
             )
 
+    @supports.as_value_errors()
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any
     ) -> Any:
@@ -312,7 +318,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self.step.assign_add(1)
         logs = (
             self.monitor.add_skipped(is_finite)
-            | self.monitor.add_loss(loss)
+            | self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), added=added)
             | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         )
         if labelled is not None:
@@ -323,7 +329,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def test_step(self, data: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tf.Tensor]:
         x, y = data
         labelled: dict[str, Any] | None = None
-        mask = None
+        has_label = None
         with keras_internals.one_call(self):
             unlabelled = self.unlabelled_terms(x)
             if y:
@@ -331,16 +337,15 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             added = self.losses
         if labelled is not None:
             has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
-            mask = tf.cast(has_label, labelled["objective"].dtype)
-        loss = _with_added(self._loss(labelled, unlabelled, mask), added)
-        logs = self.monitor.add_loss(loss, tf.shape(unlabelled["objective"])[0])
+        logs = self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), has_label, added)
         logs |= self.monitor.add_terms(unlabelled)
         if labelled is not None:
+            predictions = self.predicted_means(x)
             only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
-            logs |= self.monitor.add_terms(only_labelled, mask)
-            logs |= self.monitor.add_errors(unlabelled["predictions"], y)
-            logs |= self.monitor.add_calibration(unlabelled["predictions"], y)
-            logs |= self.monitor.add_given(unlabelled["predictions"], y)
+            logs |= self.monitor.add_terms(only_labelled, has_label)
+            logs |= self.monitor.add_errors(predictions, y)
+            logs |= self.monitor.add_calibration(predictions, y)
+            logs |= self.monitor.add_given(predictions, y)
         return devices.as_logs(self.distribute_strategy, logs)
 
     def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
@@ -442,32 +447,42 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         labelled_batch_size: int | None,
         shuffle: bool,
         seed: int | None,
-        initial_epoch: int,
-    ) -> tuple[tf.data.Dataset, int]:
-        """A dataset of both streams and its steps an epoch; the model is built and the objective weighted for them."""
+        num_steps: int | None,
+    ) -> streams.Epochs:
+        """Epochs of both streams; the model is built and the objective weighted for them."""
         x, y = self._checked_pair(x, y)
         size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
-        data, steps = streams.two_streams(
-            x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, initial_epoch
+        epochs = streams.two_streams(
+            x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, num_steps
         )
         self._build_for(x)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
-        return data, steps
+        return epochs
 
-    def _loss(
-        self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Minus the objective, a scalar; `mask` [B] leaves labelled terms out where it is 0."""
+    def _loss(self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None) -> tf.Tensor:
+        """Minus the objective, a scalar."""
         if labelled is None:
             return -tf.reduce_mean(_known(unlabelled)["objective"])
-        scale = self.objective_scale or self._scale_for(1, 1)  # evaluated, but never fitted: every example counts once
-        return -scale.objective(labelled, unlabelled, mask)
+        return -self._scale_in_use.objective(labelled, unlabelled)
+
+    def _parts_of_objective(
+        self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        """What each example adds to the objective; see `ObjectiveScale.parts`."""
+        if labelled is None:
+            return None, _known(unlabelled)["objective"]
+        return self._scale_in_use.parts(labelled, unlabelled)
+
+    @property
+    def _scale_in_use(self) -> objective.ObjectiveScale:
+        """The weights of the objective; evaluated, but never fitted, every example counts once."""
+        return self.objective_scale or self._scale_for(1, 1)
 
     def _set_complete(self, names: tuple[str, ...]) -> None:
         """Which supervised variables every labelled example has; a constant of the compiled step."""

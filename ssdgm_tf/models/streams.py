@@ -1,12 +1,31 @@
 """The two streams of a semi-supervised step: every unlabelled example once per epoch, labelled ones as often as needed."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf.models.data_format import DataFormat
+
+
+class Epochs(NamedTuple):
+    """The batches of one epoch at a time.
+
+    Attributes:
+        dataset: each iteration over it is the epoch that `epoch` says.
+        num_steps: batches of an epoch.
+        epoch: the number of the epoch, from 0 on; set it before an iteration.
+    """
+
+    dataset: tf.data.Dataset
+    num_steps: int
+    epoch: tf.Variable
+
+    def callback(self) -> keras.callbacks.Callback:
+        """Sets the number of each epoch of `fit`."""
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.epoch.assign(epoch))
 
 
 def two_streams(
@@ -17,15 +36,15 @@ def two_streams(
     labelled_batch_size: int | None = None,
     shuffle: bool = True,
     seed: int = 0,
-    initial_epoch: int = 0,
-) -> tuple[tf.data.Dataset, int]:
-    """An endless dataset of {"labelled": (x, y), "unlabelled": x}, and the steps of one epoch.
+    num_steps: int | None = None,
+) -> Epochs:
+    """Epochs of {"labelled": (x, y), "unlabelled": x}.
 
     An epoch is one pass over the unlabelled examples; its last batch may be smaller. Meanwhile the labelled examples
     pass in whole permutations, as often as it takes to fill a batch for every step. Without examples of one kind there is
     only the key of the other, and an epoch is one pass over the examples of that kind.
 
-    The order of epoch e is a pure function of (seed, e): a run resumed at epoch e has the order of an uninterrupted run.
+    The batches of epoch e are a pure function of (seed, e): a run resumed at epoch e takes those of an uninterrupted run.
 
     Args:
         x: {name: array [N + M, ...]} of the observed variables.
@@ -35,7 +54,7 @@ def two_streams(
         labelled_batch_size: labelled examples per step, at most all of them; None for `batch_size`.
         shuffle: whether to shuffle each epoch; else the order of `x` is kept.
         seed: seed of the order.
-        initial_epoch: the first epoch of the dataset.
+        num_steps: steps of an epoch, which then goes on where the last one stopped; None for one pass.
 
     Raises:
         ValueError: a batch size below 1.
@@ -76,8 +95,18 @@ def two_streams(
     def gather(name, index):
         return tf.nest.map_structure(lambda array: tf.gather(array, index), arrays[name])
 
-    batches = _epochs(initial_epoch).flat_map(epoch_of_indices)
-    return batches.map(lambda indices: {name: gather(name, index) for name, index in indices.items()}).prefetch(2), steps
+    num_steps = num_steps or steps
+    with tf.device("CPU:0"):
+        epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
+
+    def batches_of_epoch(_):
+        first = epoch * num_steps
+        passes = tf.data.Dataset.counter(start=first // steps, dtype=tf.int64).flat_map(epoch_of_indices)
+        return passes.skip(first % steps).take(num_steps)
+
+    indices = tf.data.Dataset.from_tensors(0).flat_map(batches_of_epoch)
+    batches = indices.map(lambda indices: {name: gather(name, index) for name, index in indices.items()})
+    return Epochs(batches.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(2), num_steps, epoch)
 
 
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
@@ -94,7 +123,8 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
     Raises:
         ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (either may be left out), or values have another
             shape than the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on labels outside 0..num_classes - 1 or bad values.
+        tf.errors.InvalidArgumentError: while iterating, on values that a variable cannot take; see
+            `supports.as_value_errors`.
     """
     spec = dataset.element_spec
     rule = 'A dataset must yield {"labelled": (x, y), "unlabelled": x}; one of the two may be left out.'
@@ -103,19 +133,19 @@ def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.
     if "labelled" in spec and (not isinstance(spec["labelled"], tuple) or len(spec["labelled"]) != 2):
         raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
 
-    def checked(batch):
+    def checked(number, batch):
         result: dict[str, Any] = {}
         if "labelled" in batch:
             x, y = batch["labelled"]
             result["labelled"] = (
-                data_format.x_tensors(x),
-                data_format.y_tensors(y, missing=not data_format.always_complete),
+                data_format.x_tensors(x, number),
+                data_format.y_tensors(y, not data_format.always_complete, number),
             )
         if "unlabelled" in batch:
-            result["unlabelled"] = data_format.x_tensors(batch["unlabelled"])
+            result["unlabelled"] = data_format.x_tensors(batch["unlabelled"], number)
         return result
 
-    return dataset.map(checked).prefetch(2)
+    return dataset.enumerate().map(checked).prefetch(2)
 
 
 def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
@@ -123,16 +153,18 @@ def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Da
 
     Raises:
         ValueError: elements are not (x, y), or values do not have the shape that the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on labels outside -1..num_classes - 1 or bad values.
+        tf.errors.InvalidArgumentError: while iterating, on values that a variable cannot take; see
+            `supports.as_value_errors`.
     """
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2:
         raise ValueError(f"A dataset to evaluate must yield (x, y). Received: elements of {spec}")
 
-    def checked(x, y):
-        return data_format.x_tensors(x), data_format.y_tensors(y, missing=True)
+    def checked(number, pair):
+        x, y = pair
+        return data_format.x_tensors(x, number), data_format.y_tensors(y, True, number)
 
-    return dataset.map(checked).prefetch(2)
+    return dataset.enumerate().map(checked).prefetch(2)
 
 
 def check_no_labels_beside(y: Any) -> None:
@@ -146,8 +178,3 @@ def check_no_labels_beside(y: Any) -> None:
             "y must be None where x is a tf.data.Dataset or a batch of streams, which hold the labels. "
             f"Received: y={type(y).__name__}"
         )
-
-
-def _epochs(initial_epoch: int) -> tf.data.Dataset:
-    """The numbers of epochs from `initial_epoch` on, endless."""
-    return tf.data.Dataset.counter(start=initial_epoch, dtype=tf.int64)

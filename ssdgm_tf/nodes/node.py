@@ -114,7 +114,9 @@ class Node(keras.layers.Layer):
             return apart
         return concatenated()
 
-    def compute_output_shape(self, parent_shapes: Sequence[Sequence[int]]) -> Shape:
+    def compute_output_shape(
+        self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None
+    ) -> Shape:
         return (None, *(self.event_shape or ()))
 
     @property

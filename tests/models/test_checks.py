@@ -34,7 +34,7 @@ CASES = {
     "infinite pixel": (bad_pixel(np.inf), r"x must be finite in float32. Received: 1 NaN"),
     "pixel above 1": (bad_pixel(255), r"x must lie in \[0, 1\]: divide by 255. Received: x in \[.*, 255\]"),
     "pixel below 0": (bad_pixel(-0.5), r"Received: x in \[-0.5, "),
-    "label K": (bad_label(0, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\]"),
+    "label K": (bad_label(4, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\], .* index 4"),
     "label -2": (bad_label(0, -2), r"Received: \[-2\]"),
     "label 0.5": (bad_label(0, 0.5, float), r"Labels must be integers. Received: y of dtype float64"),
     "label NaN": (bad_label(0, np.nan, float), r"Labels must be integers"),
@@ -154,18 +154,22 @@ def test_fit_refuses_a_dataset_of_another_structure(element, message, tiny, buil
 @pytest.mark.parametrize(
     ("x_value", "y_value", "message"),
     [
-        (np.nan, 0, "x must be finite"),
-        (2.0, 0, r"x must lie in \[0, 1\]"),
-        (0.5, 3, r"Labels of y must lie in 0..2"),
-        (0.5, -1, r"Labels of y must lie in 0..2"),
+        (np.nan, 0, r"x must be finite. Received: \[nan\] at index 1 of batch 1"),
+        (2.0, 0, r"x must lie in \[0, 1\]. Received: \[2\] at index 1 of batch 1"),
+        (0.5, 3, r"Labels of y must lie in 0..2. Received: \[3\] at index 0 of batch 1"),
+        (0.5, -1, r"Labels of y must lie in 0..2. Received: \[-1\] at index 0 of batch 1"),
     ],
 )
+@pytest.mark.usefixtures("eager")
 def test_fit_stops_at_bad_values_in_a_dataset(x_value, y_value, message, tiny_m2):
     x, y = np.full((6, 4, 3), 0.5, np.float32), np.zeros(6, np.int32)
     x[3, 0, 0], y[2] = x_value, y_value
-    dataset = tf.data.Dataset.from_tensors({"labelled": (x, y), "unlabelled": x})
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+    dataset = tf.data.Dataset.from_tensor_slices({"labelled": (x, y), "unlabelled": x}).batch(2)
+    with pytest.raises(ValueError, match=f"^{message}$"):
         tiny_m2.fit(dataset, verbose=0)
+    if y_value >= 0:  # else a label of its data that is not known
+        with pytest.raises(ValueError, match=message.replace("0..2", "0..2, or be -1 for no label")):
+            tiny_m2.evaluate(dataset.map(lambda batch: batch["labelled"]), verbose=0)
 
 
 @pytest.mark.parametrize("argument", ["sample_weight", "class_weight", "validation_split"])
