@@ -4,6 +4,8 @@ Where they take labels or other given values, classes are integers, -1 for "not 
 for "not known". One observed variable goes in and comes out as an array, several as {name: array}.
 """
 
+import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,8 @@ def encode(
     """Infers every variable that is not observed: means, or draws.
 
     Means are taken along the recognition model: each variable's mean is the one given the means of its parents, and given
-    the likeliest state of those that are discrete.
+    the likeliest state of those that are discrete. What is given of y is passed on to the variables that come after it in the
+    recognition model; those that come before it, such as a in q(a|x) q(y|x,a), do not depend on it.
 
     Args:
         model: the model.
@@ -71,12 +74,7 @@ def reconstruct(model: "GraphicalModel", x: Any, y: Any = None) -> Any:
         The observed variables, [N, *event_shape].
     """
     x, given = _input(model, x, y, any_variable=True)
-
-    def reconstruct(x: dict, given: dict, _: int) -> dict[str, tf.Tensor]:
-        points = propagation.means(model.graph, _held(model, x, given))[1]
-        return propagation.decode(model.graph, points, observed_values(model, x))
-
-    return only_or_all(_in_batches(model, reconstruct, x, given))
+    return only_or_all(_in_batches(model, functools.partial(_decoded, model), x, given))
 
 
 def analogies(model: "GraphicalModel", x: Any, y: Any = None, vary: Mapping[str, Any] | None = None) -> Any:
@@ -123,7 +121,8 @@ def generate(
 ) -> Any:
     """Examples from the generative model: the mean of the observed variables; what is not given is drawn.
 
-    An observed variable that other observed ones depend on is drawn too, or given.
+    An observed variable that other observed ones depend on is drawn too, or given. What is given is passed on to its
+    descendants in the generative model; its ancestors are drawn from the prior, as if it were not known.
 
     Args:
         model: the model.
@@ -143,36 +142,81 @@ def generate(
     return only_or_all({name: np.asarray(made[name], np.float32) for name in model.graph.observed})
 
 
-def impute(model: "GraphicalModel", x: Any, y: Any = None, num_steps: int = 10) -> dict[str, np.ndarray]:
+def impute(
+    model: "GraphicalModel", x: Any, y: Any = None, num_steps: int = 200, tolerance: float = 1e-3
+) -> dict[str, np.ndarray]:
     """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
 
     Supervised variables get their likeliest label, or their mean. Missing elements of x get the mean of p(x|...), in rounds
-    of encoding the example and decoding its missing elements (Rezende et al. 2014, appendix F, with means for draws).
+    of encoding the example and decoding its missing elements (Rezende et al. 2014, appendix F, with means for draws), until
+    they settle. The less noise there is in p(x|...), the more rounds that takes.
 
     Args:
         model: the model.
         x: see `encode`; any element may be NaN.
         y: the supervised variables as far as they are known.
-        num_steps: rounds for the missing elements of x.
+        num_steps: the most rounds for the missing elements of x.
+        tolerance: an example has settled once its elements are this close to where the rounds tend to, as the shrinking of
+            their changes says; in standard deviations of the known values of the variable.
 
     Returns:
         {name: array} of every observed and supervised variable. Values that were known are unchanged.
+
+    Warns:
+        UserWarning: an example did not settle.
     """
     model.require_built()
-    filled = {name: np.array(v, copy=True) for name, v in model.data_format.as_dict(x).items()}
-    missing = {name: np.isnan(v) for name, v in filled.items() if v.dtype.kind == "f" and np.isnan(v).any()}
-    for name, where in missing.items():
-        present = np.where(where, 0.0, filled[name]).sum() / max(1, np.sum(~where))
-        filled[name] = np.where(where, present, filled[name])
-    for _ in range(num_steps if missing else 0):
-        decoded = model.data_format.as_dict(reconstruct(model, filled, y))
-        filled |= {name: np.where(where, decoded[name], filled[name]) for name, where in missing.items()}
-    checked, known = model._checked_pair(filled, y)
-    means = encode(model, checked, known)
+    given = {name: np.asarray(v) for name, v in model.data_format.as_dict(x).items()}
+    missing = {name: np.isnan(v) for name, v in given.items() if v.dtype.kind == "f" and np.isnan(v).any()}
+    heads = model.data_format.observed
+    points = {name: np.asarray(heads[name].observed_support.inner_point(tf.constant(given[name]))) for name in missing}
+    filled = model.data_format.x(given | {name: np.where(w, points[name], given[name]) for name, w in missing.items()})
+    known = model.data_format.y(y, num_examples(filled))
+    _settle(model, filled, known, missing, num_steps, tolerance)
+    means = _in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], filled, known)
     for name, is_known in model.data_format.is_known(known).items():
         point = model.data_format.supervised[name].support.point(means[name])
         known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
-    return checked | known
+    return filled | known
+
+
+def _settle(
+    model: "GraphicalModel", filled: dict, known: dict, missing: Mapping[str, np.ndarray], num_steps: int, tolerance: float
+) -> None:
+    """Fills the missing elements of `filled`, {name: array [N, ...]}, in place, in rounds; see `impute`."""
+    scales = {}
+    for name, where in missing.items():
+        present = filled[name][~where]
+        filled[name] = np.where(where, present.mean() if present.size else 0.0, filled[name])
+        scales[name] = (present.std() if present.size else 0.0) or 1.0
+    moving = np.flatnonzero(np.any([where.reshape(len(where), -1).any(axis=1) for where in missing.values()], axis=0))
+    change = np.full(len(moving), np.inf)
+    for _ in tqdm(range(num_steps), desc="rounds", delay=2, leave=False):
+        if not len(moving):
+            return
+        part, labels = keras.tree.map_structure(lambda array: array[moving], (filled, known))  # noqa: B023
+        decoded = _in_batches(model, functools.partial(_decoded, model), part, labels)
+        before, change = change, np.zeros(len(moving))
+        for name, where in missing.items():
+            new = np.where(where[moving], decoded[name], part[name])
+            moved = np.abs(new - part[name]).reshape(len(moving), -1).max(axis=1) / scales[name]
+            filled[name][moving], change = new, np.maximum(change, moved)
+        # Changes that shrink by a factor r each round have change * r / (1 - r) still to go.
+        ratio = np.minimum(change / np.maximum(before, 1e-30), 1 - 1e-6)
+        is_moving = change * np.maximum(1, ratio / (1 - ratio)) > tolerance
+        moving, change = moving[is_moving], change[is_moving]
+    if len(moving):
+        warnings.warn(
+            f"impute: the missing elements of {len(moving)} examples had not settled after {num_steps} rounds, in the last "
+            f"of which they changed by up to {change.max():.2g} standard deviations. Raise num_steps.",
+            stacklevel=3,
+        )
+
+
+def _decoded(model: "GraphicalModel", x: dict, given: dict, _: int) -> dict[str, tf.Tensor]:
+    """{name: mean of an observed variable} given the means and likeliest states that are inferred from a batch."""
+    points = propagation.means(model.graph, _held(model, x, given))[1]
+    return propagation.decode(model.graph, points, observed_values(model, x))
 
 
 def log_likelihood(
