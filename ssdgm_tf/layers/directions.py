@@ -88,10 +88,6 @@ class _DirectionNode(StochasticNode):
         cosine = tf.reduce_sum(tf.math.l2_normalize(prediction, axis=-1) * tf.math.l2_normalize(value, axis=-1), axis=-1)
         return tf.acos(tf.clip_by_value(cosine, -1.0, 1.0)) * (180 / math.pi)
 
-    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
-        # TFP's variance may round to a negative number.
-        return tf.maximum(tf.linalg.diag_part(distribution.covariance()), 0.0)
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["event_shape"]
@@ -138,11 +134,7 @@ class VonMisesFisherNode(_DirectionNode):
         return tfd.SphericalUniform(self.dim, dtype=self.density_dtype)
 
     def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
-        if self.dim != 3:
-            return super().variance(distribution)
-        # TFP's variance loses every digit where the concentration is high.
-        along, across = _variances(distribution.concentration[..., None])
-        return across + (along - across) * distribution.mean_direction**2
+        return _variance(distribution)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -200,6 +192,11 @@ class VonMisesFisherMixtureNode(_DirectionNode):
         components = _VonMisesFisher(tf.math.l2_normalize(directions, axis=-1), positive(raw_concentrations))
         return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), components)
 
+    def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
+        components, weights = distribution.components_distribution, distribution.mixture_distribution.probs_parameter()
+        apart = components.mean() - distribution.mean()[..., None, :]
+        return tf.reduce_sum(weights[..., None] * (_variance(components) + apart**2), axis=-2)
+
     def draw(self, distribution: tfd.Distribution) -> tf.Tensor:
         # TFP passes the gradient to the chosen component but not to the choice.
         return tf.stop_gradient(super().draw(distribution))
@@ -228,12 +225,30 @@ class _VonMisesFisher(tfd.VonMisesFisher):
         return self._rotate(around_first_axis, mean_direction=self.mean_direction)
 
 
-def _variances(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _variance(distribution: tfd.VonMisesFisher) -> tf.Tensor:
+    """The variance of each element of a direction; TFP's loses every digit where the concentration is high."""
+    dim = distribution.event_shape[-1]
+    k = distribution.concentration[..., None]
+    along, across = _variances_of_three(k) if dim == 3 else _variances(k, dim)
+    return across + (along - across) * distribution.mean_direction**2
+
+
+def _variances_of_three(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Variances of a direction of length 3, concentration k: along its mean 1/k^2 - 1/sinh(k)^2, across (coth k - 1/k)/k."""
     large = tf.maximum(k, 0.3)
     e = tf.exp(-2 * large)
     along = tf.where(k < 0.3, 1 / 3 - k**2 / 15 + 2 * k**4 / 189, 1 / large**2 - 4 * e / (1 - e) ** 2)
     return along, tf.where(k < 0.3, 1 / 3 - k**2 / 45 + 2 * k**4 / 945, ((1 + e) / (1 - e) - 1 / large) / large)
+
+
+def _variances(k: tf.Tensor, dim: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Variances of a direction, concentration k: along its mean A'(k), across A(k) / k, with A = I_{dim/2} / I_{dim/2-1}."""
+    length = tfp.math.bessel_iv_ratio(tf.cast(dim / 2, k.dtype), k)
+    across = length / k
+    large, n = tf.maximum(k, 50.0), dim - 1
+    # The derivative of the asymptotic series of A; 1 - A^2 cancels.
+    series = n / (2 * large**2) - n * (n - 2) / (4 * large**3) - 3 * n * (n - 2) / (8 * large**4)
+    return tf.where(k < 50, 1 - length**2 - n * across, series), across
 
 
 def _uniforms(shape: Sequence[int] | tf.Tensor, seed: tf.Tensor, dtype: str) -> tuple[tf.Tensor, tf.Tensor]:

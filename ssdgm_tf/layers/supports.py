@@ -66,7 +66,7 @@ class Support:
         if num_examples not in (None, len(checked)):
             raise ValueError(f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked)}")
         is_known = _known_rows(name, checked) if missing else np.ones(len(checked), bool)
-        checks.finite(name, checked if is_known.all() else checked[is_known])
+        checks.finite(name, checked if is_known.all() else np.where(np.isnan(checked), 0, checked))
         if not np.all(inside := np.asarray(self.contains(tf.constant(checked)))):
             self._refuse_outside(name, checked, is_known, np.broadcast_to(inside, checked.shape))
         self.check_scale(name, np.asarray(value))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ssdgm_tf import nodes
 from ssdgm_tf.engine import trace_bounds
+from ssdgm_tf.models.objective import ObjectiveScale
 from tests.oracles import brute_force
 from tests.oracles.brute_force import Variable
 from tests.oracles.exact_draws import Draws
@@ -37,7 +38,7 @@ def weights_of(model):
 
 
 def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatch):
-    """(expected value, its gradient, the mean gradient of the objective), of one example; None for too many outcomes."""
+    """(expected value, its gradient, the mean gradient that `train_step` follows), of one example; None for too many outcomes."""
     draws, seed = Draws(), tf.constant([1, 2])
     with draws.forced(monkeypatch):
         model.pass_over(x, y, num_samples=num_samples, seed=seed)
@@ -47,22 +48,29 @@ def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatc
     size = draws.num_outcomes
     x, y = ({name: np.repeat(array, size, axis=0) for name, array in data.items()} for data in (x, y))
     weights = weights_of(model)
-    with draws.forced(monkeypatch), tf.GradientTape(persistent=True) as tape:
+    with draws.forced(monkeypatch), tf.GradientTape() as tape:
         one_pass = model.pass_over(x, y, num_samples=num_samples, seed=seed)
         result = model.bound_of(one_pass, kind)
-        log_label, of_label = trace_bounds.log_label(one_pass)
+        log_label = trace_bounds.log_label(one_pass)[0]
         log_q = one_pass.log_q_of_draws(one_pass.graph.inferred)
         probability = tf.exp(tf.reduce_sum(log_q, axis=0))
         # A draw that a mask replaces has the probability 1 at each of its outcomes.
         num_copies = round(float(tf.reduce_sum(probability)))
         probability /= num_copies
-        value = result.warmed + classification_weight * log_label
-        objective = value + result.surrogate + classification_weight * of_label
+        value = result.warmed + (classification_weight * log_label if y else 0.0)
         expected = tf.reduce_sum(probability * value)
-        followed = tf.reduce_sum(tf.stop_gradient(probability) * objective)
     np.testing.assert_allclose(tf.reduce_sum(probability), 1, rtol=1e-12)
+    model.num_samples, model.labelled_bound, model.unlabelled_bound = num_samples, kind, kind
+    model.objective_scale = ObjectiveScale(0 if y else 1, 1 if y else 0, 1.0, classification_weight)
+    with draws.forced(monkeypatch), tf.GradientTape() as objective_tape:
+        terms = [model.labelled_terms(x, y, (), training=True), None] if y else [None, model.unlabelled_terms(x, training=True)]
+        objective = next(part for part in model._parts_of_objective(*terms) if part is not None)
+        followed = tf.reduce_sum(tf.stop_gradient(probability) * objective)
     np.testing.assert_allclose(objective, value, rtol=1e-12)  # surrogates are 0
-    sides = (tape.gradient(side, weights, unconnected_gradients="zero") for side in (expected, followed))
+    sides = (
+        side_tape.gradient(side, weights, unconnected_gradients="zero")
+        for side_tape, side in ((tape, expected), (objective_tape, followed))
+    )
     return float(expected), *(np.concatenate([np.ravel(g) for g in side]) for side in sides)
 
 

@@ -18,11 +18,11 @@ MAX_STATES = 150
 
 
 @st.composite
-def graphs(draw):
+def graphs(draw, sizes=(2, 5), kinds=tuple(brute_force.KINDS)):
     """{name: Variable}: random kinds, roles and parents, both models acyclic, something observed."""
-    size = draw(st.integers(2, 5))
+    size = draw(st.integers(*sizes))
     names = [f"v{i}" for i in range(size)]
-    kinds = [draw(st.sampled_from(list(brute_force.KINDS))) for _ in names]
+    kinds = [draw(st.sampled_from(kinds)) for _ in names]
     roles = ["observed", *(draw(st.sampled_from(["observed", "supervised", "latent"])) for _ in names[1:])]
     states = 1
     for i in range(size):
@@ -70,6 +70,14 @@ def test_every_bound_is_the_explicit_sum(variables, seed):
         np.testing.assert_allclose(log_z, [brute_force.log_normaliser(model, h) for h in held], rtol=1e-9, atol=1e-9)
         weight = tf.reduce_sum(tf.exp(one_pass.log_weight()), axis=0)
         np.testing.assert_allclose(weight, np.ones_like(weight), rtol=1e-9)
+
+
+@given(graphs(sizes=(6, 9), kinds=("bit", "class2")), st.integers(0, 2**16))
+def test_any_number_of_variables_may_list_their_states(variables, seed):
+    model = brute_force.make_model(variables, seed)
+    x, y, held = brute_force.random_data(variables, seed, 2)
+    for kind, expected in (("conditional", brute_force.conditional), ("importance", brute_force.importance)):
+        np.testing.assert_allclose(passes(model, x, y, kind), [expected(model, h) for h in held], rtol=1e-9, atol=1e-9)
 
 
 @given(graphs(), st.integers(0, 2**16))
