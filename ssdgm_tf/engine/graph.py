@@ -35,7 +35,8 @@ class Graph:
     Raises:
         ValueError: a cycle; an unknown parent; a recognition parent that is neither observed nor inferred; an observed
             variable without a likelihood; a variable that is not observed and is missing from either model; different event
-            shapes or kinds of variable in the two models; a supervised variable that cannot be predicted; an estimator that does not suit its variable; too many states.
+            shapes or kinds of variable in the two models; a supervised variable that cannot be predicted; an estimator that
+            does not suit its variable; too many states.
     """
 
     def __init__(
@@ -195,7 +196,7 @@ class Graph:
             if not self.head_q(name).has_moments:
                 raise ValueError(
                     "A supervised variable is predicted by its mean and standard deviation, which must be known and finite. "
-                    f"Received: {name!r}, a {type(self.head_q(name)).__name__} without them"
+                    f"Received: {name!r}, a {type(self.head_q(name)).__name__}, which has none"
                 )
 
     def _choose_estimators(self) -> dict[str, Estimator]:

@@ -1,8 +1,8 @@
 """One pass over a graph: values drawn, enumerated or held along the recognition model, scored under the generative one.
 
 Values are [K, S, B, *event]: an axis for the joint states of the enumerated variables that a value depends on, its scope
-(size 1 for none), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for a value that all
-share). Terms come out as [K, S, B], over the joint states of all enumerated variables.
+(size 1 for none), one for the S samples (size 1 where nothing was drawn), one for the B examples (size 1 for a value that
+all share). Terms come out as [K, S, B], over the joint states of all enumerated variables.
 """
 
 import functools
@@ -246,12 +246,11 @@ class _Pass:
         extent = Extent(scope, self.num_samples) if estimator.is_sampled else Extent(own, 1)
         value = sized(draw.value, self.states.size(extent.scope), extent.num_samples)
         self.values[name], self.extents[name] = value, extent
-        log_q = draw.log_q
-        if log_q is None:
-            log_q, _ = log_density(self.states, q, value, extent)
+        log_q = log_density(self.states, q, value, extent)[0] if draw.log_q is None else draw.log_q
+        sizes = self.states.size(scope), max(q.extent.num_samples, extent.num_samples)
+        terms = (None if term is None else sized(term, *sizes) for term in (log_q, draw.log_weight, draw.score))
         mask = False if given is None else given.mask
-        terms = (log_q, draw.log_weight, draw.score, draw.listed, baseline)
-        self.sites[name] = Site(value, extent, mask, q, scope, *terms)
+        self.sites[name] = Site(value, extent, mask, q, scope, *terms, draw.listed, baseline)
 
     def score(self, name: str) -> None:
         """The generative distribution of a variable at its parents' values, or the value of a deterministic node."""

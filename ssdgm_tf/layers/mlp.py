@@ -74,9 +74,7 @@ class MLP(keras.layers.Layer):
         for norm, width in zip(self.norms, self.hidden_units, strict=False):
             norm.build((None, width))
 
-    def call(
-        self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False, align: Align | None = None
-    ) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False, align: Align | None = None) -> tf.Tensor:
         parents = inputs if isinstance(inputs, list | tuple) else [inputs]
         products = [self._product(parent, layer) for layer, parent in zip(self.input_layers, parents, strict=True)]
         products = products if align is None else align(products)

@@ -276,7 +276,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     def _terms(self, result: trace_bounds.Bound, one_pass: trace.Trace) -> dict[str, Any]:
         """The terms that make a bound, by the names of their metrics."""
         terms = {_log_p_name(name): result.terms[name] for name in self.graph.observed}
-        return terms | {f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False}
+        return terms | {
+            f"kl_{name}": -result.terms[name] for name in self.graph.inferred if one_pass.sites[name].mask is False
+        }
 
     def _prediction(self, name: str, one_pass: trace.Trace) -> Any:
         mean = tf.cast(one_pass.mean(name), tf.float32)

@@ -39,13 +39,9 @@ class ObjectiveScale(NamedTuple):
 
     def labelled(self, labelled: dict[str, Any]) -> tf.Tensor:
         """Lsup of labelled examples, [B]."""
-        return objectives.labelled_objective(
-            labelled["objective"], labelled["label_objective"], self.classification_weight
-        )
+        return objectives.labelled_objective(labelled["objective"], labelled["label_objective"], self.classification_weight)
 
-    def parts(
-        self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def parts(self, labelled: dict[str, Any], unlabelled: dict[str, Any] | None) -> tuple[tf.Tensor, tf.Tensor | None]:
         """What the two streams add to the objective, example by example: the objective is the sum of their means.
 
         Args:

@@ -455,9 +455,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
         seed = int(np.random.randint(2**31)) if seed is None else seed
-        epochs = streams.two_streams(
-            x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, num_steps
-        )
+        epochs = streams.two_streams(x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, num_steps)
         self._build_for(x)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)

@@ -80,6 +80,9 @@ class Node(keras.layers.Layer):
             align: a function that makes leading axes broadcast, where those of `values` do not.
         """
         values = [support.network_input(value) for support, value in zip(self.parent_supports, values, strict=True)]
+        pairs = list(zip(values, self.parent_shapes, strict=True))
+        # Some functions of TFP lose static shapes.
+        values = [with_static_shape(value, [*value.shape[: -len(shape)], *shape]) for value, shape in pairs]
         flat = [_flatten(value, len(shape)) for value, shape in zip(values, self.parent_shapes, strict=True)]
         if isinstance(self.network, layers.MLP):
             if len(flat) == 1:

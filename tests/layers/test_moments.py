@@ -29,7 +29,7 @@ def test_moments_of_float32_are_those_of_float64(name, size):
         found[dtype] = np.asarray(mean, np.float64), np.asarray(stddev, np.float64)
     for single, double in zip(found["float32"], found["float64"], strict=True):
         fits = double < 1e15  # the square of what is larger may overflow
-        single, double = single[fits], double[fits]  # noqa: PLW2901
+        single, double = single[fits], double[fits]
         np.testing.assert_allclose(single, double, rtol=2e-3, atol=1e-6 * np.abs(double).max())
     assert np.all(found["float32"][1] > 0)
 

@@ -141,6 +141,7 @@ def test_generate_holds_any_subset_and_draws_the_rest_from_p(model):
     assert np.all(np.abs(many.mean(0) - expected.mean(0)) < 6 * error)
 
 
+@pytest.mark.filterwarnings("ignore:impute")
 def test_impute_fills_what_is_missing_and_leaves_the_rest(model, x):
     y = {"who": np.where(np.arange(SIZE) < 4, 3, -1), "pose": np.where(np.arange(SIZE)[:, None] > 8, 0.5, np.nan)}
     holes = x.copy()
@@ -158,6 +159,64 @@ def test_impute_fills_what_is_missing_and_leaves_the_rest(model, x):
     # Missing pixels are a fixed point of decoding what was encoded, as far as the rounds go.
     step = model.reconstruct(model.impute(holes, y, num_steps=60)["x"], y)
     np.testing.assert_allclose(model.impute(holes, y, num_steps=61)["x"][2, :2], step[2, :2], rtol=1e-4, atol=1e-4)
+
+
+def linear(weights, noise=0.05):
+    """p(x|z) = N(w z, noise^2), with the exact posterior mean in q; the missing elements tend to E[x_missing | x_known]."""
+    generative = {"z": nodes.Normal(1), "x": nodes.Normal(3, scale=noise, parents="z")}
+    model = GraphicalModel(generative, {"z": nodes.Normal(1, parents="x")}, observed="x", seed=1)
+    model.generative["x"].head.projection.kernel.assign([weights])
+    model.generative["x"].head.projection.bias.assign(np.zeros(3))
+    gain = np.array(weights) / (np.dot(weights, weights) + noise**2)
+    model.recognition["z"].head.projection.kernel.assign(np.stack([gain, np.zeros(3)], axis=1))
+    x = np.random.default_rng(0).normal(size=(20, 1)) * np.array([weights])
+    x += noise * np.random.default_rng(1).normal(size=x.shape)
+    x[5:, 2] = np.nan
+    known = np.array(weights[:2])
+    return model, x, weights[2] * (x[5:, :2] @ known) / (known @ known + noise**2)
+
+
+@pytest.mark.filterwarnings("error:impute")
+def test_impute_goes_on_until_it_settles():
+    model, x, exact = linear([0.4, 0.3, 1.0])  # each round leaves 0.8 of the way
+    found = model.impute(x)["x"][5:, 2]
+    np.testing.assert_allclose(found, exact, atol=1.5e-3 * np.nanstd(x))
+
+
+def test_impute_says_when_it_did_not_settle():
+    model, x, exact = linear([0.1, 0.1, 1.0])  # 0.98 of the way
+    with pytest.warns(UserWarning, match=r"impute: the missing elements of \d+ examples had not settled after 50 rounds"):
+        model.impute(x, num_steps=50)
+    found = model.impute(x, num_steps=2000)["x"][5:, 2]
+    np.testing.assert_allclose(found, exact, atol=3e-3 * np.nanstd(x))
+
+
+def chain():
+    """p(a) p(b|a) p(x|a,b), and q(a|x) q(b|x,a)."""
+    generative = {"a": nodes.OneHotCategorical(2), "b": nodes.OneHotCategorical(2, parents="a")}
+    generative["x"] = nodes.Normal(1, scale=0.1, parents=("a", "b"))
+    recognition = {"a": nodes.OneHotCategorical(2, parents="x"), "b": nodes.OneHotCategorical(2, parents=("x", "a"))}
+    model = GraphicalModel(generative, recognition, observed="x", seed=1)
+    generator = np.random.default_rng(0)
+    for weight in model.trainable_variables:
+        weight.assign(2 * generator.normal(size=weight.shape))
+    model.generative["b"].head.projection.kernel.assign([[2.0, -2.0], [-2.0, 2.0]])
+    return model
+
+
+def test_what_is_given_passes_down_and_not_up():
+    """encode(x, {b}) leaves q(a|x) as it is, and generate({b}) the prior of a."""
+    model, x = chain(), np.random.default_rng(0).normal(size=(6, 1)).astype(np.float32)
+    b = np.array([0, 1, 0, 1, 0, 1])
+    np.testing.assert_allclose(model.encode(x, {"b": b})["a"], model.encode(x)["a"], rtol=1e-6)
+    changed = model.encode(x, {"a": b})["b"]
+    assert np.abs(changed - model.encode(x)["b"]).max() > 0.01
+    made = model.generate({"b": np.ones(10_000, int)}, seed=1)
+    of_a = mean(model, a=np.eye(2), b=np.eye(2)[[1, 1]])[:, 0]
+    share = np.mean(np.abs(made[:, 0] - of_a[1]) < np.abs(made[:, 0] - of_a[0]))
+    p_b = model.generative["b"].distribution([np.eye(2, dtype=np.float32)]).probs_parameter().numpy()[:, 1]
+    assert abs(share - 0.5) < 0.03  # P < 1e-8: 6 standard errors of a share of 10,000
+    assert abs(p_b[1] / p_b.sum() - 0.5) > 0.1  # p(a|b) is another
 
 
 def test_log_likelihood_of_what_is_known(model, x):

@@ -38,7 +38,7 @@ def weights_of(model):
 
 
 def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatch):
-    """(expected value, its gradient, the mean gradient that `train_step` follows), of one example; None for too many outcomes."""
+    """(expected value, its gradient, the mean gradient that a step follows), of one example; None for too many outcomes."""
     draws, seed = Draws(), tf.constant([1, 2])
     with draws.forced(monkeypatch):
         model.pass_over(x, y, num_samples=num_samples, seed=seed)
@@ -63,8 +63,10 @@ def both_sides(model, x, y, kind, num_samples, classification_weight, monkeypatc
     model.num_samples, model.labelled_bound, model.unlabelled_bound = num_samples, kind, kind
     model.objective_scale = ObjectiveScale(0 if y else 1, 1 if y else 0, 1.0, classification_weight)
     with draws.forced(monkeypatch), tf.GradientTape() as objective_tape:
-        terms = [model.labelled_terms(x, y, (), training=True), None] if y else [None, model.unlabelled_terms(x, training=True)]
-        objective = next(part for part in model._parts_of_objective(*terms) if part is not None)
+        labelled = model.labelled_terms(x, y, (), training=True) if y else None
+        unlabelled = None if y else model.unlabelled_terms(x, training=True)
+        parts = model._parts_of_objective(labelled, unlabelled)
+        objective = next(part for part in parts if part is not None)
         followed = tf.reduce_sum(tf.stop_gradient(probability) * objective)
     np.testing.assert_allclose(objective, value, rtol=1e-12)  # surrogates are 0
     sides = (
