@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.engine.graph import Graph
-from ssdgm_tf.engine.trace import Held
+from ssdgm_tf.engine.site import Held
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.nodes import Deterministic, RandomVariable
 

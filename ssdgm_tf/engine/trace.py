@@ -248,9 +248,9 @@ class _Pass:
         self.values[name], self.extents[name] = value, extent
         log_q = log_density(self.states, q, value, extent)[0] if draw.log_q is None else draw.log_q
         sizes = self.states.size(scope), max(q.extent.num_samples, extent.num_samples)
-        terms = (None if term is None else sized(term, *sizes) for term in (log_q, draw.log_weight, draw.score))
+        log_q, log_weight, score = (t if t is None else sized(t, *sizes) for t in (log_q, draw.log_weight, draw.score))
         mask = False if given is None else given.mask
-        self.sites[name] = Site(value, extent, mask, q, scope, *terms, draw.listed, baseline)
+        self.sites[name] = Site(value, extent, mask, q, scope, log_q, log_weight, score, draw.listed, baseline)
 
     def score(self, name: str) -> None:
         """The generative distribution of a variable at its parents' values, or the value of a deterministic node."""
@@ -296,7 +296,7 @@ class _Pass:
         """
         value, mask = tf.cast(given.value, draw.value.dtype)[None, None], given.mask
         event_rank = value.shape.rank - 3
-        if own and not estimator.is_sampled:
+        if draw.log_weight is not None and not estimator.is_sampled:
             # All states stay, because all examples share their values; the given one has all the weight.
             is_given = tf.reduce_all(tf.equal(value, draw.value), axis=list(range(3, 3 + event_rank)))
             one = self.states.expand(tf.math.log(tf.cast(is_given, draw.log_weight.dtype)), own, scope)
@@ -305,7 +305,7 @@ class _Pass:
         held = Draw(tf.where(event_mask, value, draw.value))
         if draw.score is not None:
             held = held._replace(score=tf.where(mask, tf.zeros_like(draw.score), draw.score), listed=draw.listed)
-        if own:
+        if draw.log_weight is not None:
             first = tf.one_hot(0, self.states.size(own), dtype=draw.log_weight.dtype)[:, None, None]
             one = self.states.expand(tf.math.log(first), own, scope)
             held = held._replace(log_weight=tf.where(mask, one, draw.log_weight))

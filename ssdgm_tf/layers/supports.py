@@ -383,12 +383,10 @@ def _assertion(rule: str, inside: tf.Tensor, value: tf.Tensor, batch: tf.Tensor 
     """The operation that fails if any of `value` [B, ...] is not inside; none where tensors are eager, and it has run."""
     inside = tf.broadcast_to(inside, tf.shape(value))
     is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
-    place = [
-        tf.boolean_mask(value, ~inside)[:5],
-        tf.argmax(is_bad, output_type=tf.int32),
-        *([] if batch is None else [batch]),
-    ]
-    template = _BAD_VALUE + f"{rule}. Received: " + "{} at index {}" + (" of batch {}" if batch is not None else "")
+    place = [tf.boolean_mask(value, ~inside)[:5], tf.argmax(is_bad, output_type=tf.int32)]
+    template = _BAD_VALUE + f"{rule}. Received: " + "{} at index {}"
+    if batch is not None:
+        place, template = [*place, batch], template + " of batch {}"
     assertion = tf.debugging.Assert(~tf.reduce_any(is_bad), [tf.strings.format(template, place)])
     return [] if assertion is None else [assertion]
 

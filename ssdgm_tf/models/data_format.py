@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf.engine.trace import Held
+from ssdgm_tf.engine.site import Held
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.layers.supports import Classes
 

@@ -30,8 +30,8 @@ def encode(
     """Infers every variable that is not observed: means, or draws.
 
     Means are taken along the recognition model: each variable's mean is the one given the means of its parents, and given
-    the likeliest state of those that are discrete. What is given of y is passed on to the variables that come after it in the
-    recognition model; those that come before it, such as a in q(a|x) q(y|x,a), do not depend on it.
+    the likeliest state of those that are discrete. What is given of y is passed on to the variables that come after it in
+    the recognition model; those that come before it, such as a in q(a|x) q(y|x,a), do not depend on it.
 
     Args:
         model: the model.

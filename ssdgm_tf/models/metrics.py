@@ -78,9 +78,8 @@ class ObjectiveLoss(keras.metrics.Metric):
         rows = [_sum_and_number(unlabelled), _sum_and_number(labelled, mask)]
         size = tf.shape(labelled if unlabelled is None else unlabelled)[0]
         number = tf.cast(size, tf.float32)
-        rows.append(
-            tf.stack([number * tf.add_n([tf.cast(loss, tf.float32) for loss in added]), number]) if added else [0, 0]
-        )
+        total = tf.add_n([tf.cast(loss, tf.float32) for loss in added]) if added else 0.0
+        rows.append(tf.stack([number * total, number]))
         self.totals.assign_add(tf.stack([tf.cast(row, self.totals.dtype) for row in rows]))
 
     def result(self) -> tf.Tensor:

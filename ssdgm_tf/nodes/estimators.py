@@ -5,8 +5,8 @@ Every estimator turns q(v | parents) into values on an axis of states or of samp
 - `log_weight`: the log weight of each state, as in E[f] = sum_k exp(log_weight_k) f_k;
 - `score`: the log probability of draws that carry no reparameterised gradient, for the score-function term.
 
-Values are [K, S, B, *event]: the joint states of what came before, those of the variable itself the fastest if it lists them;
-samples; and examples. A value has size 1 on every axis that it does not depend on.
+Values are [K, S, B, *event]: the joint states of what came before, those of the variable itself the fastest if it lists
+them; samples; and examples. A value has size 1 on every axis that it does not depend on.
 """
 
 import abc

@@ -23,8 +23,8 @@ _T = TypeVar("_T")
 class Node(keras.layers.Layer):
     """The base of `RandomVariable` and `Deterministic`: parents by name, and a network over their values.
 
-    Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. In place of an angle a network gets
-    its cosine and sine, concatenated along the last axis: it sees no jump at +-pi. A network over several parents:
+    Values are [*leading, *event]; the leading axes broadcast, and the network keeps them. In place of an angle a network
+    gets its cosine and sine, concatenated along the last axis: it sees no jump at +-pi. A network over several parents:
 
     - `layers.MLP` gets them as a list, each flattened to a vector, and adds a linear map of each: a term that does not
       depend on an enumerated or sampled variable is computed once, and nothing is tiled;

@@ -120,7 +120,7 @@ def all_finite(values):
 @pytest.mark.usefixtures("eager")
 def test_every_method(name, role):
     if role.startswith("supervised") and not CASES[name].can_be_predicted:
-        with pytest.raises(ValueError, match="supervised variable is predicted by its mean.* Received: 'v'"):
+        with pytest.raises(ValueError, match=r"supervised variable is predicted by its mean.* Received: 'v'"):
             make_model(name, role)
         return
     model, (x, y) = make_model(name, role), make_data(name, role)
@@ -130,7 +130,7 @@ def test_every_method(name, role):
     if role == "observed in part":
         methods = (model.evaluate, model.predict, model.encode, model.log_likelihood, model.bound, model.reconstruct)
         for method in (lambda x: model.fit(x, verbose=0), *methods):
-            with pytest.raises(ValueError, match="v must|Labels of v must"):
+            with pytest.raises(ValueError, match=r"v must|Labels of v must"):
                 method(x)
         if isinstance(head.support, Classes):
             return

@@ -1,4 +1,4 @@
-"""Means and standard deviations: the same in float32 as in float64, however extreme the parameters; those of angles go round."""
+"""Means and standard deviations: in float32 those of float64, however extreme the parameters; of angles round the circle."""
 
 import numpy as np
 import pytest
