@@ -245,7 +245,7 @@ class TestM1M2:
         assert model.recognition["y"].parents == ("x",) and model.generative["z1"].parents == ("y", "z2")
         first, second = (model.pass_over({"x": x}, seed=(1, seed)).sites for seed in (1, 2))
         assert not np.allclose(first["z1"].value, second["z1"].value)
-        np.testing.assert_array_equal(first["y"].q.logits, second["y"].q.logits)
+        np.testing.assert_array_equal(first["y"].q.distribution.logits, second["y"].q.distribution.logits)
 
     def test_it_needs_a_trained_vae(self):
         for wrong in (make(models.M2), models.VAE(2), "m1.keras"):
@@ -297,7 +297,9 @@ class TestOptions:
         model.compile("sgd")
 
         def logits(training):
-            return np.asarray(model.pass_over({"x": images}, seed=(1, 2), training=training).sites["y"].q.logits)
+            return np.asarray(
+                model.pass_over({"x": images}, seed=(1, 2), training=training).sites["y"].q.distribution.logits
+            )
 
         np.testing.assert_array_equal(logits(False), logits(False))
         assert not np.allclose(logits(True), logits(True)) and not np.allclose(logits(True), logits(False))
@@ -319,7 +321,7 @@ class TestOptions:
         model = make(models.M2, classifier=keras.Sequential(noisy))
 
         def logits(model):
-            return np.asarray(model.pass_over({"x": x}, seed=(1, 2), training=True).sites["y"].q.logits)
+            return np.asarray(model.pass_over({"x": x}, seed=(1, 2), training=True).sites["y"].q.distribution.logits)
 
         logits(model)
         model.save(tmp_path / "model.keras")
