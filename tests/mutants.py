@@ -336,8 +336,8 @@ MUTANTS = (
     Mutant(
         "the log of fit predicts with the other labels held",
         "models/graphical_model.py",
-        "predicting = one_pass if self.graph.weights_are_constant else self._predicting_pass(x)",
-        "predicting = one_pass",
+        "known_by_x = self.graph.supervised if self.graph.weights_are_constant else ()",
+        "known_by_x = self.graph.supervised",
         "tests/models/test_predictions.py -k errors_of_all_methods",
     ),
     Mutant(
@@ -350,8 +350,8 @@ MUTANTS = (
     Mutant(
         "impute stops at small changes, however slowly they shrink",
         "models/inference.py",
-        "is_moving = change * np.maximum(1, ratio / (1 - ratio)) > tolerance",
-        "is_moving = change > tolerance",
+        "is_moving = ~(change * np.maximum(1, ratio / (1 - ratio)) <= tolerance)",
+        "is_moving = ~(change <= tolerance)",
         "tests/models/test_general_inference.py -k settle",
     ),
     Mutant(

@@ -227,7 +227,7 @@ class _Pass:
             return
         given = self.held.get(name)
         is_held = given is not None and given.mask is None
-        q, baseline = self._conditional(node, () if is_held else (1, 1, self._batch_size()))
+        q, baseline = self._conditional(node, (1, 1, self._batch_size()))
         if is_held:
             self.hold(name)
             log_q, scope = log_density(self.states, q, self.values[name], self.extents[name])
@@ -277,12 +277,14 @@ class _Pass:
         distribution = node.head.make_distribution(parameters)
         return Conditional(node.head, distribution, extent, parameters), baseline
 
-    def _parents_of(self, node: RandomVariable | Deterministic) -> tuple[list[tf.Tensor], Align, Extent]:
-        """The values of a node's parents, a function that aligns their joint states, and the extent of the result."""
+    def _parents_of(self, node: RandomVariable | Deterministic) -> tuple[list[tf.Tensor], Align | None, Extent]:
+        """The values of a node's parents, a function that aligns their joint states if needed, and the result's extent."""
         extents = [self.extents[parent] for parent in node.parents]
         scopes = [extent.scope for extent in extents]
         extent = Extent(self.states.union(*scopes), max(extent.num_samples for extent in extents))
-        return [self.values[p] for p in node.parents], functools.partial(self.states.align, scopes=scopes), extent
+        differ = any(scope and scope != extent.scope for scope in scopes)
+        align = functools.partial(self.states.align, scopes=scopes) if differ else None
+        return [self.values[p] for p in node.parents], align, extent
 
     def _hold_some(self, draw: Draw, given: Held, own: Scope, scope: Scope, estimator: Estimator) -> Draw:
         """A draw in which the examples of the mask have the given value, at weight 1.

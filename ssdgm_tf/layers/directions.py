@@ -46,7 +46,8 @@ class VonMisesNode(StochasticNode):
         loc, missing = distribution.distribution.loc, _missing_length(distribution.distribution.concentration)
         half_turn = tf.sin((loc - self.mean_over(distribution, average)) / 2)
         # 1 - R, of which nothing cancels where R is close to 1.
-        return tf.sqrt(-2 * tf.math.log1p(-average(missing + 2 * (1 - missing) * half_turn**2)))
+        missing = average(missing + 2 * (1 - missing) * half_turn**2)
+        return tf.sqrt(-2 * tf.math.log1p(-tf.minimum(missing, 1 - 1e-6)))  # opposite angles may round to more than 1
 
     def error(self, prediction: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
         turn = tf.abs(tf.math.floormod(prediction - value + math.pi, 2 * math.pi) - math.pi)

@@ -116,7 +116,14 @@ class Support:
         is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
         with tf.control_dependencies(_assertion(f"{name} must be finite", is_finite, value, batch)):
             value = tf.identity(value)
-        inside = tf.math.is_nan(value) | self.contains(value)
+        is_nan = tf.math.is_nan(value)
+        rows = tf.reshape(is_nan, [tf.shape(value)[0], -1])
+        whole = tf.reduce_all(rows, axis=1) | ~tf.reduce_any(rows, axis=1)
+        rule = f"{name} must be known, or NaN in every element, for each example"
+        whole = tf.reshape(whole, [-1, *[1] * (value.shape.rank - 1)])
+        with tf.control_dependencies(_assertion(rule, whole, value, batch)):
+            value = tf.identity(value)
+        inside = is_nan | self.contains(value)
         with tf.control_dependencies(_assertion(f"{name} must {self.rule}", inside, value, batch)):
             return tf.identity(value)
 
@@ -227,6 +234,7 @@ class Classes(Support):
     ) -> tf.Tensor:
         if not value.dtype.is_integer:
             raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
+        value = tf.cast(value, tf.int64)  # in which -1 is not 255
         inside = (value >= (checks.UNLABELLED if missing else 0)) & (value < self.num_classes)
         rule = f"Labels of {name} must {self.rule}" + (f", or be {checks.UNLABELLED} for no label" if missing else "")
         with tf.control_dependencies(_assertion(rule, inside, value, batch)):
@@ -257,7 +265,7 @@ class UnitInterval(Support):
         return tf.fill(tf.shape(like), tf.constant(0.5, like.dtype))
 
     def hint(self, value: np.ndarray) -> str:
-        return ": divide by 255" if value.min() >= 0 and value.max() <= 255 else ""
+        return ": divide by 255" if value.min() >= 0 and 1 < value.max() <= 255 else ""
 
     def check_scale(self, name: str, value: np.ndarray) -> None:
         """Does nothing: bytes other than 0 and 1 lie outside."""

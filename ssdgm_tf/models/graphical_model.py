@@ -185,9 +185,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         one_pass = self.pass_over(x, y, complete, training=training)
         result = self.bound_of(one_pass, self.labelled_bound_in_use)
         log_label, surrogate = trace_bounds.log_label(one_pass)
-        predicting = one_pass if self.graph.weights_are_constant else self._predicting_pass(x)
+        known_by_x = self.graph.supervised if self.graph.weights_are_constant else ()
         return self._terms(result, one_pass) | {
-            "predictions": {name: predicting.mean(name) for name in self.graph.supervised},
+            "predictions": {name: one_pass.mean(name) for name in known_by_x},
             "bound_labelled": result.bound,
             "classification_loss": -log_label,
             "objective": result.warmed + result.surrogate,

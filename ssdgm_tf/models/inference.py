@@ -203,7 +203,7 @@ def _settle(
             filled[name][moving], change = new, np.maximum(change, moved)
         # Changes that shrink by a factor r each round have change * r / (1 - r) still to go.
         ratio = np.minimum(change / np.maximum(before, 1e-30), 1 - 1e-6)
-        is_moving = change * np.maximum(1, ratio / (1 - ratio)) > tolerance
+        is_moving = ~(change * np.maximum(1, ratio / (1 - ratio)) <= tolerance)  # NaN has not settled
         moving, change = moving[is_moving], change[is_moving]
     if len(moving):
         warnings.warn(

@@ -80,8 +80,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
         Returns:
             `objective` (without the classification term), `label_objective` (log q(y|x), with the gradient of all draws
-            before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`, as
-            `predicted_means` without the labels.
+            before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`, the
+            means of the supervised variables, {name: [B, *event]}, if the labels have no influence on them.
         """
 
     @abc.abstractmethod
@@ -242,8 +242,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         else:
             num_steps = kwargs.pop("steps_per_epoch", None)
             epochs_of_arrays = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, num_steps)
-            data = epochs_of_arrays.dataset
-            callbacks = [epochs_of_arrays.callback(), *keras.tree.flatten(callbacks or [])]
+            if self.is_distributed:  # Keras does not know the size of a distributed data set
+                kwargs["steps_per_epoch"] = epochs_of_arrays.num_steps
+                data = epochs_of_arrays.from_step(initial_epoch * epochs_of_arrays.num_steps)
+            else:
+                data = epochs_of_arrays.dataset
+                callbacks = [epochs_of_arrays.callback(), *keras.tree.flatten(callbacks or [])]
         if (validation := kwargs.get("validation_data")) is not None:
             pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
             kwargs["validation_data"] = self._evaluation_input(*pair)
@@ -313,6 +317,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             loss = _with_added(self._loss(devices.as_share(labelled), devices.as_share(unlabelled)), added)
             scaled_loss = self.optimizer.scale_loss(devices.scale_loss(loss))
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
+        predictions: dict[str, tf.Tensor] = {}
+        if labelled is not None:  # outside the step's call: what layers add there is no part of the loss
+            predictions = labelled.get("predictions") or self.predicted_means(data["labelled"][0])
         is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
             self.step.assign_add(1)
@@ -322,8 +329,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
         )
         if labelled is not None:
-            logs |= self.monitor.add_errors(labelled["predictions"], data["labelled"][1])
-            logs |= self.monitor.add_given(labelled["predictions"], data["labelled"][1])
+            logs |= self.monitor.add_errors(predictions, data["labelled"][1])
+            logs |= self.monitor.add_given(predictions, data["labelled"][1])
         return devices.as_logs(self.distribute_strategy, logs)
 
     def test_step(self, data: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tf.Tensor]:

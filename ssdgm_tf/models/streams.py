@@ -1,6 +1,7 @@
 """The two streams of a semi-supervised step: every unlabelled example once per epoch, labelled ones as often as needed."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -17,11 +18,13 @@ class Epochs(NamedTuple):
         dataset: each iteration over it is the epoch that `epoch` says.
         num_steps: batches of an epoch.
         epoch: the number of the epoch, from 0 on; set it before an iteration.
+        from_step: a function of a step that gives all batches from it on, endless.
     """
 
     dataset: tf.data.Dataset
     num_steps: int
     epoch: tf.Variable
+    from_step: Callable[[int], tf.data.Dataset]
 
     def callback(self) -> keras.callbacks.Callback:
         """Sets the number of each epoch of `fit`."""
@@ -99,14 +102,15 @@ def two_streams(
     with tf.device("CPU:0"):
         epoch = tf.Variable(0, trainable=False, dtype=tf.int64)
 
-    def batches_of_epoch(_):
-        first = epoch * num_steps
+    def from_step(first):
+        """All batches from this one on, endless."""
         passes = tf.data.Dataset.counter(start=first // steps, dtype=tf.int64).flat_map(epoch_of_indices)
-        return passes.skip(first % steps).take(num_steps)
+        batches = passes.skip(first % steps)
+        return batches.map(lambda indices: {name: gather(name, index) for name, index in indices.items()})
 
-    indices = tf.data.Dataset.from_tensors(0).flat_map(batches_of_epoch)
-    batches = indices.map(lambda indices: {name: gather(name, index) for name, index in indices.items()})
-    return Epochs(batches.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(2), num_steps, epoch)
+    of_epoch = tf.data.Dataset.from_tensors(0).flat_map(lambda _: from_step(epoch * num_steps).take(num_steps))
+    dataset = of_epoch.apply(tf.data.experimental.assert_cardinality(num_steps)).prefetch(2)
+    return Epochs(dataset, num_steps, epoch, lambda first: from_step(tf.constant(first, tf.int64)).prefetch(2))
 
 
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:

@@ -52,7 +52,9 @@ class Node(keras.layers.Layer):
             parent_supports: the values that each parent takes, which say what the network gets for them; None for the
                 values themselves.
         """
-        self.parent_supports = list(parent_supports or [Support() for _ in parent_shapes])
+        if parent_supports is None or getattr(self.network, "takes_values", False):
+            parent_supports = [Support() for _ in parent_shapes]
+        self.parent_supports = list(parent_supports)
         pairs = zip(self.parent_supports, parent_shapes, strict=True)
         #: The event shape of each parent as the network gets it.
         self.parent_shapes: list[tuple[int, ...]] = [support.network_shape(tuple(shape)) for support, shape in pairs]
@@ -82,12 +84,14 @@ class Node(keras.layers.Layer):
         values = [support.network_input(value) for support, value in zip(self.parent_supports, values, strict=True)]
         pairs = list(zip(values, self.parent_shapes, strict=True))
         # Some functions of TFP lose static shapes.
-        values = [with_static_shape(value, [*value.shape[: -len(shape)], *shape]) for value, shape in pairs]
+        values = [
+            with_static_shape(value, [*value.shape[: value.shape.rank - len(shape)], *shape]) for value, shape in pairs
+        ]
         flat = [_flatten(value, len(shape)) for value, shape in zip(values, self.parent_shapes, strict=True)]
         if isinstance(self.network, layers.MLP):
             if len(flat) == 1:
                 return self.network(flat[0], training=training)
-            return self.network(flat, training=training, align=align)
+            return self.network(flat, training=training, **({} if align is None else {"align": align}))
         if self.network is None and len(flat) == 1:
             return flat[0]
         flat = flat if align is None else align(flat)
@@ -332,6 +336,8 @@ class NodeMean(keras.layers.Layer):
     """
 
     takes_parents_apart = True
+    #: Whether it takes angles as they are: its node knows what a network gets for them.
+    takes_values = True
 
     def __init__(self, node: RandomVariable, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -91,3 +91,10 @@ def test_networks_see_no_jump_in_angles(value):
     assert angles.network_shape((4, 2)) == (4, 4)
     seen, turned = (angles.network_input(tf.constant(np.array(value) - turn)) for turn in (0.0, 2 * np.pi))
     np.testing.assert_allclose(seen, turned, atol=1e-12)
+
+
+def test_tensors_of_bytes_are_labels_and_a_label_that_is_nan_in_part_is_none():
+    classes = layers.OneHotCategoricalNode(3).support
+    np.testing.assert_array_equal(classes.check_tensor("y", tf.constant([0, 2], tf.uint8), (3,), True), [0, 2])
+    with pytest.raises(ValueError, match=r"NaN in every element.* at index 1$"), supports.as_value_errors():
+        layers.NormalNode(2).support.check_tensor("y", tf.constant([[0.0, 1.0], [0.3, np.nan]]), (2,), True)

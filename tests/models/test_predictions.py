@@ -179,3 +179,35 @@ def test_the_classification_loss_of_several_samples_is_of_their_mean_probability
         terms = model.labelled_terms(x, y, ("y",))
     assert log_q.shape == (3, 6) and np.ptp(log_q, axis=0).max() > 0.01
     np.testing.assert_allclose(terms["classification_loss"], -np.log(np.mean(np.exp(log_q), axis=0)), rtol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_supervised_root_of_q_trains_and_predicts():
+    generative = {"y": nodes.OneHotCategorical(3), "z": nodes.Normal(2), "x": nodes.Normal(2, parents=("y", "z"))}
+    recognition = {"y": nodes.OneHotCategorical(3, prior="learned"), "z": nodes.Normal(2, parents=("x", "y"))}
+    model = GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1)
+    model.compile("sgd")
+    x = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
+    y = [0, 1, 2, -1, -1, -1]
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+    assert np.isfinite(model.evaluate(x, y, verbose=0)).all()
+    np.testing.assert_allclose(model.predict(x, verbose=0).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_layers_add_for_a_prediction_is_no_part_of_the_loss():
+    """A prediction of 1 draw or of 50: the same loss."""
+    losses = []
+    for samples in (1, 50):
+        generative, _, _ = drawn_before()
+        network = keras.layers.Dense(4, activity_regularizer=keras.regularizers.L2(1.0))
+        recognition = {"a": nodes.Normal(1, parents="x")}
+        recognition["y"] = nodes.OneHotCategorical(3, parents=("x", "a"), network=network)
+        model = GraphicalModel(generative, recognition, "x", "y", num_prediction_samples=samples, seed=1)
+        for i, weight in enumerate(model.trainable_variables):
+            weight.assign(np.random.default_rng(i).normal(size=weight.shape))
+        model.compile(keras.optimizers.SGD(0.0))
+        x, y = make_data(model)
+        y["y"][30:] = -1
+        losses.append(model.fit(x, y, batch_size=30, verbose=0, shuffle=False, seed=0).history["loss"][0])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
