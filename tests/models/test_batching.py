@@ -36,7 +36,7 @@ def make_data(model):
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(N, 4)).astype(np.float32)
     known = np.isin(np.arange(N), generator.permutation(N)[:KNOWN])
-    y = {"y": np.where(known, np.arange(N) % 3, -1)}
+    y = {"y": np.where(known, np.cumsum(known) % 3, -1)}
     if "w" in model.graph.supervised:
         also = np.isin(np.arange(N), generator.permutation(N)[:KNOWN])
         y["w"] = np.where(also, generator.gamma(2, size=N), np.nan)[:, None]
