@@ -67,6 +67,16 @@ class JointStates:
         shape = [self.size(target), *tensor.shape[1:]]
         return with_static_shape(tf.reshape(result, tf.concat([shape[:1], rest], axis=0)), shape)
 
+    def broadcastable(self, tensor: tf.Tensor, scope: Scope, target: Scope) -> tf.Tensor:
+        """The tensor, in a form that broadcasts with tensors of a wider scope: unchanged where it depends on no variable.
+
+        Args:
+            tensor: see `expand`.
+            scope: see `expand`.
+            target: see `expand`.
+        """
+        return self.expand(tensor, scope, target) if scope else tensor
+
     def align(self, tensors: Sequence[tf.Tensor], scopes: Sequence[Scope]) -> list[tf.Tensor]:
         """The tensors, expanded where their first axes would not broadcast with each other.
 
@@ -75,4 +85,4 @@ class JointStates:
             scopes: the scope of each.
         """
         target = self.union(*scopes)
-        return [self.expand(t, scope, target) if scope else t for t, scope in zip(tensors, scopes, strict=True)]
+        return [self.broadcastable(t, scope, target) for t, scope in zip(tensors, scopes, strict=True)]

@@ -105,8 +105,7 @@ def log_density(states: JointStates, of: Conditional, value: tf.Tensor, extent: 
         extent: the extent of the value.
     """
     scope = states.union(of.scope, extent.scope)
-    value = states.expand(value, extent.scope, scope) if extent.scope else value
-    term = of.head.log_density(of.over(states, scope), value)
+    term = of.head.log_density(of.over(states, scope), states.broadcastable(value, extent.scope, scope))
     return sized(term, states.size(scope), max(of.extent.num_samples, extent.num_samples)), scope
 
 

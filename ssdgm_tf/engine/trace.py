@@ -142,12 +142,12 @@ class Trace:
         if weighted:
             log_weight = sum(self.states.expand(site.log_weight, site.scope, target) for site in weighted)
             weight = tf.reshape(log_weight, [*log_weight.shape[:2], -1, *[1] * (values.shape.rank - 3)])
-            values = tf.exp(weight) * (self.states.expand(values, scope, target) if scope else values)
+            values = tf.exp(weight) * self.states.broadcastable(values, scope, target)
         return tf.reduce_sum(tf.reduce_mean(values, axis=1), axis=0)
 
     def joined(self, term: tf.Tensor, scope: Scope) -> tf.Tensor:
         """A term [K of its scope, S, B] over all joint states; K = 1 where it depends on no enumerated variable."""
-        return self.states.expand(term, scope, self.states.all) if scope else term
+        return self.states.broadcastable(term, scope, self.states.all)
 
     @property
     def _dtype(self) -> str:

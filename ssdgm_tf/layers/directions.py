@@ -45,7 +45,7 @@ class VonMisesNode(StochasticNode):
         """The circular standard deviation sqrt(-2 log R) of a mixture, in radians; R is the length of its mean vector."""
         loc, missing = distribution.distribution.loc, _missing_length(distribution.distribution.concentration)
         half_turn = tf.sin((loc - self.mean_over(distribution, average)) / 2)
-        # 1 - R, of which nothing cancels where R is close to 1.
+        # 1 - R as a sum of positive terms: the difference itself has no digits left where R is close to 1.
         missing = average(missing + 2 * (1 - missing) * half_turn**2)
         return tf.sqrt(-2 * tf.math.log1p(-tf.minimum(missing, 1 - 1e-6)))  # opposite angles may round to more than 1
 

@@ -222,7 +222,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
     def draws(
         self, distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor, common_noise: bool = False
     ) -> tf.Tensor:
-        """Draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event_shape].
+        """Draws of a distribution of batch shape [K, S or 1, B], [K, S, B, *event_shape].
 
         Each is drawn independently from the distribution at its position.
 
@@ -307,7 +307,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
 
 
 def draws(distribution: tfd.Distribution, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-    """Independent draws of a distribution of batch shape [*states, S or 1, B], [*states, S, B, *event]."""
+    """Independent draws of a distribution of batch shape [K, S or 1, B], [K, S, B, *event]."""
     axis = distribution.batch_shape.rank - 2
     if num_samples == 1 or distribution.batch_shape[axis] != 1:
         return distribution.sample(seed=seed)

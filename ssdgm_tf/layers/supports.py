@@ -19,6 +19,8 @@ from ssdgm_tf import checks
 
 # Marks the sentence about a bad value in the error of a failed check.
 _BAD_VALUE = "Bad value: "
+# The rule of values that may be missing, after "NAME must".
+_WHOLE = "be known, or NaN in every element, for each example"
 
 
 class Support:
@@ -114,18 +116,12 @@ class Support:
             )
         value = tf.cast(value, tf.float32)
         is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
-        with tf.control_dependencies(_assertion(f"{name} must be finite", is_finite, value, batch)):
-            value = tf.identity(value)
+        value = _checked(value, f"{name} must be finite", is_finite, batch)
         is_nan = tf.math.is_nan(value)
         rows = tf.reshape(is_nan, [tf.shape(value)[0], -1])
         whole = tf.reduce_all(rows, axis=1) | ~tf.reduce_any(rows, axis=1)
-        rule = f"{name} must be known, or NaN in every element, for each example"
-        whole = tf.reshape(whole, [-1, *[1] * (value.shape.rank - 1)])
-        with tf.control_dependencies(_assertion(rule, whole, value, batch)):
-            value = tf.identity(value)
-        inside = is_nan | self.contains(value)
-        with tf.control_dependencies(_assertion(f"{name} must {self.rule}", inside, value, batch)):
-            return tf.identity(value)
+        value = _checked(value, f"{name} must {_WHOLE}", tf.reshape(whole, [-1, *[1] * (value.shape.rank - 1)]), batch)
+        return _checked(value, f"{name} must {self.rule}", is_nan | self.contains(value), batch)
 
     def hint(self, value: np.ndarray) -> str:
         """Advice on values outside the support; empty if there is none."""
@@ -237,8 +233,7 @@ class Classes(Support):
         value = tf.cast(value, tf.int64)  # in which -1 is not 255
         inside = (value >= (checks.UNLABELLED if missing else 0)) & (value < self.num_classes)
         rule = f"Labels of {name} must {self.rule}" + (f", or be {checks.UNLABELLED} for no label" if missing else "")
-        with tf.control_dependencies(_assertion(rule, inside, value, batch)):
-            return tf.cast(value, tf.int32)
+        return tf.cast(_checked(value, rule, inside, batch), tf.int32)
 
     def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
         return np.full(num_examples, checks.UNLABELLED, np.int32)
@@ -387,8 +382,8 @@ def as_value_errors() -> Iterator[None]:
         raise ValueError(found.group(1)) from None
 
 
-def _assertion(rule: str, inside: tf.Tensor, value: tf.Tensor, batch: tf.Tensor | None) -> list[tf.Operation]:
-    """The operation that fails if any of `value` [B, ...] is not inside; none where tensors are eager, and it has run."""
+def _checked(value: tf.Tensor, rule: str, inside: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
+    """The value [B, ...], after a check that all of it is inside, which runs with the graph."""
     inside = tf.broadcast_to(inside, tf.shape(value))
     is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
     place = [tf.boolean_mask(value, ~inside)[:5], tf.argmax(is_bad, output_type=tf.int32)]
@@ -396,7 +391,8 @@ def _assertion(rule: str, inside: tf.Tensor, value: tf.Tensor, batch: tf.Tensor 
     if batch is not None:
         place, template = [*place, batch], template + " of batch {}"
     assertion = tf.debugging.Assert(~tf.reduce_any(is_bad), [tf.strings.format(template, place)])
-    return [] if assertion is None else [assertion]
+    with tf.control_dependencies([] if assertion is None else [assertion]):  # None where tensors are eager
+        return tf.identity(value)
 
 
 def _finfo(values: tf.Tensor) -> np.finfo:
@@ -418,7 +414,7 @@ def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
     in_part = is_nan.any(1) & ~is_nan.all(1)
     if in_part.any():
         raise ValueError(
-            f"{name} must be known, or NaN in every element, for each example. "
+            f"{name} must {_WHOLE}. "
             f"Received: {in_part.sum()} examples NaN in part, the first at {np.flatnonzero(in_part)[0]}"
         )
     return ~is_nan[:, 0]

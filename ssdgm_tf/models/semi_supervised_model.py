@@ -81,7 +81,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         Returns:
             `objective` (without the classification term), `label_objective` (log q(y|x), with the gradient of all draws
             before y), `bound_labelled` and `classification_loss` = -log q(y|x), each [B], nats; and `predictions`, the
-            means of the supervised variables, {name: [B, *event]}, if the labels have no influence on them.
+            means of the supervised variables, {name: [B, *event]}, if the labels have no influence on them; else {}.
         """
 
     @abc.abstractmethod
@@ -319,7 +319,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         predictions: dict[str, tf.Tensor] = {}
         if labelled is not None:  # outside the step's call: what layers add there is no part of the loss
-            predictions = labelled.get("predictions") or self.predicted_means(data["labelled"][0])
+            predictions = labelled["predictions"] or self.predicted_means(data["labelled"][0])
         is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
             self.step.assign_add(1)

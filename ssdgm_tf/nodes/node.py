@@ -77,9 +77,9 @@ class Node(keras.layers.Layer):
         """The network's output at the parents' values, [*leading, *feature_shape].
 
         Args:
-            values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast.
+            values: one tensor [*leading, *event] per parent, in their order; leading axes broadcast, if need be by `align`.
             training: whether this is a training step, for networks with dropout or batch normalisation.
-            align: a function that makes leading axes broadcast, where those of `values` do not.
+            align: a function that makes leading axes broadcast; None where those of `values` do so already.
         """
         values = [support.network_input(value) for support, value in zip(self.parent_supports, values, strict=True)]
         pairs = list(zip(values, self.parent_shapes, strict=True))

@@ -64,7 +64,7 @@ def test_others_are_refused_with_the_rule_and_the_index(name, bad):
 def test_a_missing_value_becomes_one_within_the_support(name):
     head, labels = array_of(name, CASES[name][1])
     event = np.asarray(head.support.event(tf.constant(labels), "float32", missing=True))
-    if name not in ("categorical", "bernoulli", "poisson", "levels"):  # of which 0 or 0.5 has a finite density
+    if name not in ("categorical", "bernoulli", "poisson", "levels"):  # 0.5 is outside of some, but has a finite density
         assert np.all(head.support.contains(tf.constant(event)))
     density = head.log_density(head.make_distribution(tf.zeros([6, head.num_parameters])), tf.constant(event))
     assert np.all(np.isfinite(density))

@@ -80,7 +80,7 @@ def by_rows(model, x):
     return (q * (log_p - log_q)).sum(axis=0), logsumexp(log_p, axis=0), shares
 
 
-def check(model, x):
+def assert_exact(model, x):
     """Every method against the sums."""
     bound, evidence, shares = by_rows(model, x)
     y = {"c": [0, 1, -1, -1, -1], "b": [1, 2, 0, -1, -1]}
@@ -99,14 +99,14 @@ def check(model, x):
 @pytest.mark.usefixtures("eager")
 def test_every_method(model, x):
     model.compile(keras.optimizers.SGD(0.0))
-    check(model, x)
+    assert_exact(model, x)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_compiled(model, x, jit_compile):
     model.compile(keras.optimizers.SGD(0.0), jit_compile=jit_compile)
-    check(model, x)
+    assert_exact(model, x)
 
 
 @pytest.mark.slow

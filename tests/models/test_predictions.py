@@ -30,7 +30,7 @@ def relaxed_before():
 
 
 def label_before():
-    """Two supervised variables, of which one comes before the other: q(c|x) q(y|x,c)."""
+    """Two supervised variables, q(c|x) q(y|x,c): c comes before y."""
     generative = {"c": nodes.OneHotCategorical(2), "y": nodes.OneHotCategorical(3, parents="c")}
     generative["x"] = nodes.Normal(1, parents="y")
     recognition = {"c": nodes.OneHotCategorical(2, parents="x"), "y": nodes.OneHotCategorical(3, parents=("x", "c"))}
@@ -144,7 +144,7 @@ def test_more_prediction_samples_come_closer_to_the_exact_probabilities():
 
 
 def test_latent_variables_are_predicted_from_as_many_draws():
-    """Without labels, a prediction is the mean of q of the latent variables, of which one comes after the other."""
+    """Without labels, the latent variables are predicted: here z1, and z2 given draws of z1."""
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     found = []
     for samples in (1, 2000, 4000):
