@@ -12,8 +12,9 @@ import tensorflow as tf
 from PIL import Image
 
 from ssdgm_tf import data, models, nodes
+from ssdgm_tf.configs import adgm_digits
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import prediction_table, run, saved_run
+from ssdgm_tf.runs import measuring, prediction_table, run, saved_run
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
 
@@ -181,6 +182,26 @@ def test_the_commands(folder, exported, raw, tmp_path):
     ):
         done = subprocess.run([sys.executable, "-m", f"ssdgm_tf.trainers.{command}", flag], capture_output=True, text=True)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bare")
+def test_commands_and_model_agree_where_something_is_drawn_before_the_label(tmp_path):
+    """What ssdgm-train writes, ssdgm-evaluate measures and ssdgm-predict writes is what `predict` says, of an ADGM."""
+    config = adgm_digits.get_config("labels=30,seed=0").to_dict()
+    config |= {"hidden_units": (16,), "latent_dim": 3, "epochs": 2, "num_importance_samples": 2}
+    run.train({"config": config, "precision": "float32", "jit_compile": "auto"}, tmp_path / "run")
+    folder = Workdir(tmp_path / "run")
+    model, dataset = keras.models.load_model(folder.model), data.load("digits", 30, 0)
+    assert model.graph.is_drawn_before("y")
+    error = np.mean(model.predict(dataset.x_test, verbose=0).argmax(axis=1) != dataset.y_test)
+    assert json.loads(folder.results.read_text())["error"] == pytest.approx(error)
+    assert measuring.measure(model, config, dataset)["error"] == pytest.approx(error)
+    saved_run.export(folder, tmp_path / "served", verbose=False)
+    raw = np.round(255 * dataset.x_test[:7]).astype(np.uint8)
+    rows = prediction_table.Predictor(tmp_path / "served").rows(raw)
+    found = [[row[f"p_{label}"] for label in range(10)] for row in rows]
+    np.testing.assert_allclose(found, model.predict(raw / np.float32(255), verbose=0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
