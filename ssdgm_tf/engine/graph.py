@@ -74,10 +74,10 @@ class Graph:
         """Joint states of all enumerated variables: how many times the widest network is evaluated for an example."""
         return math.prod(e.num_states(self.head_q(name)) for name, e in self.estimators.items())
 
-    def ancestors_q(self, name: str) -> set[str]:
-        """The ancestors of a variable in the recognition model, without the observed ones."""
+    def ancestors_q(self, *names: str) -> set[str]:
+        """The ancestors of variables in the recognition model, without the observed ones."""
         found: set[str] = set()
-        waiting = [name]
+        waiting = list(names)
         while waiting:
             for parent in self.recognition[waiting.pop()].parents:
                 if parent in self.recognition and parent not in found:
@@ -103,8 +103,7 @@ class Graph:
 
     def is_drawn_before(self, *names: str) -> bool:
         """Whether anything that these variables depend on in the recognition model is drawn, and not summed or computed."""
-        ancestors = {ancestor for name in names for ancestor in self.ancestors_q(name)}
-        return any(self.estimators[name].is_sampled for name in ancestors if name in self.estimators)
+        return any(self.estimators[name].is_sampled for name in self.ancestors_q(*names) if name in self.estimators)
 
     def has_analytic_kl(self, name: str) -> bool:
         """Whether the KL of a variable may be taken in closed form, given its ancestors in the recognition model.

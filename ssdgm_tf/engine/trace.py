@@ -162,7 +162,7 @@ def run(
     step: tf.Tensor,
     training: bool = False,
     exact: bool = False,
-    predicting: bool = False,
+    predicted: Sequence[str] = (),
 ) -> Trace:
     """One pass: the recognition model, and the generative one scored at its values.
 
@@ -170,22 +170,25 @@ def run(
         graph: the graph, its nodes built.
         held: {name: Held} of every observed variable and of the supervised ones that are given.
         num_samples: S.
-        seed: int32 [2]; the draws are a pure function of it. Two integers where `predicting`.
+        seed: int32 [2]; the draws are a pure function of it. Two integers where there is something `predicted`.
         step: the training step, for schedules.
         training: whether this is a training step.
         exact: draw relaxed variables instead of relaxing them, for a true bound.
-        predicting: whether only the recognition model is wanted. Then the sites have no p, and all examples share their
-            noise, so that the prediction of one example does not depend on the others.
+        predicted: the inferred variables that are wanted, if only they are. Then the pass ends with them and what comes
+            before them in q, the sites have no p, and all examples share their noise, so that the prediction of one example
+            does not depend on the others.
     """
     estimators = graph.estimators
     if exact:
         estimators = {name: ScoreFunction() if isinstance(e, Relaxed) else e for name, e in estimators.items()}
-    run = _Pass(graph, estimators, held, num_samples, seed, step, training, predicting)
+    run = _Pass(graph, estimators, held, num_samples, seed, step, training, common_noise=bool(predicted))
     for name in graph.observed:
         run.hold(name)
+    wanted = graph.ancestors_q(*predicted).union(predicted) if predicted else graph.order_q
     for name in graph.order_q:
-        run.infer(name)
-    for name in () if predicting else graph.order_p:
+        if name in wanted:
+            run.infer(name)
+    for name in () if predicted else graph.order_p:
         run.score(name)
     return Trace(graph, estimators, run.sites, run.states)
 

@@ -211,3 +211,26 @@ def test_what_layers_add_for_a_prediction_is_no_part_of_the_loss():
         y["y"][30:] = -1
         losses.append(model.fit(x, y, batch_size=30, verbose=0, shuffle=False, seed=0).history["loss"][0])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_a_prediction_infers_nothing_after_what_is_predicted():
+    calls = []
+
+    class Counting(keras.layers.Dense):
+        def call(self, inputs):
+            calls.append(self.name)
+            return super().call(inputs)
+
+    def given(name):
+        return {"network": keras.Sequential([Counting(2, name=name)])}
+
+    generative = {"y": nodes.OneHotCategorical(3), "z": nodes.Normal(1), "x": nodes.Normal(1, parents=("y", "z"))}
+    recognition = {
+        "y": nodes.OneHotCategorical(3, parents="x", **given("of_y")),
+        "z": nodes.Normal(1, parents=("x", "y"), **given("of_z")),
+    }
+    model = GraphicalModel(generative, recognition, observed="x", supervised="y")
+    model.build((None, 1))
+    calls.clear()
+    model(np.zeros([4, 1], np.float32))
+    assert calls == ["of_y"]
