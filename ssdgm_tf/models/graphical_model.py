@@ -133,7 +133,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     def _predicting_pass(self, x: dict[str, tf.Tensor]) -> trace.Trace:
         """The pass behind every prediction: its draws are the same for all examples and calls."""
         predicted = self.graph.supervised or self.graph.latent
-        num_samples = self.num_prediction_samples if self.graph.is_drawn_before(*predicted) else 1
+        is_drawn = self.graph.is_drawn_before(*predicted)
+        num_samples = self.num_prediction_samples if is_drawn else 1
         held = self.data_format.held(x)
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
 
