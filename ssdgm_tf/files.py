@@ -13,10 +13,19 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     Args:
         path: the file to write, with the suffix that its format needs.
     """
-    path = Path(path)
-    partial = path.with_name(f"partial-{path.name}")
+    path, written = Path(path), partial(path)
     try:
-        yield partial
-        os.replace(partial, path)
+        yield written
+        os.replace(written, path)
     finally:
-        partial.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
+
+
+def partial(path: str | os.PathLike) -> Path:
+    """The file beside `path` that `whole` gives to write to.
+
+    Args:
+        path: the file to write.
+    """
+    path = Path(path)
+    return path.with_name(f".partial-{path.name}")  # no name that anybody gives to a file, and no file of a data set

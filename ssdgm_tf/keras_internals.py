@@ -1,14 +1,32 @@
-"""Names that Keras keeps private, each with the reason to use it. No other module uses one."""
+"""Names that Keras and TensorFlow keep private, each with the reason to use it. No other module uses one."""
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.saving.serialization_lib import ObjectSharingScope
+from keras.src.trainers import data_adapters
 
 # ObjectSharingScope: public Keras offers no scope in which a layer that is held twice is copied once.
-__all__ = ["ObjectSharingScope", "StreamModel", "evaluates_within_fit", "one_call", "sublayers"]
+# data_adapters: public Keras reads loaders in `fit` only, where their batches cannot be checked.
+__all__ = [
+    "Loader",
+    "ObjectSharingScope",
+    "StreamModel",
+    "evaluates_within_fit",
+    "goes_up",
+    "is_endless",
+    "is_loader",
+    "one_call",
+    "sublayers",
+    "zipped_lengths",
+]
+
+# Data sets that have as many batches as the one that they are made of; public TensorFlow does not show what that is.
+_KEEPING_LENGTH = {"_MapDataset", "_ParallelMapDataset", "_PrefetchDataset", "_OptionsDataset", "_CacheDataset"}
 
 
 @contextlib.contextmanager
@@ -70,3 +88,51 @@ class StreamModel(keras.Model):
 def evaluates_within_fit(arguments: dict[str, Any]) -> bool:
     """Whether the arguments of `evaluate` come from `fit`, which has checked its validation data already."""
     return "_use_cached_eval_dataset" in arguments
+
+
+def is_loader(data: Any) -> bool:
+    """Whether Keras takes data for batches: a PyDataset, or a loader of Grain or PyTorch."""
+    is_foreign = data_adapters.is_grain_dataset(data) or data_adapters.is_torch_dataloader(data)
+    return isinstance(data, keras.utils.PyDataset) or is_foreign
+
+
+def is_endless(loader: Any) -> bool:
+    """Whether the end of what `is_loader` takes is not known."""
+    if isinstance(loader, keras.utils.PyDataset):
+        return loader.num_batches is None
+    return not hasattr(loader, "__len__") or len(loader) == sys.maxsize  # of Grain, repeated
+
+
+class Loader:
+    """A PyDataset, as Keras' own `fit` reads it, with its workers.
+
+    Attributes:
+        dataset: its batches.
+        begin: what must be called before a pass over them.
+        end: what must be called after it.
+    """
+
+    def __init__(self, loader: keras.utils.PyDataset) -> None:
+        adapter = data_adapters.get_data_adapter(loader)
+        self.begin, self.end = adapter.on_epoch_begin, adapter.on_epoch_end
+        self.dataset = adapter.get_tf_dataset()
+        if adapter.num_batches is not None:
+            self.dataset = self.dataset.apply(tf.data.experimental.assert_cardinality(adapter.num_batches))
+
+
+def goes_up(metric: keras.metrics.Metric) -> bool | None:
+    """Whether a metric is better the larger it is; None if unknown. Keras' callbacks ask this of its own metrics only."""
+    direction = getattr(metric, "_direction", None)
+    return None if direction is None else direction == "up"
+
+
+def zipped_lengths(dataset: tf.data.Dataset) -> dict[str, int]:
+    """{name: number of batches} of the data sets that a dict of them was zipped from, as far as it is still to be seen.
+
+    Args:
+        dataset: any data set; {} where it was not zipped from a dict, or something that may change lengths came after.
+    """
+    while type(dataset).__name__ in _KEEPING_LENGTH and len(dataset._inputs()) == 1:
+        (dataset,) = dataset._inputs()
+    parts = getattr(dataset, "_datasets", None)
+    return {name: int(part.cardinality()) for name, part in parts.items()} if isinstance(parts, dict) else {}

@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
 
 _GAP = 1
+# Classes of a confusion matrix with numbers, and letters of the name of a class in it.
+_MOST_NUMBERS, _LONGEST_NAME = 20, 16
 _GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
 
 
@@ -61,6 +63,31 @@ def grid(images: np.ndarray, row_labels: Sequence[str] = (), column_labels: Sequ
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return figure
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
+    """Which class is taken for which: the shares of each true class as shades, with the numbers of up to 20 classes.
+
+    Args:
+        matrix: numbers of examples [K, K], a row for each true class.
+        names: the names of the classes.
+    """
+    size = len(matrix)
+    share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
+    figure = Figure(figsize=(min(9.0, 2.4 + 0.42 * size),) * 2, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for i, k in np.ndindex(size, size) if size <= _MOST_NUMBERS else ():
+        if matrix[i, k]:
+            colour = "white" if share[i, k] > 0.5 else "black"
+            axes.text(k, i, str(matrix[i, k]), ha="center", va="center", color=colour, fontsize=8)
+    short = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "\u2026" for name in names]
+    is_wide = size > _MOST_NUMBERS or max(map(len, short)) > 2
+    axes.set_xticks(range(size), short, rotation=90 if is_wide else 0, fontsize=8)
+    axes.set_yticks(range(size), short, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.tick_params(length=0)
     return figure
 
 

@@ -22,3 +22,10 @@ def test_an_error_leaves_the_one_before_and_nothing_else(tmp_path, error):
         partial.write_text("half of it")
         raise error
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_with_a_likely_name_is_left_alone(tmp_path):
+    (tmp_path / "partial-a.txt").write_text("mine")
+    with files.whole(tmp_path / "a.txt") as partial:
+        partial.write_text("text")
+    assert (tmp_path / "partial-a.txt").read_text() == "mine"

@@ -24,7 +24,7 @@ ALLOWED = {
     "configs": set(),
     "nodes": {"layers"},
     "engine": {"objectives", "layers", "nodes"},
-    "models": {"keras_internals", "data", "objectives", "layers", "nodes", "engine", "plots"},
+    "models": {"checks", "keras_internals", "data", "objectives", "layers", "nodes", "engine", "plots"},
     "models/zoo": {"data", "layers", "nodes", "engine", "models", "plots"},
     "plots": set(),
     "tables": {"files", "data", "configs"},

@@ -128,11 +128,15 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
     """
     config = ConfigDict(
         {
-            # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, idx:FOLDER, folder:FOLDER,
-            # faces:FILE or canvases:DATA_SET.
+            # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, npy:X,Y, mat:FILE, csv:FILE,
+            # idx:FOLDER, folder:FOLDER, records:FOLDER, faces:FILE or canvases:DATA_SET.
             "data": "digits",
-            "preprocessing": "none",  # or "pca:DIMENSIONS", "zca"
+            # "auto" standardises vectors and leaves images as they are; or "none", "standardize", "pca:DIMENSIONS", "zca".
+            "preprocessing": "auto",
             "bad_examples": "stop",  # or "drop": examples that are not finite, files that are not images
+            "resize": "",  # or "HEIGHTxWIDTH", such as "32x48": the images of folder:FOLDER are resized to it
+            "target": "",  # of csv: the name or the index of the label column; "" for the column "label"
+            "image_shape": "",  # of csv: "28x28" or "28x28x1" makes images of the rows; "" for vectors
             "labels": 100,  # how many labels the model sees; 0 for all
             "supervised": "",  # the variables whose labels it sees, such as "identity,lighting"; "" for all
             "labelled_twice": False,  # whether labelled examples are among the unlabelled ones too, without their labels
@@ -170,6 +174,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "global_clipnorm": config_dict.placeholder(float),  # the largest norm of all gradients together
             "batch_size": 100,
             "labelled_batch_size": 100,
+            "balance": False,  # whether each class is equally often among the labelled examples of a step
             "epochs": 10,
             "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
             # Evaluation: importance samples of the reported log-likelihood.

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssdgm_tf.data.preprocessing import Whitening
+from ssdgm_tf.data import raw
+from ssdgm_tf.data.preprocessing import AffineMap
 from ssdgm_tf.data.splits import hide_labels
 
 Labels = np.ndarray | dict[str, np.ndarray]
@@ -25,6 +26,8 @@ class SemiSupervisedData(NamedTuple):
         class_names: names of the classes in the order of the labels; empty where the source has none.
         preprocessing: preprocessing of the examples, fitted on `x_train`; None for none.
         digit_shape: (H, W, C) of the images on canvases; () for other data.
+        raw_dtype: what the images were before: "uint8", bytes that were divided by 255, or "float32", numbers in [0, 1];
+            "float32" for vectors.
     """
 
     x_train: np.ndarray
@@ -35,8 +38,9 @@ class SemiSupervisedData(NamedTuple):
     y_validation: Labels
     num_classes: int
     class_names: tuple[str, ...] = ()
-    preprocessing: Whitening | None = None
+    preprocessing: AffineMap | None = None
     digit_shape: tuple[int, ...] = ()
+    raw_dtype: str = raw.NUMBERS
 
     @property
     def monitored(self) -> tuple[np.ndarray, Labels, str]:

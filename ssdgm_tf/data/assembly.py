@@ -1,12 +1,14 @@
 """From the arrays of a user's files to a `SemiSupervisedData`: checks them, holds examples out and hides labels."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from ssdgm_tf import checks
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.splits import draw_labels, hide_labels, hold_out
+from ssdgm_tf.data.splits import draw_labels, hide_labels, hold_out, hold_out_test
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -19,6 +21,8 @@ def assemble(
     num_validation: int,
     num_classes: int,
     class_names: tuple[str, ...] = (),
+    *,
+    raw_dtype: str,
 ) -> SemiSupervisedData:
     """The data set made of a training and a test set; only the drawn labels are shown.
 
@@ -30,6 +34,7 @@ def assemble(
         num_validation: number of labelled training examples held out of training: the last in the stored order.
         num_classes: number of classes K.
         class_names: their names.
+        raw_dtype: what the images were, "uint8" or "float32"; see `ssdgm_tf.data.raw`. Vectors are always "float32".
 
     Raises:
         ValueError: too few labelled examples to draw or hold out.
@@ -48,7 +53,46 @@ def assemble(
         y_validation=y_validation,
         num_classes=num_classes,
         class_names=class_names,
+        raw_dtype=raw_dtype if x.ndim > 2 else raw.NUMBERS,
     )
+
+
+def from_arrays(
+    train: Arrays,
+    test: Arrays | None,
+    names: tuple[str, ...],
+    num_labels: int,
+    seed: int,
+    num_validation: int,
+    bad_examples: str = "stop",
+    class_names: tuple[str, ...] = (),
+) -> SemiSupervisedData:
+    """The data set of a user's arrays, after all checks.
+
+    Args:
+        train: x and y as in the files; see `check_examples` and `ssdgm_tf.checks.labels`.
+        test: x and y, with examples of the same shape. With None a fifth of the examples of each class, drawn by the seed,
+            is the test set, and the training examples are shuffled by the seed.
+        names: names of the two or four arrays, for messages.
+        num_labels: number of labels shown; 0 for all that are known.
+        seed: seed of the split and of the label draw.
+        num_validation: number of labelled training examples held out of training: the last in the (shuffled) order.
+        bad_examples: "stop" at an example that `check_examples` refuses, or "drop" it.
+        class_names: names of the classes in the order of the labels; () for classes 0..K-1.
+
+    Raises:
+        ValueError: an array in another form, classes that `count_classes` refuses, or too few labelled examples to draw.
+    """
+    raw_dtype = raw.dtype_of(*(part[0] for part in (train, test) if part is not None))
+    if test is None:
+        x, y = check_part(train, names, bad_examples)
+        kept, held_out = hold_out_test(y, np.random.default_rng(seed), class_names)
+        report_label_noise(x[kept], y[kept], names[0])
+        train, test = (x[kept], y[kept]), (x[held_out], y[held_out])
+        num_classes = count_classes(train[1], test[1], (names[1], names[1]))
+    else:
+        train, test, num_classes = check_arrays(train, test, names, bad_examples)
+    return assemble(train, test, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
 
 
 def check_examples(x: np.ndarray, name: str) -> np.ndarray:
@@ -56,7 +100,7 @@ def check_examples(x: np.ndarray, name: str) -> np.ndarray:
 
     Args:
         x: images [N, H, W] or [N, H, W, C], uint8 (divided by 255) or other numbers in [0, 1]; or vectors [N, D] of finite
-            numbers other than uint8, which could be either pixels or values.
+            numbers other than uint8, which could be either pixels or values. Channels come last.
         name: name of the array, for messages.
 
     Raises:
@@ -69,6 +113,7 @@ def check_examples(x: np.ndarray, name: str) -> np.ndarray:
             "Examples must be images [N, H, W] or [N, H, W, C], uint8 or in [0, 1], or vectors [N, D] of numbers other than "
             f"uint8. Received: {name} {list(x.shape)} of {x.dtype}"
         )
+    raw.check_channels_last(x.shape, name)
     if is_bytes:
         checked /= np.float32(255)
     bad = _bad(checked)
@@ -115,7 +160,7 @@ def report_label_noise(x: np.ndarray, y: np.ndarray, name: str) -> None:
         print(f"Label noise: {len(noisy)} examples in {name} occur with different labels, {listed(noisy)}")
 
 
-def listed(indices: np.ndarray) -> str:
+def listed(indices: Sequence[int] | np.ndarray) -> str:
     """The first five indices, in words."""
     first = ", ".join(map(str, indices[:5]))
     return f"at {first}" + (", ..." if len(indices) > 5 else "")
@@ -160,7 +205,7 @@ def count_classes(y: np.ndarray, y_test: np.ndarray, names: tuple[str, str] = ("
 def check_arrays(
     train: Arrays,
     test: Arrays,
-    names: tuple[str, str, str, str],
+    names: tuple[str, ...],
     bad_examples: str = "stop",
 ) -> tuple[Arrays, Arrays, int]:
     """A training and a test set in the form that `assemble` takes, and the number of classes.
@@ -174,14 +219,27 @@ def check_arrays(
     Raises:
         ValueError: an array in another form, or classes that `count_classes` refuses.
     """
-    if bad_examples == "drop":
-        train, test = drop_bad(*train, names[0]), drop_bad(*test, names[2])
-    x, x_test = (check_examples(part[0], name) for part, name in zip((train, test), names[::2], strict=True))
+    (x, y), (x_test, y_test) = check_part(train, names[:2], bad_examples), check_part(test, names[2:], bad_examples)
     if x.shape[1:] != x_test.shape[1:]:
         raise ValueError(
             "Training and test examples must have the same shape. "
             f"Received: {names[0]} {list(x.shape)}, {names[2]} {list(x_test.shape)}"
         )
-    y, y_test = checks.labels(names[1], train[1], len(x)), checks.labels(names[3], test[1], len(x_test))
     report_label_noise(x, y, names[0])
-    return (x, y), (x_test, y_test), count_classes(y, y_test, names[1::2])
+    return (x, y), (x_test, y_test), count_classes(y, y_test, (names[1], names[3]))
+
+
+def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop") -> Arrays:
+    """Examples and their labels in the form that `assemble` takes.
+
+    Args:
+        part: x and y as in a user's files.
+        names: names of the two arrays, for messages.
+        bad_examples: "stop" at an example that `check_examples` refuses, or "drop" it.
+
+    Raises:
+        ValueError: an array in another form.
+    """
+    x, y = drop_bad(*part, names[0]) if bad_examples == "drop" else part
+    x = check_examples(x, names[0])
+    return x, checks.labels(names[1], y, len(x))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 
@@ -33,4 +34,5 @@ def load_digits(num_labels: int, seed: int) -> SemiSupervisedData:
         x_validation=x[:0],
         y_validation=y[:0],
         num_classes=10,
+        raw_dtype=raw.NUMBERS,  # sixteenths
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdgm_tf import checks
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import check_examples, count_classes
 from ssdgm_tf.data.names import resolve
@@ -38,6 +39,7 @@ def load_faces(
     """
     file = find_faces(path, data_dir)
     x, y, azimuth, elevation = read_arrays(file, _NAMES)
+    raw_dtype = raw.dtype_of(x)
     x, y = check_examples(x, "x"), checks.labels("y", y, len(x))
     lighting = directions(azimuth, elevation)
     if len(lighting) != len(x):
@@ -50,7 +52,9 @@ def load_faces(
     shown = draw_labels(y[train], num_labels, num_classes, seed)
     y_train, y_test, y_validation = ({"identity": y[part], "lighting": lighting[part]} for part in (train, test, validation))
     y_train = {name: hide_labels(values, shown) for name, values in y_train.items()}
-    return SemiSupervisedData(x[train], y_train, x[test], y_test, x[validation], y_validation, num_classes)
+    return SemiSupervisedData(
+        x[train], y_train, x[test], y_test, x[validation], y_validation, num_classes, raw_dtype=raw_dtype
+    )
 
 
 def find_faces(path: str, data_dir: str | None = None) -> Path:

@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble, check_examples, count_classes, report_label_noise
-from ssdgm_tf.data.names import resolve
+from ssdgm_tf.data.assembly import assemble, check_examples, report_label_noise
+from ssdgm_tf.data.image_files import ImageFiles, visible
+from ssdgm_tf.data.images import parse_resize, read_images
+from ssdgm_tf.data.names import resolve, shown
 
-_FORMATS = ("PNG", "JPEG", "BMP")
-_UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
-_GREY, _DEEP = ("1", "L", "LA"), ("I", "F")
+_UNLABELLED = ("unlabelled", "unlabeled")
 _TEST_SHARE = 5
-# A file whose header names more is not unpacked.
-_MAX_PIXELS = 2**24
+# Images and their labels.
+_Files = list[tuple[Path, int]]
 
 
 def load_folder(
@@ -24,13 +24,17 @@ def load_folder(
     num_validation: int = 0,
     data_dir: str | None = None,
     bad_examples: str = "stop",
+    resize: str = "",
 ) -> SemiSupervisedData:
-    """PNG, JPEG or BMP files in a folder per class: `--config.data=folder:FOLDER`.
+    """Images in a folder per class, as they look: `--config.data=folder:FOLDER`. See `read_image` for the formats.
 
     Either FOLDER/train/CLASS/* and FOLDER/test/CLASS/*, or FOLDER/CLASS/*. In the second layout a fifth of the images of
-    each class (at least one), drawn by the seed, is the test set. A folder `unlabelled` beside the training classes holds
-    images without a label. Classes are numbered in the alphabetical order of their names. Names that begin with a dot are
-    ignored.
+    each class (at least one), drawn by the seed, is the test set. Classes are numbered in the alphabetical order of their
+    names. Folders `unlabelled` or `unlabeled` beside the training classes, or beside train/, hold images without a label.
+    These names and train and test may have any capitals. Images in sub-folders belong to the class, or are unlabelled.
+
+    Files that belong to no class, and files whose names are not those of images, are passed over; a line says how many.
+    Names that begin with a dot, and those that systems make, such as Thumbs.db and __MACOSX, are left out.
 
     The training images are shuffled by the seed. Images are grey [N, H, W, 1] if all files are, else RGB [N, H, W, 3].
 
@@ -40,31 +44,40 @@ def load_folder(
         seed: seed of the split, of the order of the training images and of the label draw.
         num_validation: number of labelled training images held out of training: the last in the shuffled order.
         data_dir: folder that a relative path starts from; None for the current one.
-        bad_examples: "stop" at a file that is not an image or has another size than the first, or "drop" it.
+        bad_examples: "stop" at a file that is not an image or has another size than the first; or "drop" it, and those of
+            another size than most.
+        resize: "HxW", such as "32x48": every image is resized to this height and width, without keeping its aspect; "" for
+            images that have one size.
 
     Raises:
         FileNotFoundError: no such folder, or a folder with neither layout.
         ValueError: a class without images, files that are not images of one size, or too few labelled images to draw.
     """
-    root = find_folder(path, data_dir)
+    size, root = parse_resize(resize), find_folder(path, data_dir)
     generator = np.random.default_rng(seed)
-    names = _class_names(root / "train" if (root / "train").is_dir() else root)
-    if (root / "train").is_dir():
-        _check_test_classes(root / "test", names)
-        train, test = _labelled(root / "train", names), _labelled(root / "test", _class_names(root / "test"), names)
-        unlabelled = _unlabelled(root / "train")
+    found, parts = ImageFiles(root), _parts(root)
+    holder = parts[0] if parts else root
+    names = [folder.name for folder in _class_folders(holder)]
+    if parts:
+        _check_test_classes(parts[1], names)
+        train, test = _labelled(parts[0], names, found), _labelled(parts[1], names, found)
     else:
-        train, test = _hold_out_test(_labelled(root, names), generator)
-        unlabelled = _unlabelled(root)
-    train += [(file, -1) for file in unlabelled]
+        train, test = _hold_out_test(_labelled(root, names, found), names, generator)
+    unlabelled = [folder for above in dict.fromkeys((root, holder)) for folder in _folders(above, _UNLABELLED)]
+    train += [(file, -1) for folder in unlabelled for file in found.below(folder)]
+    _leave_out(root, parts, found)
+    found.report()
     train = [train[index] for index in generator.permutation(len(train))]
-    images, kept = read_images([file for file, _ in train + test], bad_examples)
-    x = check_examples(images, str(root))
+    images, kept = read_images([file for file, _ in train + test], bad_examples, size)
+    x, raw_dtype = check_examples(images, shown(root)), raw.dtype_of(images)
+    del images  # in bytes; x holds them as floats
     y = np.array([label for _, label in train + test], np.int32)[kept]
-    size = int(np.sum(kept < len(train)))
-    count_classes(y[:size], y[size:], (str(root), str(root)))
-    report_label_noise(x[:size], y[:size], str(root))
-    return assemble((x[:size], y[:size]), (x[size:], y[size:]), num_labels, seed, num_validation, len(names), tuple(names))
+    number = int(np.sum(kept < len(train)))
+    _check_classes(y[:number], y[number:], names, root)
+    report_label_noise(x[:number], y[:number], shown(root))
+    class_names = tuple(shown(name) for name in names)
+    sets = (x[:number], y[:number]), (x[number:], y[number:])
+    return assemble(*sets, num_labels, seed, num_validation, len(names), class_names, raw_dtype=raw_dtype)
 
 
 def find_folder(path: str, data_dir: str | None = None) -> Path:
@@ -72,124 +85,70 @@ def find_folder(path: str, data_dir: str | None = None) -> Path:
 
     Raises:
         FileNotFoundError: no such folder, one with only one of train/ and test/, or one without a class folder.
+        ValueError: a folder that cannot be read.
     """
     root = resolve(path, data_dir)
-    parts = [root / name for name in ("train", "test") if (root / name).is_dir()]
-    if len(parts) == 1:
-        raise FileNotFoundError(
-            f"folder:FOLDER must hold both train/ and test/ or neither. Received: {root} with {parts[0].name}/ only"
-        )
-    for part in parts or [root]:
-        if not part.is_dir() or not _class_names(part):
+    for part in (_parts(root) if root.is_dir() else None) or [root]:
+        if not part.is_dir() or not _class_folders(part):
             raise FileNotFoundError(
                 "folder:FOLDER must hold train/CLASS/ and test/CLASS/, or CLASS/, with images in each; relative paths start "
-                f"from --data_dir where given. Received: no class folder in {part}"
+                f"from --data_dir where given. Received: no class folder in {shown(part)}"
             )
     return root
 
 
-def read_images(files: list[Path], bad_examples: str = "stop") -> tuple[np.ndarray, np.ndarray]:
-    """Image files of one size as an array, with a progress bar.
-
-    Args:
-        files: PNG, JPEG or BMP files with 8 bits per channel.
-        bad_examples: "stop" at a file that cannot be read or has another size than the first, or "drop" it and print how
-            many there were.
-
-    Returns:
-        Images, uint8 [N, H, W, 1] if all are grey, else [N, H, W, 3], without transparency; and the indices of their files
-        in `files`, [N].
+def _parts(root: Path) -> tuple[Path, Path] | None:
+    """The folders train/ and test/, in any capitals; None where there is neither.
 
     Raises:
-        ValueError: a bad file, with "stop"; or no good file.
+        FileNotFoundError: only one of them, or two of a name.
     """
-    images: list[np.ndarray] = []
-    kept: list[int] = []
-    bad: list[str] = []
-    for index, file in enumerate(tqdm(files, desc="reading images", delay=2, leave=False)):
-        try:
-            image = read_image(file)
-            if images and image.shape[:2] != images[0].shape[:2]:
-                (height, width), (first_height, first_width) = image.shape[:2], images[0].shape[:2]
-                raise ValueError(
-                    f"Images must all have one size, here {first_width}x{first_height} like {files[kept[0]]}. "
-                    f"Received: {file} of {width}x{height}"
-                )
-        except ValueError as error:
-            if bad_examples == "stop" or len(bad) == len(files) - 1:
-                raise
-            bad.append(f"{file}: {error}")
-            continue
-        images.append(image)
-        kept.append(index)
-    if bad:
-        print(f"Bad examples dropped: {len(bad)} of {len(files)} files, the first {bad[0]}")
-    channels = max(image.shape[-1] for image in images)
-    return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images]), np.array(kept)
+    train, test = (_folders(root, (name,)) for name in ("train", "test"))
+    if not train and not test:
+        return None
+    if len(train) != 1 or len(test) != 1:
+        raise FileNotFoundError(
+            f"folder:FOLDER must hold one train/ and one test/ or neither. Received: {shown(root)} with "
+            f"{', '.join(shown(folder.name) + '/' for folder in train + test)} only"
+        )
+    return train[0], test[0]
 
 
-def read_image(file: Path) -> np.ndarray:
-    """One image.
+def _folders(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """The folders in a folder that have one of these names, in any capitals."""
+    return [entry for entry in visible(folder) if entry.is_dir() and entry.name.lower() in names]
 
-    Args:
-        file: a PNG, JPEG or BMP file with 8 bits per channel.
 
-    Returns:
-        uint8 [H, W, 1] if it is grey, else [H, W, 3], without transparency.
+def _class_folders(folder: Path) -> list[Path]:
+    """The class folders in a folder, in the alphabetical order of their names."""
+    return [entry for entry in visible(folder) if entry.is_dir() and entry.name.lower() not in _UNLABELLED]
+
+
+def _labelled(folder: Path, names: list[str], found: ImageFiles) -> _Files:
+    """The images of the class folders in a folder, each with the index of its class in `names`.
 
     Raises:
-        ValueError: a file that cannot be read.
+        ValueError: a class without images, images without a class in it, or sub-folders that may be the classes.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise ValueError(f"{image.width}x{image.height} pixels, over {_MAX_PIXELS}")
-            image.load()
-            if image.mode.startswith(_DEEP):
-                raise ValueError(f"mode {image.mode}")
-            if image.mode in _GREY:
-                return np.asarray(image.convert("L"))[..., None]
-            # By way of RGBA, because a palette may hold transparent colours.
-            return np.asarray((image.convert("RGBA") if image.mode == "P" else image).convert("RGB"))
-    except (EOFError, MemoryError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"Images must be whole PNG, JPEG or BMP files with 8 bits per channel. Received: {file} ({error})"
-        ) from error
-
-
-def _visible(folder: Path) -> list[Path]:
-    """The entries of a folder, by name, without those that begin with a dot."""
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _class_names(folder: Path) -> list[str]:
-    """The names of the class folders in a folder, in alphabetical order."""
-    return [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in _UNLABELLED_FOLDERS]
-
-
-def _files(folder: Path) -> list[Path]:
-    """The files of a folder, by name."""
-    return [entry for entry in _visible(folder) if entry.is_file()]
-
-
-def _unlabelled(folder: Path) -> list[Path]:
-    """The images without a label."""
-    return [file for name in _UNLABELLED_FOLDERS if (folder / name).is_dir() for file in _files(folder / name)]
-
-
-def _labelled(folder: Path, names: list[str], numbering: list[str] | None = None) -> list[tuple[Path, int]]:
-    """The images of the classes `names`, each with its label: the index of its class in `numbering`, or in `names`.
-
-    Raises:
-        ValueError: a class without images.
-    """
-    found = [(file, (numbering or names).index(name)) for name in names for file in _files(folder / name)]
-    empty = [name for name in names if not _files(folder / name)]
-    if empty:
-        raise ValueError(f"A class folder must hold images. Received: none in {folder / empty[0]}")
-    return found
+    labelled: _Files = []
+    for of_class in _class_folders(folder):
+        images = found.below(of_class)
+        if not images:
+            others = "".join(f", but {shown(entry.name)}" for entry in visible(of_class)[:1])
+            raise ValueError(f"A class folder must hold images. Received: none in {shown(of_class)}{others}")
+        below = sorted({file.relative_to(of_class).parts[:-1] for file in images})
+        if inside := [path for path in below if any(name.lower() in _UNLABELLED for name in path)]:
+            raise ValueError(
+                "Unlabelled images must lie beside the class folders, because sub-folders of a class belong to it. "
+                f"Received: {shown(of_class.joinpath(*inside[0]))}"
+            )
+        if len(names) == 1 and () not in below:
+            raise ValueError(
+                "The images of the only class must lie in its folder itself, because its sub-folders may be the classes. "
+                f"Received: {shown(of_class)} with {shown(below[0][0])}/; is folder:{shown(of_class)} meant?"
+            )
+        labelled += [(file, names.index(of_class.name)) for file in images]
+    return labelled
 
 
 def _check_test_classes(folder: Path, names: list[str]) -> None:
@@ -198,14 +157,14 @@ def _check_test_classes(folder: Path, names: list[str]) -> None:
     Raises:
         ValueError: another class, or unlabelled images.
     """
-    other = [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in names]
+    other = [entry for entry in visible(folder) if entry.is_dir() and entry.name not in names]
     if other:
-        raise ValueError(f"Test images must be of the training classes {', '.join(names)}. Received: {folder / other[0]}")
+        raise ValueError(
+            f"Test images must be of the training classes {', '.join(map(shown, names))}. Received: {shown(other[0])}"
+        )
 
 
-def _hold_out_test(
-    labelled: list[tuple[Path, int]], generator: np.random.Generator
-) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+def _hold_out_test(labelled: _Files, names: list[str], generator: np.random.Generator) -> tuple[_Files, _Files]:
     """Splits the labelled images of each class into training and test images.
 
     Raises:
@@ -213,14 +172,36 @@ def _hold_out_test(
     """
     train, test = [], []
     labels = np.array([label for _, label in labelled])
-    for label in range(labels[-1] + 1):
+    for label in range(len(names)):
         members = generator.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
             raise ValueError(
                 "Without train/ and test/ every class must have at least two images, because one is held out for testing. "
-                f"Received: {len(members)} in {labelled[members[0]][0].parent}"
+                f"Received: {len(members)} in {shown(names[label])}"
             )
         num_test = max(1, len(members) // _TEST_SHARE)
         test += [labelled[index] for index in np.sort(members[:num_test])]
         train += [labelled[index] for index in np.sort(members[num_test:])]
     return train, test
+
+
+def _leave_out(root: Path, parts: tuple[Path, Path] | None, found: ImageFiles) -> None:
+    """Counts what belongs to no class: files beside class folders, and folders beside train/ and test/."""
+    found.leave_out(entry for folder in (root, *(parts or ())) for entry in visible(folder) if not entry.is_dir())
+    if parts:
+        known = {*parts, *_folders(root, _UNLABELLED)}
+        found.leave_out(entry for entry in visible(root) if entry.is_dir() and entry not in known)
+
+
+def _check_classes(y: np.ndarray, y_test: np.ndarray, names: list[str], root: Path) -> None:
+    """Checks that bad files leave every class a training image, and some test image.
+
+    Raises:
+        ValueError: they do not.
+    """
+    without = [name for label, name in enumerate(names) if label not in y]
+    if without or not len(y_test):
+        raise ValueError(
+            "Where bad files are dropped, every class must keep a training image, and some class a test image. Received: "
+            + (f"none left of {shown(without[0])} in {shown(root)}" if without else f"no test image left in {shown(root)}")
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble, check_arrays
+from ssdgm_tf.data.assembly import from_arrays
 from ssdgm_tf.data.names import resolve
 
 _FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -39,8 +39,7 @@ def load_idx(
     x, y, x_test, y_test = (read_idx(file, num_axes) for file, num_axes in zip(files, (3, 1, 3, 1), strict=True))
     images, labels, test_images, test_labels = (file.name for file in files)
     names = (images, labels, test_images, test_labels)
-    train, test, num_classes = check_arrays((x, y), (x_test, y_test), names)
-    return assemble(train, test, num_labels, seed, num_validation, num_classes)
+    return from_arrays((x, y), (x_test, y_test), names, num_labels, seed, num_validation)
 
 
 def find_idx(path: str, data_dir: str | None = None) -> list[Path]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssdgm_tf.data import file_kinds
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble, check_arrays
-from ssdgm_tf.data.names import resolve
+from ssdgm_tf.data.assembly import from_arrays
+from ssdgm_tf.data.names import find_files
 
 #: Errors that NumPy raises on damaged .npz files and on false sizes.
 DAMAGED = (
@@ -26,8 +27,8 @@ DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
-# An array that unpacks to more bytes than this, and to more than this multiple of its packed size, is taken for an attack.
-_LARGE, _MAX_RATIO = 2**30, 200
+#: An array that unpacks to more bytes than this, and to more than this multiple of its packed size, is taken for an attack.
+LARGE, MAX_RATIO = 2**30, 200
 
 
 def load_npz(
@@ -41,7 +42,7 @@ def load_npz(
     """Arrays of .npz files: `--config.data=npz:FILE` or `--config.data=npz:TRAIN,TEST`.
 
     x holds images [N, H, W] or [N, H, W, C], uint8 or numbers in [0, 1], or vectors [N, D] of numbers other than uint8. y
-    holds the labels [N] or [N, 1]: whole numbers 0..K-1, or -1 where unknown. Other arrays in the files are ignored.
+    holds the labels [N] or [N, 1]: whole numbers 0..K-1, or -1 or NaN where unknown. Other arrays in the files are ignored.
 
     Args:
         path: one file with x_train, y_train, x_test and y_test; or two, separated by a comma, each with x and y.
@@ -64,8 +65,7 @@ def load_npz(
         first, second = (file.name for file in files)
         # Two files hold the same names, so messages add the file.
         names = (f"x of {first}", f"y of {first}", f"x of {second}", f"y of {second}")
-    train, test, num_classes = check_arrays((x, y), (x_test, y_test), names, bad_examples)
-    return assemble(train, test, num_labels, seed, num_validation, num_classes)
+    return from_arrays((x, y), (x_test, y_test), names, num_labels, seed, num_validation, bad_examples)
 
 
 def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
@@ -75,16 +75,7 @@ def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
         FileNotFoundError: a file is missing.
         ValueError: more than two names, or an empty name.
     """
-    parts = path.split(",")
-    if len(parts) > 2 or not all(parts):
-        raise ValueError(f"npz: takes one file, or two separated by a comma. Received: 'npz:{path}'")
-    files = [resolve(part, data_dir) for part in parts]
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"npz:FILE must name a file; relative paths start from --data_dir where given. Received: no file {file}"
-            )
-    return files
+    return find_files("npz", path, (1, 2), data_dir)
 
 
 def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
@@ -101,14 +92,15 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             missing = sorted(set(names) - set(arrays.files))
             for info in arrays.zip.infolist():
-                if info.file_size > max(_LARGE, _MAX_RATIO * info.compress_size):
+                if info.file_size > max(LARGE, MAX_RATIO * info.compress_size):
                     raise ValueError(f"{info.filename} would unpack to {info.file_size} bytes from {info.compress_size}")
             if not missing:
                 return [_array(arrays[name], name) for name in names]
             held = sorted(arrays.files)
     except DAMAGED as error:
         raise ValueError(
-            f"An .npz file must come from numpy.savez and hold arrays of numbers, not of objects. Received: {file} ({error})"
+            "An .npz file must come from numpy.savez and hold arrays of numbers, not of objects. "
+            f"Received: {file_kinds.received(file, '.npz', error)}"
         ) from error
     raise ValueError(
         f"{file.name} must hold the arrays {', '.join(names)}. Received: {file} with {', '.join(held) or 'none'}"

@@ -1,8 +1,10 @@
-"""Whitening of images by the principal components of the training set: `--config.preprocessing=pca:D` or `zca`."""
+"""Preprocessing that is fitted on the training set: `--config.preprocessing=standardize`, `pca:D` or `zca`."""
 
+import abc
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,36 +13,34 @@ import numpy as np
 MAX_ROWS = 100_000
 # Directions with less than this share of the largest variance are rounding errors: float32 does not resolve them.
 _MIN_VARIANCE = 1e-12
+# Rows whose moments are added up at once, in float64.
+_CHUNK = 10_000
 
 
-@dataclass(frozen=True, eq=False)
-class Whitening:
-    """A linear map to coordinates whose covariance on the training set is the identity, and its inverse.
-
-        z = diag(1 / scale) components (x - mean)          "pca"
-        z = components^T diag(1 / scale) components (x - mean)          "zca", in the shape of x
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AffineMap(abc.ABC):
+    """An affine map of examples that was fitted on a training set, and its inverse.
 
     Attributes:
-        mean: mean of the training set, [P] with P = H * W * C.
-        components: principal components, one per row, [D, P].
-        scale: standard deviation of the training set along each component, [D].
-        shape: shape of one image, (H, W, C), or of one vector, (P,).
-        rotate_back: whether the whitened coordinates are rotated back to pixels ("zca").
+        mean: mean of the training set, [P] with P the numbers of an example.
+        scale: standard deviations of the training set, along the axes of the map.
+        shape: shape of one example, (H, W, C) or (P,).
+        values: what examples are after the map, in words.
     """
 
     mean: np.ndarray
-    components: np.ndarray
     scale: np.ndarray
     shape: tuple[int, ...]
-    rotate_back: bool = False
+    values: ClassVar[str]
 
     @property
+    @abc.abstractmethod
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of one whitened example: `shape` for "zca", else (D,)."""
-        return self.shape if self.rotate_back else (len(self.scale),)
+        """Shape of one mapped example."""
 
-    def whiten(self, rows: Any) -> Any:
-        """Whitens flat images: an array for an array, a TensorFlow tensor for a tensor.
+    @abc.abstractmethod
+    def map_rows(self, rows: Any) -> Any:
+        """Maps flat examples: an array for an array, a TensorFlow tensor for a tensor.
 
         Args:
             rows: float32 [N, P].
@@ -48,11 +48,10 @@ class Whitening:
         Returns:
             [N, size of `output_shape`].
         """
-        z = (rows - self.mean) @ (self.components.T / self.scale)
-        return z @ self.components if self.rotate_back else z
 
-    def unwhiten(self, z: Any) -> Any:
-        """Flat images of whitened examples: the inverse of `whiten` where all principal components were kept.
+    @abc.abstractmethod
+    def unmap_rows(self, z: Any) -> Any:
+        """Flat examples of mapped ones: the inverse of `map_rows`.
 
         Args:
             z: float32 [N, size of `output_shape`], an array or a TensorFlow tensor.
@@ -60,12 +59,14 @@ class Whitening:
         Returns:
             [N, P], not clipped.
         """
-        if self.rotate_back:
-            z = z @ self.components.T
-        return z * self.scale @ self.components + self.mean
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `restore` makes the map of, {name: array}."""
+        return {"mean": self.mean, "scale": self.scale}
 
     def transform(self, x: np.ndarray) -> np.ndarray:
-        """Whitens images.
+        """Maps examples.
 
         Args:
             x: [..., *shape].
@@ -74,12 +75,12 @@ class Whitening:
             float32 [..., *output_shape].
 
         Raises:
-            ValueError: images of another shape.
+            ValueError: examples of another shape.
         """
-        return self.whiten(_rows(x, self.shape)).reshape(_leading(x, self.shape) + self.output_shape)
+        return self.map_rows(_rows(x, self.shape)).reshape(_leading(x, self.shape) + self.output_shape)
 
     def inverse(self, x: np.ndarray) -> np.ndarray:
-        """Maps whitened examples back to images: exact for the training set if all its principal components were kept.
+        """Maps examples back.
 
         Args:
             x: [..., *output_shape].
@@ -90,52 +91,152 @@ class Whitening:
         Raises:
             ValueError: examples of another shape.
         """
-        rows = self.unwhiten(_rows(x, self.output_shape))
+        rows = self.unmap_rows(_rows(x, self.output_shape))
         return rows.reshape(_leading(x, self.output_shape) + self.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Standardization(AffineMap):
+    """Every column of vectors with mean 0 and standard deviation 1 on the training set.
+
+        z = (x - mean) / scale, in the shape of x
+
+    The scale of a constant column is 1: it is only centred.
+    """
+
+    values = "standardised"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """That of the vectors, (P,)."""
+        return self.shape
+
+    def map_rows(self, rows: Any) -> Any:
+        return (rows - self.mean) / self.scale
+
+    def unmap_rows(self, z: Any) -> Any:
+        return z * self.scale + self.mean
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Whitening(AffineMap):
+    """A map to coordinates whose covariance on the training set is the identity.
+
+        z = diag(1 / scale) components (x - mean)          "pca"
+        z = components^T diag(1 / scale) components (x - mean)          "zca", in the shape of x
+
+    The inverse is exact for the training set if all its principal components were kept.
+
+    Attributes:
+        components: principal components, one per row, [D, P]; `scale` is along them, [D].
+        rotate_back: whether the whitened coordinates are rotated back to pixels ("zca").
+    """
+
+    components: np.ndarray
+    rotate_back: bool = False
+    values = "whitened"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one whitened example: `shape` for "zca", else (D,)."""
+        return self.shape if self.rotate_back else (len(self.scale),)
+
+    def map_rows(self, rows: Any) -> Any:
+        z = (rows - self.mean) @ (self.components.T / self.scale)
+        return z @ self.components if self.rotate_back else z
+
+    def unmap_rows(self, z: Any) -> Any:
+        if self.rotate_back:
+            z = z @ self.components.T
+        return z * self.scale @ self.components + self.mean
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return super().arrays | {"components": self.components, "rotate_back": np.array(self.rotate_back)}
+
+
+def restore(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> AffineMap | None:
+    """The map of `AffineMap.arrays`; None where they are not among `arrays`.
+
+    Args:
+        arrays: {name: array}.
+        shape: shape of one example before the map.
+
+    Raises:
+        KeyError: some of them only.
+    """
+    if "mean" not in arrays:
+        return None
+    mean, scale = arrays["mean"], arrays["scale"]
+    if "components" not in arrays:
+        return Standardization(mean=mean, scale=scale, shape=shape)
+    components, rotate_back = arrays["components"], bool(arrays["rotate_back"])
+    return Whitening(mean=mean, scale=scale, shape=shape, components=components, rotate_back=rotate_back)
 
 
 def parse_preprocessing(spec: str) -> tuple[str, int | None]:
     """Parses a config's `preprocessing` into its kind and its number of dimensions.
 
     Args:
-        spec: "none", "pca:D" or "zca".
+        spec: "auto", "none", "standardize", "zca" or "pca:D".
 
     Returns:
-        ("none", None), ("pca", D) or ("zca", None).
+        ("pca", D), or (spec, None) for any other.
 
     Raises:
         ValueError: any other value.
     """
-    if spec in ("none", "zca"):
+    if spec in ("auto", "none", "standardize", "zca"):
         return spec, None
     if match := re.fullmatch(r"pca:0*([1-9][0-9]*)", str(spec)):
         return "pca", int(match[1])
-    raise ValueError(f"preprocessing must be 'none', 'zca' or 'pca:D' with a whole number D >= 1. Received: {spec!r}")
+    raise ValueError(
+        "preprocessing must be 'auto', 'none', 'standardize', 'zca' or 'pca:D' with a whole number D >= 1. "
+        f"Received: {spec!r}"
+    )
 
 
-def fit_preprocessing(spec: str, x: np.ndarray) -> Whitening | None:
-    """The preprocessing `spec`, fitted on training images, labelled and unlabelled alike.
+def of_images(spec: str) -> str:
+    """The preprocessing that does the same to images: "none" for "auto", else `spec` itself.
+
+    Args:
+        spec: a config's `preprocessing`.
+    """
+    return "none" if spec == "auto" else spec
+
+
+def fit_preprocessing(spec: str, x: np.ndarray) -> AffineMap | None:
+    """The preprocessing `spec`, fitted on training examples, labelled and unlabelled alike.
+
+    "standardize" subtracts from each column of vectors its mean and divides it by its standard deviation. It is not for
+    images: they lie in [0, 1] already, and pixels that rarely vary would become very large where they do. "auto"
+    standardises vectors and leaves images as they are.
 
     "pca:D" projects on the first D principal components, each scaled to unit variance (as Kingma et al. 2014 did for SVHN).
     "zca" keeps all directions in which the images vary and rotates the result back to pixels. Neither damps small variances:
     pixels that rarely vary, such as the border of MNIST, become very large where they do. Use "pca:D" for such images.
 
-    The components are those of scikit-learn's PCA on at most 100,000 images, evenly spaced over `x`. The covariance is
-    summed in float64: the variances of an image set span more than ten orders of magnitude, and float32 does not.
+    The components are those of scikit-learn's PCA on at most 100,000 images, evenly spaced over `x`. Moments are summed in
+    float64: the variances of an image set span more than ten orders of magnitude, and float32 does not.
 
     Args:
-        spec: "none", "pca:D" or "zca".
+        spec: "auto", "none", "standardize", "zca" or "pca:D".
         x: training images [N, H, W, C] or vectors [N, D], float32.
 
     Returns:
-        The fitted map; None for "none".
+        The fitted map; None for "none", and for "auto" of images.
 
     Raises:
-        ValueError: an unknown `spec`, fewer than two images, or more dimensions than the images vary in.
+        ValueError: an unknown `spec`, "standardize" of images, fewer than two images, or more dimensions than the images
+            vary in.
     """
     kind, num_dimensions = parse_preprocessing(spec)
+    if kind == "auto":
+        kind = "standardize" if x.ndim == 2 else "none"
     if kind == "none":
         return None
+    if kind == "standardize":
+        return _standardization(x)
     mean, components, variances = _principal_components(x.reshape(len(x), -1))
     if not 1 <= (num_dimensions or 1) <= len(variances):
         raise ValueError(
@@ -144,10 +245,32 @@ def fit_preprocessing(spec: str, x: np.ndarray) -> Whitening | None:
         )
     return Whitening(
         mean=mean.astype(np.float32),
-        components=components[:num_dimensions].astype(np.float32),
         scale=np.sqrt(variances[:num_dimensions]).astype(np.float32),
         shape=x.shape[1:],
+        components=components[:num_dimensions].astype(np.float32),
         rotate_back=kind == "zca",
+    )
+
+
+def _standardization(x: np.ndarray) -> Standardization:
+    """The standardisation of vectors [N, D]."""
+    from sklearn.preprocessing import StandardScaler
+
+    if x.ndim != 2:
+        raise ValueError(
+            "preprocessing='standardize' takes vectors [N, D]; images lie in [0, 1] as they are. "
+            f"Received: examples of shape {list(x.shape[1:])}"
+        )
+    scaler = StandardScaler()
+    for start in range(0, len(x), _CHUNK):
+        scaler.partial_fit(x[start : start + _CHUNK])
+    mean, scale = scaler.mean_.astype(np.float32), np.sqrt(scaler.var_).astype(np.float32)
+    # Of equal float32 numbers the float64 mean may differ, and so their deviation from it; tiny ones are 0 in TensorFlow.
+    is_constant = (x.max(axis=0) == x.min(axis=0)) | (scale < np.finfo(np.float32).tiny)
+    return Standardization(
+        mean=np.where(is_constant, x[0].astype(np.float32), mean),
+        scale=np.where(is_constant, np.float32(1), scale),
+        shape=x.shape[1:],
     )
 
 

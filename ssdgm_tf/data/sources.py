@@ -6,26 +6,36 @@ from pathlib import Path
 
 import numpy as np
 
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
+from ssdgm_tf.data.csv import find_csv, load_csv
 from ssdgm_tf.data.digits import load_digits
 from ssdgm_tf.data.faces import find_faces, load_faces
 from ssdgm_tf.data.folder import find_folder, load_folder
 from ssdgm_tf.data.idx import find_idx, load_idx
+from ssdgm_tf.data.images import parse_resize
+from ssdgm_tf.data.mat import find_mat, load_mat
 from ssdgm_tf.data.names import FORMS
+from ssdgm_tf.data.npy import find_npy, load_npy
 from ssdgm_tf.data.npz import find_npz, load_npz
-from ssdgm_tf.data.preprocessing import fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.preprocessing import Standardization, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
 _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupervisedData]]] = {
     "npz": (find_npz, load_npz),
+    "npy": (find_npy, load_npy),
+    "mat": (find_mat, load_mat),
+    "csv": (find_csv, load_csv),
     "idx": (find_idx, load_idx),
     "folder": (find_folder, load_folder),
+    "records": (find_records, load_records),
     "faces": (find_faces, load_faces),
 }
 # The examples of the other kinds are bytes, or all from one source.
-_MAY_HOLD_BAD = ("npz", "folder")
+_MAY_HOLD_BAD = ("npz", "npy", "mat", "csv", "folder")
 #: Ways to treat an example that breaks a rule.
 BAD_EXAMPLES = ("stop", "drop")
 # Numbers of training and test canvases.
@@ -43,42 +53,58 @@ def load(
     download: bool = False,
     preprocessing: str = "none",
     bad_examples: str = "stop",
+    resize: str = "",
+    target: str = "",
+    image_shape: str = "",
 ) -> SemiSupervisedData:
     """The data set `name`, in the form of `--config.data=`.
 
     Prints the number of labels of each class where `num_labels` is not a multiple of the number of classes.
 
     Args:
-        name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "idx:FOLDER" (see
-            `load_idx`), "folder:FOLDER" (see `load_folder`), "faces:FILE" (see `load_faces`), "canvases:NAME" (see
-            `make_canvases`; the images come from the data set NAME), or a TFDS name (see `load_tfds`).
+        name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "npy:X,Y" (see
+            `load_npy`), "mat:FILE" (see `load_mat`), "csv:FILE" (see `load_csv`), "idx:FOLDER" (see `load_idx`),
+            "folder:FOLDER" (see `load_folder`), "records:FOLDER" (see `load_records`), "faces:FILE" (see `load_faces`),
+            "canvases:NAME" (see `make_canvases`; the images come from the data set NAME), or a TFDS name (see `load_tfds`).
         num_labels: number of labels shown, as equal per class as possible (see `draw_labels`); 0 for all that are known.
         seed: seed of the label draw, and of the split where the source has none.
         num_validation: number of labelled training examples held out of training; 0 for the digits.
         data_dir: folder of prepared TFDS sets; relative paths of other sets start from it.
         download: whether to download and prepare a TFDS set that is not prepared.
-        preprocessing: "none", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training images.
-        bad_examples: "stop" at a bad example of npz: or folder:, with its index or file; or "drop" bad examples, and print
-            how many there were. Examples that occur with different labels are counted and printed too.
+        preprocessing: "none", "auto", "standardize", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training
+            examples. How many columns of vectors were standardised is printed.
+        bad_examples: "stop" at a bad example of npz:, npy:, mat:, csv: or folder:, with its index, line or file; or "drop"
+            bad examples, and print how many there were. Examples that occur with different labels are counted and printed
+            too.
+        resize: "HxW", such as "32x48", to which the images of folder: are resized, see `load_folder`; "" for none.
+        target: the label column of csv:, see `load_csv`; "" for other data.
+        image_shape: the shape of the images in csv:, see `load_csv`; "" for vectors, and for other data.
 
     Raises:
         FileNotFoundError: missing files, or a TFDS set that is not prepared, with `download` False.
         ValueError: an unknown name or preprocessing, data in another form, or too few labelled examples to draw.
     """
     parse_preprocessing(preprocessing)  # refused here, before anything is read
+    _check_resize(name, resize)
     if bad_examples not in BAD_EXAMPLES:
         raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
     kind, path = _source(name)
+    of_tables = {field: value for field, value in (("target", target), ("image_shape", image_shape)) if value}
+    if of_tables and kind not in ("csv", "canvases"):
+        field, value = next(iter(of_tables.items()))
+        raise ValueError(f"{field} is for csv: data, and must be '' for other data. Received: {value!r} with {name!r}")
     if kind == "digits":
         if num_validation:
             raise ValueError(f"The digits have no validation set. Received: num_validation={num_validation}")
         dataset = load_digits(num_labels, seed)
     elif kind == "canvases":
-        return _canvases(load(path, 0, seed, 0, data_dir, download), num_labels, seed, num_validation)
+        images = load(path, 0, seed, 0, data_dir, download, "none", bad_examples, resize, target, image_shape)
+        return _canvases(images, num_labels, seed, num_validation)
     elif kind == "tfds":
         dataset = load_tfds(name, num_labels, seed, num_validation, data_dir, download)
     else:
-        more = {"bad_examples": bad_examples} if kind in _MAY_HOLD_BAD else {}
+        more = of_tables | ({"bad_examples": bad_examples} if kind in _MAY_HOLD_BAD else {})
+        more |= {"resize": resize} if kind == "folder" else {}
         dataset = _FILES[kind][1](path, num_labels, seed, num_validation, data_dir, **more)
     if num_labels % dataset.num_classes:
         y = dataset.y_train["identity"] if isinstance(dataset.y_train, dict) else dataset.y_train
@@ -87,18 +113,20 @@ def load(
     return _preprocess(dataset, preprocessing)
 
 
-def require(name: str, data_dir: str | None = None, download: bool = False) -> None:
+def require(name: str, data_dir: str | None = None, download: bool = False, resize: str = "") -> None:
     """Fails where `load` would find no data, before anything is imported, read or trained.
 
     Args:
         name: name of a data set; see `load`.
         data_dir: folder of prepared TFDS sets; relative paths of other sets start from it.
         download: whether `load` would download it.
+        resize: what `load` would resize images to.
 
     Raises:
         FileNotFoundError: missing files, or a TFDS set that is not prepared, with `download` False.
-        ValueError: an unknown form of name.
+        ValueError: an unknown form of name, or a `resize` that the data set cannot have.
     """
+    _check_resize(name, resize)
     kind, path = _source(name)
     if kind in _FILES:
         _FILES[kind][0](path, data_dir)
@@ -106,6 +134,22 @@ def require(name: str, data_dir: str | None = None, download: bool = False) -> N
         require(path, data_dir, download)
     elif kind == "tfds" and not download:
         find_prepared(name, data_dir)
+
+
+def _check_resize(name: str, resize: str) -> None:
+    """Checks that the data set can have this `resize`.
+
+    Raises:
+        ValueError: another form of size, or data other than folders of images.
+    """
+    parse_resize(resize)
+    kind, path = _source(name)
+    if kind == "canvases":
+        _check_resize(path, resize)
+    elif resize and kind != "folder":
+        raise ValueError(
+            f"config.resize is for images of folder:FOLDER. Received: config.resize={resize!r} for config.data={name!r}"
+        )
 
 
 def _source(name: str) -> tuple[str, str]:
@@ -151,6 +195,7 @@ def _canvases(images: SemiSupervisedData, num_labels: int, seed: int, num_valida
         y_validation=y_validation,
         num_classes=images.num_classes,
         digit_shape=images.x_train.shape[1:],
+        raw_dtype=raw.BYTES,
     )
 
 
@@ -159,8 +204,12 @@ def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervis
     fitted = fit_preprocessing(preprocessing, dataset.x_train)
     if fitted is None:
         return dataset
+    x_train = fitted.transform(dataset.x_train)
+    if isinstance(fitted, Standardization):
+        constant = np.count_nonzero(x_train.max(axis=0) == x_train.min(axis=0))
+        print(f"Vectors standardised: {x_train.shape[1]} columns" + (f", {constant} of them constant" if constant else ""))
     return dataset._replace(
-        x_train=fitted.transform(dataset.x_train),
+        x_train=x_train,
         x_test=fitted.transform(dataset.x_test),
         x_validation=fitted.transform(dataset.x_validation),
         preprocessing=fitted,

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_TEST_SHARE = 5
+
 
 def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> np.ndarray:
     """Indices of the examples whose label is shown.
@@ -73,3 +75,32 @@ def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray
         )
     held_out = labelled[len(labelled) - num_validation :]
     return np.delete(np.arange(len(y)), held_out), held_out
+
+
+def hold_out_test(
+    y: np.ndarray, generator: np.random.Generator, class_names: tuple[str, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits examples without a test set: a fifth of those of each class, at least one, is held out for testing.
+
+    Args:
+        y: labels [N], -1 where the label is unknown; such examples are trained on.
+        generator: draws the test examples, and the order of the others.
+        class_names: names of the classes, for messages; () for their numbers.
+
+    Returns:
+        The indices of the training examples, in random order, and of the test examples, class by class.
+
+    Raises:
+        ValueError: a class with a single example.
+    """
+    test: list[np.ndarray] = []
+    for label in np.unique(y[y >= 0]):
+        members = generator.permutation(np.flatnonzero(y == label))
+        if len(members) < 2:
+            raise ValueError(
+                "Without a test set every class must have at least two examples, because one is held out for testing. "
+                f"Received: one of class {class_names[label] if class_names else label}"
+            )
+        test.append(np.sort(members[: max(1, len(members) // _TEST_SHARE)]))
+    held_out = np.concatenate(test) if test else np.array([], int)
+    return generator.permutation(np.setdiff1d(np.arange(len(y)), held_out)), held_out

@@ -1,13 +1,17 @@
 """Any image-classification set of TensorFlow Datasets, by name."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
+from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble
+from ssdgm_tf.data.assembly import assemble, check_examples
 from ssdgm_tf.data.names import FORMS
 
 
@@ -35,7 +39,22 @@ def load_tfds(
         FileNotFoundError: the set is not prepared and `download` is False.
         ValueError: an unknown name, a set without images, labels or the two splits, or too few labelled examples to draw.
     """
-    builder = _builder(name, data_dir, download)
+    return load_builder(_builder(name, data_dir, download), name, num_labels, seed, num_validation)
+
+
+def load_builder(builder: Any, name: str, num_labels: int, seed: int, num_validation: int) -> SemiSupervisedData:
+    """The data set of a TFDS builder whose files are there.
+
+    Args:
+        builder: the builder.
+        name: the name of the data set, for messages.
+        num_labels: number of labels shown; 0 for all.
+        seed: seed of the label draw.
+        num_validation: number of training examples held out of training: the last in the stored order.
+
+    Raises:
+        ValueError: a set without images, labels or the two splits, or too few labelled examples to draw.
+    """
     features, splits = builder.info.features, builder.info.splits
     if not {"image", "label"} <= set(features) or not {"train", "test"} <= set(splits):
         raise ValueError(
@@ -45,8 +64,36 @@ def load_tfds(
     if None in features["image"].shape:
         raise ValueError(f"Images must all have one size. Received: {name} with images of shape {features['image'].shape}")
     label = features["label"]
-    train, test = _arrays(builder, "train"), _arrays(builder, "test")
-    return assemble(train, test, num_labels, seed, num_validation, label.num_classes, tuple(label.names))
+    if not hasattr(label, "num_classes"):
+        raise ValueError(f"The feature 'label' must be a class. Received: {name} with {type(label).__name__}")
+    with whole_records(name):
+        (x, y), (x_test, y_test) = _arrays(builder, "train"), _arrays(builder, "test")
+    if np.any(y_test < 0):
+        raise ValueError(f"Test labels must all be known. Received: {name} with {y_test.min()}")
+    raw_dtype = raw.dtype_of(x, x_test)
+    train, test = (check_examples(x, f"{name} train"), y), (check_examples(x_test, f"{name} test"), y_test)
+    names = tuple(label.names)
+    return assemble(train, test, num_labels, seed, num_validation, label.num_classes, names, raw_dtype=raw_dtype)
+
+
+@contextlib.contextmanager
+def whole_records(name: str) -> Iterator[None]:
+    """Within it, errors of the readers of TFDS say which data set is damaged.
+
+    Args:
+        name: the name of the data set.
+
+    Raises:
+        ValueError: any error of a reader.
+    """
+    try:
+        yield
+    except Exception as error:  # TensorFlow and TFDS raise many kinds
+        reason = str(error).strip().splitlines()
+        raise ValueError(
+            "Records must be whole, as TensorFlow Datasets writes them. "
+            f"Received: {name} ({reason[0] if reason else type(error).__name__})"
+        ) from error
 
 
 def find_prepared(name: str, data_dir: str | None = None) -> Path:
@@ -89,9 +136,19 @@ def _builder(name: str, data_dir: str | None, download: bool) -> Any:
 
 
 def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """A whole split: images float32 in [0, 1] and labels int32, in the stored order."""
+    """A whole split: images as they are stored, and labels int32, in the stored order."""
     import tensorflow_datasets as tfds
 
-    images, labels = builder.as_dataset(split=split, batch_size=-1, as_supervised=True, shuffle_files=False)
-    images, labels = tfds.as_numpy((images, labels))
-    return images.astype(np.float32) / 255.0, labels.astype(np.int32)
+    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+        source = builder.as_data_source(split)
+        rows = [source[index] for index in tqdm(range(len(source)), desc=f"reading {split}", delay=2, leave=False)]
+        images, labels = (np.array([row[name] for row in rows]) for name in ("image", "label"))
+    else:
+        decoders = tfds.decode.PartialDecoding({"image": True, "label": True})
+        whole = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False, decoders=decoders)
+        images, labels = (tfds.as_numpy(whole[name]) for name in ("image", "label"))
+    number, label = builder.info.splits[split].num_examples, builder.info.features["label"]
+    if len(labels) != number or labels.max(initial=0) >= label.num_classes or len(label.names) != label.num_classes:
+        found = f"{len(labels)} of {number} examples of {split}, labels up to {labels.max(initial=0)}"
+        raise ValueError(f"{found}, {len(label.names)} names of {label.num_classes} classes")
+    return images, labels.astype(np.int32)

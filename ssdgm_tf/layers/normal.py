@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers import kernels, supports
 from ssdgm_tf.layers.random_state import constant_noise
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
+
+# Standard deviations of data that suit a fixed scale, in its multiples.
+_SPREADS = (0.1, 10.0)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -53,6 +57,15 @@ class NormalNode(StochasticNode):
             return self._independent(tfd.Normal(loc, positive(raw_scale)))
         scale = tf.constant(self.scale, parameters.dtype)
         return self._independent(tfd.Normal(self._reshape_to_event(parameters), scale))
+
+    def advice(self, value: np.ndarray) -> str:
+        advice, spread = super().advice(value), supports.spread_of(value)
+        if advice or self.scale is None or spread == 0 or _SPREADS[0] <= spread / self.scale <= _SPREADS[1]:
+            return advice
+        return (
+            f"a likelihood of the fixed scale {self.scale:g} suits values whose standard deviation is of its size: "
+            f"standardise them, or choose another scale. Received: a standard deviation of {spread:.3g}"
+        )
 
     def make_prior(self) -> tfd.Distribution:
         zeros = tf.zeros(self.known_event_shape, self.density_dtype)

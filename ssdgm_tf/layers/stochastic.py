@@ -73,6 +73,14 @@ class StochasticNode(SavedRandomState, abc.ABC):
         """The values that are taken for observations: more, where the node scores values between those of its support."""
         return self.support
 
+    def advice(self, value: np.ndarray) -> str:
+        """What to do about observed values whose size hinders training; empty if there is nothing.
+
+        Args:
+            value: checked values [N, *event_shape], some of them if there are many.
+        """
+        return self.observed_support.advice(value)
+
     @property
     def known_event_shape(self) -> tuple[int, ...]:
         """The shape of one draw.

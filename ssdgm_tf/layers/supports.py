@@ -7,7 +7,6 @@ Inside a graph of variables classes are one-hot vectors.
 
 import contextlib
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,11 @@ from numpy.typing import ArrayLike
 from ssdgm_tf import checks
 
 # Marks the sentence about a bad value in the error of a failed check.
-_BAD_VALUE = "Bad value: "
+_BAD_VALUE, _END = "Bad value: ", " \\(end\\)"
+# A standard deviation from which on the first layers of networks saturate or diverge.
+_LARGE_SPREAD = 10.0
+# Values of an array that are checked at a time: bounds the memory.
+_BLOCK = 2**19
 # The rule of values that may be missing, after "NAME must".
 _WHOLE = "be known, or NaN in every element, for each example"
 
@@ -58,7 +61,7 @@ class Support:
             missing: whether an example may be NaN in every element, which means that it is not known.
 
         Returns:
-            float32 [N, *event_shape].
+            Numbers [N, *event_shape], float32 if floats were given; integers and booleans as they are, without a copy.
 
         Raises:
             ValueError: no example, another number of examples, another shape, values that are not numbers, not finite or
@@ -67,22 +70,24 @@ class Support:
         checked = checks.numbers(name, value, event_shape)
         if num_examples not in (None, len(checked)):
             raise ValueError(f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked)}")
-        is_known = _known_rows(name, checked) if missing else np.ones(len(checked), bool)
-        checks.finite(name, checked if is_known.all() else np.where(np.isnan(checked), 0, checked))
-        if not np.all(inside := np.asarray(self.contains(tf.constant(checked)))):
-            self._refuse_outside(name, checked, is_known, np.broadcast_to(inside, checked.shape))
-        self.check_scale(name, np.asarray(value))
+        self.check_scale(name, checked.dtype, checked.ndim)
+        rows = max(1, _BLOCK // checked[0].size)
+        for first in range(0, len(checked), rows):
+            self._check_block(name, checked[first : first + rows].astype(np.float32, copy=False), missing, first)
         return checked
 
-    def _refuse_outside(self, name: str, value: np.ndarray, is_known: np.ndarray, inside: np.ndarray) -> None:
-        """Refuses the values [N, *event_shape] of known examples, if any is not inside."""
+    def _check_block(self, name: str, value: np.ndarray, missing: bool, first: int) -> None:
+        """Refuses bad values among the examples [first, ...) of an array, float32 [n, *event_shape]."""
+        is_known = _known_rows(name, value, first) if missing else np.ones(len(value), bool)
+        checks.finite(name, value if is_known.all() else np.where(np.isnan(value), 0, value), first)
+        inside = np.broadcast_to(np.asarray(self.contains(tf.constant(value))), value.shape)
         outside = np.flatnonzero(is_known & ~inside.reshape(len(value), -1).all(axis=1))
         if len(outside):
-            known, first = value[is_known], outside[0]
-            shown = np.array2string(value[first][~inside[first]][:5], precision=6)
+            known, row = value[is_known], outside[0]
+            shown = np.array2string(value[row][~inside[row]][:5], precision=6)
             raise ValueError(
                 f"{name} must {self.rule}{self.hint(known)}. "
-                f"Received: {name} in [{known.min():g}, {known.max():g}], with {shown} at index {first}"
+                f"Received: {name} in [{known.min():g}, {known.max():g}], with {shown} at index {first + row}"
             )
 
     def check_tensor(
@@ -109,11 +114,10 @@ class Support:
             ValueError: another shape.
             tf.errors.InvalidArgumentError: when the graph runs, on values as in `check_array`; see `as_value_errors`.
         """
-        if event_shape is not None and not value.shape[1:].is_compatible_with(event_shape):
-            raise ValueError(
-                f"{name} must have the shape that this model was built for, {event_shape} per example. "
-                f"Received: batches of shape {value.shape}"
-            )
+        if not (value.dtype.is_floating or value.dtype.is_integer or value.dtype.is_bool):
+            raise ValueError(f"{name} must be numeric. Received: {name} of dtype {value.dtype.name}")
+        value = _of_shape(name, value, event_shape, batch)
+        self.check_scale(name, value.dtype.as_numpy_dtype, value.shape.rank)
         value = tf.cast(value, tf.float32)
         is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
         value = _checked(value, f"{name} must be finite", is_finite, batch)
@@ -127,24 +131,37 @@ class Support:
         """Advice on values outside the support; empty if there is none."""
         return ""
 
-    def check_scale(self, name: str, value: np.ndarray) -> None:
-        """Finds raw images, whose pixels are bytes.
+    def check_scale(self, name: str, dtype: np.dtype, rank: int) -> None:
+        """Refuses raw images, whose pixels are bytes.
+
+        Args:
+            name: the variable, for messages.
+            dtype: the dtype of values [N, *event_shape].
+            rank: their number of axes.
 
         Raises:
             ValueError: images of bytes.
-
-        Warns:
-            UserWarning: images of floats that look like bytes.
         """
-        if value.ndim < 3:
-            return
-        if value.dtype == np.uint8:
-            raise ValueError(f"Images must be floats: divide by 255. Received: {name} of dtype {value.dtype}")
-        if 128 <= np.max(value) <= 255 and np.min(value) >= 0 and np.all(value == np.round(value)):
-            warnings.warn(
-                f"Images should be scaled: divide by 255. Received: {name} with whole numbers up to {np.max(value):g}",
-                stacklevel=2,
-            )
+        if rank >= 3 and dtype == np.uint8:
+            raise ValueError(f"Images must be floats: divide by 255. Received: {name} of dtype uint8")
+
+    def advice(self, value: np.ndarray) -> str:
+        """What to do about values whose size hinders training; empty if there is nothing.
+
+        Args:
+            value: checked values [N, *event_shape], some of them if there are many.
+        """
+        known = value[np.isfinite(value)]
+        if not known.size:
+            return ""
+        is_whole = known.min() >= 0 and np.all(known == np.round(known))
+        if value.ndim >= 3 and is_whole and 128 <= known.max() <= 255:
+            return f"images should be scaled: divide by 255. Received: whole numbers up to {known.max():g}"
+        if value.ndim == 4 and value.shape[1] in (1, 3) and value.shape[3] not in (1, 2, 3, 4):
+            return f"channels come last: np.moveaxis(x, 1, -1). Received: images of shape {value.shape[1:]}"
+        if (spread := spread_of(value)) > _LARGE_SPREAD:
+            return f"values should be standardised. Received: a standard deviation of {spread:.3g}"
+        return ""
 
     def missing(self, num_examples: int, event_shape: tuple[int, ...] | None) -> np.ndarray:
         """The values of a variable that is not known for any example.
@@ -155,6 +172,10 @@ class Support:
         """
         return np.full((num_examples, *(event_shape or ())), np.nan, np.float32)
 
+    def missing_tensor(self, num_examples: tf.Tensor, event_shape: tuple[int, ...]) -> tf.Tensor:
+        """`missing` of a number of examples that is a tensor."""
+        return tf.repeat(tf.constant(self.missing(1, event_shape)), num_examples, axis=0)
+
     def is_known(self, value: Any) -> Any:
         """Where a value is given, bool [N]: an array for an array, a tensor for a tensor.
 
@@ -163,7 +184,7 @@ class Support:
         """
         index: tuple[slice | int, ...] = (slice(None), *[0] * (len(value.shape) - 1))
         first = value[index]
-        return ~np.isnan(first) if isinstance(value, np.ndarray) else ~tf.math.is_nan(first)
+        return ~np.isnan(first) if isinstance(value, np.ndarray) else ~tf.math.is_nan(tf.cast(first, tf.float32))
 
     def event(self, value: tf.Tensor, dtype: str, missing: bool = False) -> tf.Tensor:
         """The values in the form of a graph of variables, [B, *event_shape].
@@ -228,8 +249,13 @@ class Classes(Support):
         missing: bool = False,
         batch: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        if not value.dtype.is_integer:
+        if not (value.dtype.is_integer or value.dtype.is_floating):
             raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
+        value = _of_shape(name, value, (), batch)
+        if value.dtype.is_floating:
+            whole = tf.math.is_nan(value) | (value == tf.round(value))
+            value = _checked(value, f"Labels of {name} must be whole numbers", whole, batch)
+            value = tf.where(tf.math.is_nan(value), tf.cast(checks.UNLABELLED, value.dtype), value)
         value = tf.cast(value, tf.int64)  # in which -1 is not 255
         inside = (value >= (checks.UNLABELLED if missing else 0)) & (value < self.num_classes)
         rule = f"Labels of {name} must {self.rule}" + (f", or be {checks.UNLABELLED} for no label" if missing else "")
@@ -262,7 +288,7 @@ class UnitInterval(Support):
     def hint(self, value: np.ndarray) -> str:
         return ": divide by 255" if value.min() >= 0 and 1 < value.max() <= 255 else ""
 
-    def check_scale(self, name: str, value: np.ndarray) -> None:
+    def check_scale(self, name: str, dtype: np.dtype, rank: int) -> None:
         """Does nothing: bytes other than 0 and 1 lie outside."""
 
 
@@ -314,7 +340,7 @@ class Positive(Support):
 
 
 class Whole(Support):
-    """Whole numbers of at least 0, such as counts.
+    """Whole numbers of at least 0, such as counts. Networks get log(1 + n) of counts without a limit, which may be large.
 
     Args:
         last: the largest number; None for no limit.
@@ -328,8 +354,16 @@ class Whole(Support):
         is_whole = (value >= 0) & (value == tf.round(value))
         return is_whole if self.last is None else is_whole & (value <= self.last)
 
-    def check_scale(self, name: str, value: np.ndarray) -> None:
+    def check_scale(self, name: str, dtype: np.dtype, rank: int) -> None:
         """Does nothing: bytes are whole numbers."""
+
+    def advice(self, value: np.ndarray) -> str:
+        """Nothing: networks get the logarithms of large counts."""
+        return ""
+
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        value = tf.convert_to_tensor(value)
+        return tf.math.log1p(value) if self.last is None else value
 
 
 class Simplex(Support):
@@ -376,7 +410,7 @@ def as_value_errors() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(rf"{_BAD_VALUE}(.* at index \d+( of batch \d+)?)", str(error))
+        found = re.search(rf"{_BAD_VALUE}(.*?){_END}", str(error))
         if found is None:
             raise
         raise ValueError(found.group(1)) from None
@@ -387,12 +421,67 @@ def _checked(value: tf.Tensor, rule: str, inside: tf.Tensor, batch: tf.Tensor | 
     inside = tf.broadcast_to(inside, tf.shape(value))
     is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
     place = [tf.boolean_mask(value, ~inside)[:5], tf.argmax(is_bad, output_type=tf.int32)]
-    template = _BAD_VALUE + f"{rule}. Received: " + "{} at index {}"
+    template = f"{rule}. Received: " + "{} at index {}"
     if batch is not None:
         place, template = [*place, batch], template + " of batch {}"
-    assertion = tf.debugging.Assert(~tf.reduce_any(is_bad), [tf.strings.format(template, place)])
+    return require(value, ~tf.reduce_any(is_bad), template, place)
+
+
+def spread_of(value: np.ndarray) -> float:
+    """The standard deviation of an element over the examples of [N, *event_shape], in the mean square over elements."""
+    return float(np.sqrt(np.nanmean(np.nanvar(value, axis=0, dtype=np.float64))))
+
+
+def require(value: tf.Tensor, holds: tf.Tensor, template: str, received: list[tf.Tensor]) -> tf.Tensor:
+    """The value, after a check that runs with the graph; see `as_value_errors`.
+
+    Args:
+        value: a tensor.
+        holds: a bool scalar, whether the value is good.
+        template: the message, with {} for each tensor received.
+        received: the tensors that the message shows.
+    """
+    message = tf.strings.format(_BAD_VALUE + template + " (end)", received)
+    assertion = tf.debugging.Assert(holds, [message])
     with tf.control_dependencies([] if assertion is None else [assertion]):  # None where tensors are eager
         return tf.identity(value)
+
+
+def _of_shape(name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, batch: tf.Tensor | None) -> tf.Tensor:
+    """The value with the static shape [None, *event_shape]; where a batch of numbers is expected, [B] is [B, 1] and back.
+
+    Args:
+        name: the variable, for messages.
+        value: a tensor, whose shape need not be known.
+        event_shape: the shape of one value; () of a label; None for any.
+        batch: the number of the batch in its data set, for messages.
+
+    Raises:
+        ValueError: another shape, if it is known.
+    """
+    known = value.shape
+    if event_shape is None or (known.rank is not None and known[1:].as_list() == list(event_shape)):
+        return value
+    shapes = [(), (1,)] if event_shape in ((), (1,)) else [tuple(event_shape)]
+    what = "one label per example" if event_shape == () else f"the shape {tuple(event_shape)} per example"
+    if known.rank is not None and not any(known[1:].is_compatible_with(shape) for shape in shapes):
+        advice = ": np.argmax(y, axis=1) makes labels of one-hot rows" if event_shape == () and known.rank == 2 else ""
+        raise ValueError(f"{name} must have {what}{advice}. Received: batches of shape {known}")
+    if known.rank is None or None in known[1:]:
+        template = f"{name} must have {what}. Received: a batch of shape " + "{}"
+        shown = [tf.shape(value)]
+        if batch is not None:
+            template, shown = template + ", batch {}", [*shown, batch]
+        found = tf.shape(value, tf.int64)[1:]
+        holds = tf.reduce_any([_equal(found, shape) for shape in shapes])
+        value = require(value, holds, template, shown)
+    return tf.reshape(value, [tf.shape(value)[0], *event_shape])
+
+
+def _equal(found: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Whether a shape, a tensor of unknown length, is this one."""
+    wanted = tf.constant(shape, tf.int64, [len(shape)])
+    return tf.cond(tf.size(found) == len(shape), lambda: tf.reduce_all(found == wanted), lambda: False)
 
 
 def _finfo(values: tf.Tensor) -> np.finfo:
@@ -404,8 +493,8 @@ def _smallest(values: tf.Tensor) -> float:
     return float(16 * _finfo(values).tiny)
 
 
-def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
-    """Bool [N]: the examples that are known.
+def _known_rows(name: str, x: np.ndarray, first: int) -> np.ndarray:
+    """Bool [n]: which of the examples [first, ...) of an array are known.
 
     Raises:
         ValueError: an example is NaN in part.
@@ -415,6 +504,6 @@ def _known_rows(name: str, x: np.ndarray) -> np.ndarray:
     if in_part.any():
         raise ValueError(
             f"{name} must {_WHOLE}. "
-            f"Received: {in_part.sum()} examples NaN in part, the first at {np.flatnonzero(in_part)[0]}"
+            f"Received: {in_part.sum()} examples NaN in part, the first at {first + np.flatnonzero(in_part)[0]}"
         )
     return ~is_nan[:, 0]

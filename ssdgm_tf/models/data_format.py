@@ -8,8 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf.engine.site import Held
-from ssdgm_tf.layers import StochasticNode
+from ssdgm_tf.layers import StochasticNode, supports
 from ssdgm_tf.layers.supports import Classes
+
+# Examples whose size is looked at before training.
+_LOOKED_AT = 1000
 
 
 class DataFormat:
@@ -34,9 +37,7 @@ class DataFormat:
         Raises:
             ValueError: other names, bad values, or different numbers of examples.
         """
-        arrays = self._by_name("x", x, self.observed)
-        if absent := sorted(set(self.observed) - set(arrays)):
-            raise ValueError(f"x must hold every observed variable. Received: x without {absent}")
+        arrays = self._observed("x", x)
         checked = {
             name: head.observed_support.check_array(name, arrays[name], head.event_shape)
             for name, head in self.observed.items()
@@ -75,32 +76,37 @@ class DataFormat:
         Raises:
             ValueError: other names, or another shape.
         """
-        x = self.as_dict(x)
-        if set(x) != set(self.observed):
-            raise ValueError(f"x must hold the observed variables {sorted(self.observed)}. Received: {sorted(x)}")
-        return {
-            name: head.observed_support.check_tensor(name, x[name], head.event_shape, batch=batch)
+        tensors = {name: _not_empty(tensor, batch) for name, tensor in self._observed("x", x).items()}
+        checked = {
+            name: head.observed_support.check_tensor(name, tensors[name], head.event_shape, batch=batch)
             for name, head in self.observed.items()
         }
+        size = tf.shape(next(iter(checked.values())))[0]
+        return {name: _of_size(name, tensor, size, batch) for name, tensor in checked.items()}
 
-    def y_tensors(self, y: Any, missing: bool, batch: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def y_tensors(
+        self, y: Any, num_examples: tf.Tensor, missing: bool, batch: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """`y` of a batch of tensors, checked like `x_tensors`.
 
         Args:
-            y: a tensor, where one variable is supervised; or {name: tensor}.
+            y: None; a tensor, where one variable is supervised; or {name: tensor} of any of them.
+            num_examples: the number of examples of the batch.
             missing: whether a value may be "not known".
             batch: the number of the batch, for messages.
 
         Raises:
             ValueError: other names, or another shape.
         """
-        y = y if isinstance(y, dict) else dict.fromkeys(self.supervised, y)
-        if set(y) != set(self.supervised):
-            raise ValueError(f"y must hold the supervised variables {sorted(self.supervised)}. Received: {sorted(y)}")
-        return {
-            name: head.support.check_tensor(name, y[name], head.event_shape, missing, batch)
-            for name, head in self.supervised.items()
-        }
+        tensors = {} if y is None else self._by_name("y", y, self.supervised)
+        checked = {}
+        for name, head in self.supervised.items():
+            if name in tensors:
+                tensor = head.support.check_tensor(name, tensors[name], head.event_shape, missing, batch)
+                checked[name] = _of_size(name, tensor, num_examples, batch)
+            else:
+                checked[name] = head.support.missing_tensor(num_examples, head.known_event_shape)
+        return checked
 
     @property
     def dtype(self) -> str:
@@ -126,6 +132,16 @@ class DataFormat:
         """Bool [N]: where any supervised variable is given."""
         return np.any(list(self.is_known(y).values()), axis=0)
 
+    def warn_of_scale(self, x: Mapping[str, np.ndarray]) -> None:
+        """Warns of observed values whose size hinders training.
+
+        Args:
+            x: {name: values [N, ...]}, already checked; the first of them are looked at.
+        """
+        for name, head in self.observed.items():
+            if advice := head.advice(np.asarray(x[name][:_LOOKED_AT], np.float32)):
+                warnings.warn(f"{name}: {advice}", stacklevel=5)
+
     def warn_of_supervision(self, y: Mapping[str, np.ndarray], is_labelled: np.ndarray) -> None:
         """Warns of classes without a labelled example, and of data that are all labelled or not at all.
 
@@ -139,12 +155,12 @@ class DataFormat:
                 warnings.warn(
                     f"No labelled example of class {missing} of {name}: the model will choose by itself which examples "
                     "belong to it.",
-                    stacklevel=4,
+                    stacklevel=5,
                 )
         if is_labelled.all():
-            warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=4)
+            warnings.warn("No unlabelled example: training as a supervised model.", stacklevel=5)
         elif y and not is_labelled.any():
-            warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=4)
+            warnings.warn("No labelled example: training as an unsupervised model.", stacklevel=5)
 
     def held(
         self, x: Mapping[str, tf.Tensor], y: Mapping[str, tf.Tensor] | None = None, complete: Iterable[str] = ()
@@ -167,6 +183,13 @@ class DataFormat:
         """{name: tensor} of what `call` takes: a tensor, where one variable is observed, or a dict."""
         return x if isinstance(x, dict) else {next(iter(self.observed)): x}
 
+    def _observed(self, argument: str, data: Any) -> dict[str, Any]:
+        """{name: values} of every observed variable."""
+        found = self._by_name(argument, data, self.observed)
+        if absent := sorted(set(self.observed) - set(found)):
+            raise ValueError(f"{argument} must hold every observed variable. Received: {argument} without {absent}")
+        return found
+
     @staticmethod
     def _by_name(argument: str, data: Any, variables: Mapping[str, StochasticNode]) -> dict[str, Any]:
         if isinstance(data, Mapping):
@@ -176,6 +199,21 @@ class DataFormat:
         if len(variables) != 1:
             raise ValueError(f"{argument} must be a dict of {sorted(variables)}. Received: {argument}={type(data).__name__}")
         return {next(iter(variables)): data}
+
+
+def _not_empty(tensor: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
+    """The tensor, after a check, when the graph runs, that it holds an example."""
+    template = "A batch must hold at least one example. Received: none" + ("" if batch is None else " in batch {}")
+    return supports.require(tensor, tf.shape(tensor)[0] > 0, template, [] if batch is None else [batch])
+
+
+def _of_size(name: str, tensor: tf.Tensor, size: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
+    """The values of a variable, after a check, when the graph runs, that they are as many as the examples of the batch."""
+    template = f"{name} must hold one value per example, " + "{}. Received: " + f"{name} of " + "{}"
+    found = tf.shape(tensor)[0]
+    received = [size, found] if batch is None else [size, found, batch]
+    template += "" if batch is None else " in batch {}"
+    return supports.require(tensor, tf.equal(found, size), template, received)
 
 
 def event(head: StochasticNode, tensor: tf.Tensor | np.ndarray, missing: bool = True) -> tf.Tensor:

@@ -16,7 +16,7 @@ from ssdgm_tf.models.recipe import Recipe
 _Config = Mapping[str, Any]
 _Figures = Callable[[GraphicalModel, SemiSupervisedData, np.ndarray, int], dict[str, Captioned]]
 # Fields of a config about the data.
-_DATA = ("data", "preprocessing", "num_validation")
+_DATA = ("data", "preprocessing", "num_validation", "resize")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def same_fields(*names: str) -> Callable[[_Config], dict[str, Any]]:
 #: A model of the same images without labels, M1, whose latent variable stands for the images.
 FEATURES = Part(
     field="m1",
-    inherits=lambda config: {"labels": 0} | same_fields(*_DATA)(config),
+    inherits=lambda config: {"labels": 0} | same_fields(*_DATA, "bad_examples")(config),
     requires=same_fields(*_DATA, "seed"),
     rule="A run has the data and the seed of its M1",
     kind="a model without labels, M1",

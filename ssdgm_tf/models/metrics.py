@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ssdgm_tf import keras_internals
 from ssdgm_tf.models.data_format import DataFormat, event
 
 
@@ -88,6 +89,31 @@ class ObjectiveLoss(keras.metrics.Metric):
         return added - unlabelled - labelled
 
 
+class SkippedSteps(keras.metrics.Metric):
+    """The number of steps whose gradients were not finite, and how many of the last ones in a row."""
+
+    def __init__(self, name: str = "skipped_steps", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.total = self.add_variable((), initializer="zeros", name="total")
+        self.in_a_row = self.add_variable((), initializer="zeros", name="in_a_row")
+
+    def update_state(self, skipped: tf.Tensor) -> None:
+        """Counts a step.
+
+        Args:
+            skipped: 1 for a step that was skipped, else 0; divided by the number of replicas, which all count it.
+        """
+        self.total.assign_add(skipped)
+        self.in_a_row.assign((self.in_a_row + skipped) * tf.cast(skipped > 0, skipped.dtype))
+
+    def reset_state(self) -> None:
+        """Starts a new total. Steps in a row go on from epoch to epoch."""
+        self.total.assign(0.0)
+
+    def result(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.total)
+
+
 class Monitor:
     """The metrics of a model: means of its terms, errors and calibration of its supervised variables.
 
@@ -101,7 +127,7 @@ class Monitor:
     def __init__(self, data_format: DataFormat, term_names: tuple[str, ...]) -> None:
         self.data_format = data_format
         self.loss = ObjectiveLoss()
-        self.skipped = keras.metrics.Sum(name="skipped_steps")
+        self.skipped = SkippedSteps()
         self.means = [keras.metrics.Mean(name=name) for name in term_names]
         heads = data_format.supervised
         prefixes = {name: f"{name}_" if len(heads) > 1 else "" for name in heads}
@@ -115,6 +141,25 @@ class Monitor:
         """All of them."""
         given = [metric for metrics in self.given.values() for metric in metrics]
         return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values(), *given]
+
+    def direct(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Tells callbacks that watch a metric, such as EarlyStopping, whether it should go up or down.
+
+        Bounds and log p(x) go up, and what Keras says of the user's metrics; the rest goes down.
+
+        Args:
+            callbacks: any; those that were told, or watch something else, stay as they are.
+        """
+        given = {metric for metrics in self.given.values() for metric in metrics}
+        for callback in callbacks:
+            watched = str(getattr(callback, "monitor", "")).removeprefix("val_")
+            metric = next((metric for metric in self.metrics if metric.name == watched), None)
+            if metric is None or getattr(callback, "mode", None) != "auto":
+                continue
+            is_ours = metric not in given
+            goes_up = watched.startswith(("bound_", "log_p")) if is_ours else keras_internals.goes_up(metric)
+            if goes_up is not None:
+                callback.mode = "max" if goes_up else "min"
 
     def set_given(self, metrics: Any) -> None:
         """Replaces the user's metrics.

@@ -1,8 +1,8 @@
-"""`debug_nans`: finds the first term that is not finite, and its step."""
+"""Steps that are not finite: `debug_nans` finds the first term and its step; many in a row end the training."""
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -10,6 +10,10 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 
+# Skipped steps in a row that end the training. A loss scale may skip some 15 while it finds its size.
+_MOST_IN_A_ROW = 25
+# Training steps between two looks at the number, because each look waits for the device.
+_STEPS_BETWEEN_LOOKS = 50
 _MESSAGE = re.compile(r"term (\S+) of (\w+) examples : Tensor had (\w+)")
 
 
@@ -49,6 +53,44 @@ def checked(model: "SemiSupervisedModel", stream: str, terms: dict[str, Any]) ->
             found[name] = tf.debugging.check_numerics(terms[name], f"term {name} of {stream} examples")
         checks = [found[name]]
     return terms | found
+
+
+class Watch:
+    """Ends a training of which nothing comes any more: every step is skipped.
+
+    Args:
+        model: a `SemiSupervisedModel`.
+    """
+
+    def __init__(self, model: "SemiSupervisedModel") -> None:
+        self.model, self.steps = model, 0
+
+    def around(self, train_function: Callable) -> Callable:
+        """The function, which looks at the number of skipped steps now and then."""
+
+        def watched(iterator: Any) -> Any:
+            logs = train_function(iterator)
+            self.steps += self.model.steps_per_execution
+            if self.steps >= _STEPS_BETWEEN_LOOKS:
+                self.steps = 0
+                self.look()
+            return logs
+
+        return watched
+
+    def look(self) -> None:
+        """Looks now.
+
+        Raises:
+            FloatingPointError: too many of the last steps were skipped.
+        """
+        in_a_row = round(float(tf.convert_to_tensor(self.model.monitor.skipped.in_a_row)))
+        if in_a_row >= _MOST_IN_A_ROW:
+            raise FloatingPointError(
+                "Gradients must be finite: the weights no longer change. Look at the size of the values in x, the learning "
+                "rate and the likelihood; compile(debug_nans=True) names the first term that is not finite. "
+                f"Received: {in_a_row} skipped steps in a row, up to step {self.model.num_steps}"
+            )
 
 
 @contextlib.contextmanager

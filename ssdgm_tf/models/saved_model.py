@@ -1,7 +1,7 @@
 """A trained model as a TensorFlow SavedModel with named signatures. The functions are methods of `GraphicalModel`."""
 
 import os
-import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
 
 CARD = "MODEL_CARD.md"
+# What the folder of a SavedModel holds, beside the files of LiteRT.
+_CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD)
 
 
 class Preprocessing(Protocol):
@@ -92,26 +94,28 @@ def export(
     _check_file_names(extra or {})
     target = Path(filepath)
     check_target(target)
-    partial, before = target.with_name(f"partial-{target.name}"), target.with_name(f"previous-{target.name}")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     made = signatures(model, preprocessing)
     # It tracks the weights that its endpoints use; a model that it was told to track would be in the file once more.
     archive = keras.export.ExportArchive()
     for name, signature in made.items():
         archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
-    try:
+    target.absolute().parent.mkdir(parents=True, exist_ok=True)
+    # A folder of a name that nobody has: folders beside the target are not ours.
+    with tempfile.TemporaryDirectory(prefix=f"partial-{target.name}-", dir=target.absolute().parent) as folder:
+        partial, before = Path(folder) / "new", Path(folder) / "previous"
         archive.write_out(str(partial), verbose=False)
         (partial / CARD).write_text(_card(model, partial, made, about))
         for name, text in (extra or {}).items():
             (partial / "assets.extra").mkdir(exist_ok=True)
             (partial / "assets.extra" / name).write_text(text)
-        if target.exists():
-            shutil.rmtree(before, ignore_errors=True)
-            os.replace(target, before)
-        os.replace(partial, target)
-        shutil.rmtree(before, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            if target.exists():
+                os.replace(target, before)
+            os.replace(partial, target)
+        except BaseException:
+            if before.exists() and not target.exists():
+                os.replace(before, target)
+            raise
     if verbose:
         print(f"SavedModel in {target}: {', '.join(made)}; {CARD} beside them.")
 
@@ -120,10 +124,16 @@ def check_target(target: Path) -> None:
     """Checks that a SavedModel may be written to a folder.
 
     Raises:
-        ValueError: it is a file, or a folder that holds something else.
+        ValueError: it is a file, or a folder that holds something else, also beside a SavedModel: it would be lost.
     """
-    if target.exists() and not (target / "saved_model.pb").exists() and not (target.is_dir() and not os.listdir(target)):
-        raise ValueError(f"A SavedModel must be written to a new folder, or replace a SavedModel. Received: {target}")
+    if not target.exists():
+        return
+    rule = "A SavedModel must be written to a new folder, or replace a SavedModel."
+    names = sorted(os.listdir(target)) if target.is_dir() else []
+    if not target.is_dir() or (names and "saved_model.pb" not in names):
+        raise ValueError(f"{rule} Received: {target}")
+    if other := [name for name in names if name not in _CONTENTS and not name.endswith(".tflite")]:
+        raise ValueError(f"{rule} Received: {target}, which holds {other[0]} too")
 
 
 def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:

@@ -1,7 +1,9 @@
 """The training half of a model: `compile`, `fit` and `evaluate` with partly labelled data, and one step."""
 
 import abc
+import contextlib
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, TypeVar
 
 import keras
@@ -11,7 +13,7 @@ import tensorflow as tf
 from ssdgm_tf import keras_internals, objectives
 from ssdgm_tf.engine import trace_bounds
 from ssdgm_tf.layers import kernels, precision, supports
-from ssdgm_tf.models import compilation, devices, nans, objective, streams
+from ssdgm_tf.models import batches, compilation, devices, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
 
@@ -133,7 +135,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 0.1 (N + M) / M. Both defaults are `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it
                 convert other conventions.
             num_samples: Monte-Carlo samples S of what is drawn.
-            num_unlabelled: N; `fit` counts it in arrays. For a tf.data.Dataset without it, the batch sizes stand in.
+            num_unlabelled: N; `fit` counts it in arrays. For batches without it, the sizes of the first one stand in.
             num_labelled: M, likewise.
             labelled_bound: "conditional" (labels held, the rest drawn: the evidence lower bound), "importance" (Siddharth et
                 al. 2017: self-normalised weights) or "importance_weighted" (the same with the logarithm outside). None for
@@ -200,6 +202,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         *,
         labelled_batch_size: int | None = None,
+        balance: bool = False,
         shuffle: bool = True,
         seed: int | None = None,
         initial_epoch: int = 0,
@@ -208,8 +211,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """Trains on labelled and unlabelled examples together.
 
         Args:
-            x: the observed variable [N + M, ...], or {name: array} of several; or a `tf.data.Dataset` of
-                {"labelled": (x, y), "unlabelled": x}, whose batches are taken as they come.
+            x: the observed variable [N + M, ...], or {name: array} of several. Or batches, each a step as it comes: a
+                `tf.data.Dataset`, `keras.utils.PyDataset`, Grain or PyTorch loader, or a generator with `steps_per_epoch`.
+                A batch is {"labelled": (x, y), "unlabelled": x}, or (x, y), which is split by its labels, or x.
             y: the supervised variable, or {name: array} of any of several: labels 0..K-1 of a class, -1 for "no label";
                 numbers of any other, NaN for "not known". An example is labelled if it has any. None for no label at all.
             batch_size: unlabelled examples a step, 100 if None. Each is seen once an epoch.
@@ -218,6 +222,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             callbacks: as in `keras.Model.fit`.
             labelled_batch_size: labelled examples a step, re-drawn in whole permutations; None for as many as
                 `batch_size`, at most all of them.
+            balance: whether the labelled stream of arrays holds each class equally often, so that the mean over labelled
+                examples becomes one over classes. For one supervised variable, a class.
             shuffle: shuffle both streams of arrays each epoch.
             seed: of the order of arrays; None to draw it from NumPy's global state.
             initial_epoch: the epoch to start at; its batches do not depend on the epochs before.
@@ -227,30 +233,50 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             The Keras `History`.
 
         Raises:
-            ValueError: bad labels, values, shapes or weights; of a `tf.data.Dataset`, when its batch is reached.
-            FloatingPointError: a term that is not finite, where `debug_nans` was asked for.
+            ValueError: bad labels, values, shapes or weights; of batches, when they are reached.
+            FloatingPointError: many steps in a row whose gradients are not finite; a term that is not finite, where
+                `debug_nans` was asked for.
 
         Warns:
-            UserWarning: a class without labels; no unlabelled example, or no labelled one.
+            UserWarning: a class without labels; no unlabelled example, or no labelled one; values whose size hinders
+                training.
         """
         self._require_compiled("fit")
-        if refused := sorted(_OF_KERAS_ARRAYS & set(kwargs)):
-            raise ValueError(f"fit weighs examples only by gamma, and holds none out for validation. Received: {refused}")
-        if isinstance(x, tf.data.Dataset):
-            streams.check_no_labels_beside(y)
-            data = self._streams_of_dataset(x)
+        _refuse_weights("fit", kwargs)
+        check_counts(
+            batch_size=batch_size, labelled_batch_size=labelled_batch_size, steps_per_epoch=kwargs.get("steps_per_epoch")
+        )
+        callbacks = keras.tree.flatten(callbacks or [])
+        num_steps = kwargs.get("steps_per_epoch")
+        reading = contextlib.ExitStack()
+        if batches.is_source(x):
+            batches.check_no_labels_beside(y)
+            of_arrays = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size, "balance": balance or None}
+            if given := [f"{name}={value}" for name, value in of_arrays.items() if value is not None]:
+                raise ValueError(
+                    f"{', '.join(of_arrays)} are for arrays; batches are taken as they come. Received: {', '.join(given)}"
+                )
+            source = batches.Source(x, "steps_per_epoch", num_steps)
+            data = self._streams_of_source(source)
+            reading.enter_context(source.own_errors())
+            callbacks = [*source.callbacks("epoch"), *callbacks]
         else:
-            num_steps = kwargs.pop("steps_per_epoch", None)
-            epochs_of_arrays = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, shuffle, seed, num_steps)
+            kwargs.pop("steps_per_epoch", None)
+            options = {"shuffle": shuffle, "seed": seed, "num_steps": num_steps}
+            epochs_of_arrays = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, balance, **options)
             if self.is_distributed:  # Keras does not know the size of a distributed data set
                 kwargs["steps_per_epoch"] = epochs_of_arrays.num_steps
                 data = epochs_of_arrays.from_step(initial_epoch * epochs_of_arrays.num_steps)
             else:
                 data = epochs_of_arrays.dataset
-                callbacks = [epochs_of_arrays.callback(), *keras.tree.flatten(callbacks or [])]
+                callbacks = [epochs_of_arrays.callback(), *callbacks]
         if (validation := kwargs.get("validation_data")) is not None:
-            pair = (validation,) if isinstance(validation, tf.data.Dataset) else validation
-            kwargs["validation_data"] = self._evaluation_input(*pair)
+            pair = validation if isinstance(validation, tuple | list) else (validation,)
+            _check_pair("validation_data", pair)
+            *data_and_labels, validated = self._evaluation_input("validation_steps", kwargs, *pair)
+            kwargs["validation_data"] = tuple(data_and_labels)
+            callbacks = [*_callbacks(validated), *callbacks]
+            reading.enter_context(_own_errors(validated))
         if self.is_distributed:
             data = devices.split(data, self.distribute_strategy)
             if validation is not None:
@@ -259,12 +285,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 kwargs |= devices.validation(self.distribute_strategy, x_validation, y_validation, size)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
-        with nans.named(self):
+        self.monitor.direct(callbacks)
+        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: nans.Watch(self).look())
+        with nans.named(self), reading, batches.to_the_end(num_steps, kwargs.get("validation_steps")):
             return super().fit(
                 data,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=callbacks,
+                callbacks=[watch, *callbacks],
                 shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
                 initial_epoch=initial_epoch,
                 **kwargs,
@@ -274,33 +302,47 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def evaluate(
         self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any
     ) -> Any:
-        """Measures the objective and its terms. Any of the examples may be labelled.
+        """Measures the objective and its terms. Any of the examples may be labelled; without labels there are no errors.
 
         Args:
-            x: as in `fit`; or a `tf.data.Dataset` of batches (x, y).
+            x: as in `fit`; batches are (x, y) or x.
             y: as in `fit`.
             batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.evaluate`.
             **kwargs: of `keras.Model.evaluate`; with `return_dict=True` the metrics come by name.
         """
         self._require_compiled("evaluate")
+        check_counts(batch_size=batch_size, steps=kwargs.get("steps"))
+        source = None
         if not keras_internals.evaluates_within_fit(kwargs):
-            x, y = self._evaluation_input(x, y)
-        return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+            _refuse_weights("evaluate", kwargs)
+            x, y, source = self._evaluation_input("steps", kwargs | {"batch_size": batch_size}, x, y)
+            kwargs["callbacks"] = [*_callbacks(source), *keras.tree.flatten(kwargs.get("callbacks") or [])]
+        with _own_errors(source), batches.to_the_end(kwargs.get("steps")):
+            return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
+    @supports.as_value_errors()
     def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any) -> Any:
         """What `call` predicts: class probabilities, float32 [N, K], for one supervised class.
 
         Args:
-            x: as in `fit`; or a `tf.data.Dataset` of batches of it, which is not checked.
+            x: as in `fit`; labels in batches are not looked at.
             batch_size: examples a step of arrays, 100 if None.
             verbose: as in `keras.Model.predict`.
             **kwargs: of `keras.Model.predict`.
         """
         self.require_built()
-        if not isinstance(x, tf.data.Dataset):
-            x = self.data_format.x(x)
-            compilation.trace_predict(self, x)
+        check_counts(batch_size=batch_size, steps=kwargs.get("steps"))
+        if batches.is_source(x):
+            source = batches.Source(x, "steps", kwargs.get("steps"), only_x=True)
+            kwargs["callbacks"] = [*source.callbacks("predict"), *keras.tree.flatten(kwargs.get("callbacks") or [])]
+            x = batches.prediction(source, self.data_format)
+            with source.own_errors(), batches.to_the_end(kwargs.get("steps")):
+                return super().predict(x, verbose=verbose, **kwargs)
+        x = self.data_format.x(x)
+        if _in_files(x):
+            return super().predict(streams.in_order(x, batch_size or 100), verbose=verbose, **kwargs)
+        compilation.trace_predict(self, x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -355,6 +397,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             logs |= self.monitor.add_given(predictions, y)
         return devices.as_logs(self.distribute_strategy, logs)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = nans.Watch(self).around(self.train_function)
+        return self.train_function
+
     def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
         """One training step on one batch.
 
@@ -396,7 +444,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._require_compiled("test_on_batch")
         if self.is_distributed:
             raise ValueError("test_on_batch takes one device. Received: a model of several replicas")
-        x, y = self._evaluation_input(x, y)
+        x, y = self._checked_pair(x, y)
+        self._build_for(x)
         self.make_test_function()
         return self._on_one_batch(self.test_function, _as_tensors((x, y)), return_dict)
 
@@ -410,7 +459,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def _streams_of_batch(self, x: Any, y: Any) -> dict[str, Any]:
         """Checks a batch and returns it as tensors; builds the model and sets the weights of the objective if needed."""
         if isinstance(x, dict) and x and set(x) <= {"labelled", "unlabelled"}:
-            streams.check_no_labels_beside(y)
+            batches.check_no_labels_beside(y)
             batch: dict[str, Any] = {}
             if "labelled" in x:
                 batch["labelled"] = self._checked_pair(*x["labelled"])
@@ -434,17 +483,17 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_objective_scale(*(before or size for before, size in zip(known, sizes, strict=True)))
         return _as_tensors(batch)
 
-    def _streams_of_dataset(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """The dataset, checked; the model is built for it and the objective weighted by the sizes known, or by batch."""
-        data = streams.check_streams(dataset, self.data_format)
-        first = next(iter(data.take(1)))
-        parts = {"unlabelled": first.get("unlabelled"), "labelled": first["labelled"][0] if "labelled" in first else None}
-        self._build_for(next(x for x in parts.values() if x is not None))
+    def _streams_of_source(self, source: batches.Source) -> tf.data.Dataset:
+        """The batches, checked; the model is built for them and the objective weighted by the sizes known, or by batch."""
+        parts = batches.streams_of(source, self.data_format)
+        first = next(iter(parts.values()))
+        self.data_format.warn_of_scale(first)
+        self._build_for(first)
         self._set_complete(self.data_format.always_complete)
-        sizes = [0 if x is None else num_examples(x) for x in parts.values()]
+        sizes = [num_examples(parts[name]) if name in parts else 0 for name in ("unlabelled", "labelled")]
         self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
-        return data
+        return batches.training(source, self.data_format)
 
     def _streams_of_arrays(
         self,
@@ -452,23 +501,34 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         y: Any,
         batch_size: int | None,
         labelled_batch_size: int | None,
-        shuffle: bool,
+        balance: bool,
+        *,
         seed: int | None,
-        num_steps: int | None,
+        **options: Any,
     ) -> streams.Epochs:
         """Epochs of both streams; the model is built and the objective weighted for them."""
         x, y = self._checked_pair(x, y)
+        classes = self._classes_to_balance(y) if balance else None
         size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
+        self.data_format.warn_of_scale(x)
         seed = int(np.random.randint(2**31)) if seed is None else seed
-        epochs = streams.two_streams(x, y, is_labelled, batch_size or 100, labelled_batch_size, shuffle, seed, num_steps)
+        sizes = 100 if batch_size is None else batch_size, labelled_batch_size
+        epochs = streams.two_streams(x, y, is_labelled, *sizes, seed=seed, classes=classes, **options)
         self._build_for(x)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return epochs
+
+    def _classes_to_balance(self, y: dict[str, np.ndarray]) -> np.ndarray:
+        """The labels of the only supervised variable, which is a class."""
+        if len(self.data_format.supervised) != 1 or len(self.data_format.classes) != 1:
+            found = ", ".join(self.data_format.supervised) or "none"
+            raise ValueError(f"balance needs one supervised variable, a class. Received: {found}")
+        return y[next(iter(self.data_format.classes))]
 
     def _loss(self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None) -> tf.Tensor:
         """Minus the objective, a scalar."""
@@ -531,16 +591,27 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if not self.compiled:
             raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
 
-    def _evaluation_input(self, x: Any, y: Any = None) -> tuple[Any, Any]:
-        """Checked (x, y) of arrays, or (checked dataset, None); the model is built for them."""
-        if isinstance(x, tf.data.Dataset):
-            streams.check_no_labels_beside(y)
-            data = streams.check_pairs(x, self.data_format)
-            self._build_for(next(iter(data.take(1)))[0])
-            return data, None
-        x, y = self._checked_pair(x, y)
-        self._build_for(x)
-        return x, y
+    def _evaluation_input(
+        self, steps: str, arguments: dict[str, Any], x: Any, y: Any = None
+    ) -> tuple[Any, Any, batches.Source | None]:
+        """Checked (x, y) of arrays, or (checked batches, None), and their source; the model is built for them.
+
+        Args:
+            steps: the name of the argument that says how many batches are taken.
+            arguments: the arguments of `evaluate` or `fit`.
+            x: as in `evaluate`.
+            y: as in `evaluate`.
+        """
+        if not batches.is_source(x):
+            x, y = self._checked_pair(x, y)
+            self._build_for(x)
+            y = y if y and self.data_format.is_labelled(y).any() else {}
+            size = arguments.get("validation_batch_size") or arguments.get("batch_size") or 100
+            return (*((streams.in_order((x, y), size), None) if _in_files(x) else (x, y)), None)
+        batches.check_no_labels_beside(y)
+        source = batches.Source(x, steps, arguments.get(steps))
+        self._build_for(batches.first_pair(source, self.data_format)[0])
+        return batches.evaluation(source, self.data_format), None, source
 
     def _checked_pair(self, x: Any, y: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Checked arrays by name; supervised variables that are not given are not known."""
@@ -561,6 +632,50 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             )
 
 
+def _callbacks(source: batches.Source | None) -> list[keras.callbacks.Callback]:
+    """What tells a source, if there is one, of each evaluation."""
+    return source.callbacks("test") if source else []
+
+
+def _own_errors(source: batches.Source | None) -> contextlib.AbstractContextManager[None]:
+    """See `Source.own_errors`; nothing without a source."""
+    return source.own_errors() if source else contextlib.nullcontext()
+
+
+def check_counts(**counts: Any) -> None:
+    """Refuses numbers of steps or examples, {argument: value or None}, that are none.
+
+    Raises:
+        ValueError: not a whole number of at least 1.
+    """
+    for name, value in counts.items():
+        if value is not None and (not isinstance(value, Integral) or value < 1):
+            raise ValueError(f"{name} must be a whole number of at least 1. Received: {name}={value!r}")
+
+
+def _refuse_weights(method: str, arguments: dict[str, Any]) -> None:
+    """Refuses weights of examples and splits among the arguments of a method.
+
+    Raises:
+        ValueError: any is given.
+    """
+    if refused := sorted(name for name in _OF_KERAS_ARRAYS if arguments.get(name) is not None):
+        raise ValueError(f"{method} weighs examples only by gamma, and holds none out for validation. Received: {refused}")
+    for name in _OF_KERAS_ARRAYS & set(arguments):
+        del arguments[name]
+
+
+def _check_pair(name: str, pair: Sequence[Any]) -> None:
+    """Refuses data beside x and y.
+
+    Raises:
+        ValueError: more than (x, y), such as sample weights.
+    """
+    if len(pair) not in (1, 2):
+        form = "(x, y, sample_weight)" if len(pair) == 3 else f"{len(pair)} parts"
+        raise ValueError(f"{name} must be x, (x, y) or batches of them; examples have no weights. Received: {form}")
+
+
 def _known(value: _T | None) -> _T:
     """The value, which is not None by now."""
     if value is None:
@@ -571,6 +686,11 @@ def _known(value: _T | None) -> _T:
 def _with_added(loss: tf.Tensor, added: Sequence[tf.Tensor]) -> tf.Tensor:
     """The loss and the losses that layers add: `add_loss`, and regularizers of weights and activities."""
     return loss + tf.add_n([tf.cast(value, loss.dtype) for value in added]) if added else loss
+
+
+def _in_files(x: dict[str, np.ndarray]) -> bool:
+    """Whether any of the arrays is in a file, from which its batches are read."""
+    return any(isinstance(array, np.memmap) for array in x.values())
 
 
 def _as_tensors(batch: Any) -> Any:

@@ -8,8 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf.models.data_format import DataFormat
-
 
 class Epochs(NamedTuple):
     """The batches of one epoch at a time.
@@ -40,6 +38,7 @@ def two_streams(
     shuffle: bool = True,
     seed: int = 0,
     num_steps: int | None = None,
+    classes: np.ndarray | None = None,
 ) -> Epochs:
     """Epochs of {"labelled": (x, y), "unlabelled": x}.
 
@@ -58,6 +57,9 @@ def two_streams(
         shuffle: whether to shuffle each epoch; else the order of `x` is kept.
         seed: seed of the order.
         num_steps: steps of an epoch, which then goes on where the last one stopped; None for one pass.
+        classes: int [N + M], -1 without a label: the classes that the labelled stream is balanced by. Of every K labelled
+            examples in a row, one is of each class that has labels; each class passes in whole permutations of its own.
+            None for permutations of all labelled examples.
 
     Raises:
         ValueError: a batch size below 1.
@@ -67,7 +69,8 @@ def two_streams(
             raise ValueError(f"{name} must be at least 1. Received: {name}={size}")
     labelled, unlabelled = np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
     labelled_batch_size = min(labelled_batch_size or batch_size, len(labelled))
-    x, y = tf.nest.map_structure(tf.constant, (x, y))
+    of_x, of_y = tf.nest.map_structure(reader, (x, y))
+    readers = {"labelled": (of_x, of_y), "unlabelled": of_x}
 
     def order(indices, epoch, stream, num_passes=1):
         """`num_passes` permutations of `indices`, one after the other."""
@@ -76,27 +79,34 @@ def two_streams(
         keys = tf.random.stateless_uniform([num_passes, len(indices)], seed=tf.stack([seed, 2 * epoch + stream]))
         return tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])
 
-    def once(indices, epoch, stream, size):
-        """Batches of one pass. If all are full, the step knows their size."""
-        ordered = tf.data.Dataset.from_tensor_slices(order(indices, epoch, stream))
-        return ordered.batch(size, drop_remainder=len(indices) % size == 0)
+    def order_of_labelled(epoch, number):
+        """So many labelled indices."""
+        if classes is not None:
+            seeds = tf.stack([seed, 2 * epoch])
+            return _balanced(
+                [np.flatnonzero(classes == k) for k in np.unique(classes[labelled])], number, seeds, epoch, shuffle
+            )
+        return order(labelled, epoch, 0, -(-number // max(1, len(labelled))))[:number]
+
+    def in_batches(ordered, size):
+        """Batches of indices. If all are full, the step knows their size."""
+        return tf.data.Dataset.from_tensor_slices(ordered).batch(size, drop_remainder=len(ordered) % size == 0)
 
     steps = steps_per_epoch(is_labelled, batch_size, labelled_batch_size)
-    num_passes = -(-steps * labelled_batch_size // max(1, len(labelled)))
 
     def epoch_of_indices(epoch):
-        if not len(labelled):
-            return once(unlabelled, epoch, 1, batch_size).map(lambda index: {"unlabelled": index})
         if not len(unlabelled):
-            return once(labelled, epoch, 0, labelled_batch_size).map(lambda index: {"labelled": index})
-        fill = order(labelled, epoch, 0, num_passes)[: steps * labelled_batch_size]
+            once = in_batches(order_of_labelled(epoch, len(labelled)), labelled_batch_size)
+            return once.map(lambda index: {"labelled": index})
+        once = in_batches(order(unlabelled, epoch, 1), batch_size)
+        if not len(labelled):
+            return once.map(lambda index: {"unlabelled": index})
+        fill = order_of_labelled(epoch, steps * labelled_batch_size)
         fill = tf.data.Dataset.from_tensor_slices(tf.reshape(fill, [steps, labelled_batch_size]))
-        return tf.data.Dataset.zip({"labelled": fill, "unlabelled": once(unlabelled, epoch, 1, batch_size)})
-
-    arrays = {"labelled": (x, y), "unlabelled": x}
+        return tf.data.Dataset.zip({"labelled": fill, "unlabelled": once})
 
     def gather(name, index):
-        return tf.nest.map_structure(lambda array: tf.gather(array, index), arrays[name])
+        return tf.nest.map_structure(lambda read: read(index), readers[name])
 
     num_steps = num_steps or steps
     with tf.device("CPU:0"):
@@ -113,72 +123,68 @@ def two_streams(
     return Epochs(dataset, num_steps, epoch, lambda first: from_step(tf.constant(first, tf.int64)).prefetch(2))
 
 
+def _balanced(members: list[np.ndarray], number: int, seed: tf.Tensor, epoch: tf.Tensor, shuffle: bool) -> tf.Tensor:
+    """So many indices, of which every K in a row hold one of each class.
+
+    Args:
+        members: the indices of each of K classes, none empty.
+        number: of indices.
+        seed: a seed of TensorFlow's stateless functions, [2].
+        epoch: the number of the epoch; without shuffling it goes on where the last one stopped.
+        shuffle: whether classes and their members come in random order.
+    """
+    rounds, columns = -(-number // len(members)), []
+    for k, indices in enumerate(members):
+        if not shuffle:
+            columns.append(
+                tf.gather(indices, (tf.cast(epoch, tf.int64) * rounds + tf.range(rounds, dtype=tf.int64)) % len(indices))
+            )
+            continue
+        of_class = tf.random.experimental.stateless_fold_in(seed, k)
+        keys = tf.random.stateless_uniform([-(-rounds // len(indices)), len(indices)], of_class)
+        columns.append(tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])[:rounds])
+    table = tf.stack(columns, axis=1)
+    if shuffle:
+        of_rounds = tf.random.experimental.stateless_fold_in(seed, len(members))
+        table = tf.gather(table, tf.argsort(tf.random.stateless_uniform(tf.shape(table), of_rounds)), batch_dims=1)
+    return tf.reshape(table, [-1])[:number]
+
+
+def in_order(arrays: Any, batch_size: int) -> tf.data.Dataset:
+    """Batches of arrays in their order, read from their files as they are needed.
+
+    Args:
+        arrays: any structure of arrays [N, ...].
+        batch_size: examples a batch; the last one may be smaller.
+    """
+    readers, size = tf.nest.map_structure(reader, arrays), len(tf.nest.flatten(arrays)[0])
+    indices = tf.data.Dataset.range(size).batch(batch_size)
+    return indices.map(lambda index: tf.nest.map_structure(lambda read: read(index), readers)).prefetch(2)
+
+
+def reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function from indices [B] to the rows of an array [N, ...]: of one in a file, from the file.
+
+    Args:
+        array: an array in memory, of which TensorFlow takes a copy; or a `numpy.memmap`.
+    """
+    if not isinstance(array, np.memmap):
+        tensor = tf.constant(array)
+        return lambda index: tf.gather(tensor, index)
+
+    # TensorFlow knows neither other orders of bytes, nor one dtype for floats of every size.
+    dtype = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        rows = tf.numpy_function(lambda index: np.asarray(array[index], dtype), [index], dtype)
+        return tf.ensure_shape(rows, [index.shape[0], *array.shape[1:]])
+
+    return read
+
+
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:
     """Steps of one epoch of `two_streams`: batches of the unlabelled examples, or else of the labelled ones."""
     num_unlabelled = int(np.sum(~is_labelled))
     if num_unlabelled:
         return math.ceil(num_unlabelled / batch_size)
     return math.ceil(len(is_labelled) / min(labelled_batch_size or batch_size, len(is_labelled)))
-
-
-def check_streams(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """`dataset` in the form of `two_streams`. The structure is checked now, values while iterating.
-
-    Raises:
-        ValueError: elements are not {"labelled": (x, y), "unlabelled": x} (either may be left out), or values have another
-            shape than the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on values that a variable cannot take; see
-            `supports.as_value_errors`.
-    """
-    spec = dataset.element_spec
-    rule = 'A dataset must yield {"labelled": (x, y), "unlabelled": x}; one of the two may be left out.'
-    if not isinstance(spec, dict) or not spec or set(spec) - {"labelled", "unlabelled"}:
-        raise ValueError(f"{rule} Received: elements of {spec}")
-    if "labelled" in spec and (not isinstance(spec["labelled"], tuple) or len(spec["labelled"]) != 2):
-        raise ValueError(f"{rule} Received: labelled of {spec['labelled']}")
-
-    def checked(number, batch):
-        result: dict[str, Any] = {}
-        if "labelled" in batch:
-            x, y = batch["labelled"]
-            result["labelled"] = (
-                data_format.x_tensors(x, number),
-                data_format.y_tensors(y, not data_format.always_complete, number),
-            )
-        if "unlabelled" in batch:
-            result["unlabelled"] = data_format.x_tensors(batch["unlabelled"], number)
-        return result
-
-    return dataset.enumerate().map(checked).prefetch(2)
-
-
-def check_pairs(dataset: tf.data.Dataset, data_format: DataFormat) -> tf.data.Dataset:
-    """`dataset` of batches (x, y), where any y may be unknown. The structure is checked now, values while iterating.
-
-    Raises:
-        ValueError: elements are not (x, y), or values do not have the shape that the model was built for.
-        tf.errors.InvalidArgumentError: while iterating, on values that a variable cannot take; see
-            `supports.as_value_errors`.
-    """
-    spec = dataset.element_spec
-    if not isinstance(spec, tuple) or len(spec) != 2:
-        raise ValueError(f"A dataset to evaluate must yield (x, y). Received: elements of {spec}")
-
-    def checked(number, pair):
-        x, y = pair
-        return data_format.x_tensors(x, number), data_format.y_tensors(y, True, number)
-
-    return dataset.enumerate().map(checked).prefetch(2)
-
-
-def check_no_labels_beside(y: Any) -> None:
-    """Refuses labels beside data that hold labels already.
-
-    Raises:
-        ValueError: `y` is not None.
-    """
-    if y is not None:
-        raise ValueError(
-            "y must be None where x is a tf.data.Dataset or a batch of streams, which hold the labels. "
-            f"Received: y={type(y).__name__}"
-        )

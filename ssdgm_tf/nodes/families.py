@@ -103,7 +103,7 @@ def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: U
 
 
 def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
-    """Counts.
+    """Counts. The networks of its children get log(1 + count).
 
     See `layers.PoissonNode` for `event_shape`.
     """

@@ -33,9 +33,11 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         known = sorted({*zoo.names(), *baselines.names.NAMES})
         raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
     keras.utils.set_random_seed(config["seed"])
-    if config["preprocessing"] != "none" and config["likelihood"] != "normal":
+    if config["balance"] and isinstance(dataset.y_train, dict):
+        raise UserError(f"config.balance needs one kind of label. Received: {', '.join(dataset.y_train)}")
+    if dataset.preprocessing is not None and config["likelihood"] != "normal":
         raise UserError(
-            "Whitened data are real numbers: they need config.likelihood=normal. "
+            f"Examples that are {dataset.preprocessing.values} are real numbers: they need config.likelihood=normal. "
             f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
         )
     try:

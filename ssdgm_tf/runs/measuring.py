@@ -22,6 +22,10 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
         model: the trained model.
         config: the fields.
         dataset: the data set.
+
+    Returns:
+        {name: figure}; `values` says what its examples are after their preprocessing, where they have any; see `confusions`
+        for those of classes.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
     metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
@@ -29,12 +33,50 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     # Only a label that is always given counts here, and of several variables none is.
     some, _ = examples(model, x[:_LIKELIHOOD_IMAGES], None if isinstance(y, dict) else y[:_LIKELIHOOD_IMAGES])
     log_px = model.log_likelihood(some, num_samples=config["num_importance_samples"], seed=config["seed"])
-    return {name: float(value) for name, value in metrics.items()} | {
-        "log_likelihood": float(np.mean(log_px)),
-        "log_likelihood_images": len(log_px),
-        "log_likelihood_samples": config["num_importance_samples"],
-        "test_images": len(dataset.x_test),
-    }
+    results: dict[str, Any] = {name: float(value) for name, value in metrics.items()}
+    if dataset.preprocessing is not None:
+        results["values"] = dataset.preprocessing.values
+    return (
+        results
+        | confusions(model, *test)
+        | {
+            "log_likelihood": float(np.mean(log_px)),
+            "log_likelihood_images": len(log_px),
+            "log_likelihood_samples": config["num_importance_samples"],
+            "test_images": len(dataset.x_test),
+        }
+    )
+
+
+def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, list]:
+    """Which classes are taken for which, of the examples whose label is known.
+
+    Args:
+        model: the model.
+        x: examples, as `predict` takes them.
+        y: labels, as `fit` takes them.
+
+    Returns:
+        `confusion`, [K][K] numbers of examples, a row for each true class, a column for each predicted one; `recall`, [K],
+        the share of each class that is predicted right, None of a class without examples. Of several supervised
+        variables the names begin with the variable's.
+    """
+    classes = model.data_format.classes
+    if not classes:
+        return {}
+    predicted = model.predict(x, batch_size=500, verbose=0)
+    several = len(model.graph.supervised) > 1
+    found: dict[str, list] = {}
+    for name, labels in model.data_format.y(y, len(predicted[next(iter(classes))] if several else predicted)).items():
+        if name not in classes:
+            continue
+        chosen, known = np.argmax(predicted[name] if several else predicted, axis=-1), labels >= 0
+        matrix = np.zeros((classes[name], classes[name]), int)
+        np.add.at(matrix, (labels[known], chosen[known]), 1)
+        prefix, of_class = f"{name}_" if several else "", matrix.sum(axis=1)
+        found[prefix + "confusion"] = matrix.tolist()
+        found[prefix + "recall"] = [float(matrix[k, k] / n) if n else None for k, n in enumerate(of_class)]
+    return found
 
 
 def measure_baseline(

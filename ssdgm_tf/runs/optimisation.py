@@ -32,6 +32,19 @@ def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDat
     )
 
 
+def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> None:
+    """Gives the optimizer of a loaded model the schedule of the config, whose epochs may have grown.
+
+    Args:
+        model: the model, compiled.
+        config: the fields.
+        dataset: the data set.
+    """
+    if config["learning_rate_schedule"] != "constant":
+        adam: Any = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of a loss scale
+        adam.learning_rate = _learning_rate(model, config, dataset)
+
+
 def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
     """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
     rate = config["learning_rate"]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ssdgm_tf import baselines
+from ssdgm_tf import baselines, data
 from ssdgm_tf.configs import presets
 from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
@@ -39,9 +39,19 @@ class Job(NamedTuple):
         return is_baseline(self.settings["config"])
 
     @property
+    def data_config(self) -> dict[str, Any]:
+        """The config that its data set is loaded by. A baseline has no likelihood, but the model of its features may."""
+        config = self.settings["config"]
+        if not self.is_baseline:
+            return config
+        of_part = self.part_folder.load_config()["config"] if self.part_folder else {"likelihood": "normal"}
+        return config | {"likelihood": of_part["likelihood"]}
+
+    @property
     def is_finished(self) -> bool:
         """Whether its folder holds its results and its report. A baseline has no report."""
-        return self.folder.results.exists() and (self.is_baseline or self.folder.report.exists())
+        has_all = self.folder.results.exists() and (self.is_baseline or self.folder.report.exists())
+        return has_all and not self.folder.lacks_epochs(self.settings)
 
 
 def is_baseline(config: Mapping[str, Any]) -> bool:
@@ -87,6 +97,10 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
+    if config["balance"] and (is_baseline(config) or not _uses_labels(config)):
+        raise UserError(
+            f"config.balance is for models that learn from labels. Received: config.balance=True, {config['model']}"
+        )
     allowed, common = _own_fields(config), set(model_config())
     own = [name for name in config if name not in common and config[name]]  # "" and False: not used
     foreign = [name for name in own if name not in allowed]
@@ -95,6 +109,11 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             f"A config has the fields of its model: {config['model']} takes none of these. "
             f"Received: {', '.join(f'config.{name}={config[name]!r}' for name in foreign)}"
         )
+
+
+def _uses_labels(config: Mapping[str, Any]) -> bool:
+    """Whether the config's model infers labels; True of an unknown one, which is refused where it would be made."""
+    return config["model"] not in zoo.names() or zoo.find(config["model"]).uses_labels
 
 
 def _own_fields(config: Mapping[str, Any]) -> set[str]:
@@ -164,7 +183,12 @@ def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
         settings = {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}
         holder = f"the preset {config[part.field]}"
     own, wanted = settings["config"], part.requires(config)
-    if differing := [name for name, value in wanted.items() if json.dumps(own.get(name)) != json.dumps(value)]:
+    if differing := [name for name, value in wanted.items() if _plain(name, own.get(name)) != _plain(name, value)]:
         name = differing[0]
         raise UserError(f"{part.rule}. Received: config.{name}={config[name]!r}, where {holder} has {own.get(name)!r}")
     return settings
+
+
+def _plain(name: str, value: Any) -> str:
+    """A field as it is compared. "auto" and "none" do the same to images; of vectors the loaded data tell (see `run`)."""
+    return json.dumps(data.of_images(value) if name == "preprocessing" else value)

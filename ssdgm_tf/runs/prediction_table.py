@@ -1,4 +1,7 @@
-"""The predictions of a SavedModel of `ssdgm-export` for many examples, written as CSV while they are read."""
+"""The predictions of a SavedModel of `ssdgm-export` for many examples, written as CSV while they are read.
+
+The tables are UTF-8. A byte of a file's name that is no UTF-8 is written as \\xNN, so that every reader opens the table.
+"""
 
 import contextlib
 import csv
@@ -14,10 +17,9 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf import data, files
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs.saved_run import CLASS_NAMES
+from ssdgm_tf.runs.prediction_files import PredictionFiles
+from ssdgm_tf.runs.saved_run import CLASS_NAMES, RESIZE
 
-#: Tables that are written beside the predictions.
-ERRORS, TOP_UNCERTAIN = "errors.csv", "top_uncertain.csv"
 # Examples in one call of a signature.
 _BATCH = 200
 
@@ -29,6 +31,11 @@ class Predictor:
         saved_model: its folder.
         num_samples: importance samples of the bound on log p(x).
         seed: seed of the draws.
+
+    Attributes:
+        observed: names of the observed variables.
+        shape: shape of one example.
+        resizes: whether images were resized to that shape for training.
 
     Raises:
         UserError: not a SavedModel of this package, or one with several observed variables.
@@ -49,11 +56,18 @@ class Predictor:
                 f"Predictions need a model of one observed variable. Received: {saved_model}, with {self.observed}"
             )
         self.shape = tuple(takes[self.observed[0]].shape[1:])
+        self.dtype: str = takes[self.observed[0]].dtype.name
         self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
+        self.resizes = (saved_model / "assets.extra" / RESIZE).exists()
         names = saved_model / "assets.extra" / CLASS_NAMES
         by_variable = json.loads(names.read_text()) if names.exists() else {}
         is_only = "classify" in self.loaded.signatures
         self.class_names = {"" if is_only else name: of_one for name, of_one in by_variable.items()}
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a row."""
+        return list(self.rows(np.zeros((1, *self.shape), self.dtype))[0])
 
     def rows(self, x: np.ndarray) -> list[dict[str, Any]]:
         """The row of each example, {column: value}.
@@ -89,73 +103,80 @@ class Predictor:
         return {f"{prefix}{key}_{i}": float(value) for key, values in arrays.items() for i, value in enumerate(values)}
 
 
-def write(predictor: Predictor, examples: data.Examples, output: Path, top_uncertain: int = 0) -> tuple[int, int]:
-    """Predicts every example and writes `output`; beside it errors.csv and, if asked for, top_uncertain.csv.
+def write(predictor: Predictor, examples: data.Examples, tables: PredictionFiles, top_uncertain: int = 0) -> tuple[int, int]:
+    """Predicts every example and writes the tables, all of them at the end, or none after an error.
+
+    A table of errors, or of uncertain examples, of an earlier prediction of the same name is removed where this has none.
 
     Args:
         predictor: the model.
         examples: the examples to predict.
-        output: the .csv file.
-        top_uncertain: number of examples in top_uncertain.csv: those with the largest entropy.
+        tables: the files to write.
+        top_uncertain: number of examples in the table of uncertain ones: those with the largest entropy.
 
     Returns:
         The numbers of predictions and of bad examples.
-
-    Raises:
-        UserError: the output has the name of a table beside it.
     """
-    if output.name in (ERRORS, TOP_UNCERTAIN):
-        raise UserError(f"--output must not be a table that is written beside it. Received: {output}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    errors, top = output.with_name(ERRORS), output.with_name(TOP_UNCERTAIN)
+    tables.predictions.parent.mkdir(parents=True, exist_ok=True)
+    columns = ["name", *predictor.columns]
     written, num_bad = 0, 0
     most_uncertain: list[tuple[float, int, str, dict[str, Any]]] = []
-    with _Table(output) as table, _Table(errors, ("name", "reason")) as of_errors:
-        with tqdm(total=examples.total, desc="predicting", unit="example", delay=2, leave=False) as progress:
-            for names, x, bad in examples.batches(_BATCH):
-                rows = predictor.rows(x) if names else []
-                for name, row in zip(names, rows, strict=True):
-                    table.write({"name": name} | row)
-                    entropy = sum(value for column, value in row.items() if column.endswith("entropy"))
-                    heapq.heappush(most_uncertain, (entropy, -written, name, row))
-                    if len(most_uncertain) > top_uncertain:
-                        heapq.heappop(most_uncertain)
-                    written += 1
-                for example in bad:
-                    of_errors.write(example._asdict())
-                num_bad += len(bad)
-                progress.update(len(names) + len(bad))
-    if top_uncertain:
-        with _Table(top) as table:
-            for *_, name, row in sorted(most_uncertain, reverse=True):
+    with contextlib.ExitStack() as opened:
+        table = opened.enter_context(_Table(tables.predictions, columns))
+        of_errors = opened.enter_context(_Table(tables.errors, ("name", "reason"), keep_empty=False))
+        of_uncertain = opened.enter_context(_Table(tables.top_uncertain, columns, keep_empty=False))
+        progress = opened.enter_context(tqdm(total=examples.total, desc="predicting", unit="example", delay=2, leave=False))
+        for names, x, bad in examples.batches(_BATCH):
+            rows = predictor.rows(x) if names else []
+            for name, row in zip(names, rows, strict=True):
                 table.write({"name": name} | row)
+                entropy = sum(value for column, value in row.items() if column.endswith("entropy"))
+                heapq.heappush(most_uncertain, (entropy, -written, name, row))
+                if len(most_uncertain) > top_uncertain:
+                    heapq.heappop(most_uncertain)
+                written += 1
+            for example in bad:
+                of_errors.write(example._asdict())
+            num_bad += len(bad)
+            progress.update(len(names) + len(bad))
+        for *_, name, row in sorted(most_uncertain, reverse=True):
+            of_uncertain.write({"name": name} | row)
     return written, num_bad
 
 
 class _Table:
-    """A CSV file, written row by row and moved into place when it is whole. The first row gives the columns."""
+    """A CSV file, written row by row and moved into place when it is whole.
 
-    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+    Args:
+        path: the file.
+        columns: its columns.
+        keep_empty: whether a table without rows is kept; if not, one from before is removed.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], keep_empty: bool = True) -> None:
         self.path, self.columns = path, columns
-        self.writer: csv.DictWriter[str] | None = None
+        self.is_kept = keep_empty
         self.open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         partial = self.open.enter_context(files.whole(self.path))
         self.file = self.open.enter_context(partial.open("w", newline="", encoding="utf-8"))
-        if self.columns:
-            self.writer = self._start(self.columns)
+        self.writer = csv.DictWriter(self.file, self.columns)
+        self.writer.writeheader()
         return self
 
     def write(self, row: Mapping[str, Any]) -> None:
-        if self.writer is None:
-            self.writer = self._start(list(row))
-        self.writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
-
-    def _start(self, columns: Sequence[str]) -> "csv.DictWriter[str]":
-        writer = csv.DictWriter(self.file, columns)
-        writer.writeheader()
-        return writer
+        self.is_kept = True
+        self.writer.writerow({column: _written(value) for column, value in row.items()})
 
     def __exit__(self, *error: Any) -> None:
         self.open.__exit__(*error)
+        if error[0] is None and not self.is_kept:
+            self.path.unlink(missing_ok=True)
+
+
+def _written(value: Any) -> Any:
+    """A cell: numbers with six digits, and text that is UTF-8 whatever a file is called."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -20,14 +20,19 @@ _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 
 def figures(
-    model: GraphicalModel, dataset: SemiSupervisedData, rows: list[dict[str, Any]], config: Mapping[str, Any]
+    model: GraphicalModel,
+    dataset: SemiSupervisedData,
+    rows: list[dict[str, Any]],
+    results: Mapping[str, Any],
+    config: Mapping[str, Any],
 ) -> dict[str, Captioned]:
-    """Every figure of a finished run, {name: figure}: its learning curves and the figures of the experiment.
+    """Every figure of a finished run, {name: figure}: learning curves, confusions, and the figures of the experiment.
 
     Args:
         model: the trained model.
         dataset: its data set.
         rows: the metrics of each epoch.
+        results: the results of the run.
         config: the fields.
     """
     shown = np.random.default_rng(config["seed"]).permutation(len(dataset.x_test))
@@ -36,7 +41,25 @@ def figures(
         "Learning curves. Left: the bound U(x) per example. Middle: the share of wrong labels; on the few labelled examples "
         "it soon reaches 0. Right: the KL terms of the latent variables, on unlabelled examples.",
     )
-    return {"learning_curves": curves} | zoo.find(config["model"]).figures(model, dataset, shown, config["seed"])
+    confused = {
+        name: Captioned(
+            plots.confusion(np.array(matrix), class_names(dataset, len(matrix))),
+            "Test examples by their true class (rows) and the predicted one (columns). Shades are shares of the true class.",
+        )
+        for name, matrix in results.items()
+        if name.endswith("confusion")
+    }
+    return {"learning_curves": curves} | confused | zoo.find(config["model"]).figures(model, dataset, shown, config["seed"])
+
+
+def class_names(dataset: SemiSupervisedData, size: int) -> list[str]:
+    """The names of so many classes: those of the data set, if they are its classes; else their numbers.
+
+    Args:
+        dataset: the data set.
+        size: number of classes.
+    """
+    return list(dataset.class_names) if len(dataset.class_names) == size else [str(k) for k in range(size)]
 
 
 def write(
@@ -57,7 +80,7 @@ def write(
     """
     folder.figures.mkdir(exist_ok=True)
     config, blocks = settings["config"], []
-    for name, (figure, caption) in figures(model, dataset, folder.load_metrics(), config).items():
+    for name, (figure, caption) in figures(model, dataset, folder.load_metrics(), results, config).items():
         path = folder.figures / f"{name}.png"
         figure.savefig(path, dpi=130)
         encoded = base64.b64encode(path.read_bytes()).decode()
@@ -67,7 +90,7 @@ def write(
         )
     page = _PAGE.substitute(
         title=html.escape(f"{wording.title(config)} on {config['data']}, {wording.labels(config)}"),
-        results=_table(_result_rows(results)),
+        results=_table([*_result_rows(results), *_recall_rows(results, dataset)]),
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
     )
@@ -77,11 +100,11 @@ def write(
 def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         *wording.error_rows(results),
-        ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} nats"),
+        ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} {wording.nats(results)}"),
         (
             f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "
             f"{results['log_likelihood_images']} images",
-            f"{results['log_likelihood']:.2f} nats",
+            f"{results['log_likelihood']:.2f} {wording.nats(results)}",
         ),
     ]
     if "ece" in results:
@@ -93,6 +116,19 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         part = name.removesuffix("_seconds").replace("_", " ")
         rows.append((f"Training time of its {part}, included in the next line", f"{results[name]:.0f} s"))
     return [*rows, ("Test images", str(results["test_images"])), ("Training time", f"{results['training_seconds']:.0f} s")]
+
+
+def _recall_rows(results: Mapping[str, Any], dataset: SemiSupervisedData) -> list[tuple[str, str]]:
+    """The recall of each class, the least first."""
+    rows = []
+    for name, recall in results.items():
+        if not name.endswith("recall"):
+            continue
+        of_class = dict(zip(class_names(dataset, len(recall)), recall, strict=True))
+        known = sorted((share, label) for label, share in of_class.items() if share is not None)
+        prefix = name.removesuffix("recall").replace("_", " ")
+        rows.append((f"Test {prefix}recall by class", ", ".join(f"{label}: {100 * share:.1f} %" for share, label in known)))
+    return rows
 
 
 def _table(rows: Iterable[tuple[str, Any]], leave_out: tuple[str, ...] = ()) -> str:

@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import building, checkpoints, measuring, plan, report, strategies, training
+from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, report, strategies, training
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
 from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.runs.plan import Job
 from ssdgm_tf.runs.training import Execution
-from ssdgm_tf.runs.workdir import Workdir, write_json
+from ssdgm_tf.runs.workdir import Served, Workdir, write_json
 
 
 class _Source(NamedTuple):
@@ -114,8 +114,8 @@ def _carry_out(
     if job.is_finished:
         print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
-    dataset = load_data(job.settings["config"], *source) if dataset is None else dataset
-    part = _load_part(job, execution)
+    dataset = load_data(job.data_config, *source) if dataset is None else dataset
+    part = _load_part(job, dataset, execution)
     if job.is_baseline:
         job.folder.claim(job.settings)
         results = measuring.measure_baseline(job.settings["config"], dataset, part)
@@ -123,11 +123,11 @@ def _carry_out(
     return _train_model(job, dataset, part, execution)
 
 
-def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
+def _load_part(job: Job, dataset: data.SemiSupervisedData, execution: Execution) -> models.GraphicalModel | None:
     """The trained model that a job builds on. Its results are copied into the job's folder.
 
     Raises:
-        UserError: an unsuitable model.
+        UserError: an unsuitable model, or one of examples with another preprocessing.
     """
     if job.part is None or job.part_folder is None:
         return None
@@ -136,6 +136,10 @@ def _load_part(job: Job, execution: Execution) -> models.GraphicalModel | None:
         raise UserError(
             f"--part must be a run of {job.part.kind}. Received: {job.part_folder.path}, of a {type(part).__name__}"
         )
+    preprocessing = job.part_folder.load_data().preprocessing
+    if type(preprocessing) is not type(dataset.preprocessing):
+        of_part, own = (fitted.values if fitted else "as they are" for fitted in (preprocessing, dataset.preprocessing))
+        raise UserError(f"{job.part.rule}. Received: examples {own}, where {job.part_folder.path} has them {of_part}")
     if strategies.is_chief(execution.devices):
         write_json(job.folder.part_results(job.part.field), job.part_folder.load_results())
     return part
@@ -152,9 +156,11 @@ def _train_model(
     is_new = not checkpoints.exists(folder.model)
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
+    if not is_new:
+        _continue(model, job, dataset)
     if is_chief:
         folder.claim(settings)
-        folder.save_data(dataset.raw_shape, dataset.class_names, dataset.preprocessing)
+        folder.save_data(Served(dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing))
     training.fit(model, config, dataset, folder, execution)
     if not is_chief:
         return {}
@@ -165,6 +171,18 @@ def _train_model(
     results = _finish(job, results | {"training_seconds": folder.load_metrics()[-1]["seconds"]})
     report.write(model, dataset, settings, results, folder)
     return results
+
+
+def _continue(model: models.GraphicalModel, job: Job, dataset: data.SemiSupervisedData) -> None:
+    """Gives a loaded model the schedule of all epochs, of which the run may have more than it had, and says so."""
+    config = job.settings["config"]
+    optimisation.reschedule(model, config, dataset)
+    if not job.folder.lacks_epochs(job.settings):
+        return
+    before = job.folder.load_config()["config"]["epochs"]
+    is_constant = config["learning_rate_schedule"] == "constant"
+    rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"
+    print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
 
 
 def _finish(job: Job, results: dict[str, Any]) -> dict[str, Any]:

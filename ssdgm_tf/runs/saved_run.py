@@ -13,46 +13,48 @@ from ssdgm_tf.models import saved_model
 from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
 
-#: The file of class names in the assets.extra of a SavedModel.
-CLASS_NAMES = "class_names.json"
+#: Files in the assets.extra of a SavedModel: the names of classes, and `config.resize` where images were resized.
+CLASS_NAMES, RESIZE = "class_names.json", "resize.txt"
 
 
 class Pixels:
-    """Turns raw images into the values of training, and back: division by 255, then the whitening of the run.
+    """Turns raw images into the values of training, and back: division of bytes by 255, then the preprocessing of the run.
 
-        x = raw / 255          z = whiten(x), see `ssdgm_tf.data.Whitening`
+        x = raw / 255 or raw          z = the map of x, see `ssdgm_tf.data.AffineMap`
 
     Args:
-        shape: shape of one example before whitening: uint8 images (H, W, C), or float32 vectors (D,).
-        whitening: the fitted preprocessing, or None.
+        shape: shape of one example before the preprocessing, an image (H, W, C) or a vector (D,).
+        raw_dtype: what raw examples are: "uint8", images of bytes; or "float32", images in [0, 1] or vectors.
+        preprocessing: the fitted preprocessing, or None.
     """
 
-    def __init__(self, shape: tuple[int, ...], whitening: data.Whitening | None = None) -> None:
-        self.shape, self.whitening = tuple(shape), whitening
-        self.is_image = len(shape) > 1
-        self.spec = tf.TensorSpec((None, *shape), tf.uint8 if self.is_image else tf.float32)
+    def __init__(self, shape: tuple[int, ...], raw_dtype: str, preprocessing: data.AffineMap | None = None) -> None:
+        self.shape, self.preprocessing = tuple(shape), preprocessing
+        self.spec = tf.TensorSpec((None, *shape), tf.as_dtype(raw_dtype))
+        self.is_bytes = self.spec.dtype == tf.uint8
 
     @property
     def words(self) -> str:
-        """What `transform` does, in words."""
-        steps = ["pixels / 255"] if self.is_image else []
-        steps += ["whitening"] if self.whitening is not None else []
-        return ", then ".join(steps) or "none"
+        """What `transform` takes and does, in words."""
+        steps = ["pixels / 255"] if self.is_bytes else []
+        steps += [self.preprocessing.values] if self.preprocessing is not None else []
+        made = ", then ".join(steps) or "none"
+        return f"{made}; pixels are numbers in [0, 1]" if len(self.shape) > 1 and not self.is_bytes else made
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
         """Raw examples as the values that the model was trained on, float32."""
-        x = tf.cast(raw, tf.float32) / 255.0 if self.is_image else raw
-        if self.whitening is None:
+        x = tf.cast(raw, tf.float32) / 255.0 if self.is_bytes else raw
+        if self.preprocessing is None:
             return x
-        rows = tf.reshape(x, [-1, self.whitening.mean.size])
-        return tf.reshape(self.whitening.whiten(rows), [-1, *self.whitening.output_shape])
+        rows = tf.reshape(x, [-1, self.preprocessing.mean.size])
+        return tf.reshape(self.preprocessing.map_rows(rows), [-1, *self.preprocessing.output_shape])
 
     def inverse(self, x: tf.Tensor) -> tf.Tensor:
-        """Generated examples as images in [0, 1] or vectors, float32. Unwhitened values are not clipped."""
-        if self.whitening is None:
+        """Generated examples as images in [0, 1] or vectors, float32. Values that a map gives back are not clipped."""
+        if self.preprocessing is None:
             return x
-        size = math.prod(self.whitening.output_shape)
-        return tf.reshape(self.whitening.unwhiten(tf.reshape(x, [-1, size])), [-1, *self.shape])
+        size = math.prod(self.preprocessing.output_shape)
+        return tf.reshape(self.preprocessing.unmap_rows(tf.reshape(x, [-1, size])), [-1, *self.shape])
 
 
 def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
@@ -76,15 +78,16 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         saved_model.check_target(output)
     except ValueError as error:
         raise UserError(str(error)) from error
-    model, (shape, class_names, whitening) = checkpoints.load(folder.model), folder.load_data()
-    names = {name: class_names for name in model.data_format.classes if len(class_names)}
-    pixels = Pixels(shape, whitening)
+    model, served = checkpoints.load(folder.model), folder.load_data()
+    names = {name: served.class_names for name in model.data_format.classes if len(served.class_names)}
+    pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
+    extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     output.parent.mkdir(parents=True, exist_ok=True)
     model.export(
         output,
         preprocessing={"x": pixels},
         about=_about(settings, results, pixels),
-        extra={CLASS_NAMES: json.dumps(names)} if names else None,
+        extra=extra,
         verbose=verbose,
     )
     return list(model.signatures({"x": pixels}))
@@ -131,9 +134,11 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels") -> str:
         ("measured on", f"{results['test_images']} test images"),
         *wording.error_rows(results),
     ]
+    if config["resize"]:
+        rows.append(("size of images", f"resized to {config['resize']} before they come in; `ssdgm-predict` does it"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
-    rows.append(("log p(x), at least", f"{results['log_likelihood']:.1f} nats an image"))
+    rows.append(("log p(x) of an image, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))
     packages = ("ssdgm_tf", "tensorflow", "keras")
     rows.append(("made with", ", ".join(f"{name} {results['environment'][name]}" for name in packages)))
     lines = ["## How it was trained", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]

@@ -80,6 +80,7 @@ def fit(
         *training_examples(model, dataset),
         batch_size=config["batch_size"],
         labelled_batch_size=config["labelled_batch_size"],
+        balance=config["balance"],
         epochs=config["epochs"],
         initial_epoch=initial_epoch,
         seed=config["seed"],
@@ -119,7 +120,6 @@ def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data
         warnings.filterwarnings("ignore", "No unlabelled example")
         size = config["labelled_batch_size"]
         progress = [ProgressBar("labels first", {"classification_loss": "class. loss"})]
-        model.fit(
-            x, y, size, labelled_batch_size=size, steps_per_epoch=steps, seed=config["seed"], verbose=0, callbacks=progress
-        )
+        options = {"balance": config["balance"], "seed": config["seed"], "verbose": 0, "callbacks": progress}
+        model.fit(x, y, size, labelled_batch_size=size, steps_per_epoch=steps, **options)
     return time.monotonic() - start

@@ -58,6 +58,15 @@ def with_unit(name: str, error: float) -> str:
     return f"{error:.2f} degrees" if name.endswith("degrees") else f"{error:.3f}"
 
 
+def nats(results: Mapping[str, Any]) -> str:
+    """The unit of the bounds on log p(x). After a preprocessing they are of its values.
+
+    Args:
+        results: the results of a run.
+    """
+    return f"nats of the {results['values']} values" if "values" in results else "nats"
+
+
 def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of a table: the name and the value of each test error.
 
@@ -85,10 +94,11 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
             number, _, unit = with_unit(name, error).partition(" ")
             lines.append(f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
     if "bound_unlabelled" in results:
+        unit = nats(results)
         lines += [
-            f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} nats",
+            f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} {unit}",
             f"  log p(x) >= {results['log_likelihood_samples']:>4} samples, {results['log_likelihood_images']:>4} images   "
-            f"{results['log_likelihood']:7.2f} nats",
+            f"{results['log_likelihood']:7.2f} {unit}",
         ]
     if "ece" in results:
         lines.append(f"  ECE         of q(y|x)                   {results['ece']:8.3f}")

@@ -1,7 +1,7 @@
 """The folder of a run: its files, and whether it belongs to a config.
 
     config.json      everything needed to run it again
-    data.npz         the data that serving needs: shape of an example, names of classes, whitening
+    data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
     metrics.jsonl    one line per epoch
     tensorboard/     the metrics as TensorBoard events
@@ -16,17 +16,31 @@ Imports no TensorFlow.
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ssdgm_tf import files
 from ssdgm_tf.data.npz import read_arrays
-from ssdgm_tf.data.preprocessing import Whitening
+from ssdgm_tf.data.preprocessing import AffineMap, restore
+from ssdgm_tf.data.raw import BYTES, NUMBERS
 from ssdgm_tf.errors import UserError
 
-# The arrays of a whitening in data.npz.
-_WHITENING = ("mean", "components", "scale", "rotate_back")
+
+class Served(NamedTuple):
+    """What a run remembers of its data, to serve its model.
+
+    Attributes:
+        shape: shape of one example before the preprocessing.
+        class_names: names of the classes, or ().
+        raw_dtype: what raw images are, "uint8" or "float32"; see `ssdgm_tf.data.SemiSupervisedData`.
+        preprocessing: the preprocessing fitted on the training images, or None.
+    """
+
+    shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    raw_dtype: str
+    preprocessing: AffineMap | None
 
 
 class Workdir:
@@ -52,14 +66,27 @@ class Workdir:
         return self.path / f"{kind}_results.json"
 
     def claim(self, settings: dict) -> None:
-        """Makes the folder and writes config.json, after `check`."""
+        """Makes the folder and writes config.json, after `check`. Of a run that gets more epochs the results are removed."""
         self.check(settings)
-        if not self.config.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.config, settings)
+        if self.lacks_epochs(settings):
+            # First the results: without them a run is not finished, whichever epochs its config names.
+            self.results.unlink(missing_ok=True)
+            self.report.unlink(missing_ok=True)
+        elif self.config.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, settings)
+
+    def lacks_epochs(self, settings: dict) -> bool:
+        """Whether the folder holds a run of fewer epochs than these settings have.
+
+        Args:
+            settings: see `check`, which they passed.
+        """
+        return self.config.exists() and self.load_config()["config"]["epochs"] < settings["config"]["epochs"]
 
     def check(self, settings: dict) -> None:
-        """Checks that the folder is new, or holds a run of these settings. Writes nothing.
+        """Checks that the folder is new, or holds a run of these settings or of fewer epochs. Writes nothing.
 
         Args:
             settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
@@ -71,6 +98,13 @@ class Workdir:
             return
         found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
         differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
+        if differing == ["config.epochs"]:
+            if found["config.epochs"] < wanted["config.epochs"]:
+                return
+            raise UserError(
+                "The epochs of a run may grow, and are never taken back. "
+                f"Received: config.epochs = {wanted['config.epochs']}, where {self.config} has {found['config.epochs']}"
+            )
         if differing:
             name = differing[0]
             more = f" (and {', '.join(differing[1:])})" if differing[1:] else ""
@@ -94,36 +128,35 @@ class Workdir:
             raise UserError(f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})") from error
         return settings
 
-    def save_data(self, shape: tuple[int, ...], class_names: tuple[str, ...], whitening: Whitening | None) -> None:
+    def save_data(self, served: Served) -> None:
         """Writes data.npz, whole or not at all.
 
         Args:
-            shape: shape of one example before whitening.
-            class_names: names of the classes, or ().
-            whitening: the whitening fitted on the training images, or None.
+            served: what the run remembers.
         """
-        arrays: dict[str, Any] = {"shape": np.array(shape), "class_names": np.array(class_names, np.str_)}
-        if whitening is not None:
-            arrays |= {name: getattr(whitening, name) for name in _WHITENING}
+        arrays: dict[str, Any] = {"shape": np.array(served.shape), "class_names": np.array(served.class_names, np.str_)}
+        arrays["raw_dtype"] = np.array(served.raw_dtype)
+        if served.preprocessing is not None:
+            arrays |= served.preprocessing.arrays
         with files.whole(self.data) as partial:
             np.savez(partial, **arrays)
 
-    def load_data(self) -> tuple[tuple[int, ...], tuple[str, ...], Whitening | None]:
-        """The shape, class names and whitening that `save_data` wrote.
+    def load_data(self) -> Served:
+        """What `save_data` wrote.
 
         Raises:
             UserError: there is no data.npz, or it is unreadable.
         """
         try:
-            (sizes, class_names), whitening = read_arrays(self.data, ("shape", "class_names")), None
+            sizes, class_names, raw_dtype = read_arrays(self.data, ("shape", "class_names", "raw_dtype"))
             shape = tuple(int(size) for size in sizes)
+            if str(raw_dtype) not in (BYTES, NUMBERS):
+                raise ValueError(f"images of {raw_dtype}")
             with np.load(self.data, allow_pickle=False) as arrays:
-                if "mean" in arrays.files:
-                    mean, components, scale, rotate_back = (arrays[name] for name in _WHITENING)
-                    whitening = Whitening(mean, components, scale, shape, bool(rotate_back))
-        except (OSError, ValueError) as error:
+                preprocessing = restore(arrays, shape)
+        except (OSError, KeyError, ValueError) as error:
             raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
-        return shape, tuple(map(str, class_names)), whitening
+        return Served(shape, tuple(map(str, class_names)), str(raw_dtype), preprocessing)
 
     def load_results(self) -> dict | None:
         """The results, or None where the run is not finished."""

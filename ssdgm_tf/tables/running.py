@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ssdgm_tf import data
+from ssdgm_tf import data, files
 from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
@@ -108,6 +108,8 @@ def _check_config(table: Table, cell: Cell, record: dict) -> None:
     """Raises ValueError where the config of a record is not the cell's present one."""
     now = records.without_folders(json.loads(json.dumps(config(table, cell))))
     ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
+    for fields in (now, ran):
+        fields["preprocessing"] = data.of_images(fields["preprocessing"])  # the data of the tables are images
     if changed := [name for name in now if ran.get(name) != now[name]]:
         raise ValueError(
             f"A cell has the config of its preset. Received: {cell.table}/{cell.name}, which was run with another "
@@ -169,7 +171,8 @@ def _note_revision(path: Path, is_finished: bool) -> str | None:
     revision = records.git_revision()
     if revision is not None and revision not in known and not is_finished:
         known.append(revision)
-        path.write_text("\n".join(known) + "\n")
+        with files.whole(path) as partial:
+            partial.write_text("\n".join(known) + "\n")
     return ", ".join(known) or None
 
 

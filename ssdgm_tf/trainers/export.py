@@ -2,7 +2,8 @@
 
     ssdgm-export --workdir=runs/m2_digits --output=served/m2_digits
 
-Raw images go in (uint8, 0 to 255), probabilities and images come out. Serving needs TensorFlow only, not this package.
+Raw examples go in, as the run's files hold them: images of bytes (uint8, 0 to 255) or of numbers in [0, 1] (float32), or
+vectors. Probabilities and images come out. MODEL_CARD.md says which. Serving needs TensorFlow only, not this package.
 """
 
 from pathlib import Path

@@ -26,8 +26,8 @@ def define_workdir() -> None:
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Folder of prepared TensorFlow Datasets, and of npz:, idx: and folder: data; by default "
-        "that of TFDS and the current folder.",
+        "Folder of prepared TensorFlow Datasets, and of files and folders that --config.data names; by default that of TFDS "
+        "and the current folder.",
     )
     flags.DEFINE_bool("download", False, "Download and prepare the data set if it is not prepared.")
 

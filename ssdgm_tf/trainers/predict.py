@@ -5,7 +5,15 @@
 
 For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, and ood_score: minus
 the importance-weighted bound on log p(x) in nats. The score is larger for examples less like the training data; compare it
-with that of known examples. Unreadable examples are skipped and listed in errors.csv beside the output.
+with that of known examples. Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside
+predictions.csv. In names of files a byte that is no UTF-8 is written as \\xNN.
+
+The input is a folder of images, an .npz file with an array x, an .npy file, a .mat file with an array X or x, or a text
+table, .csv or .tsv, with an example on each line, separated by commas, semicolons or tabs. Images are uint8, or numbers in
+[0, 1]. A table of images holds the one or the other, as the whole file says: bytes if its values are whole and some are
+above 1. The first row of a table is a header if none of its cells is a number or stands for no value (empty, NA), or if they
+are 0, 1, 2, ... in order, as pandas writes the columns of an array. An index that pandas writes first, under an empty name,
+is left out. Numbers have a decimal point.
 """
 
 import tempfile
@@ -14,6 +22,7 @@ from pathlib import Path
 from absl import flags
 
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.prediction_files import PredictionFiles
 from ssdgm_tf.trainers import flags as command
 
 flags.DEFINE_string(
@@ -22,14 +31,20 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "input",
     None,
-    "Folder of images; .npz file with an array x; or .csv file with one example per row.",
+    "Folder of images, or an .npz, .npy, .mat, .csv or .tsv file of examples.",
     module_name=command.__name__,
 )
-flags.DEFINE_string("output", "predictions.csv", "The table of predictions.", module_name=command.__name__)
+flags.DEFINE_string(
+    "output",
+    "predictions.csv",
+    "The table of predictions; its errors go to predictions_errors.csv beside it.",
+    module_name=command.__name__,
+)
 flags.DEFINE_integer(
     "top_uncertain",
     0,
-    "Also write this many examples, those with the largest entropy, to top_uncertain.csv.",
+    "Also write this many examples, those with the largest entropy, to predictions_top_uncertain.csv.",
+    lower_bound=0,
     module_name=command.__name__,
 )
 flags.DEFINE_integer(
@@ -44,12 +59,11 @@ def main() -> None:
     for name in ("model", "input"):
         if values[name].value is None:
             raise UserError(f"--{name} must be given. Received: none")
-    if not values.output.endswith(".csv"):
-        raise UserError(f"--output must be a .csv file. Received: {values.output}")
-    model, output = Path(values.model), Path(values.output)
+    tables, model = PredictionFiles.of(values.output), Path(values.model)
     is_run = (model / "config.json").exists()
     if not is_run and not (model / "saved_model.pb").exists():
         raise UserError(f"--model must be a run, or a SavedModel of ssdgm-export. Received: {model}")
+    tables.check(Path(values.input), model)
     command.import_tensorflow_quietly()
     from ssdgm_tf import data
     from ssdgm_tf.runs import prediction_table, saved_run
@@ -61,12 +75,17 @@ def main() -> None:
             saved_run.export(Workdir(model), exported, verbose=False)
         predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
-            examples = data.Examples(values.input, predictor.shape)
-        except (FileNotFoundError, ValueError) as error:
+            examples = data.Examples(values.input, predictor.shape, predictor.dtype, predictor.resizes)
+        except (OSError, ValueError) as error:
             raise UserError(str(error)) from error
-        number, num_bad = prediction_table.write(predictor, examples, output, values.top_uncertain)
-    errors = output.with_name(prediction_table.ERRORS)
-    print(f"{number} predictions in {output}" + (f", {num_bad} bad examples in {errors}" if num_bad else ""))
+        for note in examples.notes:
+            print(note)
+        try:
+            number, num_bad = prediction_table.write(predictor, examples, tables, values.top_uncertain)
+        except OSError as error:
+            raise UserError(f"--output must be where files can be written. Received: {values.output} ({error})") from error
+    bad = f", {num_bad} bad examples in {tables.errors}" if num_bad else ""
+    print(f"{number} predictions in {tables.predictions}{bad}")
 
 
 def cli() -> None:

@@ -31,7 +31,7 @@ def main() -> None:
 
     Workdir(workdir).check(settings)
     try:
-        data.require(config["data"], values.data_dir, values.download)
+        data.require(config["data"], values.data_dir, values.download, config["resize"])
         data.parse_preprocessing(config["preprocessing"])
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error

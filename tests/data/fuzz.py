@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 from PIL import Image
 
 from ssdgm_tf import data
@@ -24,6 +25,10 @@ from ssdgm_tf import data
 _MEMORY, _SECONDS = 2 * 2**30, 5
 # What readers are documented to raise; a UserError of the commands holds the message of either.
 _CLEAR = (ValueError, FileNotFoundError)
+
+
+class Slow(BaseException):
+    """A file took too long. Not an Exception, so that no reader takes it for damage."""
 
 
 def npz(folder, generator, save):
@@ -42,21 +47,47 @@ def idx(folder, generator, packed):
     return f"train-images-idx3-ubyte{end}", lambda: data.load(f"idx:{folder}", 6, 0)
 
 
-def images(folder, generator, suffix):
+def images(folder, generator, suffix, shape=(6, 5, 3), dtype=np.uint8, **options):
+    """`options` are those of Pillow; every image has an orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
     for name in ("a", "b"):
         (folder / name).mkdir()
         for i in range(3):
-            pixels = generator.integers(0, 256, (6, 5, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{i}.{suffix}")
+            pixels = generator.integers(0, 256 if dtype == np.uint8 else 2, shape).astype(dtype)
+            Image.fromarray(pixels).save(folder / name / f"{i}.{suffix}", **{"exif": exif} | options)
     return f"a/1.{suffix}", lambda: data.load(f"folder:{folder}", 2, 0)
+
+
+def npy(folder, generator, damaged):
+    x, y = generator.integers(0, 256, (20, 4, 4, 1)).astype(np.uint8), np.arange(20) % 3
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", y)
+    return damaged, lambda: data.load("npy:x.npy,y.npy", 6, 0, data_dir=str(folder))
+
+
+def mat(folder, generator, is_packed):
+    x, y = generator.integers(0, 256, (4, 4, 1, 20)).astype(np.uint8), np.arange(20) % 3 + 1
+    scipy.io.savemat(folder / "f.mat", {"X": x, "y": y}, do_compression=is_packed)
+    return "f.mat", lambda: data.load("mat:f.mat", 6, 0, data_dir=str(folder))
+
+
+def csv(folder, generator):
+    x, y = generator.integers(0, 256, (20, 16)), np.arange(20) % 3
+    header = ",".join(["label", *(f"p{i}" for i in range(16))])
+    np.savetxt(folder / "f.csv", np.column_stack([y, x]), fmt="%d", delimiter=",", header=header, comments="")
+    return "f.csv", lambda: data.load("csv:f.csv", 6, 0, data_dir=str(folder), image_shape="4x4")
 
 
 def streamed(folder, generator, suffix):
     x = generator.integers(0, 256, (20, 4, 4, 1)).astype(np.uint8)
-    if suffix == "csv":
-        np.savetxt(folder / "f.csv", x.reshape(20, -1), fmt="%d", delimiter=",")
-    else:
-        np.savez_compressed(folder / "f.npz", x=x)
+    write = {
+        "csv": lambda path: np.savetxt(path, x.reshape(20, -1), fmt="%d", delimiter=","),
+        "npy": lambda path: np.save(path, x),
+        "npz": lambda path: np.savez_compressed(path, x=x),
+        "mat": lambda path: scipy.io.savemat(path, {"X": x}),
+    }
+    write[suffix](folder / f"f.{suffix}")
     return f"f.{suffix}", lambda: list(data.Examples(str(folder / f"f.{suffix}"), (4, 4, 1)).batches(7))
 
 
@@ -68,7 +99,20 @@ KINDS = {
     "png": lambda folder, generator: images(folder, generator, "png"),
     "jpg": lambda folder, generator: images(folder, generator, "jpg"),
     "bmp": lambda folder, generator: images(folder, generator, "bmp"),
+    "gif": lambda folder, generator: images(folder, generator, "gif", (6, 5)),
+    "webp": lambda folder, generator: images(folder, generator, "webp", (6, 5, 4)),
+    "tif": lambda folder, generator: images(folder, generator, "tif"),
+    "tif, packed": lambda folder, generator: images(folder, generator, "tif", (6, 5), np.float32, compression="tiff_lzw"),
+    "png of 16 bits": lambda folder, generator: images(folder, generator, "png", (6, 5), np.uint16),
+    "png, transparent": lambda folder, generator: images(folder, generator, "png", (6, 5), transparency=7),
+    "npy, x": lambda folder, generator: npy(folder, generator, "x.npy"),
+    "npy, y": lambda folder, generator: npy(folder, generator, "y.npy"),
+    "mat": lambda folder, generator: mat(folder, generator, False),
+    "mat, compressed": lambda folder, generator: mat(folder, generator, True),
+    "csv": csv,
     "npz to predict": lambda folder, generator: streamed(folder, generator, "npz"),
+    "npy to predict": lambda folder, generator: streamed(folder, generator, "npy"),
+    "mat to predict": lambda folder, generator: streamed(folder, generator, "mat"),
     "csv to predict": lambda folder, generator: streamed(folder, generator, "csv"),
 }
 
@@ -109,7 +153,7 @@ def main(num_files: int, seed: int) -> None:
     """Damages and reads `num_files` files and prints the counts as JSON."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGPROF, lambda *_: (_ for _ in ()).throw(TimeoutError(f"over {_SECONDS} seconds")))
+    signal.signal(signal.SIGPROF, lambda *_: (_ for _ in ()).throw(Slow(f"over {_SECONDS} seconds")))
     generator, counts, wrong = np.random.default_rng(seed), {name: [0, 0] for name in KINDS}, {}
     sys.stdout, printed = open("/dev/null", "w"), sys.stdout
     with tempfile.TemporaryDirectory() as root:

@@ -124,6 +124,7 @@ def test_canvases_of_another_data_set(monkeypatch):
     monkeypatch.setattr(data.sources, "make_canvases", functools.partial(data.make_canvases, canvas_size=16))
     first, other = (data.load("canvases:digits", 20, seed, num_validation=20) for seed in (0, 1))
     np.testing.assert_array_equal(first.x_test[:5].shape, (5, 16, 16, 1))
+    assert first.raw_dtype == "uint8"
     assert set(first.y_train) == {"count", "place_1", "place_2", "place_3"} and "digit_1" in first.y_test
     np.testing.assert_array_equal(np.bincount(first.y_train["count"][first.is_labelled]), [5, 5, 5, 5])
     assert len(first.x_train) == 60 and len(first.x_validation) == 20

@@ -119,6 +119,7 @@ class TestDigits:
         assert digits.x_train.shape == (1297, 8, 8, 1) and digits.x_test.shape == (500, 8, 8, 1)
         assert digits.x_train.dtype == np.float32 and digits.x_train.min() == 0 and digits.x_train.max() == 1
         np.testing.assert_array_equal(np.bincount(digits.labelled[1]), [3] * 10)
+        assert digits.raw_dtype == "float32"  # sixteenths
         other = data.load_digits(num_labels=30, seed=1)
         assert not np.array_equal(other.x_test, digits.x_test)
 

@@ -34,6 +34,7 @@ def test_directions():
 
 def test_a_third_of_the_labels(tmp_path):
     made = data.load(f"faces:{write(tmp_path / 'faces.npz')}", 16, seed=3, num_validation=6)
+    assert made.raw_dtype == "uint8"
     assert (len(made.x_train), len(made.x_validation), len(made.x_test), made.num_classes) == (42, 6, 12, PEOPLE)
     shown = made.y_train["identity"] >= 0
     np.testing.assert_array_equal(np.bincount(made.y_train["identity"][shown]), [4] * PEOPLE)

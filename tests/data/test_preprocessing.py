@@ -105,14 +105,90 @@ def test_large_sets_are_fitted_on_evenly_spaced_rows(images, monkeypatch):
     np.testing.assert_array_equal(fitted.transform(images), rows.transform(images))
 
 
+@pytest.fixture(scope="module")
+def vectors():
+    """700 vectors of means and scales over many orders of magnitude; columns 2 and 5 are constant."""
+    generator = np.random.default_rng(0)
+    x = generator.gamma(2.0, size=(700, 6)) * [1, 1e-6, 0, 1e6, 30, 0] + [0, 0, 0.1, -1e6, 1e4, 1e9]
+    return x.astype(np.float32)
+
+
+@pytest.mark.parametrize("spec", ["standardize", "auto"])
+def test_standardised_columns_have_mean_0_and_deviation_1(spec, vectors):
+    fitted = data.fit_preprocessing(spec, vectors)
+    z = fitted.transform(vectors)
+    assert isinstance(fitted, data.Standardization) and z.dtype == np.float32 and fitted.output_shape == (6,)
+    exact = vectors.astype(np.float64)
+    deviations = np.where(exact.std(axis=0) > 1e-9 * np.abs(exact.mean(axis=0)), exact.std(axis=0), 1)
+    np.testing.assert_allclose(z, (exact - exact.mean(axis=0)) / deviations, atol=2e-3)
+    assert (z[:, [2, 5]] == 0).all(), "constant columns are only centred"
+    np.testing.assert_allclose(fitted.inverse(z), vectors, rtol=2e-5)
+    grid = np.stack([vectors[:4], vectors[4:8]])
+    np.testing.assert_array_equal(fitted.transform(grid).reshape(8, 6), z[:8])
+
+
+def test_a_constant_column_keeps_its_unit(vectors):
+    moved = vectors[:1] + np.float32([0, 0, 3, 0, 0, 0])
+    z = data.fit_preprocessing("standardize", vectors).transform(moved)
+    assert z[0, 2] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("factor", [16.0, 255.0, 1e-5])
+def test_vectors_of_any_scale_become_the_same_numbers(factor):
+    x = data.load_digits(30, 0).x_train.reshape(-1, 64)
+    expected, actual = (data.fit_preprocessing("auto", rows).transform(rows) for rows in (x, np.float32(factor) * x))
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("chunk", [100, 699, 700])
+def test_moments_are_those_of_all_rows(chunk, vectors, monkeypatch):
+    whole = data.fit_preprocessing("standardize", vectors)
+    monkeypatch.setattr(preprocessing, "_CHUNK", chunk)
+    parts = data.fit_preprocessing("standardize", vectors)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(parts.scale, whole.scale, rtol=1e-6)
+
+
+def test_deviations_below_the_numbers_of_tensorflow_count_as_none():
+    """It takes subnormal numbers for 0: a column would become infinite."""
+    x = np.array([[1e-42, 1.0], [0.0, 2.0]], np.float32)
+    np.testing.assert_array_equal(data.fit_preprocessing("standardize", x).scale, [1, 0.5])
+
+
+def test_images_are_not_standardised(images):
+    assert data.fit_preprocessing("auto", images) is None
+    with pytest.raises(ValueError, match=r"takes vectors \[N, D\]; .* Received: examples of shape \[4, 3, 2\]"):
+        data.fit_preprocessing("standardize", images)
+
+
+@pytest.mark.parametrize("spec", ["standardize", "pca:3", "zca"])
+def test_a_map_comes_back_from_its_arrays(spec, vectors):
+    fitted = data.fit_preprocessing(spec, vectors)
+    again = preprocessing.restore(fitted.arrays, fitted.shape)
+    assert type(again) is type(fitted) and again.output_shape == fitted.output_shape
+    np.testing.assert_array_equal(again.transform(vectors), fitted.transform(vectors))
+    assert preprocessing.restore({"shape": np.array([6])}, (6,)) is None
+
+
 def test_none_is_none(images):
     assert data.fit_preprocessing("none", images) is None
 
 
-@pytest.mark.parametrize("spec", ["", "pca", "pca:", "pca:0", "pca:-3", "pca:2.5", "pca:5 ", "PCA:5", "zca:3", None])
+@pytest.mark.parametrize(("spec", "same"), [("auto", "none"), ("none", "none"), ("zca", "zca"), ("pca:3", "pca:3")])
+def test_what_a_spec_does_to_images(spec, same, images):
+    assert data.of_images(spec) == same
+    fitted, other = (data.fit_preprocessing(each, images) for each in (spec, same))
+    assert type(fitted) is type(other)
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "standardise", "Auto", "pca", "pca:", "pca:0", "pca:-3", "pca:2.5", "pca:5 ", "PCA:5", "zca:3", None]
+)
 def test_a_bad_spec_states_the_rule(spec, images):
     for function in (data.parse_preprocessing, lambda spec: data.fit_preprocessing(spec, images)):
-        with pytest.raises(ValueError, match=rf"must be 'none', 'zca' or 'pca:D' .* Received: {spec!r}"):
+        with pytest.raises(
+            ValueError, match=rf"must be 'auto', 'none', 'standardize', 'zca' or 'pca:D' .* Received: {spec!r}"
+        ):
             function(spec)
 
 

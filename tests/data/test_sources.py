@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssdgm_tf import data
+from ssdgm_tf.data import sources
 from ssdgm_tf.data.sources import _source
 
 
@@ -30,7 +32,13 @@ def test_names_of_tfds(name, tmp_path):
     assert data.require(name, str(tmp_path), download=True) is None
 
 
-@pytest.mark.parametrize("name", ["npz:a.npz", "npz:set.npz,b.npz", "idx:nowhere", "idx:.", "folder:nowhere", "folder:."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("npz:a.npz", "npz:set.npz,b.npz", "npy:set.npz,b.npy", "mat:a.mat", "csv:a.csv", "csv:set.npz,a.csv"),
+        *("idx:nowhere", "idx:.", "folder:nowhere", "folder:.", "records:nowhere", "records:."),
+    ],
+)
 def test_missing_files_fail_at_once(name, npz, tmp_path):
     for function in (data.require, lambda name, data_dir: data.load(name, 30, 0, data_dir=data_dir)):
         with pytest.raises(FileNotFoundError, match=str(tmp_path)):
@@ -101,6 +109,59 @@ def test_whitened_images_come_back_for_figures(npz, tmp_path):
     np.testing.assert_allclose(images[:, 0], raw.x_test, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("constant", "words"), [(0, "4 columns"), (1, "4 columns, 1 of them constant"), (2, "4 columns, 2 of them constant")]
+)
+def test_standardised_vectors_are_counted(constant, words, tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    x = generator.normal(7, 3, size=(75, 4))
+    x[:60, :constant] = 7.3
+    y = np.arange(75) % 3
+    np.savez(tmp_path / "set.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    dataset = data.load("npz:set.npz", 9, 0, num_validation=20, data_dir=str(tmp_path), preprocessing="auto")
+    assert capsys.readouterr().out == f"Vectors standardised: {words}\n"
+    fitted = data.fit_preprocessing("standardize", x[:40].astype(np.float32))
+    for part, rows in ((dataset.x_train, x[:40]), (dataset.x_validation, x[40:60]), (dataset.x_test, x[60:])):
+        np.testing.assert_array_equal(part, fitted.transform(rows))
+    np.testing.assert_allclose(dataset.to_images(dataset.x_test), x[60:], rtol=1e-5)
+    assert dataset.raw_shape == (4,)
+
+
+def test_auto_leaves_images_as_they_are(npz, tmp_path, capsys):
+    raw, dataset = (data.load("npz:set.npz", 9, 0, 0, str(tmp_path), preprocessing=spec) for spec in ("none", "auto"))
+    assert dataset.preprocessing is None and capsys.readouterr().out == ""
+    np.testing.assert_array_equal(dataset.x_train, raw.x_train)
+
+
 def test_a_bad_preprocessing_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(ValueError, match="preprocessing must be"):
         data.load("npz:nowhere.npz", 30, 0, data_dir=str(tmp_path), preprocessing="whiten")
+
+
+@pytest.mark.parametrize("name", ["digits", "npz:set.npz", "idx:set", "faces:set.npz", "mnist", "canvases:digits"])
+def test_only_images_in_folders_are_resized(name, tmp_path):
+    for function in (data.require, lambda name, **fields: data.load(name, 30, 0, **fields)):
+        with pytest.raises(ValueError, match=r"of folder:FOLDER. Received: config.resize='8x8' for config.data='"):
+            function(name, data_dir=str(tmp_path), resize="8x8")
+        with pytest.raises(ValueError, match=r"HEIGHTxWIDTH .*Received: config.resize='8'"):
+            function(name, data_dir=str(tmp_path), resize="8")
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of two classes, where one image is broken and one is larger."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("L", (20 + (i == 2), 20), 50 + i).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "a" / "4.png").write_bytes(b"no image")
+    return tmp_path
+
+
+def test_the_images_of_canvases_are_read_as_others(photographs, monkeypatch):
+    monkeypatch.setattr(sources, "_NUM_CANVASES", (40, 10))
+    name = f"canvases:folder:{photographs}"
+    with pytest.raises(ValueError, match=r"Received: .*4.png"):
+        data.load(name, 8, 0, resize="10x12")
+    assert data.load(name, 8, 0, bad_examples="drop", resize="10x12").digit_shape == (10, 12, 1)
+    assert data.load(name, 8, 0, bad_examples="drop").digit_shape == (20, 20, 1)

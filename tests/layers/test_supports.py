@@ -98,3 +98,11 @@ def test_tensors_of_bytes_are_labels_and_a_label_that_is_nan_in_part_is_none():
     np.testing.assert_array_equal(classes.check_tensor("y", tf.constant([0, 2], tf.uint8), (3,), True), [0, 2])
     with pytest.raises(ValueError, match=r"NaN in every element.* at index 1$"), supports.as_value_errors():
         layers.NormalNode(2).support.check_tensor("y", tf.constant([[0.0, 1.0], [0.3, np.nan]]), (2,), True)
+
+
+def test_networks_see_the_logarithms_of_counts_without_a_limit():
+    counts = tf.constant([[0.0, 1.0, 1e6]])
+    np.testing.assert_allclose(layers.PoissonNode(3).support.network_input(counts), np.log1p(counts))
+    for limited in (layers.BernoulliNode(3), layers.BernoulliNode(3).support):
+        support = getattr(limited, "support", limited)
+        np.testing.assert_array_equal(support.network_input(counts), counts)

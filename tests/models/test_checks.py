@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssdgm_tf.models import M2
+from ssdgm_tf import nodes
+from ssdgm_tf.models import M2, GraphicalModel
 
 
 def bad_pixel(value):
@@ -37,7 +38,6 @@ CASES = {
     "label K": (bad_label(4, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\], .* index 4"),
     "label -2": (bad_label(0, -2), r"Received: \[-2\]"),
     "label 0.5": (bad_label(0, 0.5, float), r"Labels must be integers. Received: y of dtype float64"),
-    "label NaN": (bad_label(0, np.nan, float), r"Labels must be integers"),
     "label of text": (lambda x, y: (x, y.astype(str)), r"Labels must be integers. Received: y of dtype <U"),
     "lengths": (lambda x, y: (x, y[:-1]), r"one label per example, shape \(120,\). Received: y of shape \(119,\)"),
     "one-hot": (lambda x, y: (x, np.eye(3)[y]), r"one label per example, shape \(120,\). Received: y of shape \(120, 3\)"),
@@ -102,7 +102,33 @@ def test_any_pixel_suits_a_normal_likelihood(tiny):
     x, y = tiny
     model = M2(3, 2, hidden_units=(8,), likelihood="normal")
     model.compile("adam")
-    assert np.isfinite(model.fit(10 * x - 5, y, verbose=0).history["loss"][0])
+    assert np.isfinite(model.fit(3 * x - 1, y, verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "change", "message"),
+    [
+        ("normal", lambda x: 16 * x, "scale 0.2 suits values .* Received: a standard deviation of 4.6"),
+        ("normal", lambda x: np.round(255 * x), "divide by 255. Received: whole numbers up to 25[0-9]"),
+        ("normal", lambda x: np.repeat(x[:, :3, :, None], 8, 3), r"channels come last.* images of shape \(3, 3, 8\)"),
+        ("laplace", lambda x: 1e3 * x, "should be standardised. Received: a standard deviation of 28"),
+    ],
+)
+@pytest.mark.usefixtures("eager")
+def test_fit_says_what_hinders_training(likelihood, change, message, tiny):
+    x, y = tiny
+    x = change(x).astype(np.float32)
+    if likelihood == "normal":
+        model = M2(3, 2, hidden_units=(8,), likelihood="normal")
+    else:
+        generative = {"y": nodes.OneHotCategorical(3), "x": nodes.Laplace(x.shape[1:], parents="y")}
+        model = GraphicalModel(generative, {"y": nodes.OneHotCategorical(3, parents="x")}, observed="x", supervised="y")
+    model.compile(keras.optimizers.SGD(0.0))
+    with pytest.warns(UserWarning, match=message):
+        model.fit(x, y, verbose=0)
+    dataset = tf.data.Dataset.from_tensors({"labelled": (x[y >= 0], y[y >= 0]), "unlabelled": x[y < 0]})
+    with pytest.warns(UserWarning, match=message):
+        model.fit(dataset, verbose=0)
 
 
 @pytest.mark.usefixtures("eager")
@@ -137,10 +163,10 @@ def test_no_unlabelled_example_trains_as_a_supervised_model_and_says_so(tiny, ti
 @pytest.mark.parametrize(
     ("element", "message"),
     [
-        (lambda x, y: (x, y), "A dataset must yield"),
-        (lambda x, y: {"other": x}, "A dataset must yield"),
-        (lambda x, y: {"labelled": x, "unlabelled": x}, "A dataset must yield"),
-        (lambda x, y: {"labelled": (x, tf.cast(y, "float32")), "unlabelled": x}, "Labels must be integers"),
+        (lambda x, y: (x, y, y), r"A batch must be .* no weights .* Received: a Dataset of \(x, y, sample_weight\)"),
+        (lambda x, y: {"other": x}, r"x may hold \['x'\]. Received: \['other'\]"),
+        (lambda x, y: {"labelled": x, "unlabelled": x}, "A batch must be .* Received: a Dataset of "),
+        (lambda x, y: {"labelled": (x, tf.cast(y, "float32") + 0.5), "unlabelled": x}, "Labels must be integers"),
         (lambda x, y: {"labelled": (x, y), "unlabelled": x[:, :2]}, r"x must have the shape .*\(4, 3\)"),
     ],
 )
@@ -181,10 +207,20 @@ def test_fit_refuses_what_it_would_ignore(argument, tiny, built):
 def test_labels_beside_a_dataset_are_refused(tiny, built):
     dataset = tf.data.Dataset.from_tensors(tiny)
     for method in (built.fit, built.evaluate):
-        with pytest.raises(ValueError, match=r"y must be None where x is a tf.data.Dataset"):
+        with pytest.raises(ValueError, match=r"y must be None where x is a data set"):
             method(dataset, tiny[1], verbose=0)
-    with pytest.raises(ValueError, match=r"must yield \(x, y\)"):
-        built.evaluate(dataset.map(lambda x, y: x), verbose=0)
+    with pytest.raises(ValueError, match=r"must be batches \(x, y\). Received: batches of \['unlabelled'\]"):
+        built.evaluate(dataset.map(lambda x, y: {"unlabelled": x}), verbose=0)
+
+
+def test_what_cannot_be_balanced_is_refused(tiny, built):
+    with pytest.raises(ValueError, match=r"balance are for arrays.* Received: balance=True"):
+        built.fit(tf.data.Dataset.from_tensors(tiny), balance=True, verbose=0)
+    generative = {"t": nodes.Normal(1), "x": nodes.Normal(3, parents="t")}
+    model = GraphicalModel(generative, {"t": nodes.Normal(1, parents="x")}, observed="x", supervised="t")
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"balance needs one supervised variable, a class. Received: t"):
+        model.fit(np.zeros((4, 3)), np.zeros(4), balance=True, verbose=0)
 
 
 def test_methods_that_need_weights_or_compile_say_so(tiny):

@@ -234,3 +234,58 @@ def test_raw_images_say_divide_by_255(tiny, likelihood, dtype):
         return
     with pytest.raises(ValueError, match=r"divide by 255\. Received: x"):
         model.fit(raw, y, verbose=0)
+
+
+class TestCallbacks:
+    """Keras' own callbacks, with their default arguments."""
+
+    @pytest.mark.parametrize("monitor", ["error", "val_error", "val_bound_unlabelled", "val_log_px", "val_ece", "val_kl_z"])
+    @pytest.mark.parametrize("kind", [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau])
+    def test_they_know_which_way_a_metric_goes(self, kind, monitor, tiny_m2):
+        callback = kind(monitor)
+        tiny_m2.monitor.direct([callback])
+        assert callback.mode == ("max" if "bound" in monitor or "log_p" in monitor else "min")
+
+    def test_the_users_metrics_go_where_keras_says(self, tiny_m2):
+        tiny_m2.compile("adam", metrics=["accuracy", keras.metrics.Mean(name="other")])
+        known, unknown, told = (
+            keras.callbacks.EarlyStopping("val_accuracy"),
+            keras.callbacks.EarlyStopping("val_other"),
+            keras.callbacks.EarlyStopping("val_error", mode="max"),
+        )
+        tiny_m2.monitor.direct([known, unknown, told])
+        assert (known.mode, unknown.mode, told.mode) == ("max", "auto", "max")
+
+    @pytest.mark.usefixtures("eager")
+    def test_the_best_model_is_kept(self, tiny, tiny_m2, tmp_path):
+        best = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_error", save_best_only=True)
+        history = tiny_m2.fit(*tiny, validation_data=tiny, epochs=3, verbose=0, callbacks=[best]).history
+        assert best.best == min(history["val_error"])
+
+    def test_backup_and_restore_goes_on_with_the_order_of_its_epoch(self, tiny, tmp_path):
+        class Interruption(Exception):
+            pass
+
+        def stop(epoch, logs):
+            if epoch == 2:
+                raise Interruption
+
+        def make():
+            keras.utils.set_random_seed(3)
+            model = models.M2(3, 2, hidden_units=(8,), seed=3)
+            model.build((None, 4, 3))
+            model.compile(keras.optimizers.Adam(1e-2))
+            return model
+
+        def fit(model, *callbacks):
+            model.fit(*tiny, batch_size=30, epochs=4, seed=7, verbose=0, callbacks=list(callbacks))
+
+        whole, interrupted, resumed = make(), make(), make()
+        fit(whole)
+        with pytest.raises(Interruption):
+            stopping = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
+            fit(interrupted, keras.callbacks.BackupAndRestore(tmp_path), stopping)
+        fit(resumed, keras.callbacks.BackupAndRestore(tmp_path))
+        assert resumed.num_steps == whole.num_steps
+        for expected, got in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

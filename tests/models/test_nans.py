@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import layers, nodes
-from ssdgm_tf.models import GraphicalModel
+from ssdgm_tf.models import M2, GraphicalModel
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -84,3 +84,33 @@ def test_debug_nans_changes_nothing_where_all_is_finite(tiny):
 def test_debug_nans_is_not_for_xla():
     with pytest.raises(ValueError, match="Received: debug_nans=True, jit_compile=True"):
         spoilt(0, debug_nans=True, jit_compile=True)
+
+
+def test_training_ends_when_nothing_comes_of_it_any_more(tiny):
+    model = diverged(tiny)
+    with pytest.raises(FloatingPointError, match=r"Gradients must be finite.* 25 skipped steps in a row, up to step 25"):
+        model.fit(*tiny, batch_size=22, epochs=40, verbose=0)
+
+
+def test_a_long_epoch_does_not_have_to_end_first(tiny):
+    model = diverged(tiny)
+    with pytest.raises(FloatingPointError, match=r"Received: 50 skipped steps in a row, up to step 50"):
+        model.fit(*tiny, steps_per_epoch=1000, verbose=0)
+
+
+def test_a_finite_step_starts_the_count_anew(tiny_m2):
+    skipped = tiny_m2.monitor.skipped
+    for value in (1.0, 1.0, 0.0, 1.0):
+        skipped.update_state(tf.constant(value))
+    assert (float(skipped.result()), float(skipped.in_a_row)) == (3, 1)
+    skipped.reset_state()
+    assert (float(skipped.result()), float(skipped.in_a_row)) == (0, 1)
+
+
+def diverged(tiny):
+    """An M2 with a weight that is not finite."""
+    model = M2(3, 2, hidden_units=(8,), seed=3)
+    model.build(tiny[0].shape)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.trainable_variables[0].assign(tf.fill(model.trainable_variables[0].shape, np.inf))
+    return model

@@ -168,6 +168,20 @@ def test_a_folder_of_something_else_is_left_alone(tiny_m2, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_what_is_beside_a_target_or_in_it_is_not_lost(tiny_m2, tmp_path):
+    for name in ("partial-served", "previous-served"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("text")
+    for _ in range(2):
+        tiny_m2.export(tmp_path / "served", verbose=False)
+    assert [path.name for path in tmp_path.rglob("thesis.txt")] == ["thesis.txt"] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["partial-served", "previous-served", "served"]
+    (tmp_path / "served" / "predictions.csv").write_text("name,class")
+    with pytest.raises(ValueError, match=r"or replace a SavedModel\. Received: .*served, which holds predictions\.csv too"):
+        tiny_m2.export(tmp_path / "served", verbose=False)
+    assert (tmp_path / "served" / "predictions.csv").exists()
+
+
 def test_every_weight_is_there_once(tiny_m2, tmp_path):
     tiny_m2.export(tmp_path / "served", verbose=False)
     saved = tf.train.list_variables(str(tmp_path / "served" / "variables" / "variables"))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf import models
+from ssdgm_tf import layers, models, nodes
 from tests.conformance.descriptors import DESCRIPTORS
 from tests.tiers import tiers
 
@@ -71,3 +71,21 @@ def test_extreme_data_end_without_nan(tiny, likelihood, extreme):
     assert sum(history["skipped_steps"]) == 0
     assert np.all(np.isfinite(model.predict(x, verbose=0)))
     assert np.all(np.isfinite(model.log_likelihood(x[:5], num_samples=5)))
+
+
+def test_counts_of_a_sequencing_size_train():
+    """A few genes of tens of thousands of counts beside many of a few, as they come."""
+    generator = np.random.default_rng(0)
+    mean = np.exp(generator.normal(0, 1.5, 50))
+    mean[:2] = 3000
+    counts = generator.poisson(mean * generator.gamma(2, 0.5, (400, 1)))
+    labels = np.where(np.arange(400) < 80, np.arange(400) % 2, -1)
+    generative = {"y": nodes.OneHotCategorical(2), "z": nodes.Normal(4)}
+    generative["x"] = nodes.Poisson(50, parents=("y", "z"), network=layers.MLP((32,)))
+    recognition = {"y": nodes.OneHotCategorical(2, parents="x", network=layers.MLP((32,)))}
+    recognition["z"] = nodes.Normal(4, parents=("x", "y"), network=layers.MLP((32,)))
+    model = models.GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1)
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(counts, labels, epochs=10, verbose=0, seed=0).history
+    assert not any(history["skipped_steps"])
+    assert history["loss"][-1] < history["loss"][0] / 2

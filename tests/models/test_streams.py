@@ -105,3 +105,46 @@ def test_steps_per_epoch_is_what_two_streams_says(num_unlabelled, num_labelled):
 def test_refuses_empty_batches(sizes):
     with pytest.raises(ValueError, match=r"batch_size must be at least 1\. Received"):
         make(**sizes)
+
+
+class TestBalance:
+    """Three classes of 1, 4 and 15 labels."""
+
+    y = np.array([*[0] * 1, *[1] * 4, *[2] * 15, *[-1] * 40])
+
+    def labelled(self, epoch=0, shuffle=True, rows=60, seed=5):
+        y = self.y[:rows]
+        x = {"x": np.arange(len(y), dtype=np.float32)[:, None]}
+        epochs = two_streams(x, {"y": y}, y >= 0, 10, 9, shuffle=shuffle, seed=seed, classes=y)
+        epochs.epoch.assign(epoch)
+        batches = [batch["labelled"] for batch in epochs.dataset]
+        return [np.concatenate(part) for part in zip(*[(x["x"][:, 0], y["y"]) for x, y in batches], strict=True)]
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    def test_of_every_three_in_a_row_one_is_of_each_class(self, shuffle):
+        x, y = self.labelled(shuffle=shuffle)
+        assert len(y) == 4 * 9
+        np.testing.assert_array_equal(np.sort(y.reshape(-1, 3), axis=1), np.tile([0, 1, 2], (12, 1)))
+        np.testing.assert_array_equal(self.y[x.astype(int)], y)
+
+    def test_each_class_passes_in_permutations_of_its_own(self):
+        x, y = self.labelled()
+        for k, size in enumerate((1, 4, 15)):
+            of_class = x[y == k]
+            for start in range(0, 12, size):
+                assert len(set(of_class[start : start + size])) == min(size, 12 - start)
+
+    def test_an_epoch_is_a_function_of_the_seed_and_its_number(self):
+        same, again, other = self.labelled(1)[0], self.labelled(1)[0], self.labelled(2)[0]
+        np.testing.assert_array_equal(same, again)
+        assert (same != other).any() and (same != self.labelled(1, seed=6)[0]).any()
+
+    def test_without_unlabelled_examples_an_epoch_has_as_many_as_before(self):
+        _, y = self.labelled(rows=20)
+        assert len(y) == 20 and np.ptp(np.bincount(y)) <= 1
+
+    def test_a_class_without_labels_has_no_part_in_it(self):
+        y = np.where(self.y == 1, -1, self.y)
+        epochs = two_streams({"x": y[:, None]}, {"y": y}, y >= 0, 10, 8, classes=y)
+        for batch in epochs.dataset:
+            np.testing.assert_array_equal(np.bincount(batch["labelled"][1]["y"], minlength=3), [4, 0, 4])

@@ -13,14 +13,14 @@ import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf import models
+from ssdgm_tf import models, nodes
 from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
-from ssdgm_tf.runs import checkpoints, run, wording
+from ssdgm_tf.runs import checkpoints, measuring, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 
-FIGURES = {"learning_curves", "reconstructions", "samples", "analogies", "styles", "latent_space"}
+FIGURES = {"learning_curves", "confusion", "reconstructions", "samples", "analogies", "styles", "latent_space"}
 
 
 def settings(**fields):
@@ -150,6 +150,32 @@ def test_no_result_holds_a_path_of_the_machine(finished):
         assert str(workdir.parent) not in (workdir / name).read_text()
 
 
+def test_the_confusions_are_those_of_predict(finished, digits):
+    workdir, results = finished
+    model = keras.models.load_model(workdir / "model.keras")
+    chosen = model.predict(digits.x_test, verbose=0).argmax(axis=1)
+    matrix = np.array(results["confusion"])
+    for true in range(10):
+        of_class = chosen[digits.y_test == true]
+        np.testing.assert_array_equal(matrix[true], np.bincount(of_class, minlength=10))
+        assert results["recall"][true] == pytest.approx(np.mean(of_class == true))
+    assert 1 - np.trace(matrix) / matrix.sum() == pytest.approx(results["error"], abs=1e-6)
+
+
+def test_confusions_are_of_known_labels_and_of_each_class_variable():
+    generative = {"a": nodes.OneHotCategorical(2), "b": nodes.OneHotCategorical(3), "t": nodes.Normal(1)}
+    generative["x"] = nodes.Normal(2, parents=("a", "b", "t"))
+    recognition = {name: type(node)(node.head, parents="x") for name, node in generative.items() if name != "x"}
+    model = models.GraphicalModel(generative, recognition, observed="x", supervised=("a", "b", "t"))
+    x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    y = {"a": np.zeros(30, int), "b": np.where(np.arange(30) < 20, np.arange(30) % 3, -1)}
+    found = measuring.confusions(model, x, y)
+    assert set(found) == {"a_confusion", "a_recall", "b_confusion", "b_recall"}
+    assert np.sum(found["a_confusion"]) == 30 and np.sum(found["b_confusion"]) == 20
+    assert found["a_recall"][1] is None
+    assert measuring.confusions(models.VAE(latent_dim=2), x, None) == {}
+
+
 def test_the_summary_names_what_was_asked_for(finished):
     _, results = finished
     text = wording.summary(results, settings()["config"])
@@ -194,6 +220,32 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
         assert resumed[name] == pytest.approx(results[name], rel=1e-4)
 
 
+@pytest.mark.usefixtures("bare")
+def test_a_run_that_gets_more_epochs_is_the_run_of_all_of_them(finished, tmp_path, capsys):
+    workdir, results = finished
+    run.train(settings(epochs=2), tmp_path)
+    extended = run.train(settings(), tmp_path)
+    assert "This run of 2 epochs goes on to 4." in capsys.readouterr().out
+    whole, grown = (keras.models.load_model(folder / "model.keras") for folder in (workdir, tmp_path))
+    for expected, got in zip(whole.get_weights(), grown.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert [row["epoch"] for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())] == [1, 2, 3, 4]
+    assert json.loads((tmp_path / "results.json").read_text()) == extended
+    assert extended["log_likelihood"] == pytest.approx(results["log_likelihood"], rel=1e-6)
+    with pytest.raises(UserError, match=r"epochs of a run may grow, .* Received: config.epochs = 3, where .* has 4"):
+        run.train(settings(epochs=3), tmp_path)
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
+    run.train(settings(epochs=1, learning_rate_schedule="cosine"), tmp_path)
+    run.train(settings(epochs=2, learning_rate_schedule="cosine"), tmp_path)
+    assert "from here on the learning rate is that of a run of 2 epochs" in capsys.readouterr().out
+    optimizer = keras.models.load_model(tmp_path / "model.keras").optimizer
+    assert optimizer.get_config()["learning_rate"]["config"]["decay_steps"] == 2 * 13
+    assert int(optimizer.iterations) == 2 * 13
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -209,6 +261,10 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
         ({"model": "vae", "classifier": "convolutional"}, "vae has no classifier: config.classifier must be 'dense'"),
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
         ({"preprocessing": "svd"}, "preprocessing"),
+        ({"resize": "8x8"}, "config.resize is for images of folder:FOLDER. Received: config.resize='8x8' for .*'digits'"),
+        ({"balance": True, "model": "vae"}, "config.balance is for models that learn from labels. Received: .* vae"),
+        ({"balance": True, "model": "nearest_neighbours"}, "config.balance is for models that learn from labels"),
+        ({"resize": "8"}, "config.resize must be the HEIGHTxWIDTH"),
     ],
 )
 def test_a_bad_field_is_refused_and_leaves_nothing(fields, message, tmp_path):

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,22 +17,24 @@ from ssdgm_tf import data, models, nodes
 from ssdgm_tf.configs import adgm_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import measuring, prediction_table, run, saved_run
+from ssdgm_tf.runs.prediction_files import PredictionFiles
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A finished run of images in folders of named classes."""
+    """A finished run of images in folders of named classes, of two sizes."""
     root = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
     for name, shade in (("dark", 40), ("light", 200)):
         (root / name).mkdir()
         for i in range(15):
-            pixels = np.clip(generator.normal(shade, 20, (8, 8)), 0, 255).astype(np.uint8)
+            pixels = np.clip(generator.normal(shade, 20, (8, 8 + i % 2)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     workdir = tmp_path_factory.mktemp("run")
-    run.train(settings(data=f"folder:{root}", labels=6, epochs=3, labelled_batch_size=6, batch_size=10), workdir)
+    fields = {"data": f"folder:{root}", "resize": "8x8", "labels": 6, "epochs": 3, "labelled_batch_size": 6}
+    run.train(settings(**fields, batch_size=10), workdir)
     return Workdir(workdir)
 
 
@@ -60,16 +64,33 @@ def test_the_card_says_how_it_was_trained_and_what_it_answers(folder, exported):
     assert f"| Test error | {100 * error:.2f} % |" in card
     assert "6 labels shown, drawn with seed 0" in card and "x uint8 [B, 8, 8, 1]" in card
     assert all(f"| `{name}` |" in card for name in exported[1])
+    assert "resized to 8x8 before they come in" in card
 
 
-@pytest.mark.parametrize("spec", ["pca:5", "zca"])
-def test_whitening_is_part_of_the_signatures(spec, raw):
-    x = np.random.default_rng(0).uniform(size=(90, 8, 8, 1)).astype(np.float32)
-    whitening = data.fit_preprocessing(spec, x)
-    pixels = saved_run.Pixels((8, 8, 1), whitening)
-    expected = whitening.transform(raw / np.float32(255))
-    np.testing.assert_allclose(pixels.transform(tf.constant(raw)), expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(pixels.inverse(tf.constant(expected)), whitening.inverse(expected), rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize(
+    ("spec", "shape", "raw_dtype", "words"),
+    [
+        ("pca:5", (8, 8, 1), "uint8", "pixels / 255, then whitened"),
+        ("zca", (8, 8, 1), "uint8", "pixels / 255, then whitened"),
+        ("zca", (8, 8, 1), "float32", "whitened; pixels are numbers in [0, 1]"),
+        ("none", (8, 8, 1), "uint8", "pixels / 255"),
+        ("none", (8, 8, 1), "float32", "none; pixels are numbers in [0, 1]"),
+        ("pca:5", (12,), "float32", "whitened"),
+        ("auto", (12,), "float32", "standardised"),
+        ("none", (12,), "float32", "none"),
+    ],
+)
+def test_the_preprocessing_is_part_of_the_signatures(spec, shape, raw_dtype, words):
+    """It is saved with the run, and comes back as it was."""
+    raw = np.random.default_rng(0).integers(0, 256, (90, *shape)).astype(np.uint8)
+    x = raw / np.float32(255) if len(shape) == 3 else raw.astype(np.float32)
+    fitted = data.fit_preprocessing(spec, x)
+    expected, back = (x, x) if fitted is None else (fitted.transform(x), fitted.inverse(fitted.transform(x)))
+    pixels = saved_run.Pixels(shape, raw_dtype, fitted)
+    assert pixels.words == words and pixels.spec.dtype == raw_dtype
+    given = raw if raw_dtype == "uint8" else x
+    np.testing.assert_allclose(pixels.transform(tf.constant(given)), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(pixels.inverse(tf.constant(expected)), back, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("bare")
@@ -79,10 +100,11 @@ def test_a_run_of_whitened_images_is_served_without_its_data(tmp_path, raw):
     saved_run.export(Workdir(tmp_path / "run"), tmp_path / "out", verbose=False)
     whitening = data.load("digits", 30, 0, preprocessing="pca:5").preprocessing
     model = keras.models.load_model(tmp_path / "run" / "model.keras")
-    answer = tf.saved_model.load(tmp_path / "out").signatures["classify"](x=raw)["probabilities"]
-    np.testing.assert_allclose(
-        answer, model.predict(whitening.transform(raw / np.float32(255)), verbose=0), rtol=1e-4, atol=1e-5
-    )
+    x = raw / np.float32(255)  # the digits are sixteenths, so their model takes numbers
+    answer = tf.saved_model.load(tmp_path / "out").signatures["classify"](x=x)["probabilities"]
+    np.testing.assert_allclose(answer, model.predict(whitening.transform(x), verbose=0), rtol=1e-4, atol=1e-5)
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "x float32 [B, 8, 8, 1]" in card and "whitened; pixels are numbers in [0, 1]" in card
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
@@ -122,9 +144,8 @@ def written(exported, raw, tmp_path):
     (tmp_path / "in" / "2b.png").write_bytes(b"no image")
     Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp_path / "in" / "large.png")
     examples = data.Examples(str(tmp_path / "in"), (8, 8, 1))
-    counts = prediction_table.write(
-        prediction_table.Predictor(exported[0]), examples, tmp_path / "out" / "p.csv", top_uncertain=2
-    )
+    tables = PredictionFiles.of(str(tmp_path / "out" / "p.csv"))
+    counts = prediction_table.write(prediction_table.Predictor(exported[0]), examples, tables, top_uncertain=2)
     return counts, tmp_path / "out"
 
 
@@ -138,13 +159,58 @@ def test_predictions_of_a_folder(exported, raw, written):
         assert row["class"] == ["dark", "light"][int(answer["class"][i])]
         assert float(row["p_light"]) == pytest.approx(float(answer["probabilities"][i, 1]), abs=1e-5)
         assert float(row["entropy"]) == pytest.approx(float(answer["entropy"][i]), abs=1e-5)
-    assert {row["name"] for row in table(out / "errors.csv")} == {"2b.png", "large.png"}
-    assert sorted(path.name for path in out.iterdir()) == ["errors.csv", "p.csv", "top_uncertain.csv"]
+    assert {row["name"] for row in table(out / "p_errors.csv")} == {"2b.png", "large.png"}
+    assert sorted(path.name for path in out.iterdir()) == ["p.csv", "p_errors.csv", "p_top_uncertain.csv"]
 
 
 def test_the_most_uncertain_come_first(written):
-    rows, top = table(written[1] / "p.csv"), table(written[1] / "top_uncertain.csv")
+    rows, top = table(written[1] / "p.csv"), table(written[1] / "p_top_uncertain.csv")
     assert [row["name"] for row in top] == [row["name"] for row in sorted(rows, key=lambda row: -float(row["entropy"]))[:2]]
+
+
+def test_tables_of_an_earlier_prediction_do_not_stay(exported, written):
+    """Those of another name do."""
+    _, out = written
+    (out / "other_errors.csv").write_text("name,reason\n")
+    (out / "x.csv").write_text(",".join(["200"] * 64) + "\n")
+    examples = data.Examples(str(out / "x.csv"), (8, 8, 1))
+    predictor = prediction_table.Predictor(exported[0])
+    assert prediction_table.write(predictor, examples, PredictionFiles.of(str(out / "p.csv"))) == (1, 0)
+    assert sorted(path.name for path in out.iterdir()) == ["other_errors.csv", "p.csv", "x.csv"]
+
+
+def test_a_table_without_predictions_has_its_columns(exported, tmp_path):
+    (tmp_path / "x.csv").write_text("NA\n")
+    predictor, tables = prediction_table.Predictor(exported[0]), PredictionFiles.of(str(tmp_path / "p.csv"))
+    assert prediction_table.write(predictor, data.Examples(str(tmp_path / "x.csv"), (8, 8, 1)), tables) == (0, 1)
+    header = (tmp_path / "p.csv").read_text().strip().split(",")
+    assert sorted(header) == ["class", "entropy", "name", "ood_score", "p_dark", "p_light"]
+
+
+def test_an_error_leaves_the_tables_as_they_were(exported, written, monkeypatch):
+    _, out = written
+    before = {path.name: path.read_text() for path in out.iterdir()}
+    np.savez(out.parent / "x.npz", x=np.zeros((3, 8, 8), np.uint8))
+    examples = data.Examples(str(out.parent / "x.npz"), (8, 8, 1))
+    predictor = prediction_table.Predictor(exported[0])
+    monkeypatch.setattr(data.Examples, "batches", lambda *_: (_ for _ in ()).throw(OSError("gone")))
+    with pytest.raises(OSError, match="gone"):
+        prediction_table.write(predictor, examples, PredictionFiles.of(str(out / "p.csv")), top_uncertain=1)
+    assert {path.name: path.read_text() for path in out.iterdir()} == before
+
+
+def test_a_name_that_is_no_utf8_is_written_readably(exported, raw, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(raw[0, ..., 0]).save(tmp_path / "in" / "good.png")
+    content = (tmp_path / "in" / "good.png").read_bytes()
+    for name, written in ((b"caf\xe9.png", content), (b"bad\xff.png", b"no image")):
+        with open(os.fsencode(tmp_path / "in") + b"/" + name, "wb") as file:
+            file.write(written)
+    tables = PredictionFiles.of(str(tmp_path / "p.csv"))
+    examples = data.Examples(str(tmp_path / "in"), (8, 8, 1))
+    assert prediction_table.write(prediction_table.Predictor(exported[0]), examples, tables) == (2, 1)
+    assert [row["name"] for row in table(tables.predictions)] == [r"caf\xe9.png", "good.png"]
+    assert table(tables.errors)[0]["name"] == r"bad\xff.png"
 
 
 def test_noise_is_less_like_the_training_data_than_training_images(exported):
@@ -171,10 +237,15 @@ def test_what_cannot_be_served_is_refused(folder, tmp_path):
 
 
 def test_the_commands(folder, exported, raw, tmp_path):
-    np.savez(tmp_path / "x.npz", x=raw)
-    one = f"--model={exported[0]}", f"--input={tmp_path / 'x.npz'}", f"--output={tmp_path / 'p.csv'}"
+    (tmp_path / "in").mkdir()
+    for i, image in enumerate(raw):  # of five sizes, as the run resizes them
+        Image.fromarray(image[..., 0]).resize((8 + i, 8 + 2 * i)).save(tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    one = f"--model={exported[0]}", f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'p.csv'}"
     done = subprocess.run([sys.executable, "-m", "ssdgm_tf.trainers.predict", *one], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout == f"5 predictions in {tmp_path / 'p.csv'}\n", done.stderr
+    passed_over = "Passed over: 1 file whose name is not that of an image, such as notes.txt"
+    printed = f"{passed_over}\n5 predictions in {tmp_path / 'p.csv'}\n"
+    assert done.returncode == 0 and done.stdout == printed, done.stderr
     for command, flag, message in (
         ("predict", "--output=p.txt", "--model must be given"),
         ("predict", f"--model={tmp_path}", "--input must be given"),
@@ -198,10 +269,9 @@ def test_commands_and_model_agree_where_something_is_drawn_before_the_label(tmp_
     assert json.loads(folder.results.read_text())["error"] == pytest.approx(error)
     assert measuring.measure(model, config, dataset)["error"] == pytest.approx(error)
     saved_run.export(folder, tmp_path / "served", verbose=False)
-    raw = np.round(255 * dataset.x_test[:7]).astype(np.uint8)
-    rows = prediction_table.Predictor(tmp_path / "served").rows(raw)
+    rows = prediction_table.Predictor(tmp_path / "served").rows(dataset.x_test[:7])
     found = [[row[f"p_{label}"] for label in range(10)] for row in rows]
-    np.testing.assert_allclose(found, model.predict(raw / np.float32(255), verbose=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found, model.predict(dataset.x_test[:7], verbose=0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -217,3 +287,26 @@ def test_litert_refuses_draws(tmp_path):
     with pytest.raises(UserError, match=r"only operations of LiteRT, and no random draws. Received: classify, with tf\.\w+"):
         saved_run.write_litert(tmp_path / "served", ["classify", "encode"])
     assert not list((tmp_path / "served").glob("*.tflite"))
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_table_from_its_config_to_its_predictions(tmp_path, monkeypatch):
+    """Named classes, images in rows, an index, and a file of Excel to predict."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    pixels = np.clip(generator.normal(np.tile([60, 180], 30)[:, None], 20, (60, 64)), 0, 255).astype(int)
+    lines = [",".join(["", "kind", *(f"pixel{i}" for i in range(64))])]
+    lines += [",".join(map(str, [i, ["dark", "light"][i % 2], *row])) for i, row in enumerate(pixels)]
+    Path("train.csv").write_text("\n".join(lines))
+    fields = {"data": "csv:train.csv", "target": "kind", "image_shape": "8x8", "labels": 8}
+    run.train(settings(**fields, epochs=3, labelled_batch_size=8, batch_size=10), tmp_path / "run")
+    saved_run.export(Workdir(tmp_path / "run"), tmp_path / "out", verbose=False)
+    predictor = prediction_table.Predictor(tmp_path / "out")
+    assert predictor.dtype == "uint8" and set(predictor.columns) >= {"p_dark", "p_light"}
+    Path("new.csv").write_text("\n".join(";".join(map(str, row)) for row in pixels[:10]), encoding="utf-8-sig")
+    tables = PredictionFiles.of("p.csv")
+    assert prediction_table.write(predictor, data.Examples("new.csv", predictor.shape, predictor.dtype), tables) == (10, 0)
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    expected = model.predict(pixels[:10].reshape(-1, 8, 8, 1) / np.float32(255), verbose=0)
+    found = [[float(row["p_dark"]), float(row["p_light"])] for row in table(tables.predictions)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

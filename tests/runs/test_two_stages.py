@@ -62,6 +62,21 @@ def test_without_one_it_is_trained_first_and_never_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("module", "data", "part"),
+    [
+        (m1m2_digits, "folder:photos", "folder:photos"),
+        (baseline_digits, "folder:photos", "folder:photos"),
+        (siddharth_multimnist_nested, "canvases:folder:photos", "folder:photos"),
+    ],
+)
+def test_a_part_reads_images_as_the_whole_does(module, data, part, tmp_path):
+    fields = {"data": data, "resize": "8x9", "bad_examples": "drop"}
+    own = {"m1": "m1_digits", "model": "nearest_neighbours"} if module is baseline_digits else {}
+    first, _ = plan.make(settings(module, **fields, **own), Workdir(tmp_path))
+    assert {name: first.settings["config"][name] for name in fields} == fields | {"data": part}
+
+
+@pytest.mark.parametrize(
     ("module", "fields", "message"),
     [
         (m1m2_digits, {"seed": 1}, "config.seed=1, where .* has 0"),

@@ -69,11 +69,14 @@ def test_a_cell_of_another_config_is_reported_and_run_again(table, options, laun
     assert len(damaged) == 1 and "tiny/m2_labels30_seed0, which was run with another epochs" in damaged[0]
 
 
-def test_a_record_that_lacks_newer_fields_counts_as_run_at_their_defaults(table, options, launcher):
+@pytest.mark.parametrize(("field", "value"), [("warmup_epochs", None), ("preprocessing", None), ("preprocessing", "none")])
+def test_a_record_that_lacks_newer_fields_counts_as_run_at_their_defaults(field, value, table, options, launcher):
+    """And `preprocessing` was "none" before it was "auto", which is the same of images."""
     go(table, options, launcher, rows=["m2"], labels=["30"])
     path = options.results_file(Cell("tiny", "m2", 30, 0))
     record = records.read(path)
-    del record["config"]["warmup_epochs"]
+    record["config"] = {name: record["config"][name] for name in record["config"] if name != field}
+    record["config"] |= {field: value} if value else {}
     records.write(path, record | {"digest": records.digest(record)})
     assert running.plan(table, cells.select(table, ["m2"], ["30"], "0"), options) == ([], [])
 

@@ -230,7 +230,7 @@ def _figures(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarr
 
 def _data_of_digits(config: Mapping[str, Any]) -> dict[str, Any]:
     """The images that are on the canvases."""
-    return {"data": config["data"].removeprefix("canvases:")}
+    return {"data": config["data"].removeprefix("canvases:"), "resize": config["resize"]}
 
 
 def _has_digits(model: GraphicalModel) -> bool:
@@ -242,7 +242,7 @@ EXPERIMENT = Experiment(
     make=_make,
     builds_on=Part(
         field="digit_model",
-        inherits=_data_of_digits,
+        inherits=lambda config: _data_of_digits(config) | {"bad_examples": config["bad_examples"]},
         requires=lambda config: _data_of_digits(config) | {"preprocessing": "none"},
         rule="A digit model must be trained on the images that are on the canvases, in [0, 1]",
         kind="a model of single images x with a label y and a style z",

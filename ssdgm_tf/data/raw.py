@@ -1,0 +1,134 @@
+"""Raw examples: bytes, or numbers. The rules by which files are read, the same for training and for prediction.
+
+Images in files are bytes (uint8), which a model sees divided by 255, or numbers in [0, 1]. Vectors are numbers. A run
+remembers which of the two its images were, and what it exports takes the same.
+"""
+
+import numpy as np
+
+#: What the raw examples of a run are.
+BYTES, NUMBERS = "uint8", "float32"
+# How far, in steps of 1/255, a number may be from a byte.
+_TOLERANCE = 1e-3
+
+
+def dtype_of(*arrays: np.ndarray) -> str:
+    """`BYTES` if all of the arrays are images of bytes, else `NUMBERS`.
+
+    Args:
+        *arrays: examples as files hold them, [N, ...].
+    """
+    return BYTES if all(x.dtype == np.uint8 and x.ndim > 2 for x in arrays) else NUMBERS
+
+
+def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
+    """Refuses images [N, C, H, W], which would be taken for images of height C.
+
+    Args:
+        x_shape: the shape of examples.
+        name: name of the array, for messages.
+
+    Raises:
+        ValueError: four axes, of which the second has the size of channels, 1 to 4, and the last has not.
+    """
+    if len(x_shape) == 4 and x_shape[1] <= 4 < x_shape[3] and x_shape[1] != x_shape[2]:
+        raise ValueError(
+            "Images must be [N, H, W, C]: channels come last: np.moveaxis(x, 1, -1). "
+            f"Received: {name} of shape {list(x_shape)}"
+        )
+
+
+def as_taken(value: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray | None, str]:
+    """An example of a file as a model takes it.
+
+    Args:
+        value: an image [H, W, C] of uint8 or of numbers in [0, 1], or a vector [D].
+        dtype: uint8 or float32, what the model takes.
+
+    Returns:
+        (example, ""), or (None, reason) where the model cannot take it.
+    """
+    if value.dtype == np.uint8 and value.ndim > 1:
+        return value if dtype == np.uint8 else value / np.float32(255), ""
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
+        value = value.astype(np.float32)
+    if not np.all(np.isfinite(value)):
+        return None, "An example must be finite in float32. Received: NaN or an infinite value"
+    if value.ndim == 1:
+        return value, ""
+    if value.min() < 0 or value.max() > 1:
+        return None, _outside(value)
+    if dtype != np.uint8:
+        return value, ""
+    steps = value * np.float32(255)
+    whole = np.round(steps)
+    if np.abs(steps - whole).max() > _TOLERANCE:
+        finer = value.flat[np.abs(steps - whole).argmax()]
+        return None, f"The model was trained on bytes: numbers must be multiples of 1/255. Received: {finer:.6g}"
+    return whole.astype(np.uint8), ""
+
+
+class TextPixels:
+    """Whether the images of a text file are bytes or numbers in [0, 1]. Text has no dtype, so the whole file decides, once.
+
+    A file holds bytes if its values are whole and some are above 1, and numbers if its values lie in [0, 1]. Where some rows
+    are the one and some the other, no row can be read.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: int | None = None
+        self._numbers: int | None = None
+        self._highest = 0.0
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether rows of both kinds were seen, so that others change nothing."""
+        return self._bytes is not None and self._numbers is not None
+
+    @property
+    def words(self) -> str:
+        """What the rows that were seen hold."""
+        if self.is_mixed:
+            return "whole numbers and others"
+        return f"bytes, up to {self._highest:g}" if self._bytes is not None else "numbers in [0, 1]"
+
+    def see(self, line: int, values: np.ndarray) -> None:
+        """Notes what a row tells of the file.
+
+        Args:
+            line: number of its line.
+            values: its numbers, finite.
+        """
+        is_whole = bool(np.all(values == np.trunc(values)))
+        self._highest = max(self._highest, float(values.max()))
+        if is_whole and values.max() > 1 and self._bytes is None:
+            self._bytes = line
+        if not is_whole and values.min() >= 0 and values.max() <= 1 and self._numbers is None:
+            self._numbers = line
+
+    def read(self, values: np.ndarray) -> tuple[np.ndarray | None, str]:
+        """A row as an array would hold it, after all rows were seen.
+
+        Args:
+            values: its numbers, finite.
+
+        Returns:
+            (uint8 or float32, ""), or (None, reason) where the row is not of the file's kind.
+        """
+        if self.is_mixed:
+            return None, (
+                "Images of a file must all be whole numbers 0..255, or all lie in [0, 1]. "
+                f"Received: a file of both, such as lines {self._bytes} and {self._numbers}"
+            )
+        if self._bytes is None:
+            return (values, "") if values.min() >= 0 and values.max() <= 1 else (None, _outside(values))
+        if values.min() < 0 or values.max() > 255 or np.any(values != np.trunc(values)):
+            return None, (
+                "Images of a file of bytes must be whole numbers in 0..255. "
+                f"Received: values from {values.min():.4g} to {values.max():.4g}"
+            )
+        return values.astype(np.uint8), ""
+
+
+def _outside(values: np.ndarray) -> str:
+    return f"Images must be uint8 or lie in [0, 1]. Received: values from {values.min():.4g} to {values.max():.4g}"
