@@ -1,7 +1,6 @@
 """A data set in text tables: `--config.data=csv:FILE` or `csv:TRAIN,TEST`."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def load_csv(
         ValueError: files in another form, an unclear target, or too few labelled examples to draw.
     """
     shape = parse_image_shape(image_shape)
-    files = find_csv(path, data_dir)
+    files = find_files("csv", path, data_dir)
     first = _Columns(TextTable(files[0]), target, None)
     columns = [first, *(_Columns(TextTable(file), target, first) for file in files[1:])]
     parts = [_read(one, shape, bad_examples) for one in columns]
@@ -64,16 +63,6 @@ def load_csv(
     numbered, class_names = _numbered([labels for _, labels in parts], names[1::2])
     train, *test = [(x, y) for (x, _), y in zip(parts, numbered, strict=True)]
     return from_arrays(train, test[0] if test else None, names, num_labels, seed, num_validation, bad_examples, class_names)
-
-
-def find_csv(path: str, data_dir: str | None = None) -> list[Path]:
-    """The one or two files that `path` names. Does not open them.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: more than two names, or an empty name.
-    """
-    return find_files("csv", path, (1, 2), data_dir)
 
 
 def parse_image_shape(image_shape: str) -> tuple[int, ...]:
@@ -219,7 +208,7 @@ def _rows(columns: _Columns) -> tuple[dict[int, tuple[np.ndarray, str]], dict[in
 
 
 def _images(x: dict[int, np.ndarray], bad: dict[int, str], shape: tuple[int, ...]) -> tuple[dict[int, np.ndarray], str]:
-    """{line: image} of the rows that are images of the file's kind, and what they are; notes the others as bad."""
+    """{line: image} of the good rows, and what their pixels are, in words. Adds the other rows to `bad`."""
     pixels = TextPixels()
     for line, values in x.items():
         pixels.see(line, values)

@@ -275,7 +275,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], tuple[int, ...], bool, np.d
 
 
 def _fortran(path: Path, stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array in Fortran order, of which the first example is spread over the whole file.
+    """An array in Fortran order, read at once, because every example is spread over the whole file.
 
     Raises:
         ValueError: a file that is not whole.

@@ -12,7 +12,7 @@ _MAGIC = {
     "PNG": b"\x89PNG",
     "JPEG": b"\xff\xd8\xff",
 }
-# {kind: what it is, and what reads it}.
+# {kind: words for it, and for what reads it}.
 _WORDS = {
     ".npz": "an .npz file: npz:FILE reads it, and --input under a name in .npz",
     ".npy": "an .npy file: npy:X.npy,Y.npy reads it, and --input under a name in .npy",

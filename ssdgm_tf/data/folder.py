@@ -10,9 +10,9 @@ from ssdgm_tf.data.assembly import assemble, check_examples, report_label_noise
 from ssdgm_tf.data.image_files import ImageFiles, visible
 from ssdgm_tf.data.images import parse_resize, read_images
 from ssdgm_tf.data.names import resolve, shown
+from ssdgm_tf.data.splits import hold_out_test
 
 _UNLABELLED = ("unlabelled", "unlabeled")
-_TEST_SHARE = 5
 # Images and their labels.
 _Files = list[tuple[Path, int]]
 
@@ -62,12 +62,17 @@ def load_folder(
         _check_test_classes(parts[1], names)
         train, test = _labelled(parts[0], names, found), _labelled(parts[1], names, found)
     else:
-        train, test = _hold_out_test(_labelled(root, names, found), names, generator)
+        train, test = _labelled(root, names, found), []
+        _check_two_each(train, names)
     unlabelled = [folder for above in dict.fromkeys((root, holder)) for folder in _folders(above, _UNLABELLED)]
     train += [(file, -1) for folder in unlabelled for file in found.below(folder)]
     _leave_out(root, parts, found)
     found.report()
-    train = [train[index] for index in generator.permutation(len(train))]
+    if parts:
+        kept, held_out = generator.permutation(len(train)), np.array([], int)
+    else:
+        kept, held_out = hold_out_test(np.array([label for _, label in train]), generator, tuple(names))
+    train, test = [train[index] for index in kept], test + [train[index] for index in held_out]
     images, kept = read_images([file for file, _ in train + test], bad_examples, size)
     x, raw_dtype = check_examples(images, shown(root)), raw.dtype_of(images)
     del images  # in bytes; x holds them as floats
@@ -164,25 +169,18 @@ def _check_test_classes(folder: Path, names: list[str]) -> None:
         )
 
 
-def _hold_out_test(labelled: _Files, names: list[str], generator: np.random.Generator) -> tuple[_Files, _Files]:
-    """Splits the labelled images of each class into training and test images.
+def _check_two_each(labelled: _Files, names: list[str]) -> None:
+    """Checks that one image of each class can be held out for testing.
 
     Raises:
         ValueError: a class with a single image.
     """
-    train, test = [], []
-    labels = np.array([label for _, label in labelled])
-    for label in range(len(names)):
-        members = generator.permutation(np.flatnonzero(labels == label))
-        if len(members) < 2:
-            raise ValueError(
-                "Without train/ and test/ every class must have at least two images, because one is held out for testing. "
-                f"Received: {len(members)} in {shown(names[label])}"
-            )
-        num_test = max(1, len(members) // _TEST_SHARE)
-        test += [labelled[index] for index in np.sort(members[:num_test])]
-        train += [labelled[index] for index in np.sort(members[num_test:])]
-    return train, test
+    counts = np.bincount([label for _, label in labelled], minlength=len(names))
+    if (few := np.flatnonzero(counts < 2)).size:
+        raise ValueError(
+            "Without train/ and test/ every class must have at least two images, because one is held out for testing. "
+            f"Received: {counts[few[0]]} in {shown(names[few[0]])}"
+        )
 
 
 def _leave_out(root: Path, parts: tuple[Path, Path] | None, found: ImageFiles) -> None:

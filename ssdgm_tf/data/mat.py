@@ -45,21 +45,11 @@ def load_mat(
         FileNotFoundError: no such file.
         ValueError: files or arrays in another form, or too few labelled examples to draw.
     """
-    files = find_mat(path, data_dir)
+    files = find_files("mat", path, data_dir)
     names = tuple(f"{array} of {file.name}" for file in files for array in ("X", "y"))
     parts, class_names = _from_zero([_labelled(file) for file in files], names[1::2])
     test = parts[1] if len(parts) == 2 else None
     return from_arrays(parts[0], test, names, num_labels, seed, num_validation, bad_examples, class_names)
-
-
-def find_mat(path: str, data_dir: str | None = None) -> list[Path]:
-    """The one or two files that `path` names. Does not open them.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: more than two names, or an empty name.
-    """
-    return find_files("mat", path, (1, 2), data_dir)
 
 
 def read_examples(file: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,10 +7,13 @@ FORMS = (
     "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'npy:X,Y', 'mat:FILE', 'csv:FILE', 'idx:FOLDER', 'folder:FOLDER', "
     "'records:FOLDER', 'faces:FILE', 'canvases:DATA SET', or a name of TensorFlow Datasets such as 'mnist' or 'svhn_cropped'"
 )
-# How many files a name may list, in words.
-_COUNTS: dict[tuple[int, ...], str] = {
-    (1, 2): "one file, or two separated by a comma",
-    (2, 4): "two files, or four, separated by commas",
+# How many files a name may list, and that in words.
+_ONE_OR_TWO = (1, 2), "one file, or two separated by a comma"
+_COUNTS: dict[str, tuple[tuple[int, ...], str]] = {
+    "npz": _ONE_OR_TWO,
+    "mat": _ONE_OR_TWO,
+    "csv": _ONE_OR_TWO,
+    "npy": ((2, 4), "two files, or four, separated by commas"),
 }
 
 
@@ -19,22 +22,21 @@ def resolve(path: str, data_dir: str | None = None) -> Path:
     return Path(data_dir or "").expanduser() / Path(path).expanduser()
 
 
-def find_files(kind: str, path: str, counts: tuple[int, ...], data_dir: str | None = None) -> list[Path]:
+def find_files(kind: str, path: str, data_dir: str | None = None) -> list[Path]:
     """The files that a name such as `npz:TRAIN,TEST` lists. Does not open them.
 
     Args:
-        kind: "npz", "csv", ...
+        kind: "npz", "npy", "mat" or "csv".
         path: the rest of the name: paths, separated by commas.
-        counts: how many there may be: (1, 2) or (2, 4).
         data_dir: folder that relative paths start from; None for the current one.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: another number of names, or an empty name.
     """
-    parts = path.split(",")
+    parts, (counts, words) = path.split(","), _COUNTS[kind]
     if len(parts) not in counts or not all(parts):
-        raise ValueError(f"{kind}: takes {_COUNTS[counts]}. Received: '{kind}:{path}'")
+        raise ValueError(f"{kind}: takes {words}. Received: '{kind}:{path}'")
     files = [resolve(part, data_dir) for part in parts]
     for file in files:
         if not file.is_file():

@@ -36,21 +36,11 @@ def load_npy(
         FileNotFoundError: no such file.
         ValueError: files or arrays in another form, or too few labelled examples to draw.
     """
-    files = find_npy(path, data_dir)
+    files = find_files("npy", path, data_dir)
     arrays = [read_npy(file) for file in files]
     test = (arrays[2], arrays[3]) if len(arrays) == 4 else None
     names = tuple(file.name for file in files)
     return from_arrays((arrays[0], arrays[1]), test, names, num_labels, seed, num_validation, bad_examples)
-
-
-def find_npy(path: str, data_dir: str | None = None) -> list[Path]:
-    """The two or four files that `path` names. Does not open them.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: another number of names, or an empty name.
-    """
-    return find_files("npy", path, (2, 4), data_dir)
 
 
 def read_npy(file: Path) -> np.ndarray:

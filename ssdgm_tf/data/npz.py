@@ -56,7 +56,7 @@ def load_npz(
         FileNotFoundError: no such file.
         ValueError: files or arrays in another form, or too few labelled examples to draw.
     """
-    files = find_npz(path, data_dir)
+    files = find_files("npz", path, data_dir)
     names = ("x_train", "y_train", "x_test", "y_test")
     if len(files) == 1:
         x, y, x_test, y_test = read_arrays(files[0], names)
@@ -66,16 +66,6 @@ def load_npz(
         # Two files hold the same names, so messages add the file.
         names = (f"x of {first}", f"y of {first}", f"x of {second}", f"y of {second}")
     return from_arrays((x, y), (x_test, y_test), names, num_labels, seed, num_validation, bad_examples)
-
-
-def find_npz(path: str, data_dir: str | None = None) -> list[Path]:
-    """The one or two files that `path` names. Does not open them.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: more than two names, or an empty name.
-    """
-    return find_files("npz", path, (1, 2), data_dir)
 
 
 def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """Data sets by their names in configs."""
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,26 +10,26 @@ import numpy as np
 from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
-from ssdgm_tf.data.csv import find_csv, load_csv
+from ssdgm_tf.data.csv import load_csv
 from ssdgm_tf.data.digits import load_digits
 from ssdgm_tf.data.faces import find_faces, load_faces
 from ssdgm_tf.data.folder import find_folder, load_folder
 from ssdgm_tf.data.idx import find_idx, load_idx
 from ssdgm_tf.data.images import parse_resize
-from ssdgm_tf.data.mat import find_mat, load_mat
-from ssdgm_tf.data.names import FORMS
-from ssdgm_tf.data.npy import find_npy, load_npy
-from ssdgm_tf.data.npz import find_npz, load_npz
+from ssdgm_tf.data.mat import load_mat
+from ssdgm_tf.data.names import FORMS, find_files
+from ssdgm_tf.data.npy import load_npy
+from ssdgm_tf.data.npz import load_npz
 from ssdgm_tf.data.preprocessing import Standardization, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
 _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupervisedData]]] = {
-    "npz": (find_npz, load_npz),
-    "npy": (find_npy, load_npy),
-    "mat": (find_mat, load_mat),
-    "csv": (find_csv, load_csv),
+    "npz": (functools.partial(find_files, "npz"), load_npz),
+    "npy": (functools.partial(find_files, "npy"), load_npy),
+    "mat": (functools.partial(find_files, "mat"), load_mat),
+    "csv": (functools.partial(find_files, "csv"), load_csv),
     "idx": (find_idx, load_idx),
     "folder": (find_folder, load_folder),
     "records": (find_records, load_records),

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ssdgm_tf import checks, keras_internals
 from ssdgm_tf.layers import supports
-from ssdgm_tf.models.data_format import DataFormat
+from ssdgm_tf.models.data_format import DataFormat, batch_size, num_examples
 
 _STREAMS = {"labelled", "unlabelled"}
 
@@ -60,9 +60,8 @@ class Source:
             return self.data.map(_as_is(self._normal_tensors))
         if isinstance(self.data, keras.utils.PyDataset):
             return self._loader.dataset.map(_as_is(self._normal_tensors))
-        whole = self._normal_batches(self.data) if isinstance(self.data, Iterator) else None
-        make = (lambda: whole) if whole is not None else (lambda: self._normal_batches(iter(self.data)))
-        batches = tf.data.Dataset.from_generator(make, output_signature=_signature(self.first))
+        signature = _signature(self.first)
+        batches = tf.data.Dataset.from_generator(lambda: self._normal_batches(self.data), output_signature=signature)
         if hasattr(self.data, "__len__"):
             batches = batches.apply(tf.data.experimental.assert_cardinality(len(self.data)))
         return batches
@@ -71,7 +70,7 @@ class Source:
     def _loader(self) -> keras_internals.Loader:
         return keras_internals.Loader(_Normal(self.data, self.first, self.only_x, self.failures))
 
-    def _normal_batches(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def _normal_batches(self, batches: Iterable[Any]) -> Iterator[Any]:
         with _remembering(self.failures):
             for batch in batches:
                 yield normal(batch, self.only_x, self.first)
@@ -155,10 +154,7 @@ def training(source: Source, data_format: DataFormat) -> tf.data.Dataset:
     def checked(number: tf.Tensor, batch: Any) -> dict[str, Any]:
         if form == "streams":
             return _checked_streams(batch, data_format, number)
-        x, y = _pair(batch)
-        x = data_format.x_tensors(x, number)
-        y = data_format.y_tensors(y, _size(x), True, number)
-        return _split(x, y, data_format, kinds, source.kind, number)
+        return _split(*_checked_pair(batch, data_format, number), data_format, kinds, source.kind, number)
 
     if form == "streams":
         _check_lengths(source)
@@ -172,14 +168,12 @@ def streams_of(source: Source, data_format: DataFormat) -> dict[str, dict[str, n
         ValueError: batches of another form, or bad values.
     """
     if _form(source) == "streams":
-        parts = {name: part[0] if name == "labelled" else part for name, part in source.first.items()}
-        for name in parts.keys() & {"labelled"}:
-            x = data_format.x(parts[name])
-            data_format.y(source.first[name][1], len(next(iter(x.values()))))
-        return {name: data_format.x(part) for name, part in parts.items()}
+        found = {name: data_format.x(part[0] if name == "labelled" else part) for name, part in source.first.items()}
+        if "labelled" in found:
+            data_format.y(source.first["labelled"][1], num_examples(found["labelled"]))
+        return found
     arrays, labels = first_pair(source, data_format)
-    size = len(next(iter(arrays.values())))
-    is_labelled = data_format.is_labelled(labels) if labels else np.zeros(size, bool)
+    is_labelled = data_format.is_labelled(labels) if labels else np.zeros(num_examples(arrays), bool)
     parts = {"labelled": is_labelled, "unlabelled": ~is_labelled}
     return {
         name: {variable: array[rows] for variable, array in arrays.items()} for name, rows in parts.items() if rows.any()
@@ -196,18 +190,12 @@ def first_pair(source: Source, data_format: DataFormat) -> tuple[dict[str, np.nd
         raise ValueError(f"Data to evaluate must be batches (x, y). Received: batches of {sorted(source.first)}")
     x, y = _pair(source.first)
     arrays = data_format.x(x)
-    return arrays, data_format.y(y, len(next(iter(arrays.values()))))
+    return arrays, data_format.y(y, num_examples(arrays))
 
 
 def evaluation(source: Source, data_format: DataFormat) -> tf.data.Dataset:
     """Checked batches (x, y), where any y may be unknown; see `training`."""
-
-    def checked(number: tf.Tensor, batch: Any) -> tuple[dict, dict]:
-        x, y = _pair(batch)
-        x = data_format.x_tensors(x, number)
-        return x, data_format.y_tensors(y, _size(x), True, number)
-
-    return source.map(checked)
+    return source.map(lambda number, batch: _checked_pair(batch, data_format, number))
 
 
 def prediction(source: Source, data_format: DataFormat) -> tf.data.Dataset:
@@ -256,12 +244,19 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     return batch if len(batch) == 2 else (batch[0], None)
 
 
+def _checked_pair(
+    batch: Any, data_format: DataFormat, number: tf.Tensor, missing: bool = True
+) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """A batch x or (x, y) as tensors by name, checked; `missing` says whether a value of y may be unknown."""
+    x, y = _pair(batch)
+    x = data_format.x_tensors(x, number)
+    return x, data_format.y_tensors(y, batch_size(x), missing, number)
+
+
 def _checked_streams(batch: dict[str, Any], data_format: DataFormat, number: tf.Tensor) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if "labelled" in batch:
-        x, y = batch["labelled"]
-        x = data_format.x_tensors(x, number)
-        result["labelled"] = x, data_format.y_tensors(y, _size(x), not data_format.always_complete, number)
+        result["labelled"] = _checked_pair(batch["labelled"], data_format, number, not data_format.always_complete)
     if "unlabelled" in batch:
         result["unlabelled"] = data_format.x_tensors(batch["unlabelled"], number)
     return result
@@ -277,7 +272,7 @@ def _split(
 ) -> dict[str, Any]:
     """The streams of a batch (x, y): its examples with a label, and those without."""
     known = list(data_format.is_known(y).values())
-    is_labelled = tf.reduce_any(tf.stack(known), axis=0) if known else tf.zeros([_size(x)], tf.bool)
+    is_labelled = tf.reduce_any(tf.stack(known), axis=0) if known else tf.zeros([batch_size(x)], tf.bool)
     rows = {"labelled": is_labelled, "unlabelled": ~is_labelled}
     holds = tf.constant(True)
     for name, has in rows.items():
@@ -430,10 +425,6 @@ def _signature(batch: Any) -> Any:
         return tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype) if array.dtype.kind in "biuf" else tf.string)
 
     return tf.nest.map_structure(spec, batch)
-
-
-def _size(x: dict[str, tf.Tensor]) -> tf.Tensor:
-    return tf.shape(next(iter(x.values())))[0]
 
 
 def _in_words(batch: Any) -> str:

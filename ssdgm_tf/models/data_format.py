@@ -81,7 +81,7 @@ class DataFormat:
             name: head.observed_support.check_tensor(name, tensors[name], head.event_shape, batch=batch)
             for name, head in self.observed.items()
         }
-        size = tf.shape(next(iter(checked.values())))[0]
+        size = batch_size(checked)
         return {name: _of_size(name, tensor, size, batch) for name, tensor in checked.items()}
 
     def y_tensors(
@@ -240,6 +240,11 @@ def event(head: StochasticNode, tensor: tf.Tensor | np.ndarray, missing: bool = 
 def only_or_all(by_name: dict[str, Any]) -> Any:
     """The value of the only name, or {name: value} of several: what users pass and get."""
     return by_name if len(by_name) > 1 else next(iter(by_name.values()))
+
+
+def batch_size(by_name: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """How many examples {name: tensor} holds, a scalar."""
+    return tf.shape(next(iter(by_name.values())))[0]
 
 
 def num_examples(by_name: Mapping[str, Any]) -> int:

@@ -55,42 +55,43 @@ def checked(model: "SemiSupervisedModel", stream: str, terms: dict[str, Any]) ->
     return terms | found
 
 
-class Watch:
+def watched(model: "SemiSupervisedModel", train_function: Callable) -> Callable:
+    """The training function, which calls `check_progress` now and then.
+
+    Args:
+        model: a `SemiSupervisedModel`.
+        train_function: Keras' function of an iterator.
+    """
+    steps = 0
+
+    def watched(iterator: Any) -> Any:
+        nonlocal steps
+        logs = train_function(iterator)
+        steps += model.steps_per_execution
+        if steps >= _STEPS_BETWEEN_LOOKS:
+            steps = 0
+            check_progress(model)
+        return logs
+
+    return watched
+
+
+def check_progress(model: "SemiSupervisedModel") -> None:
     """Ends a training of which nothing comes any more: every step is skipped.
 
     Args:
         model: a `SemiSupervisedModel`.
+
+    Raises:
+        FloatingPointError: too many of the last steps were skipped.
     """
-
-    def __init__(self, model: "SemiSupervisedModel") -> None:
-        self.model, self.steps = model, 0
-
-    def around(self, train_function: Callable) -> Callable:
-        """The function, which looks at the number of skipped steps now and then."""
-
-        def watched(iterator: Any) -> Any:
-            logs = train_function(iterator)
-            self.steps += self.model.steps_per_execution
-            if self.steps >= _STEPS_BETWEEN_LOOKS:
-                self.steps = 0
-                self.look()
-            return logs
-
-        return watched
-
-    def look(self) -> None:
-        """Looks now.
-
-        Raises:
-            FloatingPointError: too many of the last steps were skipped.
-        """
-        in_a_row = round(float(tf.convert_to_tensor(self.model.monitor.skipped.in_a_row)))
-        if in_a_row >= _MOST_IN_A_ROW:
-            raise FloatingPointError(
-                "Gradients must be finite: the weights no longer change. Look at the size of the values in x, the learning "
-                "rate and the likelihood; compile(debug_nans=True) names the first term that is not finite. "
-                f"Received: {in_a_row} skipped steps in a row, up to step {self.model.num_steps}"
-            )
+    in_a_row = round(float(tf.convert_to_tensor(model.monitor.skipped.in_a_row)))
+    if in_a_row >= _MOST_IN_A_ROW:
+        raise FloatingPointError(
+            "Gradients must be finite: the weights no longer change. Look at the size of the values in x, the learning "
+            "rate and the likelihood; compile(debug_nans=True) names the first term that is not finite. "
+            f"Received: {in_a_row} skipped steps in a row, up to step {model.num_steps}"
+        )
 
 
 @contextlib.contextmanager

@@ -246,16 +246,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         check_counts(
             batch_size=batch_size, labelled_batch_size=labelled_batch_size, steps_per_epoch=kwargs.get("steps_per_epoch")
         )
-        callbacks = keras.tree.flatten(callbacks or [])
+        callbacks = _flat(callbacks)
         num_steps = kwargs.get("steps_per_epoch")
         reading = contextlib.ExitStack()
         if batches.is_source(x):
             batches.check_no_labels_beside(y)
-            of_arrays = {"batch_size": batch_size, "labelled_batch_size": labelled_batch_size, "balance": balance or None}
-            if given := [f"{name}={value}" for name, value in of_arrays.items() if value is not None]:
-                raise ValueError(
-                    f"{', '.join(of_arrays)} are for arrays; batches are taken as they come. Received: {', '.join(given)}"
-                )
+            _refuse_beside_batches(batch_size=batch_size, labelled_batch_size=labelled_batch_size, balance=balance or None)
             source = batches.Source(x, "steps_per_epoch", num_steps)
             data = self._streams_of_source(source)
             reading.enter_context(source.own_errors())
@@ -286,7 +282,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         self.monitor.direct(callbacks)
-        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: nans.Watch(self).look())
+        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: nans.check_progress(self))
         with nans.named(self), reading, batches.to_the_end(num_steps, kwargs.get("validation_steps")):
             return super().fit(
                 data,
@@ -317,7 +313,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if not keras_internals.evaluates_within_fit(kwargs):
             _refuse_weights("evaluate", kwargs)
             x, y, source = self._evaluation_input("steps", kwargs | {"batch_size": batch_size}, x, y)
-            kwargs["callbacks"] = [*_callbacks(source), *keras.tree.flatten(kwargs.get("callbacks") or [])]
+            kwargs["callbacks"] = [*_callbacks(source), *_flat(kwargs.get("callbacks"))]
         with _own_errors(source), batches.to_the_end(kwargs.get("steps")):
             return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
 
@@ -335,7 +331,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         check_counts(batch_size=batch_size, steps=kwargs.get("steps"))
         if batches.is_source(x):
             source = batches.Source(x, "steps", kwargs.get("steps"), only_x=True)
-            kwargs["callbacks"] = [*source.callbacks("predict"), *keras.tree.flatten(kwargs.get("callbacks") or [])]
+            kwargs["callbacks"] = [*source.callbacks("predict"), *_flat(kwargs.get("callbacks"))]
             x = batches.prediction(source, self.data_format)
             with source.own_errors(), batches.to_the_end(kwargs.get("steps")):
                 return super().predict(x, verbose=verbose, **kwargs)
@@ -400,7 +396,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
             super().make_train_function(force)
-            self.train_function = nans.Watch(self).around(self.train_function)
+            self.train_function = nans.watched(self, self.train_function)
         return self.train_function
 
     def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
@@ -632,6 +628,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             )
 
 
+def _flat(callbacks: Any) -> list[keras.callbacks.Callback]:
+    """The callbacks that a user gave, in one list."""
+    return keras.tree.flatten(callbacks or [])
+
+
 def _callbacks(source: batches.Source | None) -> list[keras.callbacks.Callback]:
     """What tells a source, if there is one, of each evaluation."""
     return source.callbacks("test") if source else []
@@ -653,6 +654,18 @@ def check_counts(**counts: Any) -> None:
             raise ValueError(f"{name} must be a whole number of at least 1. Received: {name}={value!r}")
 
 
+def _refuse_beside_batches(**of_arrays: Any) -> None:
+    """Refuses arguments of arrays, {argument: value or None}.
+
+    Raises:
+        ValueError: any is given.
+    """
+    if given := [f"{name}={value}" for name, value in of_arrays.items() if value is not None]:
+        raise ValueError(
+            f"{', '.join(of_arrays)} are for arrays; batches are taken as they come. Received: {', '.join(given)}"
+        )
+
+
 def _refuse_weights(method: str, arguments: dict[str, Any]) -> None:
     """Refuses weights of examples and splits among the arguments of a method.
 
@@ -661,8 +674,6 @@ def _refuse_weights(method: str, arguments: dict[str, Any]) -> None:
     """
     if refused := sorted(name for name in _OF_KERAS_ARRAYS if arguments.get(name) is not None):
         raise ValueError(f"{method} weighs examples only by gamma, and holds none out for validation. Received: {refused}")
-    for name in _OF_KERAS_ARRAYS & set(arguments):
-        del arguments[name]
 
 
 def _check_pair(name: str, pair: Sequence[Any]) -> None:
