@@ -420,7 +420,8 @@ def _checked(value: tf.Tensor, rule: str, inside: tf.Tensor, batch: tf.Tensor | 
     """The value [B, ...], after a check that all of it is inside, which runs with the graph."""
     inside = tf.broadcast_to(inside, tf.shape(value))
     is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
-    place = [tf.boolean_mask(value, ~inside)[:5], tf.argmax(is_bad, output_type=tf.int32)]
+    first = tf.argmax(tf.concat([is_bad, [True]], axis=0), output_type=tf.int32)  # of an empty batch there is one too
+    place = [tf.boolean_mask(value, ~inside)[:5], first]
     template = f"{rule}. Received: " + "{} at index {}"
     if batch is not None:
         place, template = [*place, batch], template + " of batch {}"

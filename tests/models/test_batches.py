@@ -8,6 +8,7 @@ import tensorflow as tf
 from ssdgm_tf import nodes
 from ssdgm_tf.layers import supports
 from ssdgm_tf.models import M2, GraphicalModel, batches
+from tests.tiers import tiers
 
 SIZE = 40  # of a batch; `tiny` has 120 examples
 
@@ -64,6 +65,8 @@ SOURCES = {
     "iterator of lists": lambda parts: (list(b) if isinstance(b, tuple) else b for b in endless(parts)),
 }
 GENERATORS = ("generator", "iterator of lists")
+#: For tests that trace a step.
+TRACED = tiers(SOURCES, first=("tf.data.Dataset", "PyDataset", "generator"))
 
 
 def steps(source, name, number=3):
@@ -95,7 +98,7 @@ def cut(*arrays):
     return [part if len(arrays) > 1 else part[0] for part in parts]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", TRACED)
 def test_a_batch_is_a_step(source, tiny):
     x, y = labelled_in_every_batch(tiny)
     by_hand, model = make(), make()
@@ -107,7 +110,7 @@ def test_a_batch_is_a_step(source, tiny):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", TRACED)
 def test_streams_are_taken_as_they_come(source, tiny):
     x, y = tiny[0].astype(np.float32), tiny[1]
     batch = {"labelled": (x[y >= 0], y[y >= 0]), "unlabelled": x[y < 0]}
@@ -125,7 +128,7 @@ def trained():
     return make()
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", TRACED)
 def test_evaluation_and_prediction_are_those_of_arrays(source, tiny, trained):
     x, y = labelled_in_every_batch(tiny)
     number = steps(source, "steps")
@@ -139,7 +142,7 @@ def test_evaluation_and_prediction_are_those_of_arrays(source, tiny, trained):
         np.testing.assert_allclose(predicted, probabilities, atol=1e-6)
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", TRACED)
 def test_validation_takes_them_too(source, tiny, trained):
     x, y = labelled_in_every_batch(tiny)
     model = make()
