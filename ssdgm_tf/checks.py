@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ssdgm_tf.rows import Rows
+
 #: The label of an example without a label.
 UNLABELLED = -1
 
@@ -21,12 +23,12 @@ def examples(name: str, x: ArrayLike, event_shape: tuple[int, ...] | None = None
     Raises:
         ValueError: no example, another shape, not numeric, or NaN or infinite values once in float32.
     """
-    x = numbers(name, x, event_shape).astype(np.float32, copy=False)
+    x = np.asarray(numbers(name, x, event_shape), np.float32)
     finite(name, x)
     return x
 
 
-def numbers(name: str, x: ArrayLike, event_shape: tuple[int, ...] | None = None) -> np.ndarray:
+def numbers(name: str, x: ArrayLike | Rows, event_shape: tuple[int, ...] | None = None) -> Any:
     """Examples as numbers [N, ...], where a value may be NaN or infinite.
 
     Args:
@@ -35,43 +37,54 @@ def numbers(name: str, x: ArrayLike, event_shape: tuple[int, ...] | None = None)
         event_shape: the shape that one example must have; None for any.
 
     Returns:
-        float32; or the booleans or integers given, without a copy, and any array in a file as it is.
+        float32; or the booleans or integers given, without a copy, and any array in a file and `Rows` as they are.
 
     Raises:
         ValueError: no example, another shape, or not numeric.
     """
-    x = as_array(name, x)
-    if x.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be numeric. Received: {name} of dtype {x.dtype}")
-    if x.ndim == 1 and event_shape == (1,):
-        x = x[:, None]
-    if x.ndim < 2:
-        raise ValueError(f"{name} must have the shape [N, ...], a row for each example. Received: {name} of shape {x.shape}")
-    if x.size == 0:
-        raise ValueError(f"{name} must hold at least one example, shape [N, ...]. Received: {name} of shape {x.shape}")
-    if event_shape is not None and x.shape[1:] != tuple(event_shape):
-        raise ValueError(f"{name} must have the shape {tuple(event_shape)} per example. Received: {name} of shape {x.shape}")
+    array = as_array(name, x)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be numeric. Received: {name} of dtype {array.dtype}")
+    if array.ndim == 1 and event_shape == (1,):
+        array = array[:, None]
+    if array.ndim < 2:
+        raise ValueError(
+            f"{name} must have the shape [N, ...], a row for each example. Received: {name} of shape {array.shape}"
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one example, shape [N, ...]. Received: {name} of shape {array.shape}")
+    if event_shape is not None and array.shape[1:] != tuple(event_shape):
+        raise ValueError(
+            f"{name} must have the shape {tuple(event_shape)} per example. Received: {name} of shape {array.shape}"
+        )
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
-        return x.astype(np.float32, copy=False) if x.dtype.kind == "f" and not isinstance(x, np.memmap) else x
+        return array.astype(np.float32, copy=False) if array.dtype.kind == "f" and not is_read_by_rows(array) else array
 
 
-def as_array(name: str, value: ArrayLike) -> np.ndarray:
+def is_read_by_rows(x: Any) -> bool:
+    """Whether rows of these examples are read when they are needed: an array in a file (`numpy.memmap`), and `Rows`."""
+    return isinstance(x, np.memmap | Rows)
+
+
+def as_array(name: str, value: ArrayLike | Rows) -> Any:
     """What stands for an array as one: sparse matrices, masked arrays, and tables and lists with gaps.
 
     Args:
         name: the array, for messages.
         value: anything that NumPy turns into an array, or a sparse matrix of SciPy. Masked values, None and the NA of pandas
-            become NaN. An array in a file (`numpy.memmap`) stays one.
+            become NaN. What `is_read_by_rows` stays as it is.
 
     Raises:
         ValueError: rows of different lengths, or objects that are no numbers.
     """
+    if is_read_by_rows(value):
+        return value
     if hasattr(value, "toarray"):
         value = value.toarray()
     if np.ma.is_masked(value):
         value = np.ma.filled(np.ma.asarray(value, np.float64), np.nan)
     try:
-        array = value if isinstance(value, np.memmap) else np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:  # of NumPy, of rows
         raise ValueError(f"{name} must be an array, of rows of one length. Received: a {type(value).__name__}") from error
     if array.dtype != object:
@@ -100,9 +113,7 @@ def finite(name: str, x: np.ndarray, first: int = 0) -> None:
         bad = ~np.isfinite(x)
         place = [int(i) for i in np.argwhere(bad)[0]]
         place[:1] = [index + first for index in place[:1]]
-        raise ValueError(
-            f"{name} must be finite in float32. Received: {bad.sum()} NaN or infinite values, the first at {tuple(place)}"
-        )
+        raise ValueError(f"{name} must be finite in float32. Received: NaN or infinite values, the first at {tuple(place)}")
 
 
 def labels(name: str, y: ArrayLike, num_examples: int, num_classes: int | None = None, missing: bool = True) -> np.ndarray:

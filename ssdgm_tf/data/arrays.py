@@ -4,18 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ssdgm_tf import rows
 from ssdgm_tf.data import raw
 from ssdgm_tf.data.preprocessing import AffineMap
 from ssdgm_tf.data.splits import hide_labels
 
 Labels = np.ndarray | dict[str, np.ndarray]
+Examples = np.ndarray | rows.Rows
 
 
 class SemiSupervisedData(NamedTuple):
     """A data set with few training labels shown.
 
     Attributes:
-        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or preprocessed examples.
+        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or preprocessed examples. Bytes and
+            arrays in files are `Rows`, which are converted where they are read; `np.asarray` reads them all.
         y_train: labels [N], int32; -1 where the label is hidden or unknown. With several variables {name: values [N, ...]},
             where hidden numbers are NaN.
         x_test: test examples, in the form of `x_train`.
@@ -30,11 +33,11 @@ class SemiSupervisedData(NamedTuple):
             "float32" for vectors.
     """
 
-    x_train: np.ndarray
+    x_train: Examples
     y_train: Labels
-    x_test: np.ndarray
+    x_test: Examples
     y_test: Labels
-    x_validation: np.ndarray
+    x_validation: Examples
     y_validation: Labels
     num_classes: int
     class_names: tuple[str, ...] = ()
@@ -43,7 +46,7 @@ class SemiSupervisedData(NamedTuple):
     raw_dtype: str = raw.NUMBERS
 
     @property
-    def monitored(self) -> tuple[np.ndarray, Labels, str]:
+    def monitored(self) -> tuple[Examples, Labels, str]:
         """The set that learning curves show, and its name: the validation set, or the test set where there is none."""
         if len(self.x_validation):
             return self.x_validation, self.y_validation, "validation"
@@ -62,10 +65,11 @@ class SemiSupervisedData(NamedTuple):
         return np.any(shown, axis=0)
 
     @property
-    def labelled(self) -> tuple[np.ndarray, Labels]:
+    def labelled(self) -> tuple[Examples, Labels]:
         """The labelled training examples."""
         shown, y = self.is_labelled, self.y_train
-        return self.x_train[shown], {name: value[shown] for name, value in y.items()} if isinstance(y, dict) else y[shown]
+        x = rows.take(self.x_train, shown)
+        return x, {name: value[shown] for name, value in y.items()} if isinstance(y, dict) else y[shown]
 
     def only(self, names: tuple[str, ...]) -> "SemiSupervisedData":
         """The data set with the training labels of some variables only.
@@ -92,7 +96,8 @@ class SemiSupervisedData(NamedTuple):
             return np.concatenate([values, hide_labels(values[shown], np.array([], int))])
 
         y_train = {name: doubled(values) for name, values in y.items()} if isinstance(y, dict) else doubled(y)
-        return self._replace(x_train=np.concatenate([self.x_train, self.x_train[shown]]), y_train=y_train)
+        twice = np.concatenate([np.arange(len(shown)), np.flatnonzero(shown)])
+        return self._replace(x_train=rows.take(self.x_train, twice), y_train=y_train)
 
     def to_images(self, x: np.ndarray) -> np.ndarray:
         """Undoes the preprocessing, for figures.

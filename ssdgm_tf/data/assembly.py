@@ -4,18 +4,21 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from tqdm import tqdm
 
-from ssdgm_tf import checks
+from ssdgm_tf import checks, rows
 from ssdgm_tf.data import raw
-from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.arrays import Examples, SemiSupervisedData
 from ssdgm_tf.data.splits import draw_labels, hide_labels, hold_out, hold_out_test
 
 Arrays = tuple[np.ndarray, np.ndarray]
+# Examples in the form of training, and their labels.
+_Checked = tuple[Examples, np.ndarray]
 
 
 def assemble(
-    train: Arrays,
-    test: Arrays,
+    train: _Checked,
+    test: _Checked,
     num_labels: int,
     seed: int,
     num_validation: int,
@@ -41,9 +44,9 @@ def assemble(
     """
     (x, y), (x_test, y_test) = train, test
     kept, held_out = hold_out(y, num_validation)
-    x_validation, y_validation = x[held_out], y[held_out]
-    if num_validation:  # without it the images need not be copied
-        x, y = x[kept], y[kept]
+    x_validation, y_validation = rows.take(x, held_out), y[held_out]
+    if num_validation:  # without it an array need not be copied
+        x, y = rows.take(x, kept), y[kept]
     return SemiSupervisedData(
         x_train=x,
         y_train=hide_labels(y, draw_labels(y, num_labels, num_classes, seed)),
@@ -87,16 +90,17 @@ def from_arrays(
     if test is None:
         x, y = check_part(train, names, bad_examples)
         kept, held_out = hold_out_test(y, np.random.default_rng(seed), class_names)
-        report_label_noise(x[kept], y[kept], names[0])
-        train, test = (x[kept], y[kept]), (x[held_out], y[held_out])
-        num_classes = count_classes(train[1], test[1], (names[1], names[1]))
+        sets = (rows.take(x, kept), y[kept]), (rows.take(x, held_out), y[held_out])
+        report_label_noise(*sets[0], names[0])
+        num_classes = count_classes(y[kept], y[held_out], (names[1], names[1]))
     else:
-        train, test, num_classes = check_arrays(train, test, names, bad_examples)
-    return assemble(train, test, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
+        *both, num_classes = check_arrays(train, test, names, bad_examples)
+        sets = both[0], both[1]
+    return assemble(*sets, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
 
 
-def check_examples(x: np.ndarray, name: str) -> np.ndarray:
-    """Images as float32 [N, H, W, C] in [0, 1], vectors as float32 [N, D].
+def check_examples(x: np.ndarray, name: str) -> Examples:
+    """Images as float32 [N, H, W, C] in [0, 1], vectors as float32 [N, D]: an array, or `Rows` of bytes or of a file.
 
     Args:
         x: images [N, H, W] or [N, H, W, C], uint8 (divided by 255) or other numbers in [0, 1]; or vectors [N, D] of finite
@@ -104,46 +108,47 @@ def check_examples(x: np.ndarray, name: str) -> np.ndarray:
         name: name of the array, for messages.
 
     Raises:
-        ValueError: another shape, kind of number or range; see also `ssdgm_tf.checks.examples`.
+        ValueError: another shape, kind of number or range.
     """
-    checked = checks.examples(name, x)
-    is_bytes = x.dtype == np.uint8
-    if x.ndim > 4 or (x.ndim == 2 and is_bytes):
+    examples = _in_form(x, name)
+    bad = _bad(examples, name)
+    if len(bad):
+        _refuse(examples[bad[0]].reshape(np.shape(x)[1:]), name, int(bad[0]))
+    return examples
+
+
+def _in_form(x: np.ndarray, name: str) -> Examples:
+    """Examples of any values: floats in memory as an array, others as `Rows`.
+
+    Raises:
+        ValueError: no example, another shape or kind of number.
+    """
+    checked = checks.numbers(name, x)
+    if checked.ndim > 4 or (checked.ndim == 2 and checked.dtype == np.uint8):
         raise ValueError(
             "Examples must be images [N, H, W] or [N, H, W, C], uint8 or in [0, 1], or vectors [N, D] of numbers other than "
-            f"uint8. Received: {name} {list(x.shape)} of {x.dtype}"
+            f"uint8. Received: {name} {list(checked.shape)} of {checked.dtype}"
         )
-    raw.check_channels_last(x.shape, name)
-    if is_bytes:
-        checked /= np.float32(255)
-    bad = _bad(checked)
-    if len(bad):
-        first = checked[bad[0]]
-        raise ValueError(
-            "Images must be uint8 or lie in [0, 1]. "
-            f"Received: {name}[{bad[0]}] with values from {first.min():.4g} to {first.max():.4g}"
-        )
-    return checked[..., None] if x.ndim == 3 else checked
+    raw.check_channels_last(checked.shape, name)
+    checked = checked[..., None] if checked.ndim == 3 else checked
+    is_array = checked.dtype == np.float32 and not checks.is_read_by_rows(checked)
+    return checked if is_array else rows.Rows(checked)
 
 
-def drop_bad(x: np.ndarray, y: np.ndarray, name: str) -> Arrays:
-    """The examples that `check_examples` accepts, and their labels; prints how many others there were, and which.
+def _refuse(example: np.ndarray, name: str, index: int) -> None:
+    """Says what is wrong with an example.
 
-    Args:
-        x: examples, in a form that `check_examples` accepts.
-        y: a label for each.
-        name: name of x, for the message.
+    Raises:
+        ValueError: always.
     """
-    if x.dtype.kind not in "biuf" or x.dtype == np.uint8 or x.ndim not in (2, 3, 4) or x.shape[:1] != y.shape[:1]:
-        return x, y  # uint8 is always good, and whole arrays of a wrong form are refused by the checks
-    with np.errstate(over="ignore"):
-        bad = _bad(x.astype(np.float32))
-    if len(bad):
-        print(f"Bad examples dropped: {len(bad)} of {len(x)} in {name}, {listed(bad)}")
-    return np.delete(x, bad, axis=0), np.delete(y, bad, axis=0)
+    checks.finite(name, example[None], index)
+    raise ValueError(
+        "Images must be uint8 or lie in [0, 1]. "
+        f"Received: {name}[{index}] with values from {example.min():.4g} to {example.max():.4g}"
+    )
 
 
-def report_label_noise(x: np.ndarray, y: np.ndarray, name: str) -> None:
+def report_label_noise(x: Examples, y: np.ndarray, name: str) -> None:
     """Prints how many labelled examples occur more than once, with different labels.
 
     Args:
@@ -152,7 +157,7 @@ def report_label_noise(x: np.ndarray, y: np.ndarray, name: str) -> None:
         name: name of x, for the message.
     """
     indices_of: dict[bytes, list[int]] = {}
-    for index in np.flatnonzero(y >= 0).tolist():
+    for index in tqdm(np.flatnonzero(y >= 0).tolist(), desc="comparing examples", delay=2, leave=False):
         indices_of.setdefault(hashlib.blake2b(x[index].tobytes(), digest_size=16).digest(), []).append(index)
     twice = [indices for indices in indices_of.values() if len({int(y[i]) for i in indices}) > 1]
     if twice:
@@ -166,11 +171,16 @@ def listed(indices: Sequence[int] | np.ndarray) -> str:
     return f"at {first}" + (", ..." if len(indices) > 5 else "")
 
 
-def _bad(x: np.ndarray) -> np.ndarray:
+def _bad(x: Examples, name: str) -> np.ndarray:
     """Indices of float32 examples [N, ...] that are not finite or, if they are images, not in [0, 1]."""
-    rows = x.reshape(len(x), -1)
-    good = np.isfinite(rows).all(axis=1) if x.ndim == 2 else ((rows >= 0) & (rows <= 1)).all(axis=1)
-    return np.flatnonzero(~good)
+    if isinstance(x, rows.Rows) and x.is_bytes:
+        return np.array([], int)
+    found = []
+    for some in tqdm(rows.blocks(x.shape), desc=f"checking {name}", delay=2, leave=False):
+        values = x[some].reshape(-1, x[:1].size)
+        good = np.isfinite(values).all(axis=1) if x.ndim == 2 else ((values >= 0) & (values <= 1)).all(axis=1)
+        found.append(some.start + np.flatnonzero(~good))
+    return np.concatenate(found)
 
 
 def count_classes(y: np.ndarray, y_test: np.ndarray, names: tuple[str, str] = ("y_train", "y_test")) -> int:
@@ -207,7 +217,7 @@ def check_arrays(
     test: Arrays,
     names: tuple[str, ...],
     bad_examples: str = "stop",
-) -> tuple[Arrays, Arrays, int]:
+) -> tuple[_Checked, _Checked, int]:
     """A training and a test set in the form that `assemble` takes, and the number of classes.
 
     Args:
@@ -229,8 +239,8 @@ def check_arrays(
     return (x, y), (x_test, y_test), count_classes(y, y_test, (names[1], names[3]))
 
 
-def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop") -> Arrays:
-    """Examples and their labels in the form that `assemble` takes.
+def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop") -> _Checked:
+    """Examples and their labels in the form that `assemble` takes. Prints how many were dropped, and which.
 
     Args:
         part: x and y as in a user's files.
@@ -240,6 +250,14 @@ def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop")
     Raises:
         ValueError: an array in another form.
     """
-    x, y = drop_bad(*part, names[0]) if bad_examples == "drop" else part
-    x = check_examples(x, names[0])
-    return x, checks.labels(names[1], y, len(x))
+    if bad_examples == "stop":
+        x = check_examples(part[0], names[0])
+        return x, checks.labels(names[1], part[1], len(x))
+    x = _in_form(part[0], names[0])
+    bad = _bad(x, names[0])
+    if len(bad) == len(x):
+        _refuse(x[0].reshape(np.shape(part[0])[1:]), names[0], 0)
+    if len(bad):
+        print(f"Bad examples dropped: {len(bad)} of {len(x)} in {names[0]}, {listed(bad)}")
+    kept = np.delete(np.arange(len(x)), bad)
+    return rows.take(x, kept), checks.labels(names[1], part[1], len(x))[kept]

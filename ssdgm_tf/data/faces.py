@@ -40,7 +40,7 @@ def load_faces(
     file = find_faces(path, data_dir)
     x, y, azimuth, elevation = read_arrays(file, _NAMES)
     raw_dtype = raw.dtype_of(x)
-    x, y = check_examples(x, "x"), checks.labels("y", y, len(x))
+    x, y = np.asarray(check_examples(x, "x")), checks.labels("y", y, len(x))
     lighting = directions(azimuth, elevation)
     if len(lighting) != len(x):
         raise ValueError(f"Every image must have a lamp. Received: {len(x)} images, {len(lighting)} angles in {file.name}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssdgm_tf import rows
 from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, check_examples, report_label_noise
@@ -75,14 +76,13 @@ def load_folder(
     train, test = [train[index] for index in kept], test + [train[index] for index in held_out]
     images, kept = read_images([file for file, _ in train + test], bad_examples, size)
     x, raw_dtype = check_examples(images, shown(root)), raw.dtype_of(images)
-    del images  # in bytes; x holds them as floats
     y = np.array([label for _, label in train + test], np.int32)[kept]
     number = int(np.sum(kept < len(train)))
     _check_classes(y[:number], y[number:], names, root)
-    report_label_noise(x[:number], y[:number], shown(root))
+    learned, tested = ((rows.take(x, part), y[part]) for part in np.split(np.arange(len(y)), [number]))
+    report_label_noise(*learned, shown(root))
     class_names = tuple(shown(name) for name in names)
-    sets = (x[:number], y[:number]), (x[number:], y[number:])
-    return assemble(*sets, num_labels, seed, num_validation, len(names), class_names, raw_dtype=raw_dtype)
+    return assemble(learned, tested, num_labels, seed, num_validation, len(names), class_names, raw_dtype=raw_dtype)
 
 
 def find_folder(path: str, data_dir: str | None = None) -> Path:

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ssdgm_tf.rows import Rows, blocks, extent
+
 # The covariance is computed from at most this many rows: all of MNIST, NORB and SVHN. 100,000 rows of 3,072 pixels take
 # about a minute.
 MAX_ROWS = 100_000
 # Directions with less than this share of the largest variance are rounding errors: float32 does not resolve them.
 _MIN_VARIANCE = 1e-12
-# Rows whose moments are added up at once, in float64.
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -205,7 +205,7 @@ def of_images(spec: str) -> str:
     return "none" if spec == "auto" else spec
 
 
-def fit_preprocessing(spec: str, x: np.ndarray) -> AffineMap | None:
+def fit_preprocessing(spec: str, x: np.ndarray | Rows) -> AffineMap | None:
     """The preprocessing `spec`, fitted on training examples, labelled and unlabelled alike.
 
     "standardize" subtracts from each column of vectors its mean and divides it by its standard deviation. It is not for
@@ -237,7 +237,7 @@ def fit_preprocessing(spec: str, x: np.ndarray) -> AffineMap | None:
         return None
     if kind == "standardize":
         return _standardization(x)
-    mean, components, variances = _principal_components(x.reshape(len(x), -1))
+    mean, components, variances = _principal_components(x)
     if not 1 <= (num_dimensions or 1) <= len(variances):
         raise ValueError(
             f"preprocessing={spec!r} needs training images that vary in {num_dimensions or 1} or more directions. "
@@ -252,7 +252,7 @@ def fit_preprocessing(spec: str, x: np.ndarray) -> AffineMap | None:
     )
 
 
-def _standardization(x: np.ndarray) -> Standardization:
+def _standardization(x: np.ndarray | Rows) -> Standardization:
     """The standardisation of vectors [N, D]."""
     from sklearn.preprocessing import StandardScaler
 
@@ -262,11 +262,11 @@ def _standardization(x: np.ndarray) -> Standardization:
             f"Received: examples of shape {list(x.shape[1:])}"
         )
     scaler = StandardScaler()
-    for start in range(0, len(x), _CHUNK):
-        scaler.partial_fit(x[start : start + _CHUNK])
+    for some in blocks(x.shape):
+        scaler.partial_fit(x[some])
     mean, scale = scaler.mean_.astype(np.float32), np.sqrt(scaler.var_).astype(np.float32)
     # Of equal float32 numbers the float64 mean may differ, and so their deviation from it; tiny ones are 0 in TensorFlow.
-    is_constant = (x.max(axis=0) == x.min(axis=0)) | (scale < np.finfo(np.float32).tiny)
+    is_constant = np.equal(*extent(x)) | (scale < np.finfo(np.float32).tiny)
     return Standardization(
         mean=np.where(is_constant, x[0].astype(np.float32), mean),
         scale=np.where(is_constant, np.float32(1), scale),
@@ -274,11 +274,12 @@ def _standardization(x: np.ndarray) -> Standardization:
     )
 
 
-def _principal_components(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, components and variances of rows [N, P] in float64, without the directions of zero variance."""
+def _principal_components(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, components and variances of flat examples in float64, without the directions of zero variance."""
     from sklearn.decomposition import PCA
 
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_ROWS)).astype(int)].astype(np.float64)
+    some = x[np.linspace(0, len(x) - 1, min(len(x), MAX_ROWS)).astype(int)]
+    rows = some.reshape(len(some), -1).astype(np.float64)
     mean = rows.mean(axis=0)
     if not np.ptp(rows, axis=0).any():
         return mean, np.empty((0, len(mean))), np.empty(0)

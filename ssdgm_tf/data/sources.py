@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
+from ssdgm_tf import rows
 from ssdgm_tf.data import raw
-from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.arrays import Examples, SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
 from ssdgm_tf.data.csv import load_csv
 from ssdgm_tf.data.digits import load_digits
@@ -20,7 +22,7 @@ from ssdgm_tf.data.mat import load_mat
 from ssdgm_tf.data.names import FORMS, find_files
 from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
-from ssdgm_tf.data.preprocessing import Standardization, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.preprocessing import AffineMap, Standardization, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
@@ -179,7 +181,8 @@ def _canvases(images: SemiSupervisedData, num_labels: int, seed: int, num_valida
         raise ValueError(f"Canvases take images with one label each. Received: labels of {', '.join(images.y_train)}")
     parts = [(images.x_train, images.y_train, _NUM_CANVASES[0]), (images.x_test, images.y_test, _NUM_CANVASES[1])]
     made = [
-        make_canvases(np.round(x * 255).astype(np.uint8), y, number, split) for split, (x, y, number) in enumerate(parts)
+        make_canvases(np.round(np.asarray(x) * 255).astype(np.uint8), y, number, split)
+        for split, (x, y, number) in enumerate(parts)
     ]
     (x, y), (x_test, y_test) = ((part.x / np.float32(255), known_places(part, part.digits.shape[1])) for part in made)
     num_train = len(x) - num_validation
@@ -205,13 +208,23 @@ def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervis
     fitted = fit_preprocessing(preprocessing, dataset.x_train)
     if fitted is None:
         return dataset
-    x_train = fitted.transform(dataset.x_train)
     if isinstance(fitted, Standardization):
-        constant = np.count_nonzero(x_train.max(axis=0) == x_train.min(axis=0))
-        print(f"Vectors standardised: {x_train.shape[1]} columns" + (f", {constant} of them constant" if constant else ""))
+        constant = np.count_nonzero(np.equal(*rows.extent(dataset.x_train)))
+        more = f", {constant} of them constant" if constant else ""
+        print(f"Vectors standardised: {len(fitted.mean)} columns{more}")
     return dataset._replace(
-        x_train=x_train,
-        x_test=fitted.transform(dataset.x_test),
-        x_validation=fitted.transform(dataset.x_validation),
+        x_train=_mapped(dataset.x_train, fitted),
+        x_test=_mapped(dataset.x_test, fitted),
+        x_validation=_mapped(dataset.x_validation, fitted),
         preprocessing=fitted,
     )
+
+
+def _mapped(x: Examples, fitted: AffineMap) -> Examples:
+    """Examples after a preprocessing. Of `Rows`, only the cheap standardisation is done whenever they are read."""
+    if not isinstance(x, rows.Rows):
+        return fitted.transform(x)
+    if isinstance(fitted, Standardization):
+        return x.mapped(fitted.map_rows)
+    parts = [fitted.transform(x[some]) for some in tqdm(rows.blocks(x.shape), desc="preprocessing", delay=2, leave=False)]
+    return np.concatenate([np.empty((0, *fitted.output_shape), np.float32), *parts])

@@ -15,6 +15,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ssdgm_tf import checks
+from ssdgm_tf.rows import Rows
 
 # Marks the sentence about a bad value in the error of a failed check.
 _BAD_VALUE, _END = "Bad value: ", " \\(end\\)"
@@ -61,7 +62,7 @@ class Support:
             missing: whether an example may be NaN in every element, which means that it is not known.
 
         Returns:
-            Numbers [N, *event_shape], float32 if floats were given; integers and booleans as they are, without a copy.
+            Numbers [N, *event_shape], float32 if floats were given; integers, booleans and `Rows` as they are.
 
         Raises:
             ValueError: no example, another number of examples, another shape, values that are not numbers, not finite or
@@ -71,6 +72,9 @@ class Support:
         if num_examples not in (None, len(checked)):
             raise ValueError(f"{name} must hold one value per example, {num_examples}. Received: {name} of {len(checked)}")
         self.check_scale(name, checked.dtype, checked.ndim)
+        possible = checked.possible if isinstance(checked, Rows) else None
+        if possible is not None and np.all(self.contains(tf.constant(possible))):
+            return checked
         rows = max(1, _BLOCK // checked[0].size)
         for first in range(0, len(checked), rows):
             self._check_block(name, checked[first : first + rows].astype(np.float32, copy=False), missing, first)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import keras_internals, objectives
+from ssdgm_tf import checks, keras_internals, objectives
 from ssdgm_tf.engine import trace_bounds
 from ssdgm_tf.layers import kernels, precision, supports
 from ssdgm_tf.models import batches, compilation, devices, nans, objective, streams
@@ -336,7 +336,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             with source.own_errors(), batches.to_the_end(kwargs.get("steps")):
                 return super().predict(x, verbose=verbose, **kwargs)
         x = self.data_format.x(x)
-        if _in_files(x):
+        if _is_read_by_rows(x):
             return super().predict(streams.in_order(x, batch_size or 100), verbose=verbose, **kwargs)
         compilation.trace_predict(self, x)
         return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
@@ -603,7 +603,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             self._build_for(x)
             y = y if y and self.data_format.is_labelled(y).any() else {}
             size = arguments.get("validation_batch_size") or arguments.get("batch_size") or 100
-            return (*((streams.in_order((x, y), size), None) if _in_files(x) else (x, y)), None)
+            return (*((streams.in_order((x, y), size), None) if _is_read_by_rows(x) else (x, y)), None)
         batches.check_no_labels_beside(y)
         source = batches.Source(x, steps, arguments.get(steps))
         self._build_for(batches.first_pair(source, self.data_format)[0])
@@ -699,9 +699,9 @@ def _with_added(loss: tf.Tensor, added: Sequence[tf.Tensor]) -> tf.Tensor:
     return loss + tf.add_n([tf.cast(value, loss.dtype) for value in added]) if added else loss
 
 
-def _in_files(x: dict[str, np.ndarray]) -> bool:
-    """Whether any of the arrays is in a file, from which its batches are read."""
-    return any(isinstance(array, np.memmap) for array in x.values())
+def _is_read_by_rows(x: dict[str, Any]) -> bool:
+    """Whether batches of any of the arrays are read when they are needed."""
+    return any(checks.is_read_by_rows(array) for array in x.values())
 
 
 def _as_tensors(batch: Any) -> Any:

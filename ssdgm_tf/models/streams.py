@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf.rows import LEVELS, Rows
+
 
 class Epochs(NamedTuple):
     """The batches of one epoch at a time.
@@ -162,12 +164,15 @@ def in_order(arrays: Any, batch_size: int) -> tf.data.Dataset:
     return indices.map(lambda index: tf.nest.map_structure(lambda read: read(index), readers)).prefetch(2)
 
 
-def reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+def reader(array: np.ndarray | Rows) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from indices [B] to the rows of an array [N, ...]: of one in a file, from the file.
 
     Args:
-        array: an array in memory, of which TensorFlow takes a copy; or a `numpy.memmap`.
+        array: an array in memory, of which TensorFlow takes a copy; a `numpy.memmap`; or `Rows`, which are converted after
+            they are read.
     """
+    if isinstance(array, Rows):
+        return _converting_reader(array)
     if not isinstance(array, np.memmap):
         tensor = tf.constant(array)
         return lambda index: tf.gather(tensor, index)
@@ -180,6 +185,26 @@ def reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(rows, [index.shape[0], *array.shape[1:]])
 
     return read
+
+
+def _converting_reader(rows: Rows) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`reader` of `Rows`. TensorFlow's copy is of the rows that are used, as they are stored."""
+    in_file = isinstance(rows.stored, np.memmap)
+    if rows.index is None or not in_file:
+        read = reader(rows.stored if rows.index is None else rows.stored[rows.index])
+    else:
+        read_stored, places = reader(rows.stored), tf.constant(rows.index)
+
+        def read(index: tf.Tensor) -> tf.Tensor:
+            return read_stored(tf.gather(places, index))
+
+    def convert(index: tf.Tensor) -> tf.Tensor:
+        stored = read(index)
+        # A table, because TensorFlow may turn a division by 255 into a product, which rounds otherwise.
+        x = tf.gather(LEVELS, tf.cast(stored, tf.int32)) if rows.is_bytes else tf.cast(stored, tf.float32)
+        return x if rows.mapping is None else rows.mapping(x)
+
+    return convert
 
 
 def steps_per_epoch(is_labelled: np.ndarray, batch_size: int, labelled_batch_size: int | None = None) -> int:

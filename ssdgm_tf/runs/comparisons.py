@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf import baselines
 from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.data.arrays import Examples
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.examples import examples
@@ -98,7 +99,7 @@ def _recognition_networks(run: ComparedRun) -> dict[str, float]:
 
 
 def fit_recognition(
-    model: GraphicalModel, x: np.ndarray, y: Mapping[str, np.ndarray], num_steps: int, config: Mapping[str, Any]
+    model: GraphicalModel, x: Examples, y: Mapping[str, np.ndarray], num_steps: int, config: Mapping[str, Any]
 ) -> None:
     """Maximises log q(labels | x) of the labelled examples, and nothing else.
 
@@ -149,7 +150,7 @@ def nearest_neighbour_errors(model: GraphicalModel, labelled: tuple, test: tuple
     """
     result = {}
     (x, y), (x_test, y_test) = labelled, test
-    flat = x_test.reshape(len(x_test), -1)
+    x, flat = np.asarray(x), np.asarray(x_test).reshape(len(x_test), -1)
     y, y_test = model.data_format.y(y, len(x)), model.data_format.y(y_test, len(flat))
     known_test = model.data_format.is_known(y_test)
     for name, known in model.data_format.is_known(y).items():

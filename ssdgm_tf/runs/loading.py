@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ssdgm_tf import data
+from ssdgm_tf import data, rows
 from ssdgm_tf.errors import UserError
 
 # The likelihoods of values in [0, 1].
@@ -55,8 +55,8 @@ def _check_vectors(dataset: data.SemiSupervisedData, likelihood: str) -> None:
     """
     if dataset.x_train.ndim > 2:
         return
-    parts = [x for x in (dataset.x_train, dataset.x_test, dataset.x_validation) if x.size]
-    low, high = min(x.min() for x in parts) + 0.0, max(x.max() for x in parts) + 0.0  # no "-0" in the message
+    extents = [rows.extent(x) for x in (dataset.x_train, dataset.x_test, dataset.x_validation) if x.size]
+    low, high = min(low.min() for low, _ in extents) + 0.0, max(high.max() for _, high in extents) + 0.0  # no "-0" in words
     if low < 0 or high > 1:
         raise ValueError(
             f"config.likelihood={likelihood} takes values in [0, 1]; config.likelihood=normal takes standardised vectors. "

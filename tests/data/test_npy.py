@@ -27,7 +27,7 @@ def test_four_files(load, order):
     np.testing.assert_allclose(dataset.x_train[..., 0], X[:30] / 255, rtol=1e-6)
     np.testing.assert_array_equal(dataset.y_train, Y[:30])
     np.testing.assert_allclose(dataset.x_test[..., 0], X[30:] / 255, rtol=1e-6)
-    assert dataset.raw_dtype == "uint8" and type(dataset.x_train) is np.ndarray
+    assert dataset.raw_dtype == "uint8" and isinstance(dataset.x_train.stored, np.memmap)
 
 
 def test_of_two_a_fifth_is_held_out(load):

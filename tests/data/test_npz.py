@@ -195,7 +195,7 @@ class TestShared:
 def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp_path, capsys):
     x = np.random.default_rng(1).uniform(size=(30, 4, 3))
     x[7, 1, 1], x[20, 0, 0], x[21, 0, 0] = np.nan, 1.5, np.inf
-    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: 2 NaN or .* first at \(7, 1, 1\)"):
+    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: NaN or .* first at \(7, 1, 1\)"):
         load(x_train=x, x_test=x[:6])
     file = str(tmp_path / "set.npz")
     dataset = data.load_npz(file, 0, 0, bad_examples="drop")
@@ -204,7 +204,7 @@ def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp
     np.testing.assert_array_equal(dataset.y_train, LABELS[kept])
     assert capsys.readouterr().out == "Bad examples dropped: 3 of 30 in x_train, at 7, 20, 21\n"
     vectors = x.reshape(30, -1)
-    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: 2 NaN or .* first at \(7, 4\)"):
+    with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: NaN or .* first at \(7, 4\)"):
         load(x_train=vectors, x_test=vectors[:6])
     assert len(data.load_npz(file, 0, 0, bad_examples="drop").x_train) == 28  # 1.5 is allowed in a vector
     with pytest.raises(ValueError, match=r"bad_examples must be one of .* Received: 'keep'"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssdgm_tf import data
+from ssdgm_tf import data, rows
 from ssdgm_tf.data import preprocessing
 
 
@@ -136,14 +136,14 @@ def test_a_constant_column_keeps_its_unit(vectors):
 @pytest.mark.parametrize("factor", [16.0, 255.0, 1e-5])
 def test_vectors_of_any_scale_become_the_same_numbers(factor):
     x = data.load_digits(30, 0).x_train.reshape(-1, 64)
-    expected, actual = (data.fit_preprocessing("auto", rows).transform(rows) for rows in (x, np.float32(factor) * x))
+    expected, actual = (data.fit_preprocessing("auto", x).transform(x) for x in (x, np.float32(factor) * x))
     np.testing.assert_allclose(actual, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("chunk", [100, 699, 700])
-def test_moments_are_those_of_all_rows(chunk, vectors, monkeypatch):
+@pytest.mark.parametrize("num_rows", [100, 699, 700])
+def test_moments_are_those_of_all_rows(num_rows, vectors, monkeypatch):
     whole = data.fit_preprocessing("standardize", vectors)
-    monkeypatch.setattr(preprocessing, "_CHUNK", chunk)
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", vectors[:num_rows].nbytes)
     parts = data.fit_preprocessing("standardize", vectors)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-6)
     np.testing.assert_allclose(parts.scale, whole.scale, rtol=1e-6)

@@ -1,0 +1,132 @@
+"""Examples that stay as they are stored, and are converted where their rows are read. Imports no TensorFlow."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+#: The float32 value of each byte of an image: bytes / 255.
+LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
+# Bytes of the converted rows that are looked at at a time, where all are: bounds the memory.
+_BLOCK_BYTES = 2**22
+
+
+class Rows(np.lib.mixins.NDArrayOperatorsMixin):
+    """Examples that stay as they are stored: bytes, or an array in a file. They are converted where their rows are read.
+
+    An example is float32: the bytes of an image are divided by 255, and a mapping follows where there is one.
+
+    An index along the first axis reads those rows: `x[0]`, `x[10:20]`, `x[[3, 1]]`, `x[mask]`. `take` selects rows without
+    reading any. All else that an array [N, ...] does reads them all: `np.asarray(x)`, `x + 1`, `x.max()`, `x[..., 0]`.
+
+    Args:
+        stored: images [M, H, W, C] or vectors [M, D] of numbers; images of uint8 are bytes.
+        index: the rows of `stored` that are the examples, in order, [N]; None for all.
+        mapping: what follows, a function of float32 rows that keeps their shape, for arrays and for tensors; or None.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, stored: np.ndarray, index: np.ndarray | None = None, mapping: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.stored, self.index, self.mapping = stored, index, mapping
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, ...]."""
+        return (len(self), *self.stored.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, with that of the examples."""
+        return self.stored.ndim
+
+    @property
+    def size(self) -> int:
+        """How many numbers the examples hold."""
+        return int(np.prod(self.shape))
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether images of bytes are stored."""
+        return self.stored.dtype == np.uint8 and self.ndim > 2
+
+    @property
+    def possible(self) -> np.ndarray | None:
+        """Every number that an example may hold; None where these are too many to list."""
+        return LEVELS if self.is_bytes and self.mapping is None else None
+
+    def __len__(self) -> int:
+        return len(self.stored if self.index is None else self.index)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if index is Ellipsis or isinstance(index, tuple):
+            return np.asarray(self)[index]
+        stored = np.asarray(self.stored[index if self.index is None else self.index[index]])
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
+            x = LEVELS[stored] if self.is_bytes else stored.astype(np.float32, copy=False)
+        return x if self.mapping is None else self.mapping(x)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        converted = np.empty(self.shape, np.float32)
+        for some in blocks(self.shape):
+            converted[some] = self[some]
+        return converted if dtype is None else converted.astype(dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*(np.asarray(x) if isinstance(x, Rows) else x for x in inputs), **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(np.asarray(self), name)
+
+    def take(self, index: ArrayLike) -> "Rows":
+        """The examples at these places, in this order; reads none.
+
+        Args:
+            index: places, [K], or a mask, bool [N].
+        """
+        index = np.asarray(index)
+        places = np.flatnonzero(index) if index.dtype == bool else index
+        return Rows(self.stored, places if self.index is None else self.index[places], self.mapping)
+
+    def mapped(self, mapping: Callable[[Any], Any]) -> "Rows":
+        """The examples with a mapping, where they have none yet; reads none.
+
+        Args:
+            mapping: see the class.
+        """
+        return Rows(self.stored, self.index, mapping)
+
+
+def blocks(shape: tuple[int, ...]) -> list[slice]:
+    """Slices of a few megabytes of float32 that together are all rows.
+
+    Args:
+        shape: [N, ...].
+    """
+    step = max(1, _BLOCK_BYTES // (4 * max(1, int(np.prod(shape[1:])))))
+    return [slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step)]
+
+
+def extent(x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest value of each number of an example, over all examples.
+
+    Args:
+        x: examples [N, ...], an array or `Rows`.
+    """
+    parts = [x[some] for some in blocks(x.shape)]
+    return np.min([part.min(axis=0) for part in parts], axis=0), np.max([part.max(axis=0) for part in parts], axis=0)
+
+
+def take(x: Any, index: ArrayLike) -> Any:
+    """Examples at these places: of `Rows` without reading any.
+
+    Args:
+        x: examples [N, ...], an array or `Rows`.
+        index: places, [K], or a mask, bool [N].
+    """
+    return x.take(index) if isinstance(x, Rows) else x[np.asarray(index)]

@@ -1,0 +1,128 @@
+"""Rows are the array that they stand for, whichever of them are read, and read no others."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssdgm_tf import checks, rows
+from ssdgm_tf.models import streams
+from ssdgm_tf.rows import Rows
+
+GENERATOR = np.random.default_rng(0)
+STORED = {
+    "bytes": GENERATOR.integers(256, size=(256, 4, 3, 1), dtype=np.uint8),
+    "truth values": GENERATOR.integers(2, size=(20, 5)).astype(bool),
+    "whole numbers": GENERATOR.integers(-9, 9, size=(20, 5)),
+    "doubles": GENERATOR.normal(size=(20, 5)),
+}
+INDICES = {
+    "one": 3,
+    "the last": -1,
+    "a slice": slice(2, 9),
+    "all": slice(None),
+    "none": slice(0, 0),
+    "a list": [4, 0, 4],
+    "a mask": np.arange(20) % 3 == 0,
+    "two axes": (slice(2, 9), 1),
+    "the last axis": (..., 0),
+}
+
+
+def expected(stored):
+    return stored / np.float32(255) if stored.dtype == np.uint8 else stored.astype(np.float32)
+
+
+@pytest.fixture(params=STORED)
+def stored(request):
+    return STORED[request.param]
+
+
+@pytest.fixture(params=["memory", "file"])
+def held(request, stored, tmp_path):
+    """The array, in memory or in a file."""
+    if request.param == "memory":
+        return stored
+    np.save(tmp_path / "x.npy", stored)
+    return np.load(tmp_path / "x.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+def test_an_index_reads_what_it_reads_of_the_array(index, held):
+    order = GENERATOR.permutation(len(held))[:20]
+    x = Rows(held, order)
+    array = expected(np.array(held))[order]
+    for found, wanted in ((x[index], array[index]), (x.mapped(np.negative)[index], -array[index])):
+        assert type(found) is np.ndarray and found.dtype == np.float32
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("index", [[3, 1, 2], np.arange(20) % 2 == 0, np.array([], int)], ids=["places", "mask", "none"])
+def test_rows_of_rows(index, held):
+    x, array = Rows(held, np.arange(20)[::-1]), expected(np.array(held))[:20][::-1]
+    taken = rows.take(x, index)
+    assert isinstance(taken, Rows) and taken.shape == array[index].shape and len(taken) == len(array[index])
+    np.testing.assert_array_equal(taken, array[index])
+    np.testing.assert_array_equal(rows.take(array, index), array[index])
+
+
+def test_all_else_is_that_of_the_array(stored):
+    x, array = Rows(stored), expected(stored)
+    assert (x.shape, x.ndim, x.size, x.dtype, x.nbytes) == (array.shape, array.ndim, array.size, np.float32, array.nbytes)
+    np.testing.assert_array_equal(x, array)
+    np.testing.assert_array_equal(x + 1, array + 1)
+    np.testing.assert_array_equal(1 - x, 1 - array)
+    np.testing.assert_array_equal(x.reshape(-1), array.reshape(-1))
+    assert x.max() == array.max() and np.asarray(x, np.float64).dtype == np.float64
+    with pytest.raises(AttributeError, match="Rows has no attribute 'toarray'"):
+        _ = x.toarray
+
+
+@pytest.mark.parametrize("num_bytes", [1, 60, 1000, 10**9])
+def test_blocks_are_all_rows_once(num_bytes, monkeypatch):
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", num_bytes)
+    assert [index for some in rows.blocks((17, 5)) for index in range(17)[some]] == list(range(17))
+    array = STORED["doubles"].astype(np.float32)
+    for x in (array, Rows(STORED["doubles"])):
+        np.testing.assert_array_equal(rows.extent(x), (array.min(axis=0), array.max(axis=0)))
+
+
+@pytest.mark.parametrize("order", [None, GENERATOR.permutation(20)], ids=["all", "some"])
+def test_batches_are_read_to_the_bit(order, held):
+    x, array = Rows(held, order), expected(np.array(held))
+    array = array if order is None else array[order]
+    index = tf.constant(GENERATOR.permutation(len(array)))
+    np.testing.assert_array_equal(streams.reader(x)(index), array[index])
+    batches = list(streams.in_order({"x": x.mapped(lambda x: 2 * x)}, 7))
+    np.testing.assert_array_equal(tf.concat([batch["x"] for batch in batches], 0), 2 * array)
+
+
+def test_only_rows_that_are_asked_for_are_read():
+    class Watched(np.ndarray):
+        read = 0
+
+        def __getitem__(self, index):
+            found = super().__getitem__(index)
+            Watched.read += found.size
+            return found
+
+    x = Rows(STORED["whole numbers"].view(Watched))
+    assert x.take([1, 2]).mapped(np.negative).take([0]).shape == (1, 5) and Watched.read == 0
+    assert x[3:5].shape == (2, 5) and Watched.read == 10
+
+
+def test_what_is_known_to_be_right_is_not_looked_at(monkeypatch):
+    """Bytes of an image lie in [0, 1]: a likelihood of such values need not read them."""
+    from ssdgm_tf import nodes
+
+    read, head, x = [], nodes.Bernoulli((4, 3, 1)).head, Rows(STORED["bytes"])
+    whole = Rows.__getitem__
+    monkeypatch.setattr(Rows, "__getitem__", lambda self, index: read.append(index) or whole(self, index))
+    assert head.observed_support.check_array("x", x, (4, 3, 1)) is x and not read
+    with pytest.raises(ValueError, match="x must"):
+        head.observed_support.check_array("x", x.mapped(lambda x: x + 1), (4, 3, 1))
+
+
+def test_checks_keep_rows():
+    x = Rows(STORED["doubles"])
+    assert checks.numbers("x", x, (5,)) is x
+    assert type(checks.examples("x", x)) is np.ndarray
