@@ -91,11 +91,16 @@ def as_array(name: str, value: ArrayLike | Rows) -> Any:
         return array
     if array.ndim == 0:
         raise ValueError(f"{name} must be an array. Received: a {type(value).__name__}")
-    missing = np.array([item is None or type(item).__name__ == "NAType" for item in array.flat]).reshape(array.shape)
+    missing = np.array([_is_missing(item) for item in array.flat]).reshape(array.shape)
     for item in array[~missing]:
         if not isinstance(item, Number | np.bool_):
             raise ValueError(f"{name} must be numeric. Received: {item!r}, a {type(item).__name__}")
     return np.where(missing, np.nan, array).astype(np.float64)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value is None, or the NA or NaT of pandas, which need not be installed."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def finite(name: str, x: np.ndarray, first: int = 0) -> None:
@@ -114,6 +119,15 @@ def finite(name: str, x: np.ndarray, first: int = 0) -> None:
         place = [int(i) for i in np.argwhere(bad)[0]]
         place[:1] = [index + first for index in place[:1]]
         raise ValueError(f"{name} must be finite in float32. Received: NaN or infinite values, the first at {tuple(place)}")
+
+
+def is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether images [N, H, W, C] are taken for [N, C, H, W]: only their second axis has the size of channels, 1 to 4.
+
+    Args:
+        shape: the shape of the images.
+    """
+    return len(shape) == 4 and shape[1] <= 4 < shape[3] and shape[1] != shape[2]
 
 
 def labels(name: str, y: ArrayLike, num_examples: int, num_classes: int | None = None, missing: bool = True) -> np.ndarray:
@@ -190,8 +204,8 @@ def _numeric_labels(name: str, y: np.ndarray) -> np.ndarray:
 
 
 def _number(name: str, dtype: np.dtype, index: int, value: Any) -> float:
-    """One label of an array of objects; NaN for None and pandas' NA and NaT."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    """One label of an array of objects; NaN for a missing one."""
+    if _is_missing(value):
         return np.nan
     if isinstance(value, str | bytes):
         raise ValueError(_of_text(name, dtype, value))

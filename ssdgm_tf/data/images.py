@@ -1,9 +1,6 @@
 """Image files as arrays, as they look in a viewer. The same for training and for predictions."""
 
-import os
 import re
-import shutil
-import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -13,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssdgm_tf.data.names import shown
+from ssdgm_tf.data.room import room
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
 _RULE = "Images must be whole PNG, JPEG, BMP, TIFF, GIF or WebP files that hold one picture"
-# Images of more bytes together are kept in a file.
-_MOST_IN_MEMORY = 2**30
 # A file whose header names more is not unpacked. Photographs have up to 50 million.
 _MAX_PIXELS = 2**26
 _GREY, _PALETTES, _DEEP = ("1", "L", "LA", "La"), ("P", "PA"), ("I", "F")
@@ -51,9 +47,7 @@ def parse_resize(resize: str) -> tuple[int, int] | None:
 def read_images(
     files: list[Path], bad_examples: str = "stop", size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Image files of one size as an array, with a progress bar. Holds little more than the array.
-
-    An array of more than 1 GiB is in a temporary file, mapped into memory, which the system removes after use.
+    """Image files of one size as an array, with a progress bar. Holds little more than the array, which `room` gives.
 
     Args:
         files: image files, see `read_image`.
@@ -66,7 +60,7 @@ def read_images(
         their files in `files`, [N].
 
     Raises:
-        ValueError: a bad file, with "stop"; no good file; or images that do not fit into the folder of temporary files.
+        ValueError: a bad file, with "stop"; no good file; or images that there is no `room` for.
     """
     read = _read(files, bad_examples, size, None)
     ((commonest, _),) = read.sizes.most_common(1)
@@ -160,39 +154,12 @@ def _with_room(images: np.ndarray | None, filled: int, image: np.ndarray, number
         channels, dtype = max(channels, images.shape[-1]), np.result_type(images, image)
         if images.shape[-1] == channels and images.dtype == dtype:
             return images
-    made = _room((number, *image.shape[:2], channels), dtype)
+    made = room((number, *image.shape[:2], channels), dtype)
     if images is not None and images.dtype == dtype:
         made[:filled] = images[:filled]
     elif images is not None:
         np.divide(images[:filled], np.float32(255), out=made[:filled])
     return made
-
-
-def _room(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array: up to `_MOST_IN_MEMORY` bytes in memory, above in a temporary file without a name.
-
-    Raises:
-        ValueError: the folder of temporary files has no room for it.
-    """
-    num_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if num_bytes <= _MOST_IN_MEMORY:
-        return np.empty(shape, dtype)
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    stream = tempfile.TemporaryFile()
-    try:
-        if free < num_bytes:
-            raise OSError(f"{free / 2**30:.1f} GiB free")
-        os.posix_fallocate(stream.fileno(), 0, num_bytes)  # or a full disk would kill the process where a page is written
-        return np.memmap(stream, dtype, "r+", shape=shape)
-    except OSError as error:
-        raise ValueError(
-            "The pixels of a folder of images must fit into the folder of temporary files, which TMPDIR names; "
-            f"config.resize=HxW makes images smaller. Received: {shape[0]} images of {_words(shape[1:])}, "
-            f"{num_bytes / 2**30:.1f} GiB, and {folder} ({error.strerror or error})"
-        ) from error
-    finally:
-        stream.close()  # the map keeps the file
 
 
 def _pixels(image: "ImageFile", size: tuple[int, int] | None) -> np.ndarray:

@@ -6,6 +6,8 @@ remembers which of the two its images were, and what it exports takes the same.
 
 import numpy as np
 
+from ssdgm_tf import checks
+
 #: What the raw examples of a run are.
 BYTES, NUMBERS = "uint8", "float32"
 # How far, in steps of 1/255, a number may be from a byte.
@@ -29,9 +31,9 @@ def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
         name: name of the array, for messages.
 
     Raises:
-        ValueError: four axes, of which the second has the size of channels, 1 to 4, and the last has not.
+        ValueError: see `ssdgm_tf.checks.is_channels_first`.
     """
-    if len(x_shape) == 4 and x_shape[1] <= 4 < x_shape[3] and x_shape[1] != x_shape[2]:
+    if checks.is_channels_first(x_shape):
         raise ValueError(
             "Images must be [N, H, W, C]: channels come last: np.moveaxis(x, 1, -1). "
             f"Received: {name} of shape {list(x_shape)}"

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, check_examples
 from ssdgm_tf.data.names import FORMS
+from ssdgm_tf.data.room import room
 
 
 def load_tfds(
@@ -137,18 +138,30 @@ def _builder(name: str, data_dir: str | None, download: bool) -> Any:
 
 def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     """A whole split: images as they are stored, and labels int32, in the stored order."""
+    image, label = (builder.info.features[name] for name in ("image", "label"))
+    number, found = builder.info.splits[split].num_examples, 0
+    images, labels = room((number, *image.shape), image.np_dtype), np.zeros(number, np.int32)
+    with tqdm(total=number, desc=f"reading {split}", delay=2, leave=False) as bar:
+        for part in _parts(builder, split):
+            some = slice(found, found := found + len(part["label"]))
+            if found <= number:
+                images[some], labels[some] = part["image"], part["label"]
+            bar.update(len(part["label"]))
+    if found != number or labels.max(initial=0) >= label.num_classes or len(label.names) != label.num_classes:
+        words = f"{found} of {number} examples of {split}, labels up to {labels.max(initial=0)}"
+        raise ValueError(f"{words}, {len(label.names)} names of {label.num_classes} classes")
+    return images, labels
+
+
+def _parts(builder: Any, split: str) -> Iterator[Mapping[str, Any]]:
+    """Batches of the examples of a split, in the stored order: {"image": [B, H, W, C], "label": [B]}."""
     import tensorflow_datasets as tfds
 
     if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
         source = builder.as_data_source(split)
-        rows = [source[index] for index in tqdm(range(len(source)), desc=f"reading {split}", delay=2, leave=False)]
-        images, labels = (np.array([row[name] for row in rows]) for name in ("image", "label"))
-    else:
-        decoders = tfds.decode.PartialDecoding({"image": True, "label": True})
-        whole = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False, decoders=decoders)
-        images, labels = (tfds.as_numpy(whole[name]) for name in ("image", "label"))
-    number, label = builder.info.splits[split].num_examples, builder.info.features["label"]
-    if len(labels) != number or labels.max(initial=0) >= label.num_classes or len(label.names) != label.num_classes:
-        found = f"{len(labels)} of {number} examples of {split}, labels up to {labels.max(initial=0)}"
-        raise ValueError(f"{found}, {len(label.names)} names of {label.num_classes} classes")
-    return images, labels.astype(np.int32)
+        for index in range(len(source)):
+            row = source[index]
+            yield {name: [row[name]] for name in ("image", "label")}
+        return
+    decoders = tfds.decode.PartialDecoding({"image": True, "label": True})
+    yield from tfds.as_numpy(builder.as_dataset(split=split, batch_size=500, shuffle_files=False, decoders=decoders))

@@ -161,7 +161,7 @@ class Support:
         is_whole = known.min() >= 0 and np.all(known == np.round(known))
         if value.ndim >= 3 and is_whole and 128 <= known.max() <= 255:
             return f"images should be scaled: divide by 255. Received: whole numbers up to {known.max():g}"
-        if value.ndim == 4 and value.shape[1] in (1, 3) and value.shape[3] not in (1, 2, 3, 4):
+        if checks.is_channels_first(value.shape):
             return f"channels come last: np.moveaxis(x, 1, -1). Received: images of shape {value.shape[1:]}"
         if (spread := spread_of(value)) > _LARGE_SPREAD:
             return f"values should be standardised. Received: a standard deviation of {spread:.3g}"

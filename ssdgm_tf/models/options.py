@@ -7,9 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ssdgm_tf import layers, nodes
+from ssdgm_tf import checks, layers, nodes
 
 LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic")
 PRIORS = ("uniform", "learned")
@@ -154,14 +153,18 @@ def _computed(name: str, network: keras.layers.Layer | None) -> tuple[dict[str, 
     return ({}, "x") if network is None else ({name: nodes.Deterministic("x", network)}, name)
 
 
-def empirical_prior(y: ArrayLike, num_classes: int) -> tuple[float, ...]:
+def empirical_prior(y: Any, num_classes: int) -> tuple[float, ...]:
     """The share of each class among the labels, with one added to every count (Laplace's rule).
 
     For labels drawn equally per class, as by `ssdgm_tf.data.draw_labels`, it is uniform.
 
     Args:
-        y: labels, -1 for none.
+        y: labels [N], as `fit` takes them.
         num_classes: number of classes K.
+
+    Raises:
+        ValueError: labels that `fit` refuses.
     """
-    counts = 1 + np.bincount(np.asarray(y)[np.asarray(y) >= 0], minlength=num_classes)
+    y = checks.labels("y", y, len(y), num_classes)
+    counts = 1 + np.bincount(y[y >= 0], minlength=num_classes)
     return tuple(float(share) for share in counts / counts.sum())

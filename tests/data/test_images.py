@@ -1,21 +1,18 @@
 """Every kind of image file is read as it looks, or refused in words: the same for training and for predictions."""
 
-import errno
 import itertools
 import os
-import shutil
 import struct
 import tempfile
 import tracemalloc
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ssdgm_tf import data
-from ssdgm_tf.data import images as image_module
+from ssdgm_tf.data import room
 from ssdgm_tf.data.images import parse_resize, read_image, read_images
 
 GREY = np.array([[0, 85, 170, 255], [0, 10, 200, 255]], np.uint8)
@@ -361,25 +358,10 @@ class TestMany:
         temporary = tmp_path / "temporary"
         temporary.mkdir()
         monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-        monkeypatch.setattr(image_module, "_MOST_IN_MEMORY", 100)
+        monkeypatch.setattr(room, "_MOST_IN_MEMORY", 100)
         images, _ = read_images(files)
         assert isinstance(images, np.memmap) and not list(temporary.iterdir())
         np.testing.assert_array_equal(images, expected)
-
-    @pytest.mark.parametrize("free", [0, 2**40], ids=["seen before", "seen while it is made"])
-    def test_more_than_the_disk_holds(self, free, tmp_path, monkeypatch):
-        pillow(RGB)(tmp_path / "a.png")
-
-        def refuse(*args):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        monkeypatch.setattr(image_module, "_MOST_IN_MEMORY", 0)
-        monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
-        monkeypatch.setattr(os, "posix_fallocate", refuse)
-        reason = "No space left on device" if free else "0.0 GiB free"
-        rule = r"TMPDIR names; config.resize=.* Received: 1 images of 2x4, 0.0 GiB, and .*" + reason
-        with pytest.raises(ValueError, match=rule):
-            read_images([tmp_path / "a.png"])
 
     @pytest.mark.parametrize("first", ["grey", "colour", "deep"])
     def test_memory_is_that_of_the_array(self, first, tmp_path):

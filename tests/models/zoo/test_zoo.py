@@ -262,6 +262,8 @@ class TestOptions:
         assert len(learned.trainable_variables) == len(given.trainable_variables) + 1
         y = np.array([0, 0, 1, 2, -1])
         assert models.empirical_prior(y, 3) == pytest.approx((3 / 7, 2 / 7, 2 / 7))
+        masked = np.ma.masked_array([0, 0, 1, 2, 1], [False, False, False, False, True])
+        assert models.empirical_prior(masked, 3) == pytest.approx((3 / 7, 2 / 7, 2 / 7))
         learned.compile(keras.optimizers.SGD(0.1), classification_weight=0.0)
         learned.fit(np.tile(x, (2, 1, 1)), np.array([0, 0, 0, 0, 0, 0, 1, 2, -1, -1]), epochs=30, verbose=0)
         probs = learned.generative["y"].distribution().probs_parameter()
