@@ -21,7 +21,8 @@ _PROGRAM = """
 
     def train(data, batch_size, workdir):
         config = m2_digits.get_config().to_dict() | {
-            "data": data, "labels": 20, "epochs": 1, "batch_size": int(batch_size), "hidden_units": (8,), "num_importance_samples": 1,
+            "data": data, "labels": 20, "epochs": 1, "batch_size": int(batch_size), "hidden_units": (8,),
+            "num_importance_samples": 1,
         }
         run.train({"config": config, "precision": "float32", "jit_compile": "off"}, workdir)
 
