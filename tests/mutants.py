@@ -432,6 +432,34 @@ MUTANTS = (
         "path.unlink()",
         "tests/runs/test_checkpoints.py",
     ),
+    Mutant(
+        "a run that goes on for more epochs keeps its old results",
+        "runs/workdir.py",
+        "            self.results.unlink(missing_ok=True)",
+        "            pass",
+        "tests/runs/test_workdir.py",
+    ),
+    Mutant(
+        "a finished baseline goes on for more epochs",
+        "runs/workdir.py",
+        "for number in epochs) and not self.is_of_baseline:",
+        "for number in epochs):",
+        "tests/runs/test_workdir.py",
+    ),
+    Mutant(
+        "a run of an older version goes on",
+        "runs/workdir.py",
+        'if lacking := sorted(fields - {"config", *_flat(settings)}):',
+        "if lacking := sorted(set()):",
+        "tests/runs/test_workdir.py",
+    ),
+    Mutant(
+        "a cell of a table takes a run that went on",
+        "tables/running.py",
+        "if numbers != [epochs]:",
+        "if numbers[-1] != epochs:",
+        "tests/tables/test_running.py",
+    ),
 )
 
 

@@ -17,7 +17,7 @@ from ssdgm_tf import models, nodes
 from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
-from ssdgm_tf.runs import checkpoints, measuring, run, wording
+from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 
 FIGURES = {"learning_curves", "confusion", "reconstructions", "samples", "analogies", "styles", "latent_space"}
@@ -221,19 +221,46 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_run_that_gets_more_epochs_is_the_run_of_all_of_them(finished, tmp_path, capsys):
-    workdir, results = finished
-    run.train(settings(epochs=2), tmp_path)
-    extended = run.train(settings(), tmp_path)
+def test_a_run_that_gets_more_epochs_is_the_run_of_all_of_them(finished, tmp_path, monkeypatch, capsys):
+    """Though it is stopped after the training."""
+    (workdir, results), folder = finished, run.Workdir(tmp_path)
+    fewer = run.train(settings(epochs=2), tmp_path)
+    folder.report.write_text("of 2 epochs")
+    assert plan.make(settings(epochs=2), folder)[-1].is_finished and not plan.make(settings(), folder)[-1].is_finished
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.measuring, "measure", stop)
+        run.train(settings(), tmp_path)
     assert "This run of 2 epochs goes on to 4." in capsys.readouterr().out
-    whole, grown = (keras.models.load_model(folder / "model.keras") for folder in (workdir, tmp_path))
+    assert not folder.results.exists() and not folder.report.exists()
+    extended = run.train(settings(), tmp_path)
+    whole, grown = (keras.models.load_model(path / "model.keras") for path in (workdir, tmp_path))
     for expected, got in zip(whole.get_weights(), grown.get_weights(), strict=True):
         np.testing.assert_array_equal(got, expected)
-    assert [row["epoch"] for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())] == [1, 2, 3, 4]
-    assert json.loads((tmp_path / "results.json").read_text()) == extended
+    assert [row["epoch"] for row in folder.load_metrics()] == [1, 2, 3, 4]
+    assert folder.load_results() == extended and folder.load_config()["earlier_epochs"] == [2]
+    assert extended["training_seconds"] > fewer["training_seconds"] and extended["error"] == results["error"]
     assert extended["log_likelihood"] == pytest.approx(results["log_likelihood"], rel=1e-6)
     with pytest.raises(UserError, match=r"epochs of a run may grow, .* Received: config.epochs = 3, where .* has 4"):
         run.train(settings(epochs=3), tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_loaded_model_follows_the_schedule_of_all_epochs(precision, digits, tmp_path):
+    """The file of the model has that of its time; an optimizer that scales the loss holds another one."""
+    of_two, of_four = (settings(epochs=n, learning_rate_schedule="cosine") | {"precision": precision} for n in (2, 4))
+    building.model(of_two, digits).save(tmp_path / "model.keras")
+    loaded, expected = keras.models.load_model(tmp_path / "model.keras"), building.model(of_four, digits)
+    for model in (loaded, expected):
+        model.optimizer.iterations.assign(26)
+    before, rate = float(loaded.optimizer.learning_rate), float(expected.optimizer.learning_rate)
+    assert before < rate
+    for config, follows in ((of_two, before), (of_four, rate), (settings(), rate)):  # a constant rate has no schedule
+        optimisation.reschedule(loaded, config["config"], digits)
+        assert float(loaded.optimizer.learning_rate) == follows
 
 
 @pytest.mark.usefixtures("bare")
