@@ -285,6 +285,20 @@ MUTANTS = (
         "tests/models/test_streams.py",
     ),
     Mutant(
+        "balanced classes take no turns from epoch to epoch",
+        "models/streams.py",
+        "turn = (tf.range(num_classes, dtype=tf.int64) - epoch * self.num_examples) % num_classes",
+        "turn = tf.range(num_classes, dtype=tf.int64)",
+        "tests/models/test_streams.py -k balanced",
+    ),
+    Mutant(
+        "the permutations of a balanced class are mixed",
+        "models/streams.py",
+        "return examples, (first_passes[of_class] + place // self.sizes[of_class]).astype(np.float64), starts",
+        "return examples, of_class.astype(np.float64), starts",
+        "tests/models/test_streams.py -k balanced",
+    ),
+    Mutant(
         "the joint states of a term are in another order",
         "engine/joint_states.py",
         "result = tf.broadcast_to(tf.reshape(result, [before, 1, block]), [before, size, block])",

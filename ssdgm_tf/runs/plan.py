@@ -97,17 +97,13 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
-    if config["balance"] and (is_baseline(config) or not _uses_labels(config)):
+    if config["balance"] and is_baseline(config):
         raise UserError(
-            f"config.balance is for models that learn from labels. Received: config.balance=True, {config['model']}"
+            "config.balance is for models: a baseline takes its labels as they are. "
+            f"Received: config.balance=True, config.model={config['model']!r}"
         )
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
-
-
-def _uses_labels(config: Mapping[str, Any]) -> bool:
-    """Whether the config's model infers labels; True of an unknown one, which is refused where it would be made."""
-    return config["model"] not in zoo.names() or zoo.find(config["model"]).uses_labels
 
 
 def _foreign_fields(config: Mapping[str, Any]) -> str:

@@ -68,13 +68,13 @@ def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
     def spy(self, x, y, *args, **kwargs):
         before = int(self.step)
         history = fit(self, x, y, *args, **kwargs)
-        fitted.append((int(np.sum(y < 0)), int(self.step) - before))
+        fitted.append((int(np.sum(y < 0)), int(self.step) - before, kwargs["balance"]))
         return history
 
     monkeypatch.setattr(models.M2, "fit", spy)
-    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine")
+    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine", balance=True)
     results = run.train(asked, tmp_path / "run")
-    assert fitted == [(0, 7), (1267, 2 * 13)]
+    assert fitted == [(0, 7, True), (1267, 2 * 13, True)]
     assert (
         results["training_seconds"] > json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["seconds"]
     )
@@ -289,8 +289,9 @@ def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
         ({"preprocessing": "svd"}, "preprocessing"),
         ({"resize": "8x8"}, "config.resize is for images of folder:FOLDER. Received: config.resize='8x8' for .*'digits'"),
-        ({"balance": True, "model": "vae"}, "config.balance is for models that learn from labels. Received: .* vae"),
-        ({"balance": True, "model": "nearest_neighbours"}, "config.balance is for models that learn from labels"),
+        ({"balance": True, "model": "vae"}, "one supervised variable, which must be a class. Received: VAE, with none"),
+        ({"balance": True, "model": "conditional_vae"}, "which must be a class. Received: ConditionalVAE, with none"),
+        ({"balance": True, "model": "linear_svm"}, "config.balance is for models: .* config.model='linear_svm'"),
         ({"resize": "8"}, "config.resize must be the HEIGHTxWIDTH"),
     ],
 )

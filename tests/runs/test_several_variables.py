@@ -131,6 +131,7 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
         ({"model": "faces"}, "takes labels of identity, lighting. Received: canvases:digits, with labels of count"),
         ({"supervision_rate": 1.5}, "config.supervision_rate must lie between 0 and 1"),
         ({"classifier": "convolutional"}, "multi_digit has no classifier"),
+        ({"balance": True}, "one supervised variable, which must be a class. Received: MultiDigit, with count, place_1"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(canvases, tmp_path, fields, message):
