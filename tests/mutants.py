@@ -468,6 +468,27 @@ MUTANTS = (
         "tests/runs/test_workdir.py",
     ),
     Mutant(
+        "JSON on one line loses lists that hold texts",
+        "files.py",
+        """re.compile(r'\\[\\n([^][{}"]*)\\]')""",
+        """re.compile(r'\\[\\n([^][{}]*)\\]')""",
+        "tests/test_files.py",
+    ),
+    Mutant(
+        "the recall of a class is the share of its predictions that are right",
+        "runs/measuring.py",
+        "enumerate(matrix.sum(axis=1))",
+        "enumerate(matrix.sum(axis=0))",
+        "tests/runs/test_measuring.py",
+    ),
+    Mutant(
+        "the recall of a variable counts labels that are not known",
+        "runs/measuring.py",
+        "of_classes(labels[known], chosen[known], classes[name])",
+        "of_classes(labels, chosen, classes[name])",
+        "tests/runs/test_run.py -k each_class_variable",
+    ),
+    Mutant(
         "a cell of a table takes a run that went on",
         "tables/running.py",
         "if numbers != [epochs]:",

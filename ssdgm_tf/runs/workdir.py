@@ -198,8 +198,8 @@ class Workdir:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Writes `value` whole or not at all; see `files.json_text`."""
+    write_text(path, files.json_text(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

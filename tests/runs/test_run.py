@@ -50,7 +50,7 @@ def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     fields = {"model": "conditional_vae", "classifier": "dense"}
     results = run.train(settings(**fields), tmp_path)
     assert results["log_px"] < 0 and results["log_py"] == pytest.approx(-np.log(10)) and "error" not in results
-    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES - {"confusion"}
     model = keras.models.load_model(tmp_path / "model.keras")
     assert int(model.step) == 4, "an epoch of 30 labelled examples is one step"
     metrics = model.evaluate({"x": digits.x_test, "y": digits.y_test}, batch_size=500, verbose=0, return_dict=True)
@@ -112,6 +112,12 @@ def test_the_report_holds_its_figures_and_results(finished):
     for name, encoded in images:
         assert base64.b64decode(encoded) == (workdir / "figures" / f"{name}.png").read_bytes()
     assert f"{100 * results['error']:.2f} %" in page and f"{results['bound_unlabelled']:.2f} nats" in page
+    shown = {str(k): f"{100 * results['recall'][k]:.1f} % of {sum(results['confusion'][k])}" for k in range(10)}
+    rows = re.findall(r"<td>(\d)</td><td>([^<]*)</td>", page)
+    assert dict(rows) == shown and [float(text.split()[0]) for _, text in rows] == sorted(
+        float(text.split()[0]) for text in shown.values()
+    )
+    assert "Test recall of each class" in page and f"{100 * results['balanced_error']:.2f} %" in page
     assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
 
 
@@ -160,19 +166,29 @@ def test_the_confusions_are_those_of_predict(finished, digits):
         np.testing.assert_array_equal(matrix[true], np.bincount(of_class, minlength=10))
         assert results["recall"][true] == pytest.approx(np.mean(of_class == true))
     assert 1 - np.trace(matrix) / matrix.sum() == pytest.approx(results["error"], abs=1e-6)
+    assert results["balanced_error"] == pytest.approx(1 - np.mean(results["recall"]))
+    lines = (workdir / "results.json").read_text().splitlines()
+    assert [line.strip(" ,") for line in lines].count(json.dumps(matrix[0].tolist())) == 1, "a row stands on one line"
 
 
 def test_confusions_are_of_known_labels_and_of_each_class_variable():
+    """Of several variables with the name in front."""
     generative = {"a": nodes.OneHotCategorical(2), "b": nodes.OneHotCategorical(3), "t": nodes.Normal(1)}
     generative["x"] = nodes.Normal(2, parents=("a", "b", "t"))
     recognition = {name: type(node)(node.head, parents="x") for name, node in generative.items() if name != "x"}
     model = models.GraphicalModel(generative, recognition, observed="x", supervised=("a", "b", "t"))
     x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     y = {"a": np.zeros(30, int), "b": np.where(np.arange(30) < 20, np.arange(30) % 3, -1)}
-    found = measuring.confusions(model, x, y)
-    assert set(found) == {"a_confusion", "a_recall", "b_confusion", "b_recall"}
-    assert np.sum(found["a_confusion"]) == 30 and np.sum(found["b_confusion"]) == 20
+    found, keys = measuring.confusions(model, x, y), ("balanced_error", "recall", "confusion")
+    assert set(found) == {f"{name}_{key}" for name in ("a", "b") for key in keys}
     assert found["a_recall"][1] is None
+    predicted = model.predict(x, verbose=0)
+    for name, labels in y.items():
+        matrix, known = np.array(found[f"{name}_confusion"]), labels >= 0
+        np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels[known], minlength=len(matrix)))
+        chosen = predicted[name].argmax(axis=1)[known]
+        np.testing.assert_array_equal(matrix.sum(axis=0), np.bincount(chosen, minlength=len(matrix)))
+    assert set(measuring.confusions(model, x, {"a": y["a"]})) == {f"a_{key}" for key in keys}, "b is never known"
     assert measuring.confusions(models.VAE(latent_dim=2), x, None) == {}
 
 
