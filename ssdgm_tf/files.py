@@ -1,9 +1,15 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and JSON that people can read."""
 
 import contextlib
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+# In indented JSON; within a text there is no line break.
+_LIST_OF_NUMBERS = re.compile(r'\[\n([^][{}"]*)\]')
 
 
 @contextlib.contextmanager
@@ -19,6 +25,16 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(written, path)
     finally:
         written.unlink(missing_ok=True)
+
+
+def json_text(value: Any, indent: int) -> str:
+    """Indented JSON in which a list of numbers, such as a row of a matrix, stands on one line.
+
+    Args:
+        value: any value of JSON.
+        indent: spaces of a level.
+    """
+    return _LIST_OF_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", json.dumps(value, indent=indent))
 
 
 def partial(path: str | os.PathLike) -> Path:

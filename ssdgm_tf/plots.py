@@ -1,17 +1,20 @@
 """The figures: each function takes arrays and returns a matplotlib figure. None of them trains or saves."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
 
 _GAP = 1
-# Classes of a confusion matrix with numbers, and letters of the name of a class in it.
-_MOST_NUMBERS, _LONGEST_NAME = 20, 16
+# Of a confusion matrix: classes with numbers, classes that are named, and letters of a name.
+_MOST_NUMBERS, _MOST_NAMES, _LONGEST_NAME = 20, 40, 16
 _GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
 
 
@@ -73,21 +76,27 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
         matrix: numbers of examples [K, K], a row for each true class.
         names: the names of the classes.
     """
-    size = len(matrix)
+    num_classes = len(matrix)
     share = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    figure = Figure(figsize=(min(9.0, 2.4 + 0.42 * size),) * 2, layout="constrained")
+    shown = range(0, num_classes, -(-num_classes // _MOST_NAMES))
+    named = [names[k] if len(names[k]) <= _LONGEST_NAME else f"{names[k][: _LONGEST_NAME - 1]}\u2026" for k in shown]
+    longest = max(map(len, named))
+    side, margin = min(max(2.4, 0.42 * num_classes), 9.0), 0.6 + 0.075 * longest
+    figure = Figure(figsize=(side + margin + 1.0, side + margin), layout=ConstrainedLayoutEngine(w_pad=0.12))
     axes = figure.subplots()
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for i, k in np.ndindex(size, size) if size <= _MOST_NUMBERS else ():
+    # The root shows small shares too.
+    image = axes.imshow(share, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest")
+    for i, k in np.ndindex(matrix.shape) if num_classes <= _MOST_NUMBERS else ():
         if matrix[i, k]:
-            colour = "white" if share[i, k] > 0.5 else "black"
+            colour = "white" if share[i, k] > 0.3 else "black"
             axes.text(k, i, str(matrix[i, k]), ha="center", va="center", color=colour, fontsize=8)
-    short = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "\u2026" for name in names]
-    is_wide = size > _MOST_NUMBERS or max(map(len, short)) > 2
-    axes.set_xticks(range(size), short, rotation=90 if is_wide else 0, fontsize=8)
-    axes.set_yticks(range(size), short, fontsize=8)
+    style: dict[str, Any] = {"fontsize": 8, "parse_math": False}  # a name may hold a dollar
+    axes.set_xticks(shown, named, rotation=90 if longest > 2 else 0, **style)
+    axes.set_yticks(shown, named, **style)
     axes.set(xlabel="predicted", ylabel="true")
     axes.tick_params(length=0)
+    ticks = [0, 0.01, 0.1, 0.25, 0.5, 1]
+    figure.colorbar(image, ax=axes, label="share of the true class", ticks=ticks, format="{x:.0%}", shrink=0.8)
     return figure
 
 

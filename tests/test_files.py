@@ -1,5 +1,7 @@
 """Files that are written whole or not at all."""
 
+import json
+
 import pytest
 
 from ssdgm_tf import files
@@ -29,3 +31,15 @@ def test_a_file_with_a_likely_name_is_left_alone(tmp_path):
     with files.whole(tmp_path / "a.txt") as partial:
         partial.write_text("text")
     assert (tmp_path / "partial-a.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("indent", [1, 2])
+def test_rows_of_a_matrix_stand_on_one_line_and_texts_are_kept(indent):
+    texts = {"b": ["[\n1]", '"[', "]"], "two": ["two  spaces", 1]}
+    value = {"a": [[1, 2.5], [-3e-9, None], []], "c": [{"d": [True]}, 1], "e": [], "f": {}} | texts
+    text = files.json_text(value, indent)
+    assert json.loads(text) == value
+    lines = [line.strip(" ,") for line in text.splitlines()]
+    assert {"[1, 2.5]", "[-3e-09, null]", "[]", '"d": [true]'} <= set(lines) and text.splitlines()[1].startswith(
+        " " * indent
+    )

@@ -101,3 +101,22 @@ def test_learning_curves_have_a_panel_for_each_error():
     rows = [{"epoch": e, "identity_error": 0.5, "val_identity_error": 0.4, "lighting_degrees": 9.0} for e in (1, 2)]
     figure = plots.learning_curves([row | {"bound_unlabelled": 1.0} for row in rows], "test")
     assert [axes.get_title() for axes in figure.axes] == ["bound U(x), nats", "identity error", "lighting degrees"]
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 20, 21, 100])
+def test_a_confusion_matrix_has_the_share_of_each_row(num_classes):
+    """And its counts, where there is room for them; a class without examples has none."""
+    counts = GENERATOR.integers(0, 9, (num_classes, num_classes))
+    counts[-1] = 0
+    figure = plots.confusion(counts, [f"{i}$_{'long' * 9}" for i in range(num_classes)])
+    figure.canvas.draw()
+    shares = image(figure)
+    np.testing.assert_allclose(shares[:-1].sum(axis=1), 1)
+    assert (shares[-1] == 0).all()
+    texts = {(text.get_position()[1], text.get_position()[0]): int(text.get_text()) for text in figure.axes[0].texts}
+    cells = {cell: count for cell, count in np.ndenumerate(counts) if count}
+    assert texts == (cells if num_classes <= 20 else {})
+    for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+        names = [label.get_text() for label in labels]
+        assert len(names) <= 40 and names[0] == "0$_longlonglong\u2026"
+    assert figure.axes[0].get_ylabel() == "true" and figure.axes[0].get_xlabel() == "predicted"

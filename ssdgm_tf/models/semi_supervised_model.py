@@ -504,7 +504,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     ) -> streams.Epochs:
         """Epochs of both streams; the model is built and the objective weighted for them."""
         x, y = self._checked_pair(x, y)
-        classes = self._classes_to_balance(y) if balance else None
+        classes = y[self.class_to_balance()] if balance else None
         size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
@@ -518,13 +518,6 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return epochs
-
-    def _classes_to_balance(self, y: dict[str, np.ndarray]) -> np.ndarray:
-        """The labels of the only supervised variable, which is a class."""
-        if len(self.data_format.supervised) != 1 or len(self.data_format.classes) != 1:
-            found = ", ".join(self.data_format.supervised) or "none"
-            raise ValueError(f"balance needs one supervised variable, a class. Received: {found}")
-        return y[next(iter(self.data_format.classes))]
 
     def _loss(self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None) -> tf.Tensor:
         """Minus the objective, a scalar."""
@@ -613,6 +606,20 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """Checked arrays by name; supervised variables that are not given are not known."""
         x = self.data_format.x(x)
         return x, self.data_format.y(y, num_examples(x))
+
+    def class_to_balance(self) -> str:
+        """The name of the only supervised variable, which is a class: what `fit(balance=True)` balances.
+
+        Raises:
+            ValueError: several supervised variables, none, or one that is no class.
+        """
+        names = tuple(self.data_format.supervised)
+        if len(names) != 1 or names[0] not in self.data_format.classes:
+            raise ValueError(
+                "balance needs a model with one supervised variable, which must be a class. "
+                f"Received: {type(self).__name__}, with {', '.join(names) or 'none'}"
+            )
+        return names[0]
 
     def require_built(self) -> None:
         """Refuses a model without weights.

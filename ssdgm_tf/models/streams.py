@@ -59,9 +59,9 @@ def two_streams(
         shuffle: whether to shuffle each epoch; else the order of `x` is kept.
         seed: seed of the order.
         num_steps: steps of an epoch, which then goes on where the last one stopped; None for one pass.
-        classes: int [N + M], -1 without a label: the classes that the labelled stream is balanced by. Of every K labelled
-            examples in a row, one is of each class that has labels; each class passes in whole permutations of its own.
-            None for permutations of all labelled examples.
+        classes: int [N + M], -1 without a label: the classes that the labelled stream is balanced by. The K classes that
+            have labels take turns, so that their numbers in a batch, an epoch or all epochs differ by one at most; each
+            class passes in whole permutations of its own. None for permutations of all labelled examples.
 
     Raises:
         ValueError: a batch size below 1.
@@ -81,30 +81,29 @@ def two_streams(
         keys = tf.random.stateless_uniform([num_passes, len(indices)], seed=tf.stack([seed, 2 * epoch + stream]))
         return tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])
 
-    def order_of_labelled(epoch, number):
-        """So many labelled indices."""
-        if classes is not None:
-            seeds = tf.stack([seed, 2 * epoch])
-            return _balanced(
-                [np.flatnonzero(classes == k) for k in np.unique(classes[labelled])], number, seeds, epoch, shuffle
-            )
-        return order(labelled, epoch, 0, -(-number // max(1, len(labelled))))[:number]
+    steps = steps_per_epoch(is_labelled, batch_size, labelled_batch_size)
+    # An epoch takes so many labelled examples.
+    num_labelled = steps * labelled_batch_size if len(unlabelled) else len(labelled)
+    by_class = None if classes is None else _ByClass(labelled, classes[labelled], num_labelled)
+
+    def order_of_labelled(epoch):
+        """The labelled indices of an epoch."""
+        if by_class is None:
+            return order(labelled, epoch, 0, -(-num_labelled // max(1, len(labelled))))[:num_labelled]
+        return by_class.shuffled(epoch, tf.stack([seed, 2 * epoch])) if shuffle else by_class.in_turn(epoch)
 
     def in_batches(ordered, size):
         """Batches of indices. If all are full, the step knows their size."""
         return tf.data.Dataset.from_tensor_slices(ordered).batch(size, drop_remainder=len(ordered) % size == 0)
 
-    steps = steps_per_epoch(is_labelled, batch_size, labelled_batch_size)
-
     def epoch_of_indices(epoch):
         if not len(unlabelled):
-            once = in_batches(order_of_labelled(epoch, len(labelled)), labelled_batch_size)
+            once = in_batches(order_of_labelled(epoch), labelled_batch_size)
             return once.map(lambda index: {"labelled": index})
         once = in_batches(order(unlabelled, epoch, 1), batch_size)
         if not len(labelled):
             return once.map(lambda index: {"unlabelled": index})
-        fill = order_of_labelled(epoch, steps * labelled_batch_size)
-        fill = tf.data.Dataset.from_tensor_slices(tf.reshape(fill, [steps, labelled_batch_size]))
+        fill = tf.data.Dataset.from_tensor_slices(tf.reshape(order_of_labelled(epoch), [steps, labelled_batch_size]))
         return tf.data.Dataset.zip({"labelled": fill, "unlabelled": once})
 
     def gather(name, index):
@@ -125,31 +124,59 @@ def two_streams(
     return Epochs(dataset, num_steps, epoch, lambda first: from_step(tf.constant(first, tf.int64)).prefetch(2))
 
 
-def _balanced(members: list[np.ndarray], number: int, seed: tf.Tensor, epoch: tf.Tensor, shuffle: bool) -> tf.Tensor:
-    """So many indices, of which every K in a row hold one of each class.
+class _ByClass:
+    """The order of labelled examples whose classes take turns. Every K in a row hold one of each class.
 
     Args:
-        members: the indices of each of K classes, none empty.
-        number: of indices.
-        seed: a seed of TensorFlow's stateless functions, [2].
-        epoch: the number of the epoch; without shuffling it goes on where the last one stopped.
-        shuffle: whether classes and their members come in random order.
+        labelled: indices of examples, [M].
+        classes: the class of each, [M].
+        num_examples: examples of an epoch, of all classes together.
     """
-    rounds, columns = -(-number // len(members)), []
-    for k, indices in enumerate(members):
-        if not shuffle:
-            columns.append(
-                tf.gather(indices, (tf.cast(epoch, tf.int64) * rounds + tf.range(rounds, dtype=tf.int64)) % len(indices))
-            )
-            continue
-        of_class = tf.random.experimental.stateless_fold_in(seed, k)
-        keys = tf.random.stateless_uniform([-(-rounds // len(indices)), len(indices)], of_class)
-        columns.append(tf.reshape(tf.gather(indices, tf.argsort(keys)), [-1])[:rounds])
-    table = tf.stack(columns, axis=1)
-    if shuffle:
-        of_rounds = tf.random.experimental.stateless_fold_in(seed, len(members))
-        table = tf.gather(table, tf.argsort(tf.random.stateless_uniform(tf.shape(table), of_rounds)), batch_dims=1)
-    return tf.reshape(table, [-1])[:number]
+
+    def __init__(self, labelled: np.ndarray, classes: np.ndarray, num_examples: int) -> None:
+        self.num_examples = num_examples
+        self.members = labelled[np.argsort(classes, kind="stable")]  # those of a class side by side
+        self.sizes = np.unique(classes, return_counts=True)[1]
+        self.starts = np.cumsum(self.sizes) - self.sizes
+
+    def shuffled(self, epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The indices of an epoch, with the classes and their members in random order.
+
+        Args:
+            epoch: its number.
+            seed: a seed of TensorFlow's stateless functions, [2].
+        """
+        num_classes, position = len(self.sizes), tf.range(self.num_examples, dtype=tf.int64)
+        examples, passes, starts = self._passes()
+        of_classes, of_members = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+        keys = tf.random.stateless_uniform([len(examples)], of_members, dtype=tf.float64)
+        examples = tf.gather(examples, tf.argsort(passes + keys))
+        # First, in random order, the classes that get one more than the others: in each epoch the next ones.
+        turn = (tf.range(num_classes, dtype=tf.int64) - epoch * self.num_examples) % num_classes
+        comes_later = tf.cast(turn >= self.num_examples % num_classes, tf.float64)
+        classes = tf.argsort(comes_later + tf.random.stateless_uniform([num_classes], of_classes, dtype=tf.float64))
+        return tf.gather(examples, tf.gather(starts, tf.gather(classes, position % num_classes)) + position // num_classes)
+
+    def in_turn(self, epoch: tf.Tensor) -> tf.Tensor:
+        """The indices of an epoch in the order of classes and examples, which goes on where the last epoch stopped.
+
+        Args:
+            epoch: its number.
+        """
+        position = epoch * self.num_examples + tf.range(self.num_examples, dtype=tf.int64)
+        round_of_all, of_class = position // len(self.sizes), position % len(self.sizes)
+        place = round_of_all % tf.gather(self.sizes, of_class)
+        return tf.gather(self.members, tf.gather(self.starts, of_class) + place)
+
+    def _passes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Passes over each class, as many as its share of an epoch takes: examples, the pass of each, starts of classes."""
+        passes = -(-self.num_examples // len(self.sizes) // self.sizes)
+        lengths = passes * self.sizes
+        starts, of_class = np.cumsum(lengths) - lengths, np.repeat(np.arange(len(lengths)), lengths)
+        place = np.arange(len(of_class)) - starts[of_class]
+        examples = self.members[self.starts[of_class] + place % self.sizes[of_class]]
+        first_passes = np.cumsum(passes) - passes
+        return examples, (first_passes[of_class] + place // self.sizes[of_class]).astype(np.float64), starts
 
 
 def in_order(arrays: Any, batch_size: int) -> tf.data.Dataset:

@@ -33,8 +33,6 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         known = sorted({*zoo.names(), *baselines.names.NAMES})
         raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
     keras.utils.set_random_seed(config["seed"])
-    if config["balance"] and isinstance(dataset.y_train, dict):
-        raise UserError(f"config.balance needs one kind of label. Received: {', '.join(dataset.y_train)}")
     if dataset.preprocessing is not None and config["likelihood"] != "normal":
         raise UserError(
             f"Examples that are {dataset.preprocessing.values} are real numbers: they need config.likelihood=normal. "
@@ -44,6 +42,8 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         made = zoo.find(config["model"]).build(Recipe(config, dataset, _POLICIES[settings["precision"]], part))
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
+        if config["balance"]:
+            made.class_to_balance()
         made.build(_input_shapes(made, dataset))
         made.compile(
             optimisation.optimizer(made, config, dataset),

@@ -16,7 +16,7 @@ _LIKELIHOOD_IMAGES = 500
 
 
 def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> dict[str, Any]:
-    """The test figures of a model: every metric of `evaluate`, and the importance-weighted log-likelihood.
+    """The test figures of a model: every metric of `evaluate`, those of each class, and the log-likelihood.
 
     Args:
         model: the trained model.
@@ -24,8 +24,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
         dataset: the data set.
 
     Returns:
-        {name: figure}; `values` says what its examples are after their preprocessing, where they have any; see `confusions`
-        for those of classes.
+        {name: figure}; `log_likelihood` is importance-weighted, and `values` says what the examples are after their
+        preprocessing, where they have any. `confusions` says what there is of classes.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
     metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
@@ -48,8 +48,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     )
 
 
-def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, list]:
-    """Which classes are taken for which, of the examples whose label is known.
+def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, Any]:
+    """`of_classes` of every supervised class, over the examples whose label is known; nothing of a class without any.
 
     Args:
         model: the model.
@@ -57,32 +57,47 @@ def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, list]:
         y: labels, as `fit` takes them.
 
     Returns:
-        `confusion`, [K][K] numbers of examples, a row for each true class, a column for each predicted one; `recall`, [K],
-        the share of each class that is predicted right, None of a class without examples. Of several supervised
-        variables the names begin with the variable's.
+        {name: figure}. Of several supervised variables the names begin with the variable's.
     """
     classes = model.data_format.classes
     if not classes:
         return {}
     predicted = model.predict(x, batch_size=500, verbose=0)
     several = len(model.graph.supervised) > 1
-    found: dict[str, list] = {}
+    found: dict[str, Any] = {}
     for name, labels in model.data_format.y(y, len(predicted[next(iter(classes))] if several else predicted)).items():
-        if name not in classes:
+        if name not in classes or not np.any(known := labels >= 0):
             continue
-        chosen, known = np.argmax(predicted[name] if several else predicted, axis=-1), labels >= 0
-        matrix = np.zeros((classes[name], classes[name]), int)
-        np.add.at(matrix, (labels[known], chosen[known]), 1)
-        prefix, of_class = f"{name}_" if several else "", matrix.sum(axis=1)
-        found[prefix + "confusion"] = matrix.tolist()
-        found[prefix + "recall"] = [float(matrix[k, k] / n) if n else None for k, n in enumerate(of_class)]
+        chosen = np.argmax(predicted[name] if several else predicted, axis=-1)
+        figures = of_classes(labels[known], chosen[known], classes[name])
+        found |= {(f"{name}_" if several else "") + key: figure for key, figure in figures.items()}
     return found
+
+
+def of_classes(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """How well each class is found, and which classes are taken for which.
+
+    Args:
+        labels: true labels, [N].
+        predicted: predicted labels, [N].
+        num_classes: number of classes K.
+
+    Returns:
+        `balanced_error`, the mean of 1 - recall over the classes with examples; `recall`, [K], the share of each class that
+        is predicted right, None of a class without examples; `confusion`, [K][K] numbers of examples, a row for each true
+        class, a column for each predicted one.
+    """
+    matrix = np.zeros((num_classes, num_classes), int)
+    np.add.at(matrix, (labels, predicted), 1)
+    recall = [float(matrix[k, k] / n) if n else None for k, n in enumerate(matrix.sum(axis=1))]
+    balanced_error = 1 - float(np.mean([share for share in recall if share is not None]))
+    return {"balanced_error": balanced_error, "recall": recall, "confusion": matrix.tolist()}
 
 
 def measure_baseline(
     config: Mapping[str, Any], dataset: data.SemiSupervisedData, part: GraphicalModel | None
 ) -> dict[str, Any]:
-    """Fits the baseline that the config names, and returns its test error and its training time.
+    """Fits the baseline that the config names, and returns its test error, those of each class and its training time.
 
     Args:
         config: the fields.
@@ -94,6 +109,7 @@ def measure_baseline(
     """
     x_train, x_test = dataset.x_train, dataset.x_test
     y_train: Any = dataset.y_train
+    y_test: Any = dataset.y_test
     if part is not None:
         (latent,) = part.graph.latent
         x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
@@ -105,5 +121,6 @@ def measure_baseline(
     except ValueError as error:
         raise UserError(f"{config['model']} does not take these data: {error}") from error
     seconds = time.monotonic() - start
-    test_error = 1 - estimator.score(x_test, dataset.y_test)
-    return {"error": float(test_error), "test_images": len(dataset.y_test), "training_seconds": round(seconds, 2)}
+    predicted = estimator.predict(x_test)
+    results = {"error": float(np.mean(predicted != y_test)), "test_images": len(y_test)}
+    return results | of_classes(y_test, predicted, dataset.num_classes) | {"training_seconds": round(seconds, 2)}

@@ -97,23 +97,20 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
-    if config["balance"] and (is_baseline(config) or not _uses_labels(config)):
+    if config["balance"] and is_baseline(config):
         raise UserError(
-            f"config.balance is for models that learn from labels. Received: config.balance=True, {config['model']}"
+            "config.balance is for models: a baseline takes its labels as they are. "
+            f"Received: config.balance=True, config.model={config['model']!r}"
         )
-    allowed, common = _own_fields(config), set(model_config())
-    own = [name for name in config if name not in common and config[name]]  # "" and False: not used
-    foreign = [name for name in own if name not in allowed]
-    if foreign:
-        raise UserError(
-            f"A config has the fields of its model: {config['model']} takes none of these. "
-            f"Received: {', '.join(f'config.{name}={config[name]!r}' for name in foreign)}"
-        )
+    if foreign := _foreign_fields(config):
+        raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
 
 
-def _uses_labels(config: Mapping[str, Any]) -> bool:
-    """Whether the config's model infers labels; True of an unknown one, which is refused where it would be made."""
-    return config["model"] not in zoo.names() or zoo.find(config["model"]).uses_labels
+def _foreign_fields(config: Mapping[str, Any]) -> str:
+    """The fields in use that neither every run nor the config's model has, with their values."""
+    allowed = _own_fields(config) | set(model_config())
+    # "" and False: not used
+    return ", ".join(f"config.{name}={value!r}" for name, value in config.items() if value and name not in allowed)
 
 
 def _own_fields(config: Mapping[str, Any]) -> set[str]:
@@ -178,6 +175,10 @@ def _part_settings(job: Job, folder: Workdir) -> dict[str, Any]:
         raise ValueError("Only a job with a part has settings of a part.")
     if folder.config.exists():
         settings, holder = folder.load_config(), str(folder.path)
+        if foreign := _foreign_fields(settings["config"]):
+            raise UserError(
+                f"A config has the fields of its model, and {holder} has others: train it anew. Received: {foreign}"
+            )
     else:
         preset = importlib.import_module(f"ssdgm_tf.configs.{config[part.field]}").get_config().to_dict()
         settings = {**job.settings, "config": preset | {"seed": config["seed"]} | part.inherits(config)}

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ssdgm_tf import plots
+from ssdgm_tf import files, plots
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.runs import wording
 from ssdgm_tf.runs.workdir import Workdir, write_text
 
+# Classes whose recall is in the report; results.json has all.
+_MOST_CLASSES = 40
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 
@@ -44,7 +46,8 @@ def figures(
     confused = {
         name: Captioned(
             plots.confusion(np.array(matrix), class_names(dataset, len(matrix))),
-            "Test examples by their true class (rows) and the predicted one (columns). Shades are shares of the true class.",
+            f"Test examples by their true {_words(name, 'confusion')}class (rows) and the predicted one (columns). Shades "
+            "are shares of the true class; on the diagonal they are its recall.",
         )
         for name, matrix in results.items()
         if name.endswith("confusion")
@@ -82,7 +85,8 @@ def write(
     config, blocks = settings["config"], []
     for name, (figure, caption) in figures(model, dataset, folder.load_metrics(), results, config).items():
         path = folder.figures / f"{name}.png"
-        figure.savefig(path, dpi=130)
+        with files.whole(path) as partial:
+            figure.savefig(partial, dpi=130)
         encoded = base64.b64encode(path.read_bytes()).decode()
         blocks.append(
             f'<figure><img alt="{name}" src="data:image/png;base64,{encoded}">'
@@ -90,7 +94,8 @@ def write(
         )
     page = _PAGE.substitute(
         title=html.escape(f"{wording.title(config)} on {config['data']}, {wording.labels(config)}"),
-        results=_table([*_result_rows(results), *_recall_rows(results, dataset)]),
+        results=_table(_result_rows(results)),
+        classes="\n".join(_class_table(name, results, dataset) for name in results if name.endswith("recall")),
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
     )
@@ -118,17 +123,23 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("Test images", str(results["test_images"])), ("Training time", f"{results['training_seconds']:.0f} s")]
 
 
-def _recall_rows(results: Mapping[str, Any], dataset: SemiSupervisedData) -> list[tuple[str, str]]:
-    """The recall of each class, the least first."""
-    rows = []
-    for name, recall in results.items():
-        if not name.endswith("recall"):
-            continue
-        of_class = dict(zip(class_names(dataset, len(recall)), recall, strict=True))
-        known = sorted((share, label) for label, share in of_class.items() if share is not None)
-        prefix = name.removesuffix("recall").replace("_", " ")
-        rows.append((f"Test {prefix}recall by class", ", ".join(f"{label}: {100 * share:.1f} %" for share, label in known)))
-    return rows
+def _class_table(name: str, results: Mapping[str, Any], dataset: SemiSupervisedData) -> str:
+    """A heading and a table of the recall of each class, the least first; of many classes, of the least ones."""
+    recall, confusion = results[name], results[name.removesuffix("recall") + "confusion"]
+    found = zip(class_names(dataset, len(recall)), recall, map(sum, confusion), strict=True)
+    classes = sorted(found, key=lambda of_class: 2.0 if of_class[1] is None else of_class[1])
+    rows = [
+        (label, "no examples" if share is None else f"{100 * share:.1f} % of {size}")
+        for label, share, size in classes[:_MOST_CLASSES]
+    ]
+    if len(classes) > _MOST_CLASSES:
+        rows.append((f"{len(classes) - _MOST_CLASSES} more classes", "in results.json"))
+    return f"<h2>Test recall of each {html.escape(_words(name, 'recall'))}class</h2>\n{_table(rows)}"
+
+
+def _words(name: str, suffix: str) -> str:
+    """The variable that a result is of, and a space; "" where there is only one."""
+    return name.removesuffix(suffix).replace("_", " ")
 
 
 def _table(rows: Iterable[tuple[str, Any]], leave_out: tuple[str, ...] = ()) -> str:

@@ -32,7 +32,7 @@ def train(
     part_workdir: str | None = None,
     execution: Execution | None = None,
 ) -> dict[str, Any]:
-    """Trains the model of `settings` in `workdir`, or resumes the same run.
+    """Trains the model of `settings` in `workdir`, or goes on with the same run, to the epochs of `settings`.
 
     Args:
         settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}; see `ssdgm_tf.configs.common`.
@@ -103,7 +103,7 @@ def _check_before_parts(
             f"Received: {part_folder.path}, without results.json"
         )
     if strategies.is_chief(execution.devices):
-        whole.folder.claim(whole.settings)
+        _claim(whole)
     return dataset
 
 
@@ -117,7 +117,7 @@ def _carry_out(
     dataset = load_data(job.data_config, *source) if dataset is None else dataset
     part = _load_part(job, dataset, execution)
     if job.is_baseline:
-        job.folder.claim(job.settings)
+        _claim(job)
         results = measuring.measure_baseline(job.settings["config"], dataset, part)
         return _finish(job, results)
     return _train_model(job, dataset, part, execution)
@@ -157,9 +157,9 @@ def _train_model(
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
-        _continue(model, job, dataset)
+        optimisation.reschedule(model, config, dataset)
     if is_chief:
-        folder.claim(settings)
+        _claim(job)
         folder.save_data(Served(dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing))
     training.fit(model, config, dataset, folder, execution)
     if not is_chief:
@@ -169,20 +169,19 @@ def _train_model(
     part_file: Path | None = job.part_folder.model if job.part_folder else None
     results = measuring.measure(model, config, dataset) | compare(ComparedRun(model, settings, dataset, part_file))
     results = _finish(job, results | {"training_seconds": folder.load_metrics()[-1]["seconds"]})
-    report.write(model, dataset, settings, results, folder)
+    report.write(model, dataset, folder.load_config(), results, folder)
     return results
 
 
-def _continue(model: models.GraphicalModel, job: Job, dataset: data.SemiSupervisedData) -> None:
-    """Gives a loaded model the schedule of all epochs, of which the run may have more than it had, and says so."""
+def _claim(job: Job) -> None:
+    """Claims the job's folder, and says where the run in it goes on for more epochs."""
     config = job.settings["config"]
-    optimisation.reschedule(model, config, dataset)
-    if not job.folder.lacks_epochs(job.settings):
-        return
-    before = job.folder.load_config()["config"]["epochs"]
-    is_constant = config["learning_rate_schedule"] == "constant"
-    rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"
-    print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
+    if job.folder.lacks_epochs(job.settings):
+        before = job.folder.load_config()["config"]["epochs"]
+        is_constant = config["learning_rate_schedule"] == "constant"
+        rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"
+        print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
+    job.folder.claim(job.settings)
 
 
 def _finish(job: Job, results: dict[str, Any]) -> dict[str, Any]:

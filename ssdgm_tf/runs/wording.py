@@ -89,10 +89,11 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """
     lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
     titles = {"": title(config)} | COMPARED
+    width = max(17, *(len(name) + 1 for name in errors(results)), 0)
     for name, of_each in errors(results).items():
         for prefix, error in of_each.items():
             number, _, unit = with_unit(name, error).partition(" ")
-            lines.append(f"  test {name.replace('_', ' '):<17}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
+            lines.append(f"  test {name.replace('_', ' '):<{width}}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
     if "bound_unlabelled" in results:
         unit = nats(results)
         lines += [

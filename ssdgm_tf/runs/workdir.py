@@ -1,6 +1,6 @@
 """The folder of a run: its files, and whether it belongs to a config.
 
-    config.json      everything needed to run it again
+    config.json      everything needed to run it again, and `earlier_epochs` where the run went on for more of them
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
     metrics.jsonl    one line per epoch
@@ -21,10 +21,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ssdgm_tf import files
+from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.data.npz import read_arrays
 from ssdgm_tf.data.preprocessing import AffineMap, restore
 from ssdgm_tf.data.raw import BYTES, NUMBERS
 from ssdgm_tf.errors import UserError
+
+#: In config.json beside the settings: the numbers of epochs that the run was to have before its present one.
+EARLIER = "earlier_epochs"
+# What every config.json has; models have fields of their own besides.
+_SETTINGS = ("config", "precision", "jit_compile")
 
 
 class Served(NamedTuple):
@@ -66,16 +72,20 @@ class Workdir:
         return self.path / f"{kind}_results.json"
 
     def claim(self, settings: dict) -> None:
-        """Makes the folder and writes config.json, after `check`. Of a run that gets more epochs the results are removed."""
+        """Makes the folder and writes config.json, after `check`.
+
+        Of a run that gets more epochs the results and the report are removed first: whatever stops the process, the folder
+        then holds a run that is not finished, and the same settings go on with it.
+        """
         self.check(settings)
-        if self.lacks_epochs(settings):
-            # First the results: without them a run is not finished, whichever epochs its config names.
+        if not self.config.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.config, settings)
+        elif self.lacks_epochs(settings):
             self.results.unlink(missing_ok=True)
             self.report.unlink(missing_ok=True)
-        elif self.config.exists():
-            return
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config, settings)
+            found = self.load_config()
+            write_json(self.config, settings | {EARLIER: [*found.get(EARLIER, []), found["config"]["epochs"]]})
 
     def lacks_epochs(self, settings: dict) -> bool:
         """Whether the folder holds a run of fewer epochs than these settings have.
@@ -88,6 +98,8 @@ class Workdir:
     def check(self, settings: dict) -> None:
         """Checks that the folder is new, or holds a run of these settings or of fewer epochs. Writes nothing.
 
+        A baseline has no epochs to go on for: another number of them is another config.
+
         Args:
             settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
 
@@ -98,12 +110,13 @@ class Workdir:
             return
         found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
         differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
-        if differing == ["config.epochs"]:
-            if found["config.epochs"] < wanted["config.epochs"]:
+        epochs = found["config.epochs"], wanted.get("config.epochs")
+        if differing == ["config.epochs"] and all(isinstance(number, int) for number in epochs) and not self.is_of_baseline:
+            if epochs[0] < epochs[1]:
                 return
             raise UserError(
                 "The epochs of a run may grow, and are never taken back. "
-                f"Received: config.epochs = {wanted['config.epochs']}, where {self.config} has {found['config.epochs']}"
+                f"Received: config.epochs = {epochs[1]}, where {self.config} has {epochs[0]}"
             )
         if differing:
             name = differing[0]
@@ -113,11 +126,16 @@ class Workdir:
                 f"Received: {name} = {wanted.get(name)!r}{more}, where {self.config} has {found.get(name)!r}"
             )
 
+    @property
+    def is_of_baseline(self) -> bool:
+        """Whether it holds a finished run of a baseline, which keeps no model."""
+        return self.results.exists() and not any(self.path.glob("*model.keras"))
+
     def load_config(self) -> dict:
-        """The settings that `claim` wrote.
+        """The settings that `claim` wrote, and `earlier_epochs` where the run went on for more of them.
 
         Raises:
-            UserError: there is no config.json, or it is unreadable.
+            UserError: there is no config.json, it is unreadable, or it lacks a field that runs have today.
         """
         if not self.config.exists():
             raise UserError(f"--workdir must be the folder of a run. Received: {self.path}, without a config.json")
@@ -126,6 +144,12 @@ class Workdir:
             settings["config"]["model"]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"config.json must be one that ssdgm-train wrote. Received: {self.config} ({error})") from error
+        fields = {*_SETTINGS, *(f"config.{name}" for name in model_config())}
+        if lacking := sorted(fields - {"config", *_flat(settings)}):
+            raise UserError(
+                "config.json must have every field of a run; one that an older version wrote is trained anew. "
+                f"Received: {self.config}, without {', '.join(lacking)}"
+            )
         return settings
 
     def save_data(self, served: Served) -> None:
@@ -174,8 +198,8 @@ class Workdir:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` whole or not at all."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Writes `value` whole or not at all; see `files.json_text`."""
+    write_text(path, files.json_text(value, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -187,4 +211,4 @@ def write_text(path: Path, text: str) -> None:
 def _flat(settings: dict) -> dict:
     """One level: {"config": {"epochs": 3}, "precision": ...} becomes {"config.epochs": 3, "precision": ...}."""
     fields = {f"config.{name}": value for name, value in settings["config"].items()}
-    return fields | {name: value for name, value in settings.items() if name != "config"}
+    return fields | {name: value for name, value in settings.items() if name not in ("config", EARLIER)}

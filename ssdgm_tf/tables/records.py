@@ -67,7 +67,7 @@ def digest(record: dict) -> str:
 
 
 def write(path: Path, record: dict) -> None:
-    """Writes a record whole or not at all, with one line for each column of metrics, for human readers.
+    """Writes a record whole or not at all, with one line for each column of metrics and each list of numbers.
 
     Args:
         path: the results file.
@@ -77,7 +77,7 @@ def write(path: Path, record: dict) -> None:
     columns = ",\n".join(f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in record["metrics"].items())
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(path) as partial:
-        partial.write_text(json.dumps(rest, indent=1)[:-2] + f',\n "metrics": {{\n{columns}\n }}\n}}\n')
+        partial.write_text(files.json_text(rest, indent=1)[:-2] + f',\n "metrics": {{\n{columns}\n }}\n}}\n')
 
 
 def read(path: Path) -> dict:

@@ -148,9 +148,10 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
         The record that was written.
 
     Raises:
-        RunFailed: the process failed, or left no valid result.
+        RunFailed: the process failed, or left no valid result; or its folder holds a run of other epochs.
     """
     folder = options.run_folder(cell)
+    _check_epochs(folder / "config.json", config(table, cell)["epochs"])
     folder.mkdir(parents=True, exist_ok=True)
     is_finished = (folder / "results.json").exists()
     revision, log, start = _note_revision(folder / "revision.txt", is_finished), folder / "log.txt", time.monotonic()
@@ -163,6 +164,18 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
         raise RunFailed(str(error)) from error
     records.write(options.results_file(cell), record)
     return record
+
+
+def _check_epochs(path: Path, epochs: int) -> None:
+    """Refuses a run of other epochs, now or before it went on: where its rate falls along them, it is not its preset's."""
+    try:
+        settings = json.loads(path.read_text())
+        numbers = [*settings.get("earlier_epochs", []), settings["config"]["epochs"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # a new run, or one that the command itself refuses
+    if numbers != [epochs]:
+        received = ", then ".join(map(str, numbers))
+        raise RunFailed(f"A cell is one run of {epochs} epochs: remove {path.parent}. Received: a run of {received} epochs")
 
 
 def _note_revision(path: Path, is_finished: bool) -> str | None:

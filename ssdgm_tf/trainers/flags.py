@@ -42,7 +42,7 @@ def trained_run() -> Workdir:
         raise UserError("--workdir must name the folder of a run. Received: none")
     folder = Workdir(flags.FLAGS.workdir)
     folder.load_config()
-    if folder.results.exists() and not any(folder.path.glob("*model.keras")):
+    if folder.is_of_baseline:
         raise UserError(f"A baseline keeps no model. Received: {folder.path}; see its results.json")
     return folder
 

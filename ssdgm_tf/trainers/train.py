@@ -3,7 +3,7 @@
     ssdgm-train --config=m2_digits --workdir=runs/m2_digits
     ssdgm-train --config=m2_mnist:labels=100,seed=0 --config.latent_dim=64 --workdir=runs/m2_mnist
 
-The same command again resumes the run.
+The same command again resumes the run, and one with more --config.epochs goes on with it.
 """
 
 import re

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import nodes
-from ssdgm_tf.models import M2, GraphicalModel
+from ssdgm_tf.models import M2, VAE, GraphicalModel
 
 
 def bad_pixel(value):
@@ -216,11 +216,18 @@ def test_labels_beside_a_dataset_are_refused(tiny, built):
 def test_what_cannot_be_balanced_is_refused(tiny, built):
     with pytest.raises(ValueError, match=r"balance are for arrays.* Received: balance=True"):
         built.fit(tf.data.Dataset.from_tensors(tiny), balance=True, verbose=0)
-    generative = {"t": nodes.Normal(1), "x": nodes.Normal(3, parents="t")}
-    model = GraphicalModel(generative, {"t": nodes.Normal(1, parents="x")}, observed="x", supervised="t")
-    model.compile("adam")
-    with pytest.raises(ValueError, match=r"balance needs one supervised variable, a class. Received: t"):
-        model.fit(np.zeros((4, 3)), np.zeros(4), balance=True, verbose=0)
+    for supervised in (("number",), ("number", "label"), ("label", "other")):
+        makers = {name: nodes.Normal if name == "number" else nodes.OneHotCategorical for name in supervised}
+        generative = {name: make(3) for name, make in makers.items()} | {"x": nodes.Normal(4, parents=supervised)}
+        recognition = {name: make(3, parents="x") for name, make in makers.items()}
+        model = GraphicalModel(generative, recognition, "x", supervised)
+        model.compile("sgd")
+        with pytest.raises(ValueError, match=f"must be a class. Received: GraphicalModel, with {', '.join(supervised)}$"):
+            model.fit(np.zeros((6, 4)), None, balance=True, verbose=0)
+    model = VAE(2, hidden_units=(4,))
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"balance needs a model with one supervised variable.* Received: VAE, with none"):
+        model.fit(np.zeros((6, 4)), balance=True, verbose=0)
 
 
 def test_methods_that_need_weights_or_compile_say_so(tiny):

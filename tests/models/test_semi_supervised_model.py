@@ -105,6 +105,24 @@ def test_fit_sees_every_unlabelled_example_once_an_epoch_and_redraws_labelled_on
 
 
 @pytest.mark.usefixtures("eager")
+def test_balanced_labels_are_of_every_class_equally_often(tiny, tiny_m2):
+    x, y = tiny
+    y[3:12] = np.where(y[3:12] > 0, 0, y[3:12])  # 10 labels of class 0, and one of each other
+    seen, step = [], tiny_m2.train_step
+
+    def spy(data):
+        seen.append(data["labelled"][1]["y"].numpy())
+        return step(data)
+
+    tiny_m2.train_step = spy
+    tiny_m2.fit(x, y, batch_size=27, labelled_batch_size=6, balance=True, epochs=2, verbose=0)
+    assert [np.bincount(labels).tolist() for labels in seen] == 8 * [[2, 2, 2]]
+    seen.clear()
+    tiny_m2.fit(x, y, batch_size=108, labelled_batch_size=12, verbose=0)
+    assert [np.bincount(labels).tolist() for labels in seen] == [[10, 1, 1]]
+
+
+@pytest.mark.usefixtures("eager")
 def test_fit_takes_a_dataset_of_two_streams(tiny, tiny_m2):
     x, y = tiny
     labelled = tf.data.Dataset.from_tensor_slices((x[:12], y[:12])).repeat().batch(6)

@@ -1,5 +1,8 @@
+import time
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ssdgm_tf.models.streams import steps_per_epoch, two_streams
 
@@ -107,44 +110,92 @@ def test_refuses_empty_batches(sizes):
         make(**sizes)
 
 
-class TestBalance:
-    """Three classes of 1, 4 and 15 labels."""
+def test_without_balance_the_order_is_one_of_all_labels():
+    """Whole permutations by random keys of the seed and the epoch; the unlabelled stream has keys of its own."""
+    _, y, epochs = make(40, 6, batch_size=4, labelled_batch_size=3, seed=7)
+    for epoch in (0, 3):
+        for key, members, passes, stream in (("labelled", y >= 0, 5, 0), ("unlabelled", y < 0, 1, 1)):
+            keys = tf.random.stateless_uniform([passes, np.sum(members)], [7, 2 * epoch + stream])
+            expected = np.flatnonzero(members)[np.argsort(keys, axis=1)].ravel()
+            found = indices(batches_of(epochs, epoch), key)
+            assert len(found) in (30, 40)
+            np.testing.assert_array_equal(found, expected[: len(found)])
 
-    y = np.array([*[0] * 1, *[1] * 4, *[2] * 15, *[-1] * 40])
 
-    def labelled(self, epoch=0, shuffle=True, rows=60, seed=5):
-        y = self.y[:rows]
-        x = {"x": np.arange(len(y), dtype=np.float32)[:, None]}
-        epochs = two_streams(x, {"y": y}, y >= 0, 10, 9, shuffle=shuffle, seed=seed, classes=y)
-        epochs.epoch.assign(epoch)
-        batches = [batch["labelled"] for batch in epochs.dataset]
-        return [np.concatenate(part) for part in zip(*[(x["x"][:, 0], y["y"]) for x, y in batches], strict=True)]
+def balanced(counts, num_unlabelled=23, **kwargs):
+    """Streams of so many labelled examples of each class, balanced, and the labels."""
+    y = np.repeat([*range(len(counts)), -1], [*counts, num_unlabelled]).astype(np.int32)
+    y = y[np.random.default_rng(0).permutation(len(y))]
+    x = np.arange(len(y), dtype=np.float32)[:, None]
+    return y, two_streams({"x": x}, {"y": y}, y >= 0, classes=y, **kwargs)
 
-    @pytest.mark.parametrize("shuffle", [True, False])
-    def test_of_every_three_in_a_row_one_is_of_each_class(self, shuffle):
-        x, y = self.labelled(shuffle=shuffle)
-        assert len(y) == 4 * 9
-        np.testing.assert_array_equal(np.sort(y.reshape(-1, 3), axis=1), np.tile([0, 1, 2], (12, 1)))
-        np.testing.assert_array_equal(self.y[x.astype(int)], y)
 
-    def test_each_class_passes_in_permutations_of_its_own(self):
-        x, y = self.labelled()
-        for k, size in enumerate((1, 4, 15)):
-            of_class = x[y == k]
-            for start in range(0, 12, size):
-                assert len(set(of_class[start : start + size])) == min(size, 12 - start)
+BALANCED = [
+    ((9, 2, 4), 23, 4, 6),  # batches of two of each class, 6 steps
+    ((9, 2, 4), 23, 5, 5),  # 25 in an epoch: what is left over goes from class to class
+    ((1, 30), 49, 7, 3),
+    ((5, 0, 5, 3), 23, 4, 7),  # a class without labels
+    ((9, 2, 5), 0, 4, 4),  # no unlabelled example: an epoch is as long as one pass
+    ((3,) * 10, 8, 4, 3),  # an epoch has fewer than there are classes
+    ((7,), 23, 4, 3),
+]
 
-    def test_an_epoch_is_a_function_of_the_seed_and_its_number(self):
-        same, again, other = self.labelled(1)[0], self.labelled(1)[0], self.labelled(2)[0]
-        np.testing.assert_array_equal(same, again)
-        assert (same != other).any() and (same != self.labelled(1, seed=6)[0]).any()
 
-    def test_without_unlabelled_examples_an_epoch_has_as_many_as_before(self):
-        _, y = self.labelled(rows=20)
-        assert len(y) == 20 and np.ptp(np.bincount(y)) <= 1
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("counts", "num_unlabelled", "size", "labelled_size"), BALANCED)
+def test_balanced_classes_are_seen_equally_often(counts, num_unlabelled, size, labelled_size, shuffle):
+    """In every batch, every epoch and all epochs together, up to one example; each class in whole permutations."""
+    y, epochs = balanced(counts, num_unlabelled, batch_size=size, labelled_batch_size=labelled_size, shuffle=shuffle)
+    members = {label: np.flatnonzero(y == label).tolist() for label, count in enumerate(counts) if count}
+    every = []
+    for epoch in range(4):
+        batches = batches_of(epochs, epoch)
+        taken = [indices([batch], "labelled") for batch in batches]
+        assert {len(batch) for batch in taken[:-1]} == {min(labelled_size, sum(counts))}
+        every.append(np.concatenate(taken))
+        for part in (*taken, every[-1], np.concatenate(every)):
+            seen = np.bincount(y[part], minlength=len(counts))[list(members)]
+            assert seen.sum() == len(part) and np.ptp(seen) <= 1
+        for label, group in members.items():
+            of_class = [index for index in every[-1].tolist() if y[index] == label]
+            for start in range(0, len(of_class), len(group)):
+                part = of_class[start : start + len(group)]
+                assert set(part) <= set(group) and len(set(part)) == len(part)
+        if num_unlabelled:
+            assert sorted(indices(batches, "unlabelled")) == np.flatnonzero(y == -1).tolist()
+    assert len(every[0]) == (epochs.num_steps * min(labelled_size, sum(counts)) if num_unlabelled else sum(counts))
 
-    def test_a_class_without_labels_has_no_part_in_it(self):
-        y = np.where(self.y == 1, -1, self.y)
-        epochs = two_streams({"x": y[:, None]}, {"y": y}, y >= 0, 10, 8, classes=y)
-        for batch in epochs.dataset:
-            np.testing.assert_array_equal(np.bincount(batch["labelled"][1]["y"], minlength=3), [4, 0, 4])
+
+def test_balanced_epochs_depend_on_their_number_and_the_seed_alone():
+    def seen(seed, *numbers, **kwargs):
+        _, epochs = balanced((9, 2, 4), batch_size=4, labelled_batch_size=5, seed=seed, **kwargs)
+        return indices(batches_of(epochs, *numbers), "labelled").tolist()
+
+    whole = seen(1, 0, 1, 2)
+    assert seen(1, 2) == whole[-30:] and seen(1, 1, 2) == whole[-60:] and seen(1, 0, 1, 2, num_steps=4) == whole[:60]
+    assert seen(2, 2) != whole[-30:] and seen(1, 0) != seen(1, 1)
+
+
+def test_balanced_classes_and_their_members_come_in_random_order():
+    y, epochs = balanced((40, 40, 40), 80, batch_size=4, labelled_batch_size=4)
+    first, second = (indices(batches_of(epochs, epoch), "labelled") for epoch in (0, 1))
+    orders = {tuple(y[indices(batches_of(epochs, epoch), "labelled")][:3]) for epoch in range(8)}
+    assert len(orders) > 2 and (first != second).any()
+    places = {index: place for label in range(3) for place, index in enumerate(np.flatnonzero(y == label))}
+    of_class = [[places[index] for index in first if y[index] == label] for label in range(3)]
+    assert of_class[0][:20] != of_class[1][:20] != of_class[2][:20] and of_class[0] != sorted(of_class[0])
+
+
+def test_balanced_in_order_it_goes_on_where_the_last_epoch_stopped():
+    """So that every example of a large class is seen."""
+    y, epochs = balanced((30, 2), 8, batch_size=4, labelled_batch_size=4, shuffle=False)
+    seen = indices(batches_of(epochs, *range(8)), "labelled")
+    np.testing.assert_array_equal(seen[0::2], np.resize(np.flatnonzero(y == 0), 32))
+    np.testing.assert_array_equal(seen[1::2], np.resize(np.flatnonzero(y == 1), 32))
+
+
+def test_a_thousand_classes_are_balanced_in_no_time():
+    start = time.monotonic()
+    y, epochs = balanced((3,) * 1000, 5000, batch_size=100)
+    seen = indices(batches_of(epochs, 0), "labelled")
+    assert np.ptp(np.bincount(y[seen])) == 0 and time.monotonic() - start < 5

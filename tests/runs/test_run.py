@@ -17,7 +17,7 @@ from ssdgm_tf import models, nodes
 from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
-from ssdgm_tf.runs import checkpoints, measuring, run, wording
+from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 
 FIGURES = {"learning_curves", "confusion", "reconstructions", "samples", "analogies", "styles", "latent_space"}
@@ -50,7 +50,7 @@ def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     fields = {"model": "conditional_vae", "classifier": "dense"}
     results = run.train(settings(**fields), tmp_path)
     assert results["log_px"] < 0 and results["log_py"] == pytest.approx(-np.log(10)) and "error" not in results
-    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES - {"confusion"}
     model = keras.models.load_model(tmp_path / "model.keras")
     assert int(model.step) == 4, "an epoch of 30 labelled examples is one step"
     metrics = model.evaluate({"x": digits.x_test, "y": digits.y_test}, batch_size=500, verbose=0, return_dict=True)
@@ -68,13 +68,13 @@ def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
     def spy(self, x, y, *args, **kwargs):
         before = int(self.step)
         history = fit(self, x, y, *args, **kwargs)
-        fitted.append((int(np.sum(y < 0)), int(self.step) - before))
+        fitted.append((int(np.sum(y < 0)), int(self.step) - before, kwargs["balance"]))
         return history
 
     monkeypatch.setattr(models.M2, "fit", spy)
-    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine")
+    asked = settings(labels_first_steps=7, epochs=2, learning_rate_schedule="cosine", balance=True)
     results = run.train(asked, tmp_path / "run")
-    assert fitted == [(0, 7), (1267, 2 * 13)]
+    assert fitted == [(0, 7, True), (1267, 2 * 13, True)]
     assert (
         results["training_seconds"] > json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])["seconds"]
     )
@@ -112,6 +112,12 @@ def test_the_report_holds_its_figures_and_results(finished):
     for name, encoded in images:
         assert base64.b64decode(encoded) == (workdir / "figures" / f"{name}.png").read_bytes()
     assert f"{100 * results['error']:.2f} %" in page and f"{results['bound_unlabelled']:.2f} nats" in page
+    shown = {str(k): f"{100 * results['recall'][k]:.1f} % of {sum(results['confusion'][k])}" for k in range(10)}
+    rows = re.findall(r"<td>(\d)</td><td>([^<]*)</td>", page)
+    assert dict(rows) == shown and [float(text.split()[0]) for _, text in rows] == sorted(
+        float(text.split()[0]) for text in shown.values()
+    )
+    assert "Test recall of each class" in page and f"{100 * results['balanced_error']:.2f} %" in page
     assert not re.search(r'(src|href)="(?!data:)', page), "self-contained: nothing is loaded from elsewhere"
 
 
@@ -160,19 +166,29 @@ def test_the_confusions_are_those_of_predict(finished, digits):
         np.testing.assert_array_equal(matrix[true], np.bincount(of_class, minlength=10))
         assert results["recall"][true] == pytest.approx(np.mean(of_class == true))
     assert 1 - np.trace(matrix) / matrix.sum() == pytest.approx(results["error"], abs=1e-6)
+    assert results["balanced_error"] == pytest.approx(1 - np.mean(results["recall"]))
+    lines = (workdir / "results.json").read_text().splitlines()
+    assert [line.strip(" ,") for line in lines].count(json.dumps(matrix[0].tolist())) == 1, "a row stands on one line"
 
 
 def test_confusions_are_of_known_labels_and_of_each_class_variable():
+    """Of several variables with the name in front."""
     generative = {"a": nodes.OneHotCategorical(2), "b": nodes.OneHotCategorical(3), "t": nodes.Normal(1)}
     generative["x"] = nodes.Normal(2, parents=("a", "b", "t"))
     recognition = {name: type(node)(node.head, parents="x") for name, node in generative.items() if name != "x"}
     model = models.GraphicalModel(generative, recognition, observed="x", supervised=("a", "b", "t"))
     x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     y = {"a": np.zeros(30, int), "b": np.where(np.arange(30) < 20, np.arange(30) % 3, -1)}
-    found = measuring.confusions(model, x, y)
-    assert set(found) == {"a_confusion", "a_recall", "b_confusion", "b_recall"}
-    assert np.sum(found["a_confusion"]) == 30 and np.sum(found["b_confusion"]) == 20
+    found, keys = measuring.confusions(model, x, y), ("balanced_error", "recall", "confusion")
+    assert set(found) == {f"{name}_{key}" for name in ("a", "b") for key in keys}
     assert found["a_recall"][1] is None
+    predicted = model.predict(x, verbose=0)
+    for name, labels in y.items():
+        matrix, known = np.array(found[f"{name}_confusion"]), labels >= 0
+        np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels[known], minlength=len(matrix)))
+        chosen = predicted[name].argmax(axis=1)[known]
+        np.testing.assert_array_equal(matrix.sum(axis=0), np.bincount(chosen, minlength=len(matrix)))
+    assert set(measuring.confusions(model, x, {"a": y["a"]})) == {f"a_{key}" for key in keys}, "b is never known"
     assert measuring.confusions(models.VAE(latent_dim=2), x, None) == {}
 
 
@@ -221,19 +237,46 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(finished, tmp
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_run_that_gets_more_epochs_is_the_run_of_all_of_them(finished, tmp_path, capsys):
-    workdir, results = finished
-    run.train(settings(epochs=2), tmp_path)
-    extended = run.train(settings(), tmp_path)
+def test_a_run_that_gets_more_epochs_is_the_run_of_all_of_them(finished, tmp_path, monkeypatch, capsys):
+    """Though it is stopped after the training."""
+    (workdir, results), folder = finished, run.Workdir(tmp_path)
+    fewer = run.train(settings(epochs=2), tmp_path)
+    folder.report.write_text("of 2 epochs")
+    assert plan.make(settings(epochs=2), folder)[-1].is_finished and not plan.make(settings(), folder)[-1].is_finished
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.measuring, "measure", stop)
+        run.train(settings(), tmp_path)
     assert "This run of 2 epochs goes on to 4." in capsys.readouterr().out
-    whole, grown = (keras.models.load_model(folder / "model.keras") for folder in (workdir, tmp_path))
+    assert not folder.results.exists() and not folder.report.exists()
+    extended = run.train(settings(), tmp_path)
+    whole, grown = (keras.models.load_model(path / "model.keras") for path in (workdir, tmp_path))
     for expected, got in zip(whole.get_weights(), grown.get_weights(), strict=True):
         np.testing.assert_array_equal(got, expected)
-    assert [row["epoch"] for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())] == [1, 2, 3, 4]
-    assert json.loads((tmp_path / "results.json").read_text()) == extended
+    assert [row["epoch"] for row in folder.load_metrics()] == [1, 2, 3, 4]
+    assert folder.load_results() == extended and folder.load_config()["earlier_epochs"] == [2]
+    assert extended["training_seconds"] > fewer["training_seconds"] and extended["error"] == results["error"]
     assert extended["log_likelihood"] == pytest.approx(results["log_likelihood"], rel=1e-6)
     with pytest.raises(UserError, match=r"epochs of a run may grow, .* Received: config.epochs = 3, where .* has 4"):
         run.train(settings(epochs=3), tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_loaded_model_follows_the_schedule_of_all_epochs(precision, digits, tmp_path):
+    """The file of the model has that of its time; an optimizer that scales the loss holds another one."""
+    of_two, of_four = (settings(epochs=n, learning_rate_schedule="cosine") | {"precision": precision} for n in (2, 4))
+    building.model(of_two, digits).save(tmp_path / "model.keras")
+    loaded, expected = keras.models.load_model(tmp_path / "model.keras"), building.model(of_four, digits)
+    for model in (loaded, expected):
+        model.optimizer.iterations.assign(26)
+    before, rate = float(loaded.optimizer.learning_rate), float(expected.optimizer.learning_rate)
+    assert before < rate
+    for config, follows in ((of_two, before), (of_four, rate), (settings(), rate)):  # a constant rate has no schedule
+        optimisation.reschedule(loaded, config["config"], digits)
+        assert float(loaded.optimizer.learning_rate) == follows
 
 
 @pytest.mark.usefixtures("bare")
@@ -262,8 +305,9 @@ def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
         ({"learning_rate_schedule": "step"}, "must be 'constant' or 'cosine'"),
         ({"preprocessing": "svd"}, "preprocessing"),
         ({"resize": "8x8"}, "config.resize is for images of folder:FOLDER. Received: config.resize='8x8' for .*'digits'"),
-        ({"balance": True, "model": "vae"}, "config.balance is for models that learn from labels. Received: .* vae"),
-        ({"balance": True, "model": "nearest_neighbours"}, "config.balance is for models that learn from labels"),
+        ({"balance": True, "model": "vae"}, "one supervised variable, which must be a class. Received: VAE, with none"),
+        ({"balance": True, "model": "conditional_vae"}, "which must be a class. Received: ConditionalVAE, with none"),
+        ({"balance": True, "model": "linear_svm"}, "config.balance is for models: .* config.model='linear_svm'"),
         ({"resize": "8"}, "config.resize must be the HEIGHTxWIDTH"),
     ],
 )

@@ -61,7 +61,7 @@ def test_raw_images_go_in(folder, exported, raw):
 def test_the_card_says_how_it_was_trained_and_what_it_answers(folder, exported):
     card = (exported[0] / "MODEL_CARD.md").read_text()
     error = json.loads(folder.results.read_text())["error"]
-    assert f"| Test error | {100 * error:.2f} % |" in card
+    assert f"| Test error | {100 * error:.2f} % |" in card and "| Test balanced error | " in card
     assert "6 labels shown, drawn with seed 0" in card and "x uint8 [B, 8, 8, 1]" in card
     assert all(f"| `{name}` |" in card for name in exported[1])
     assert "resized to 8x8 before they come in" in card

@@ -49,7 +49,7 @@ def test_a_run_of_faces(faces, tmp_path):
         for prefix in ("", "labels_only_", "nearest_neighbour_"):
             assert np.isfinite(results[prefix + name])
     written = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
-    assert written == {"learning_curves", "reconstructions", "one_face", "one_lighting", "lightings"}
+    assert written == {"learning_curves", "identity_confusion", "reconstructions", "one_face", "one_lighting", "lightings"}
     text = wording.summary(results, asked["config"])
     assert f"lighting degrees Faces {results['lighting_degrees']:.2f} degrees" in " ".join(text.split())
     assert "degrees" in (tmp_path / "run" / "report.html").read_text()
@@ -85,7 +85,11 @@ def test_one_kind_of_label_alone(faces, tmp_path):
 def test_a_run_of_canvases(canvases, tmp_path):
     results = run.train(settings(siddharth_multimnist, "labels=40", **canvases), tmp_path / "run")
     assert {"count_error", "labels_only_count_error", "place_1_mae"} <= set(results) and "digit_1_error" not in results
-    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {"learning_curves", "decomposition"}
+    assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {
+        "learning_curves",
+        "count_confusion",
+        "decomposition",
+    }
 
 
 @pytest.mark.slow
@@ -131,6 +135,7 @@ def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monke
         ({"model": "faces"}, "takes labels of identity, lighting. Received: canvases:digits, with labels of count"),
         ({"supervision_rate": 1.5}, "config.supervision_rate must lie between 0 and 1"),
         ({"classifier": "convolutional"}, "multi_digit has no classifier"),
+        ({"balance": True}, "one supervised variable, which must be a class. Received: MultiDigit, with count, place_1"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(canvases, tmp_path, fields, message):

@@ -112,6 +112,22 @@ def test_a_part_that_is_not_finished_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resize": None}, r"must have every field of a run.* Received: .*config.json, without config.resize"),
+        ({"old_field": 3}, r"has the fields of its model, and .* has others: .* Received: config.old_field=3"),
+    ],
+)
+def test_a_part_of_an_older_version_is_refused(change, message, tmp_path):
+    older = settings(m1_digits, **change)
+    older["config"] = {name: value for name, value in older["config"].items() if (name, value) != ("resize", None)}
+    run.write_json(tmp_path / "config.json", older)
+    run.write_json(tmp_path / "results.json", {})
+    with pytest.raises(UserError, match=message):
+        plan.make(settings(m1m2_digits), Workdir(tmp_path / "run"), str(tmp_path))
+
+
 def test_a_part_that_is_trained_first_has_what_the_whole_needs(tmp_path):
     """The data, the seed and the networks."""
     whole = settings(m1m2_digits, seed=3, likelihood="bernoulli")
@@ -130,7 +146,11 @@ def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits)
     results = run.train(settings(baseline_digits, **fields), tmp_path / "run", part_workdir=features and str(m1[0]))
     assert results["test_images"] == len(digits.y_test) and 0 < results["error"] < 0.9
     assert ("m1_seconds" in results) == bool(features)
+    assert np.sum(results["confusion"]) == len(digits.y_test) and len(results["recall"]) == 10
+    assert 1 - np.trace(results["confusion"]) / len(digits.y_test) == pytest.approx(results["error"])
     assert not (tmp_path / "run" / "model.keras").exists()
+    with pytest.raises(UserError, match=r"A workdir holds one config.* Received: config.epochs = 99"):
+        run.train(settings(baseline_digits, **fields, epochs=99), tmp_path / "run", part_workdir=features and str(m1[0]))
     assert "nearest neighbours" in wording.summary(results, settings(baseline_digits, **fields)["config"])
 
 

@@ -1,13 +1,23 @@
+import contextlib
 import json
+import os
+import pathlib
 
 import numpy as np
 import pytest
 
 from ssdgm_tf import data
+from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs.workdir import Served, Workdir
+from ssdgm_tf.runs.workdir import Served, Workdir, write_json
 
-SETTINGS = {"config": {"model": "m2", "epochs": 3, "hidden_units": (5,), "weight": None}, "precision": "float32"}
+
+def settings(**fields):
+    config = model_config(hidden_units=(5,), epochs=3).to_dict() | fields
+    return {"config": config, "precision": "float32", "jit_compile": "auto"}
+
+
+SETTINGS, MORE = settings(), settings(epochs=5)
 
 
 def test_claims_an_empty_folder_and_again_with_the_same_settings(tmp_path):
@@ -20,10 +30,10 @@ def test_claims_an_empty_folder_and_again_with_the_same_settings(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": {**SETTINGS["config"], "epochs": 2}}, r"may grow, .* Received: config.epochs = 2, where .* has 3"),
+        (settings(epochs=2), r"may grow, .* Received: config.epochs = 2, where .* has 3"),
         ({"precision": "bfloat16"}, r"Received: precision = 'bfloat16', where .* has 'float32'"),
-        ({"config": {**SETTINGS["config"], "epochs": 4, "weight": 1.0}}, r"config.epochs = 4 \(and config.weight\)"),
-        ({"config": {**SETTINGS["config"], "new": 4}}, r"config.new = 4, where .* has None"),
+        (settings(epochs=4, gamma=1.0), r"A workdir holds one config.* config.epochs = 4 \(and config.gamma\)"),
+        (settings(new=4), r"config.new = 4, where .* has None"),
     ],
 )
 def test_refuses_another_config_by_the_name_of_its_field(change, message, tmp_path):
@@ -42,23 +52,79 @@ def test_refuses_a_config_json_of_another_kind(text, tmp_path):
         Workdir(tmp_path).claim(SETTINGS)
 
 
-def test_more_epochs_begin_with_the_end_of_the_old_results(tmp_path, monkeypatch):
-    folder, more = Workdir(tmp_path), SETTINGS | {"config": {**SETTINGS["config"], "epochs": 4}}
+@pytest.mark.parametrize("field", ["config.resize", "config.balance", "precision"])
+def test_the_config_of_an_older_version_is_refused_by_what_it_lacks(field, tmp_path):
+    """Whether the run goes on, is built on, or is predicted from."""
+    folder, older = Workdir(tmp_path), json.loads(json.dumps(SETTINGS))
+    del (older["config"] if field.startswith("config.") else older)[field.removeprefix("config.")]
+    write_json(folder.config, older)
+    for use in (folder.load_config, lambda: folder.check(SETTINGS), lambda: folder.claim(MORE)):
+        with pytest.raises(UserError, match=rf"must have every field of a run.* Received: .*config.json, without {field}$"):
+            use()
+
+
+def finished(path):
+    """The folder of a finished run of `SETTINGS`."""
+    folder = Workdir(path)
     folder.claim(SETTINGS)
-    for path in (folder.results, folder.report):
-        path.write_text("{}")
-    folder.check(more)
-    assert folder.lacks_epochs(more) and not folder.lacks_epochs(SETTINGS) and folder.results.exists()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ssdgm_tf.runs.workdir.write_json", interrupt)
-        folder.claim(more)
-    assert not folder.results.exists() and not folder.report.exists()  # whichever command comes next, it goes on
-    folder.claim(more)
-    assert folder.load_config()["config"]["epochs"] == 4 and not folder.lacks_epochs(more)
+    for file in (folder.model, folder.metrics, folder.results, folder.report):
+        file.write_text("{}")
+    return folder
 
 
-def interrupt(*_):
-    raise KeyboardInterrupt
+def test_a_run_goes_on_for_more_epochs_without_its_old_results(tmp_path):
+    folder = finished(tmp_path)
+    folder.check(MORE)
+    assert folder.lacks_epochs(MORE) and not folder.lacks_epochs(SETTINGS) and folder.results.exists()
+    folder.claim(MORE)
+    assert not folder.results.exists() and not folder.report.exists()
+    assert folder.model.exists() and folder.metrics.exists() and not folder.lacks_epochs(MORE)
+    assert folder.load_config() == json.loads(json.dumps(MORE)) | {"earlier_epochs": [3]}
+    folder.claim(settings(epochs=6))
+    folder.check(folder.load_config())
+    assert folder.load_config()["earlier_epochs"] == [3, 5]
+    with pytest.raises(UserError, match="never taken back"):
+        folder.check(SETTINGS)
+
+
+@pytest.mark.parametrize("operation", range(6))
+def test_whatever_stops_it_the_same_settings_go_on(operation, tmp_path, monkeypatch):
+    """The process ends before each change of the folder: never does the old run's result stand for the new one's."""
+    folder, count = finished(tmp_path), iter(range(10))
+
+    def stopping(function):
+        def run(*args, **kwargs):
+            if next(count) == operation:
+                raise KeyboardInterrupt
+            return function(*args, **kwargs)
+
+        return run
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        for owner, name in ((pathlib.Path, "unlink"), (pathlib.Path, "write_text"), (os, "replace")):
+            patch.setattr(owner, name, stopping(getattr(owner, name)))
+        folder.claim(MORE)
+    assert folder.lacks_epochs(MORE) or not folder.results.exists()
+    folder.claim(MORE)
+    assert folder.load_config()["config"]["epochs"] == 5 and not folder.results.exists()
+    assert not list(tmp_path.glob("*partial*"))
+
+
+@pytest.mark.parametrize("epochs", [2, 5])
+def test_a_baseline_has_no_epochs_to_go_on_for(epochs, tmp_path):
+    folder = finished(tmp_path)
+    folder.model.unlink()
+    with pytest.raises(UserError, match="A workdir holds one config"):
+        folder.claim(settings(epochs=epochs))
+    assert folder.results.exists()
+
+
+@pytest.mark.parametrize("epochs", [None, "3", 3.5])
+def test_epochs_of_another_kind_are_another_config(epochs, tmp_path):
+    folder = Workdir(tmp_path)
+    folder.claim(settings(epochs=epochs))
+    with pytest.raises(UserError, match=r"A workdir holds one config.* Received: config.epochs = 5, where .* has"):
+        folder.check(MORE)
 
 
 def test_check_writes_nothing(tmp_path):

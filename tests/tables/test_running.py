@@ -1,6 +1,7 @@
 """Skipped, resumed and failing cells with a launcher that leaves a run's files; the real launcher with small commands."""
 
 import dataclasses
+import json
 import os
 import pty
 import re
@@ -79,6 +80,21 @@ def test_a_record_that_lacks_newer_fields_counts_as_run_at_their_defaults(field,
     record["config"] |= {field: value} if value else {}
     records.write(path, record | {"digest": records.digest(record)})
     assert running.plan(table, cells.select(table, ["m2"], ["30"], "0"), options) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("epochs", "earlier", "received"), [(3, [], "3"), (1, [2], "2, then 1"), (4, [1, 2], "1, then 2, then 4")]
+)
+def test_a_cell_does_not_go_on_with_a_run_of_other_epochs(epochs, earlier, received, table, options, launcher, finish):
+    """Nor take the results of one that went on: where its rate falls along the epochs, that is no run of its preset."""
+    folder = options.run_folder(Cell("tiny", "m2", 30, 0))
+    finish(folder, epochs=epochs)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | ({"earlier_epochs": earlier} if earlier else {})))
+    failed, _ = go(table, options, launcher, rows=["m2"], labels=["30"])
+    assert not launcher.ran
+    (message,) = failed.values()
+    assert re.search(rf"one run of 1 epochs: remove .*m2_labels30_seed0\. Received: a run of {received} epochs", message)
 
 
 def test_an_edited_file_is_reported_and_run_again(table, options, launcher):

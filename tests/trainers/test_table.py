@@ -45,16 +45,16 @@ def test_help_and_render_wait_for_no_tensorflow(tmp_path):
 
 
 def test_failed_cells_end_in_exit_status_1_after_the_table(tmp_path):
-    """Its run folder holds the run of another config, which ssdgm-train refuses."""
+    """Its run folder holds the run of another version, which ssdgm-train refuses."""
     folder = tmp_path / "runs" / "tables" / "digits" / "m2_labels30_seed0"
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text('{"config": {"model": "m2", "epochs": 1}}')
+    (folder / "config.json").write_text('{"config": {"model": "m2", "epochs": 200}}')
     result = run("--table=digits", "--rows=m2", "--labels=30", cwd=tmp_path)
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert result.stdout.splitlines()[-1] == "The table is in results/digits.md and results/digits.csv"
     assert "1 of 1 cells failed: m2_labels30_seed0. See log.txt" in result.stderr.splitlines()[-1]
-    assert "A workdir holds one config" in (folder / "log.txt").read_text()
-    assert "m2_labels30_seed0 FAILED: exit status 1" in result.stderr and "A workdir holds one config" in result.stderr
+    assert "must have every field of a run" in (folder / "log.txt").read_text()
+    assert "m2_labels30_seed0 FAILED: exit status 1" in result.stderr and "must have every field of a run" in result.stderr
     assert {path.name for path in (tmp_path / "results").iterdir()} == {"digits.md", "digits.csv"}
 
 
