@@ -1,4 +1,4 @@
-"""`python -m tests.inputs`: writes docs/inputs_table.md, in about half a minute."""
+"""`python -m tests.inputs`: writes docs/inputs_table.md, in about a minute."""
 
 from tests.inputs import page
 

@@ -36,14 +36,17 @@ _MESSAGE = re.compile(r'^<a id="m\d+"></a>(\d+)\. (.*)$', re.MULTILINE)
 _HEAD = """\
 # What becomes of each input
 
-An input below is a change of clean data: twelve 6x5 images of bytes / 255 in three classes, some of them without a label. A
-number leads to the message that refuses it. [inputs.md](inputs.md) says in words what is taken.
+An input below is a change of clean data: twelve 6x5 images of bytes / 255 in three classes, some of them without a label.
+[inputs.md](inputs.md) says in words what is taken.
 
-- **same**: it gives what the clean data give.
+- A **number** leads to the message of the refusal. "A class more" is no refusal: a label of a table, or the name of a
+  folder, is that of a class.
+- **same**: a step gets the examples and labels that are meant.
 - **as it lies**: the values are taken in the order of the file, because nothing tells another one. The columns of a training
   table are the pixels in their order, and a run does not keep their names.
 - **-**: there is no such thing. Files of text and images have no axes, dtype and order in memory; a folder and records count
-  their classes and have one label for each image; TensorFlow refuses to make some data sets; `predict` takes no labels.
+  their classes and have one label for each image; TensorFlow refuses to make some data sets; `predict` takes no labels,
+  and `ssdgm-predict` no records.
 
 | row | arrays and batches | files |
 |---|---|---|
