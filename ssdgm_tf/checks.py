@@ -54,8 +54,10 @@ def numbers(name: str, x: ArrayLike | Rows, event_shape: tuple[int, ...] | None 
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one example, shape [N, ...]. Received: {name} of shape {array.shape}")
     if event_shape is not None and array.shape[1:] != tuple(event_shape):
+        is_first = array.ndim == 4 and (*array.shape[2:], array.shape[1]) == tuple(event_shape)
+        hint = ": channels come last: np.moveaxis(x, 1, -1)" if is_first else ""
         raise ValueError(
-            f"{name} must have the shape {tuple(event_shape)} per example. Received: {name} of shape {array.shape}"
+            f"{name} must have the shape {tuple(event_shape)} per example{hint}. Received: {name} of shape {array.shape}"
         )
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
         return array.astype(np.float32, copy=False) if array.dtype.kind == "f" and not is_read_by_rows(array) else array
@@ -162,8 +164,9 @@ def labels(name: str, y: ArrayLike, num_examples: int, num_classes: int | None =
     outside = (filled < (UNLABELLED if missing else 0)) | (filled > highest)
     if outside.any():
         none = f", or be {UNLABELLED} for no label" if missing else ""
+        classes = "0, 1, 2, ..." if num_classes is None and filled.max() <= highest else f"0..{highest}"
         received = f"{np.unique(given[outside])[:5].tolist()}, the first at index {np.flatnonzero(outside)[0]}"
-        raise ValueError(f"Labels of {name} must lie in 0..{highest}{none}. Received: {received}")
+        raise ValueError(f"Labels of {name} must lie in {classes}{none}. Received: {received}")
     return filled.astype(np.int32)
 
 
@@ -220,7 +223,8 @@ def _number(name: str, dtype: np.dtype, index: int, value: Any) -> float:
 
 
 def _of_text(name: str, dtype: np.dtype, value: Any) -> str:
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
     return (
-        f"Labels must be integers. Received: {name} of dtype {dtype}, text such as {str(value)[:20]!r}. Number the classes, "
+        f"Labels must be integers. Received: {name} of dtype {dtype}, text such as {text[:20]!r}. Number the classes, "
         "as np.unique(y, return_inverse=True) does; data in the forms folder: and csv: may have names of classes"
     )

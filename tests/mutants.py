@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 
 GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test_semi_supervised_model.py"
 BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
-EXACT = "tests/oracles/test_exact_gradients.py"
+EXACT, INPUTS = "tests/oracles/test_exact_gradients.py", "tests/inputs/test_inputs_table.py"
 MUTANTS = (
     # Objectives.
     Mutant(
@@ -424,6 +424,34 @@ MUTANTS = (
         "raw.check_channels_last(x.shape, name)",
         "pass",
         "tests/data/test_raw.py",
+    ),
+    Mutant(
+        "a label of -2 is a class of its own",
+        "data/csv.py",
+        "if negative := sorted((cell for cell in known if are_numbers and float(cell) < 0), key=float):",
+        "if negative := []:",
+        f"{INPUTS} -k csv",
+    ),
+    Mutant(
+        "an empty file of MATLAB is refused for its labels",
+        "data/mat.py",
+        "if y.ndim == 2 and (1 in y.shape or not y.size):",
+        "if y.ndim == 2 and 1 in y.shape:",
+        f"{INPUTS} -k mat",
+    ),
+    Mutant(
+        "pixels above 1 are predicted",
+        "data/raw.py",
+        "if value.min() < 0 or value.max() > 1:",
+        "if value.min() < 0:",
+        f"{INPUTS} -k npz",
+    ),
+    Mutant(
+        "records without any label are refused for their validation set",
+        "data/splits.py",
+        "    if not len(labelled):",
+        "    if False:",
+        f"{INPUTS} -k records",
     ),
     Mutant(
         "a prediction may be written over its input",

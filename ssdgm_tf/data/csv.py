@@ -32,7 +32,7 @@ def load_csv(
     """Tables in text files: `--config.data=csv:FILE` or `--config.data=csv:TRAIN,TEST`; their form is that of `TextTable`.
 
     One column holds the label, the others hold numbers. Vectors [N, D] stay as they are. Labels may be text, then classes
-    are in alphabetical order, or whole numbers, in theirs. An empty cell, NA, or the number -1 is no label.
+    are in alphabetical order, or whole numbers of at least 0, in theirs. An empty cell, NA, or the number -1 is no label.
 
     With `image_shape` the numbers of a row are an image, row by row, the channels of a pixel side by side; the whole file
     holds bytes or numbers in [0, 1], see `TextPixels`.
@@ -239,6 +239,11 @@ def _numbered(parts: list[list[str]], names: tuple[str, ...]) -> tuple[list[np.n
     are_numbers = all(map(is_number, known))
     if fractional := sorted(cell for cell in known if are_numbers and not float(cell).is_integer()):
         raise ValueError(f"Labels must be classes: text or whole numbers. Received: {names[0]} with {fractional[0]}")
+    if negative := sorted((cell for cell in known if are_numbers and float(cell) < 0), key=float):
+        raise ValueError(
+            f"Labels that are numbers must be at least 0, or {UNLABELLED} for no label. "
+            f"Received: {names[0]} with {negative[0]}"
+        )
 
     def value(cell: str) -> float | str:
         return float(cell) if are_numbers and is_number(cell) else cell

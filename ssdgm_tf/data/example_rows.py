@@ -74,7 +74,8 @@ def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False) -> Rows:
     }
     reader = readers.get(path.suffix.lower())
     if reader is None or not path.is_file():
-        raise FileNotFoundError(f"--input must be a folder, or a {', '.join(readers)} file. Received: {path}")
+        received = path if path.exists() else f"no file or folder {path}"
+        raise FileNotFoundError(f"--input must be a folder, or a {', '.join(readers)} file. Received: {received}")
     return reader(path, shape)
 
 

@@ -55,4 +55,5 @@ def received(file: Path, kind: str, reason: object) -> str:
     if found and found != kind:
         return f"{file}, which is no {kind} file but {_WORDS[found]}"
     text = " ".join(str(reason).split())
-    return f"{file} ({'an array of Python objects' if 'pickle' in text else text})"
+    is_of_objects = "pickle" in text or "Python objects" in text
+    return f"{file} ({'an array of Python objects' if is_of_objects else text})"

@@ -80,7 +80,7 @@ def _labelled(file: Path) -> Arrays:
     """
     x, y = _read(file, (_X, _Y))
     y = y.astype(np.uint8) if y.dtype == bool else y
-    if y.ndim == 2 and 1 in y.shape:
+    if y.ndim == 2 and (1 in y.shape or not y.size):  # MATLAB's [] is 0x0
         y = y.reshape(-1)
     number = max(y.shape, default=0)
     first, last = x.shape[0] == number, x.shape[-1] == number

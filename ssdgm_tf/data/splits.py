@@ -65,9 +65,11 @@ def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray
         The indices of the training examples and of those held out, both sorted.
 
     Raises:
-        ValueError: no labelled example would be left.
+        ValueError: no example is labelled, or no labelled one would be left.
     """
     labelled = np.flatnonzero(np.asarray(y) >= 0)
+    if not len(labelled):
+        raise ValueError(f"Training needs some labels. Received: {len(y)} training examples, none with a label")
     if not 0 <= num_validation < len(labelled):
         raise ValueError(
             f"num_validation must lie in 0..{len(labelled) - 1}: validation takes labelled examples and must leave one. "

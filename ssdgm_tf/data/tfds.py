@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, check_examples
 from ssdgm_tf.data.names import FORMS
 from ssdgm_tf.data.room import room
+
+# What TensorFlow writes before and behind the reason of an error: the operation that found it.
+_OF_OPERATIONS = re.compile(r"^\{\{.*?\}\} ?| ?\[Op:.*$")
 
 
 def load_tfds(
@@ -90,10 +94,9 @@ def whole_records(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # TensorFlow and TFDS raise many kinds
-        reason = str(error).strip().splitlines()
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(
-            "Records must be whole, as TensorFlow Datasets writes them. "
-            f"Received: {name} ({reason[0] if reason else type(error).__name__})"
+            f"Records must be whole, as TensorFlow Datasets writes them. Received: {name} ({_OF_OPERATIONS.sub('', first)})"
         ) from error
 
 
