@@ -29,6 +29,7 @@ class SemiSupervisedData(NamedTuple):
         class_names: names of the classes in the order of the labels; empty where the source has none.
         preprocessing: preprocessing of the examples, fitted on `x_train`; None for none.
         digit_shape: (H, W, C) of the images on canvases; () for other data.
+        columns: names of the columns of a text table, in the order of the numbers of an example; () where they have none.
         raw_dtype: what the images were before: "uint8", bytes that were divided by 255, or "float32", numbers in [0, 1];
             "float32" for vectors.
     """
@@ -44,6 +45,7 @@ class SemiSupervisedData(NamedTuple):
     preprocessing: AffineMap | None = None
     digit_shape: tuple[int, ...] = ()
     raw_dtype: str = raw.NUMBERS
+    columns: tuple[str, ...] = ()
 
     @property
     def monitored(self) -> tuple[Examples, Labels, str]:

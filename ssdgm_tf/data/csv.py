@@ -62,7 +62,10 @@ def load_csv(
     names = tuple(f"{what} of {file.name}" for file in files for what in ("rows", "labels"))
     numbered, class_names = _numbered([labels for _, labels in parts], names[1::2])
     train, *test = [(x, y) for (x, _), y in zip(parts, numbered, strict=True)]
-    return from_arrays(train, test[0] if test else None, names, num_labels, seed, num_validation, bad_examples, class_names)
+    test_set = test[0] if test else None
+    made = from_arrays(train, test_set, names, num_labels, seed, num_validation, bad_examples, class_names)
+    named = first.names or []
+    return made._replace(columns=tuple(named) if len(set(named)) == len(named) else ())
 
 
 def parse_image_shape(image_shape: str) -> tuple[int, ...]:

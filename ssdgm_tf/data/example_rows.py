@@ -1,6 +1,7 @@
 """The examples of one file or folder, one after the other, as they are stored, for predictions in bounded memory."""
 
 import contextlib
+import functools
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from ssdgm_tf.data.names import shown
 from ssdgm_tf.data.npy import read_npy
 from ssdgm_tf.data.npz import DAMAGED, LARGE, MAX_RATIO
 from ssdgm_tf.data.raw import TextPixels
-from ssdgm_tf.data.text_table import TextTable
+from ssdgm_tf.data.text_table import TextTable, listed_names
 
 _NPZ_RULE = "An .npz file to predict from must hold an array x of numbers, [N, ...], not of objects."
 
@@ -36,7 +37,7 @@ class Stored(NamedTuple):
     reason: str = ""
 
 
-class Rows(Protocol):
+class StoredExamples(Protocol):
     """The examples of a source.
 
     Attributes:
@@ -51,13 +52,14 @@ class Rows(Protocol):
         """The examples, in the stored order."""
 
 
-def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False) -> Rows:
+def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False, columns: tuple[str, ...] = ()) -> StoredExamples:
     """The examples of a folder of images, or of a file: .npz (array `x`), .npy, .mat (array `X` or `x`), .csv or .tsv.
 
     Args:
         path: the folder or file.
         shape: shape of one example; grey images in arrays may be without their axis of channels.
         resize: whether images of a folder are resized to that shape.
+        columns: see `CsvRows`.
 
     Raises:
         FileNotFoundError: no such folder or file, or another kind of file.
@@ -65,12 +67,12 @@ def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False) -> Rows:
     """
     if path.is_dir():
         return FolderRows(path, shape, resize)
-    readers: dict[str, Callable[[Path, tuple[int, ...]], Rows]] = {
+    readers: dict[str, Callable[[Path, tuple[int, ...]], StoredExamples]] = {
         ".npz": NpzRows,
         ".npy": _npy_rows,
         ".mat": _mat_rows,
-        ".csv": CsvRows,
-        ".tsv": CsvRows,
+        ".csv": functools.partial(CsvRows, columns=columns),
+        ".tsv": functools.partial(CsvRows, columns=columns),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None or not path.is_file():
@@ -187,15 +189,26 @@ class CsvRows:
     Args:
         path: the file; its form is that of `TextTable`.
         shape: shape of one example.
+        columns: the columns that hold an example, by name, in its order: in a table with a header others are left out. With
+            () the table holds an example's numbers only, in their order, as one without a header always does.
 
     Raises:
-        ValueError: not a text file, or no row.
+        ValueError: not a text file, no row, or a header without one of the columns.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], columns: tuple[str, ...] = ()) -> None:
         self.path, self.shape = path, shape
-        self.table = TextTable(path, int(np.prod(shape)))
+        size = int(np.prod(shape))
+        self.table = TextTable(path, None if columns else size)
+        if columns and self.table.names is None:
+            self.table = TextTable(path, size)
         self.notes = list(self.table.notes)
+        self.places: list[int] | None = None
+        self.columns = list(columns) if columns and self.table.names else None
+        if self.columns and self.table.names:
+            self.places = _places(self.columns, self.table.names, path)
+            if others := [name for name in self.table.names if name not in columns]:
+                self.notes.append(f"Columns left out of {path.name}: {listed_names(others)}")
         self.total: int | None = None
         self.pixels = TextPixels() if len(shape) > 1 else None
         if self.pixels is not None:
@@ -214,7 +227,9 @@ class CsvRows:
             yield Stored(str(line + 1), None, str(error))
 
     def _numbers(self, cells, reason):
-        return (None, reason) if cells is None else self.table.numbers(cells)
+        if cells is None:
+            return None, reason
+        return self.table.numbers([cells[place] for place in self.places] if self.places else cells, self.columns)
 
     def _scan(self, pixels: TextPixels) -> int:
         """Shows every row to `pixels`, and returns how many there are."""
@@ -225,6 +240,19 @@ class CsvRows:
             if value is not None:
                 pixels.see(line, value)
         return total
+
+
+def _places(columns: list[str], names: list[str], path: Path) -> list[int]:
+    """Where the columns are among the names of a table.
+
+    Raises:
+        ValueError: one of them is not, or is there twice.
+    """
+    for column in columns:
+        if (number := names.count(column)) != 1:
+            received = f"{path} with {number or 'no'} column{'s' * (number > 1)} {column!r}"
+            raise ValueError(f"A table with a header must have each column of the training table once. Received: {received}")
+    return [names.index(column) for column in columns]
 
 
 def _npy_rows(path: Path, shape: tuple[int, ...]) -> ArrayRows:

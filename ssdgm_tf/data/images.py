@@ -86,7 +86,7 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     Raises:
         ValueError: a file that cannot be read, holds several pictures, or 32-bit numbers outside [0, 1].
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         if not file.is_file():  # a link to nowhere; or a pipe, which would be waited for
@@ -100,8 +100,15 @@ def read_image(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
                 if getattr(image, "is_animated", False) and image.format != "MPO":
                     raise ValueError("several pictures: an animation, or pages")
                 return _pixels(image, size)
+    except _OutOfRangeError as error:
+        raise ValueError(f"Images of 32-bit numbers must lie in [0, 1]. Received: {shown(file)} {error}") from error
     except Exception as error:  # Pillow raises many kinds of errors on damaged files
-        raise ValueError(f"{_RULE}. Received: {shown(file)} ({error})") from error
+        reason = "no image" if isinstance(error, UnidentifiedImageError) else error  # its words show an object of Python
+        raise ValueError(f"{_RULE}. Received: {shown(file)} ({reason})") from error
+
+
+class _OutOfRangeError(Exception):
+    """Pixels of 32-bit numbers that are NaN or outside [0, 1]."""
 
 
 class _Read(NamedTuple):
@@ -198,7 +205,7 @@ def _levels(image: "ImageFile", upright: "Image") -> np.ndarray:
         upright: the same as it looks.
 
     Raises:
-        ValueError: 32-bit numbers outside [0, 1].
+        _OutOfRangeError: 32-bit numbers outside [0, 1].
     """
     stored = np.asarray(upright)
     tags = getattr(image, "tag_v2", {})
@@ -206,7 +213,8 @@ def _levels(image: "ImageFile", upright: "Image") -> np.ndarray:
     if image.mode.startswith("I;16") or image.format == "PNG":
         values /= np.float32(2 ** tags.get(_BITS, (16,))[0] - 1)
     if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"32-bit numbers must lie in [0, 1], here from {stored.min():.6g} to {stored.max():.6g}")
+        has_nan = np.isnan(values).any()
+        raise _OutOfRangeError("with NaN" if has_nan else f"with values from {stored.min():.6g} to {stored.max():.6g}")
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         values = 1 - values
     if "transparency" in image.info:

@@ -35,6 +35,7 @@ class Examples:
             divided by 255 for a model of numbers. Numbers for a model of bytes must be multiples of 1/255. Vectors are
             float32.
         resize: whether images of a folder are resized to that shape, as `config.resize` does for training.
+        columns: the names of the columns of the training table, in which order tables with a header are read; () for none.
 
     Attributes:
         total: number of examples; None for tables of vectors, whose length is unknown before reading.
@@ -45,10 +46,17 @@ class Examples:
         ValueError: a file without examples of that shape.
     """
 
-    def __init__(self, path: str, shape: tuple[int, ...], dtype: str | None = None, resize: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        shape: tuple[int, ...],
+        dtype: str | None = None,
+        resize: bool = False,
+        columns: tuple[str, ...] = (),
+    ) -> None:
         self.path, self.shape = Path(path), tuple(shape)
         self.dtype = np.dtype(NUMBERS if len(self.shape) < 2 else BYTES if dtype is None else dtype)
-        self._rows = open_rows(self.path, self.shape, resize)
+        self._rows = open_rows(self.path, self.shape, resize, columns)
         self.total, self.notes = self._rows.total, self._rows.notes
 
     def batches(self, size: int) -> Iterator[tuple[list[str], np.ndarray, list[Bad]]]:

@@ -87,9 +87,9 @@ class TextTable:
         self._first_line = first.line + 1 if is_header else first.line
         self.width = width or (len(rest) if is_header else _usual_width(shown, self._delimiter))
         if is_header:
-            self.notes.append(f"Line {first.line} of {path.name} is a header: {_listed(rest)}")
+            self.notes.append(f"Line {first.line} of {path.name} is a header: {listed_names(rest)}")
         if self._index:
-            self.notes.append(f"An index was left out of {path.name}: {_listed(cells[: self._index])}")
+            self.notes.append(f"An index was left out of {path.name}: {listed_names(cells[: self._index])}")
         if next(self.rows(), None) is None:
             raise ValueError(f"A table must hold rows. Received: {path} with a header only")
 
@@ -271,6 +271,10 @@ def _index_columns(cells: list[str], width: int | None) -> int:
     return number if is_index else 0
 
 
-def _listed(names: list[str]) -> str:
-    """The first names, in words."""
+def listed_names(names: list[str]) -> str:
+    """The first three names, in words.
+
+    Args:
+        names: names of columns.
+    """
     return ", ".join(repr(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")

@@ -160,7 +160,8 @@ def _train_model(
         optimisation.reschedule(model, config, dataset)
     if is_chief:
         _claim(job)
-        folder.save_data(Served(dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing))
+        kept = dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing, dataset.columns
+        folder.save_data(Served(*kept))
     training.fit(model, config, dataset, folder, execution)
     if not is_chief:
         return {}

@@ -13,8 +13,9 @@ from ssdgm_tf.models import saved_model
 from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
 
-#: Files in the assets.extra of a SavedModel: the names of classes, and `config.resize` where images were resized.
-CLASS_NAMES, RESIZE = "class_names.json", "resize.txt"
+#: Files in the assets.extra of a SavedModel, where there is something to say: the names of classes, `config.resize`, and the
+#: names of the columns of a table.
+CLASS_NAMES, RESIZE, COLUMNS = "class_names.json", "resize.txt", "columns.json"
 
 
 class Pixels:
@@ -82,11 +83,12 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     names = {name: served.class_names for name in model.data_format.classes if len(served.class_names)}
     pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
+    extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
     output.parent.mkdir(parents=True, exist_ok=True)
     model.export(
         output,
         preprocessing={"x": pixels},
-        about=_about(settings, results, pixels),
+        about=_about(settings, results, pixels, served.columns),
         extra=extra,
         verbose=verbose,
     )
@@ -124,7 +126,7 @@ def write_litert(folder: Path, signatures: list[str]) -> list[Path]:
     return written
 
 
-def _about(settings: dict, results: dict, preprocessing: "Pixels") -> str:
+def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tuple[str, ...]) -> str:
     """How the model was trained and how good it is, for the model card."""
     config = settings["config"]
     rows = [
@@ -136,6 +138,9 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels") -> str:
     ]
     if config["resize"]:
         rows.append(("size of images", f"resized to {config['resize']} before they come in; `ssdgm-predict` does it"))
+    if columns:
+        shown = ", ".join(columns[:20]) + (f", ... ({len(columns)} in all)" if len(columns) > 20 else "")
+        rows.append(("columns, in this order", f"{shown}; `ssdgm-predict` takes them from a table by their names"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
     rows.append(("log p(x) of an image, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))

@@ -41,12 +41,14 @@ class Served(NamedTuple):
         class_names: names of the classes, or ().
         raw_dtype: what raw images are, "uint8" or "float32"; see `ssdgm_tf.data.SemiSupervisedData`.
         preprocessing: the preprocessing fitted on the training images, or None.
+        columns: names of the columns of a text table, or ().
     """
 
     shape: tuple[int, ...]
     class_names: tuple[str, ...]
     raw_dtype: str
     preprocessing: AffineMap | None
+    columns: tuple[str, ...] = ()
 
 
 class Workdir:
@@ -159,7 +161,7 @@ class Workdir:
             served: what the run remembers.
         """
         arrays: dict[str, Any] = {"shape": np.array(served.shape), "class_names": np.array(served.class_names, np.str_)}
-        arrays["raw_dtype"] = np.array(served.raw_dtype)
+        arrays |= {"raw_dtype": np.array(served.raw_dtype), "columns": np.array(served.columns, np.str_)}
         if served.preprocessing is not None:
             arrays |= served.preprocessing.arrays
         with files.whole(self.data) as partial:
@@ -172,7 +174,8 @@ class Workdir:
             UserError: there is no data.npz, or it is unreadable.
         """
         try:
-            sizes, class_names, raw_dtype = read_arrays(self.data, ("shape", "class_names", "raw_dtype"))
+            names = ("shape", "class_names", "raw_dtype", "columns")
+            sizes, class_names, raw_dtype, columns = read_arrays(self.data, names)
             shape = tuple(int(size) for size in sizes)
             if str(raw_dtype) not in (BYTES, NUMBERS):
                 raise ValueError(f"images of {raw_dtype}")
@@ -180,7 +183,7 @@ class Workdir:
                 preprocessing = restore(arrays, shape)
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
-        return Served(shape, tuple(map(str, class_names)), str(raw_dtype), preprocessing)
+        return Served(shape, tuple(map(str, class_names)), str(raw_dtype), preprocessing, tuple(map(str, columns)))
 
     def load_results(self) -> dict | None:
         """The results, or None where the run is not finished."""

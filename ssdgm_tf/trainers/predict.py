@@ -13,7 +13,8 @@ table, .csv or .tsv, with an example on each line, separated by commas, semicolo
 [0, 1]. A table of images holds the one or the other, as the whole file says: bytes if its values are whole and some are
 above 1. The first row of a table is a header if none of its cells is a number or stands for no value (empty, NA), or if they
 are 0, 1, 2, ... in order, as pandas writes the columns of an array. An index that pandas writes first, under an empty name,
-is left out. Numbers have a decimal point.
+is left out. Where the training table and this one have headers, columns are found by their names, and others are left out.
+Numbers have a decimal point.
 """
 
 import tempfile
@@ -75,7 +76,9 @@ def main() -> None:
             saved_run.export(Workdir(model), exported, verbose=False)
         predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
-            examples = data.Examples(values.input, predictor.shape, predictor.dtype, predictor.resizes)
+            examples = data.Examples(
+                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.table_columns
+            )
         except (OSError, ValueError) as error:
             raise UserError(str(error)) from error
         for note in examples.notes:

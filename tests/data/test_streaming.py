@@ -320,3 +320,50 @@ def test_memory_does_not_grow_with_the_file(tmp_path, name):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def read_columns(path, columns):
+    examples = Examples(str(path), (3,), columns=columns)
+    parts = list(examples.batches(2))
+    return np.concatenate([x for _, x, _ in parts]), [one.reason for *_, bad in parts for one in bad], examples.notes
+
+
+@pytest.mark.parametrize(
+    ("table", "left_out"),
+    {
+        "their order": ("a,b,c\n1,2,3\n4,5,6\n", ""),
+        "another order": ("c,a,b\n3,1,2\n6,4,5\n", ""),
+        "others between": ("c,label,a,id,b\n3,x,1,NA,2\n6,,4,,5\n", "'label', 'id'"),
+        "an index": (",c,a,b\n0,3,1,2\n1,6,4,5\n", ""),
+        "no header": ("1,2,3\n4,5,6\n", ""),
+        "an index and no header": ("1;2;3\n4;5;6\n", ""),
+    }.values(),
+)
+def test_columns_are_found_by_their_names(table, left_out, tmp_path):
+    (tmp_path / "x.csv").write_text(table)
+    x, bad, notes = read_columns(tmp_path / "x.csv", ("a", "b", "c"))
+    np.testing.assert_array_equal(x, [[1, 2, 3], [4, 5, 6]])
+    assert not bad and [note for note in notes if "left out of x.csv: " in note and "Columns" in note] == (
+        [f"Columns left out of x.csv: {left_out}"] if left_out else []
+    )
+
+
+def test_a_bad_number_is_named_by_its_column(tmp_path):
+    (tmp_path / "x.csv").write_text("c,a,b\n3,1,2\n6,4,?\n")
+    assert read_columns(tmp_path / "x.csv", ("a", "b", "c"))[1] == [
+        "A row must hold a finite number in every column. Received: '?' in column 'b'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "received"), [("a,b", "no column 'c'"), ("a,b,c,c", "2 columns 'c'"), ("x", "no column 'a'")]
+)
+def test_a_header_without_a_column_is_refused(header, received, tmp_path):
+    (tmp_path / "x.csv").write_text(f"{header}\n{','.join('1' * len(header.split(',')))}\n")
+    with pytest.raises(ValueError, match=rf"each column of the training table once. Received: .*x.csv with {received}$"):
+        Examples(str(tmp_path / "x.csv"), (3,), columns=("a", "b", "c"))
+
+
+def test_without_names_the_columns_are_taken_in_their_order(tmp_path):
+    (tmp_path / "x.csv").write_text("c,a,b\n3,1,2\n")
+    np.testing.assert_array_equal(read_columns(tmp_path / "x.csv", ())[0], [[3, 1, 2]])

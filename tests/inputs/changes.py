@@ -169,6 +169,10 @@ INPUTS: dict[str, dict[str, Input]] = {
             spoil=lambda content: _cells(content, lambda row, line: row[::-1]),
             lies=lambda x: x[:, ::-1, ::-1],
         ),
+        "a column more": Input(
+            sources=("csv",),
+            spoil=lambda content: _cells(content, lambda row, line: [*row, "7" if line else "more"]),
+        ),
         "an index of rows in front": Input(
             sources=("csv",),
             spoil=lambda content: _cells(content, lambda row, line: [str(line - 1) if line else "", *row]),

@@ -65,7 +65,8 @@ def read(source: str, call: str, given: Input, folder: Path) -> Arrays:
         _WRITERS[source](folder, parts)
         if given.spoil is not None:
             _spoil(folder, _file(folder, part, source), given.spoil)
-        return _predicted(folder / NAMES[source][1]) if call == PREDICT else _trained(source, call, folder)
+        columns = tuple(f"p{pixel}" for pixel in range(30)) if source == "csv" else ()  # those of the training table
+        return _predicted(folder / NAMES[source][1], columns) if call == PREDICT else _trained(source, call, folder)
 
 
 def _trained(source: str, call: str, folder: Path) -> Arrays:
@@ -85,9 +86,9 @@ class MoreClasses(Exception):
     """A label is the name of a class of its own."""
 
 
-def _predicted(path: Path) -> Arrays:
+def _predicted(path: Path, columns: tuple[str, ...]) -> Arrays:
     made, bad = [], []
-    for _, x, refused in data.Examples(str(path), SHAPE, "float32").batches(5):
+    for _, x, refused in data.Examples(str(path), SHAPE, "float32", columns=columns).batches(5):
         made.append(x)
         bad += refused
     if not bad:

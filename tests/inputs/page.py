@@ -42,8 +42,8 @@ An input below is a change of clean data: twelve 6x5 images of bytes / 255 in th
 - A **number** leads to the message of the refusal. "A class more" is no refusal: a label of a table, or the name of a
   folder, is that of a class.
 - **same**: a step gets the examples and labels that are meant.
-- **as it lies**: the values are taken in the order of the file, because nothing tells another one. The columns of a training
-  table are the pixels in their order, and a run does not keep their names.
+- **as it lies**: the values are taken in the order of the file, because nothing tells another one: the columns of a training
+  table are the pixels in their order. Test tables and tables to predict are read by the names of those columns.
 - **-**: there is no such thing. Files of text and images have no axes, dtype and order in memory; a folder and records count
   their classes and have one label for each image; TensorFlow refuses to make some data sets; `predict` takes no labels,
   and `ssdgm-predict` no records.

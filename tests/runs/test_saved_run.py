@@ -236,6 +236,34 @@ def test_what_cannot_be_served_is_refused(folder, tmp_path):
         prediction_table.Predictor(tmp_path / "mine")
 
 
+@pytest.mark.usefixtures("bare")
+def test_a_table_is_predicted_by_the_names_of_its_columns(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [(k, *generator.normal((k, 5 * k, -k), 1)) for k in (0, 1) for _ in range(20)]
+    (tmp_path / "train.csv").write_text("label,a,b,c\n" + "".join(f"{k},{a},{b},{c}\n" for k, a, b, c in rows))
+    (tmp_path / "turned.csv").write_text("c,label,b,a\n" + "".join(f"{c},,{b},{a}\n" for _, a, b, c in rows))
+    (tmp_path / "bare.csv").write_text("".join(f"{a},{b},{c}\n" for _, a, b, c in rows))
+    fields = {
+        "data": f"csv:{tmp_path / 'train.csv'}",
+        "likelihood": "normal",
+        "labels": 10,
+        "epochs": 2,
+        "likelihood_scale": 1.0,
+    }
+    run.train(settings(**fields), tmp_path / "run")
+    saved_run.export(Workdir(tmp_path / "run"), tmp_path / "served", verbose=False)
+    assert "a, b, c; `ssdgm-predict` takes them" in (tmp_path / "served" / "MODEL_CARD.md").read_text()
+    predictor = prediction_table.Predictor(tmp_path / "served")
+    assert predictor.table_columns == ("a", "b", "c")
+    made = []
+    for name in ("turned", "bare"):
+        examples = data.Examples(
+            str(tmp_path / f"{name}.csv"), predictor.shape, predictor.dtype, columns=predictor.table_columns
+        )
+        made += [predictor.rows(x) for _, x, _ in examples.batches(100)]
+    assert made[0] == made[1] and len(made[0]) == 40
+
+
 def test_the_commands(folder, exported, raw, tmp_path):
     (tmp_path / "in").mkdir()
     for i, image in enumerate(raw):  # of five sizes, as the run resizes them

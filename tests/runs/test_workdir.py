@@ -142,14 +142,14 @@ def test_the_preprocessing_is_kept(spec, tmp_path):
     x = np.random.default_rng(0).normal(5, 2, (20, 3)).astype(np.float32)
     fitted, folder = data.fit_preprocessing(spec, x), Workdir(tmp_path)
     folder.save_data(Served((3,), ("a", "b"), "float32", fitted))
-    shape, names, _, kept = folder.load_data()
-    assert shape == (3,) and names == ("a", "b") and type(kept) is type(fitted)
+    kept = folder.load_data()
+    assert kept.shape == (3,) and kept.class_names == ("a", "b") and type(kept.preprocessing) is type(fitted)
     if fitted is not None:
-        np.testing.assert_array_equal(kept.transform(x), fitted.transform(x))
+        np.testing.assert_array_equal(kept.preprocessing.transform(x), fitted.transform(x))
 
 
 def test_half_a_preprocessing_is_refused(tmp_path):
-    np.savez(tmp_path / "data.npz", shape=[3], class_names=np.array([], np.str_), raw_dtype="float32", mean=np.zeros(3))
+    np.savez(tmp_path / "data.npz", shape=[3], class_names=np.array([], np.str_), columns=[], raw_dtype="float32", mean=[0])
     with pytest.raises(UserError, match=r"data.npz must be one that ssdgm-train wrote. Received: .*scale"):
         Workdir(tmp_path).load_data()
 
@@ -159,9 +159,10 @@ def test_half_a_preprocessing_is_refused(tmp_path):
 def test_what_serving_needs_comes_back(raw_dtype, spec, tmp_path):
     x = np.random.default_rng(0).uniform(size=(20, 2, 3, 1)).astype(np.float32)
     fitted = data.fit_preprocessing(spec, x)
-    Workdir(tmp_path).save_data(Served((2, 3, 1), ("cat", "dög"), raw_dtype, fitted))
-    shape, class_names, kind, preprocessing = Workdir(tmp_path).load_data()
-    assert (shape, class_names, kind) == ((2, 3, 1), ("cat", "dög"), raw_dtype)
+    given = (2, 3, 1), ("cat", "dög"), raw_dtype
+    Workdir(tmp_path).save_data(Served(*given, fitted, ("länge", "1")))
+    *kept, preprocessing, columns = Workdir(tmp_path).load_data()
+    assert tuple(kept) == given and columns == ("länge", "1")
     if fitted is None:
         assert preprocessing is None
     else:
