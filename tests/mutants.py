@@ -421,7 +421,7 @@ MUTANTS = (
     Mutant(
         "channels may come first",
         "data/assembly.py",
-        "raw.check_channels_last(x.shape, name)",
+        "raw.check_channels_last(checked.shape, name)",
         "pass",
         "tests/data/test_raw.py",
     ),
@@ -522,6 +522,42 @@ MUTANTS = (
         "if numbers != [epochs]:",
         "if numbers[-1] != epochs:",
         "tests/tables/test_running.py",
+    ),
+    # Rows.
+    Mutant(
+        "bytes are divided by 256",
+        "rows.py",
+        "LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)",
+        "LEVELS = np.arange(256, dtype=np.float32) / np.float32(256)",
+        "tests/test_rows.py",
+    ),
+    Mutant(
+        "rows of rows are rows of the array",
+        "rows.py",
+        "return Rows(self.stored, places if self.index is None else self.index[places], self.mapping)",
+        "return Rows(self.stored, places, self.mapping)",
+        "tests/test_rows.py",
+    ),
+    Mutant(
+        "batches of rows in a file are the first ones of the file",
+        "models/streams.py",
+        "            return read_stored(tf.gather(places, index))",
+        "            return read_stored(index)",
+        "tests/test_rows.py",
+    ),
+    Mutant(
+        "the mapping of rows is left out of batches",
+        "models/streams.py",
+        "return x if rows.mapping is None else rows.mapping(x)",
+        "return x",
+        "tests/test_rows.py",
+    ),
+    Mutant(
+        "the columns of a table are taken in the order of its names",
+        "data/example_rows.py",
+        "return [names.index(column) for column in columns]",
+        "return sorted(names.index(column) for column in columns)",
+        "tests/data/test_streaming.py -k columns",
     ),
 )
 
