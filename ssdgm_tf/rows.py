@@ -8,8 +8,11 @@ from numpy.typing import ArrayLike
 
 #: The float32 value of each byte of an image: bytes / 255.
 LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
-# Bytes of the converted rows that are looked at at a time, where all are: bounds the memory.
-_BLOCK_BYTES = 2**22
+# Bytes of converted rows: of those that are looked at together, and of a batch that is evaluated. They bound the memory.
+_BLOCK_BYTES, _BATCH_BYTES = 2**22, 2**26
+# Methods of arrays that change them.
+_CHANGING = frozenset(("byteswap", "fill", "itemset", "partition", "put", "resize", "setfield", "setflags", "sort"))
+_READ_ONLY = "Rows are read only; np.asarray(x) gives an array that may be changed. Received: {}"
 
 
 class Rows(np.lib.mixins.NDArrayOperatorsMixin):
@@ -19,11 +22,16 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
 
     An index along the first axis reads those rows: `x[0]`, `x[10:20]`, `x[[3, 1]]`, `x[mask]`. `take` selects rows without
     reading any. All else that an array [N, ...] does reads them all: `np.asarray(x)`, `x + 1`, `x.max()`, `x[..., 0]`.
+    They are read only.
 
     Args:
         stored: images [M, H, W, C] or vectors [M, D] of numbers; images of uint8 are bytes.
         index: the rows of `stored` that are the examples, in order, [N]; None for all.
         mapping: what follows, a function of float32 rows that keeps their shape, for arrays and for tensors; or None.
+
+    Raises:
+        ValueError: an array that holds no images or vectors of numbers.
+        TypeError: an attempt to change them.
     """
 
     dtype = np.dtype(np.float32)
@@ -31,6 +39,9 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(
         self, stored: np.ndarray, index: np.ndarray | None = None, mapping: Callable[[Any], Any] | None = None
     ) -> None:
+        if not isinstance(stored, np.ndarray) or stored.ndim < 2 or stored.dtype.kind not in "biuf":
+            found = f"{stored.dtype} of shape {stored.shape}" if isinstance(stored, np.ndarray) else type(stored).__name__
+            raise ValueError(f"Rows are of an array [N, ...] of numbers. Received: {found}")
         self.stored, self.index, self.mapping = stored, index, mapping
 
     @property
@@ -76,11 +87,15 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
         return converted if dtype is None else converted.astype(dtype, copy=False)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if "out" in options or method == "at":
+            raise TypeError(_READ_ONLY.format(f"{ufunc.__name__} in place"))
         return getattr(ufunc, method)(*(np.asarray(x) if isinstance(x, Rows) else x for x in inputs), **options)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        if name in _CHANGING:
+            raise TypeError(_READ_ONLY.format(name))
         return getattr(np.asarray(self), name)
 
     def take(self, index: ArrayLike) -> "Rows":
@@ -88,9 +103,11 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
 
         Args:
             index: places, [K], or a mask, bool [N].
+
+        Raises:
+            IndexError: a mask of another length, or a place that is not there.
         """
-        index = np.asarray(index)
-        places = np.flatnonzero(index) if index.dtype == bool else index
+        places = np.arange(len(self))[np.asarray(index, bool if np.size(index) and np.asarray(index).dtype == bool else int)]
         return Rows(self.stored, places if self.index is None else self.index[places], self.mapping)
 
     def mapped(self, mapping: Callable[[Any], Any]) -> "Rows":
@@ -98,7 +115,12 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
 
         Args:
             mapping: see the class.
+
+        Raises:
+            ValueError: they have one.
         """
+        if self.mapping is not None:
+            raise ValueError("Rows have one mapping. Received: another for rows that have theirs")
         return Rows(self.stored, self.index, mapping)
 
 
@@ -108,18 +130,39 @@ def blocks(shape: tuple[int, ...]) -> list[slice]:
     Args:
         shape: [N, ...].
     """
-    step = max(1, _BLOCK_BYTES // (4 * max(1, int(np.prod(shape[1:])))))
+    step = _fitting(shape, _BLOCK_BYTES)
     return [slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step)]
 
 
-def extent(x: Any) -> tuple[np.ndarray, np.ndarray]:
+def batch_size(shape: tuple[int, ...], most: int) -> int:
+    """How many examples are evaluated at once: `most`, or fewer where they are large.
+
+    Args:
+        shape: [N, ...].
+        most: the number for small examples.
+    """
+    return min(most, _fitting(shape, _BATCH_BYTES))
+
+
+def _fitting(shape: tuple[int, ...], num_bytes: int) -> int:
+    """How many float32 examples have so many bytes; at least one."""
+    return max(1, num_bytes // (4 * max(1, int(np.prod(shape[1:])))))
+
+
+ArrayOrRows = np.ndarray | Rows
+
+
+def extent(x: ArrayOrRows) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest value of each number of an example, over all examples.
 
     Args:
         x: examples [N, ...], an array or `Rows`.
     """
-    parts = [x[some] for some in blocks(x.shape)]
-    return np.min([part.min(axis=0) for part in parts], axis=0), np.max([part.max(axis=0) for part in parts], axis=0)
+    low = high = x[0]
+    for some in blocks(x.shape):
+        values = x[some]
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+    return low, high
 
 
 def take(x: Any, index: ArrayLike) -> Any:

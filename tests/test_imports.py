@@ -21,7 +21,7 @@ ALLOWED = {
     "objectives": set(),
     "layers": {"rows", "checks", "keras_internals"},
     "data": {"rows", "checks", "files"},
-    "baselines": {"checks", "layers"},
+    "baselines": {"rows", "checks", "layers"},
     "configs": set(),
     "nodes": {"layers"},
     "engine": {"objectives", "layers", "nodes"},

@@ -1,5 +1,7 @@
 """Rows are the array that they stand for, whichever of them are read, and read no others."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -120,6 +122,72 @@ def test_what_is_known_to_be_right_is_not_looked_at(monkeypatch):
     assert head.observed_support.check_array("x", x, (4, 3, 1)) is x and not read
     with pytest.raises(ValueError, match="x must"):
         head.observed_support.check_array("x", x.mapped(lambda x: x + 1), (4, 3, 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.sort(axis=0),
+        lambda x: x.fill(0),
+        lambda x: np.add(x, 1, out=x),
+        lambda x: np.add.at(x, 0, 1),
+        lambda x: x.__iadd__(1),
+    ],
+)
+def test_they_are_read_only(change):
+    with pytest.raises(
+        TypeError, match=r"Rows are read only; np.asarray\(x\) gives an array that may be changed. Received: "
+    ):
+        change(Rows(STORED["doubles"]))
+
+
+@pytest.mark.parametrize("stored", [[[1, 2]], np.zeros(3), np.zeros((2, 2), complex), np.array([["a"]])])
+def test_other_than_numbers_are_refused(stored):
+    with pytest.raises(ValueError, match=r"Rows are of an array \[N, ...\] of numbers. Received: "):
+        Rows(stored)
+
+
+def test_places_and_mappings_that_are_not_there_are_refused():
+    x = Rows(STORED["doubles"])
+    for index in (np.ones(5, bool), [20]):
+        with pytest.raises(IndexError):
+            x.take(index)
+    assert x.take([]).shape == (0, 5)
+    with pytest.raises(ValueError, match="Rows have one mapping"):
+        x.mapped(np.negative).mapped(np.negative)
+
+
+def test_large_examples_are_evaluated_in_small_batches():
+    assert [rows.batch_size((10, *shape), 500) for shape in ((28, 28, 1), (256, 256, 3), (9999, 9999))] == [500, 85, 1]
+
+
+def test_what_is_looked_at_before_training_is_little():
+    """Large images too: a thousand of them would be more than a step takes."""
+    read = []
+
+    class Watched(np.ndarray):
+        def __getitem__(self, index):
+            found = super().__getitem__(index)
+            read.append(found.size)
+            return found
+
+    from ssdgm_tf import nodes
+    from ssdgm_tf.models.data_format import DataFormat
+
+    x = Rows(np.zeros((1000, 500, 500, 1), np.uint8).view(Watched))
+    DataFormat({"x": nodes.Bernoulli((500, 500, 1)).head}, {}).warn_of_scale({"x": x})
+    assert 0 < 4 * sum(read) <= rows._BATCH_BYTES
+
+
+def test_the_extent_of_a_large_file_needs_little_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 2**16)
+    np.save(tmp_path / "x.npy", np.zeros((200_000, 10)))
+    x = Rows(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    tracemalloc.start()
+    rows.extent(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6  # of 8 MB
 
 
 def test_checks_keep_rows():

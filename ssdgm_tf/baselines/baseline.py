@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ssdgm_tf import checks
+from ssdgm_tf import checks, rows
 from ssdgm_tf.checks import UNLABELLED
 
 
@@ -57,8 +57,13 @@ class Baseline(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: the classifier is not fitted, or examples of another shape, not numeric or not finite.
         """
-        x = self._like_fit(x)
-        return self.classes_[self._predict(x)]
+        check_is_fitted(self)
+        examples, parts = checks.numbers("x", x, self.example_shape_), []
+        for some in rows.blocks(examples.shape):
+            values = np.asarray(examples[some], np.float32)
+            checks.finite("x", values, some.start)
+            parts.append(self._predict(self._shaped(values)))
+        return self.classes_[np.concatenate(parts)]
 
     def _like_fit(self, x: ArrayLike) -> np.ndarray:
         """Examples to predict, checked and in the form that `_predict` takes."""

@@ -54,8 +54,9 @@ class NetworkClassifier(Baseline):
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=self.seed).repeat()
-        batches = batches.batch(min(self.batch_size, len(x)))
+        examples = tf.constant(x), tf.constant(y)
+        order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=self.seed).repeat().batch(min(self.batch_size, len(x)))
+        batches = order.map(lambda index: tuple(tf.gather(part, index) for part in examples))
         progress = _Progress("network on the labels only", self.num_steps)
         self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
 

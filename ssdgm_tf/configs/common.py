@@ -5,6 +5,9 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+#: In the config.json of a run, beside its settings: the numbers of epochs that it was to have before its present one.
+EARLIER_EPOCHS = "earlier_epochs"
+
 # -- data sets --
 DIGITS = {"data": "digits"}
 #: The papers' split: 50,000 training images, the other 10,000 for validation.

@@ -10,7 +10,6 @@ from ssdgm_tf.data.preprocessing import AffineMap
 from ssdgm_tf.data.splits import hide_labels
 
 Labels = np.ndarray | dict[str, np.ndarray]
-Examples = np.ndarray | rows.Rows
 
 
 class SemiSupervisedData(NamedTuple):
@@ -34,11 +33,11 @@ class SemiSupervisedData(NamedTuple):
             "float32" for vectors.
     """
 
-    x_train: Examples
+    x_train: rows.ArrayOrRows
     y_train: Labels
-    x_test: Examples
+    x_test: rows.ArrayOrRows
     y_test: Labels
-    x_validation: Examples
+    x_validation: rows.ArrayOrRows
     y_validation: Labels
     num_classes: int
     class_names: tuple[str, ...] = ()
@@ -48,7 +47,7 @@ class SemiSupervisedData(NamedTuple):
     columns: tuple[str, ...] = ()
 
     @property
-    def monitored(self) -> tuple[Examples, Labels, str]:
+    def monitored(self) -> tuple[rows.ArrayOrRows, Labels, str]:
         """The set that learning curves show, and its name: the validation set, or the test set where there is none."""
         if len(self.x_validation):
             return self.x_validation, self.y_validation, "validation"
@@ -67,7 +66,7 @@ class SemiSupervisedData(NamedTuple):
         return np.any(shown, axis=0)
 
     @property
-    def labelled(self) -> tuple[Examples, Labels]:
+    def labelled(self) -> tuple[rows.ArrayOrRows, Labels]:
         """The labelled training examples."""
         shown, y = self.is_labelled, self.y_train
         x = rows.take(self.x_train, shown)

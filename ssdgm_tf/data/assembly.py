@@ -8,12 +8,12 @@ from tqdm import tqdm
 
 from ssdgm_tf import checks, rows
 from ssdgm_tf.data import raw
-from ssdgm_tf.data.arrays import Examples, SemiSupervisedData
+from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.splits import draw_labels, hide_labels, hold_out, hold_out_test
 
 Arrays = tuple[np.ndarray, np.ndarray]
 # Examples in the form of training, and their labels.
-_Checked = tuple[Examples, np.ndarray]
+_Checked = tuple[rows.ArrayOrRows, np.ndarray]
 
 
 def assemble(
@@ -99,7 +99,7 @@ def from_arrays(
     return assemble(*sets, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
 
 
-def check_examples(x: np.ndarray, name: str) -> Examples:
+def check_examples(x: np.ndarray, name: str) -> rows.ArrayOrRows:
     """Images as float32 [N, H, W, C] in [0, 1], vectors as float32 [N, D]: an array, or `Rows` of bytes or of a file.
 
     Args:
@@ -117,7 +117,7 @@ def check_examples(x: np.ndarray, name: str) -> Examples:
     return examples
 
 
-def _in_form(x: np.ndarray, name: str) -> Examples:
+def _in_form(x: np.ndarray, name: str) -> rows.ArrayOrRows:
     """Examples of any values: floats in memory as an array, others as `Rows`.
 
     Raises:
@@ -148,7 +148,7 @@ def _refuse(example: np.ndarray, name: str, index: int) -> None:
     )
 
 
-def report_label_noise(x: Examples, y: np.ndarray, name: str) -> None:
+def report_label_noise(x: rows.ArrayOrRows, y: np.ndarray, name: str) -> None:
     """Prints how many labelled examples occur more than once, with different labels.
 
     Args:
@@ -171,7 +171,7 @@ def listed(indices: Sequence[int] | np.ndarray) -> str:
     return f"at {first}" + (", ..." if len(indices) > 5 else "")
 
 
-def _bad(x: Examples, name: str) -> np.ndarray:
+def _bad(x: rows.ArrayOrRows, name: str) -> np.ndarray:
     """Indices of float32 examples [N, ...] that are not finite or, if they are images, not in [0, 1]."""
     if isinstance(x, rows.Rows) and x.is_bytes:
         return np.array([], int)

@@ -65,7 +65,10 @@ def load_csv(
     test_set = test[0] if test else None
     made = from_arrays(train, test_set, names, num_labels, seed, num_validation, bad_examples, class_names)
     named = first.names or []
-    return made._replace(columns=tuple(named) if len(set(named)) == len(named) else ())
+    if len(set(named)) < len(named):
+        print(f"Names of columns are not kept: {files[0].name} has some of them twice")
+        return made
+    return made._replace(columns=tuple(named))
 
 
 def parse_image_shape(image_shape: str) -> tuple[int, ...]:

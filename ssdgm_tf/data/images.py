@@ -161,7 +161,8 @@ def _with_room(images: np.ndarray | None, filled: int, image: np.ndarray, number
         channels, dtype = max(channels, images.shape[-1]), np.result_type(images, image)
         if images.shape[-1] == channels and images.dtype == dtype:
             return images
-    made = room((number, *image.shape[:2], channels), dtype)
+    advice = "; config.resize=HxW makes images smaller"
+    made = room((number, *image.shape[:2], channels), dtype, advice)
     if images is not None and images.dtype == dtype:
         made[:filled] = images[:filled]
     elif images is not None:

@@ -11,12 +11,13 @@ from numpy.typing import DTypeLike
 _MOST_IN_MEMORY = 2**30
 
 
-def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """An array to fill: up to 1 GiB in memory, above a `numpy.memmap` of a temporary file, which goes when it is not used.
+def room(shape: tuple[int, ...], dtype: DTypeLike, advice: str = "") -> np.ndarray:
+    """An array to fill: up to 1 GiB in memory, above a `numpy.memmap` of a temporary file, deleted when nothing uses it.
 
     Args:
         shape: its shape.
         dtype: its dtype.
+        advice: what makes the examples smaller, for the message.
 
     Raises:
         ValueError: the folder of temporary files has no room for it.
@@ -34,7 +35,7 @@ def room(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
             return np.memmap(stream, dtype, "r+", shape=shape)
         except OSError as error:
             raise ValueError(
-                "Examples of more than 1 GiB must fit into the folder of temporary files, which TMPDIR names; "
-                "config.resize=HxW makes the images of folder: smaller. Received: "
-                f"{num_bytes / 2**30:.1f} GiB of {' x '.join(map(str, shape))}, and {folder} ({error.strerror or error})"
+                f"Examples of more than 1 GiB must fit into the folder of temporary files, which TMPDIR names{advice}. "
+                f"Received: {num_bytes / 2**30:.1f} GiB of {' x '.join(map(str, shape))}, and {folder} "
+                f"({error.strerror or error})"
             ) from error

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ssdgm_tf import rows
 from ssdgm_tf.data import raw
-from ssdgm_tf.data.arrays import Examples, SemiSupervisedData
+from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
 from ssdgm_tf.data.csv import load_csv
 from ssdgm_tf.data.digits import load_digits
@@ -24,6 +24,7 @@ from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
 from ssdgm_tf.data.preprocessing import AffineMap, Standardization, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.records import find_records, load_records
+from ssdgm_tf.data.room import room
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
@@ -220,11 +221,13 @@ def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervis
     )
 
 
-def _mapped(x: Examples, fitted: AffineMap) -> Examples:
+def _mapped(x: rows.ArrayOrRows, fitted: AffineMap) -> rows.ArrayOrRows:
     """Examples after a preprocessing. Of `Rows`, only the cheap standardisation is done whenever they are read."""
     if not isinstance(x, rows.Rows):
         return fitted.transform(x)
     if isinstance(fitted, Standardization):
         return x.mapped(fitted.map_rows)
-    parts = [fitted.transform(x[some]) for some in tqdm(rows.blocks(x.shape), desc="preprocessing", delay=2, leave=False)]
-    return np.concatenate([np.empty((0, *fitted.output_shape), np.float32), *parts])
+    made = room((len(x), *fitted.output_shape), np.float32)
+    for some in tqdm(rows.blocks(x.shape), desc="preprocessing", delay=2, leave=False):
+        made[some] = fitted.transform(x[some])
+    return made

@@ -35,7 +35,7 @@ class Examples:
             divided by 255 for a model of numbers. Numbers for a model of bytes must be multiples of 1/255. Vectors are
             float32.
         resize: whether images of a folder are resized to that shape, as `config.resize` does for training.
-        columns: the names of the columns of the training table, in which order tables with a header are read; () for none.
+        columns: the columns of the training table by name; a table with a header is read in their order. () for none.
 
     Attributes:
         total: number of examples; None for tables of vectors, whose length is unknown before reading.

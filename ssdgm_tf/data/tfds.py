@@ -71,8 +71,10 @@ def load_builder(builder: Any, name: str, num_labels: int, seed: int, num_valida
     label = features["label"]
     if not hasattr(label, "num_classes"):
         raise ValueError(f"The feature 'label' must be a class. Received: {name} with {type(label).__name__}")
+    image = features["image"]
+    rooms = {part: room((splits[part].num_examples, *image.shape), image.np_dtype) for part in ("train", "test")}
     with whole_records(name):
-        (x, y), (x_test, y_test) = _arrays(builder, "train"), _arrays(builder, "test")
+        (x, y), (x_test, y_test) = (_arrays(builder, part, images) for part, images in rooms.items())
     if np.any(y_test < 0):
         raise ValueError(f"Test labels must all be known. Received: {name} with {y_test.min()}")
     raw_dtype = raw.dtype_of(x, x_test)
@@ -139,11 +141,10 @@ def _builder(name: str, data_dir: str | None, download: bool) -> Any:
     return builder
 
 
-def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """A whole split: images as they are stored, and labels int32, in the stored order."""
-    image, label = (builder.info.features[name] for name in ("image", "label"))
-    number, found = builder.info.splits[split].num_examples, 0
-    images, labels = room((number, *image.shape), image.np_dtype), np.zeros(number, np.int32)
+def _arrays(builder: Any, split: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A whole split: images as they are stored, which fill `images`, and labels int32, in the stored order."""
+    label, number, found = builder.info.features["label"], len(images), 0
+    labels = np.zeros(number, np.int64)
     with tqdm(total=number, desc=f"reading {split}", delay=2, leave=False) as bar:
         for part in _parts(builder, split):
             some = slice(found, found := found + len(part["label"]))
@@ -153,7 +154,7 @@ def _arrays(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     if found != number or labels.max(initial=0) >= label.num_classes or len(label.names) != label.num_classes:
         words = f"{found} of {number} examples of {split}, labels up to {labels.max(initial=0)}"
         raise ValueError(f"{words}, {len(label.names)} names of {label.num_classes} classes")
-    return images, labels
+    return images, labels.astype(np.int32)
 
 
 def _parts(builder: Any, split: str) -> Iterator[Mapping[str, Any]]:
@@ -167,4 +168,4 @@ def _parts(builder: Any, split: str) -> Iterator[Mapping[str, Any]]:
             yield {name: [row[name]] for name in ("image", "label")}
         return
     decoders = tfds.decode.PartialDecoding({"image": True, "label": True})
-    yield from tfds.as_numpy(builder.as_dataset(split=split, batch_size=500, shuffle_files=False, decoders=decoders))
+    yield from tfds.as_numpy(builder.as_dataset(split=split, batch_size=100, shuffle_files=False, decoders=decoders))

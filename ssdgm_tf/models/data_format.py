@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf import rows
 from ssdgm_tf.engine.site import Held
 from ssdgm_tf.layers import StochasticNode, supports
 from ssdgm_tf.layers.supports import Classes
@@ -28,8 +29,8 @@ class DataFormat:
     def __init__(self, observed: Mapping[str, StochasticNode], supervised: Mapping[str, StochasticNode]) -> None:
         self.observed, self.supervised = dict(observed), dict(supervised)
 
-    def x(self, x: Any) -> dict[str, np.ndarray]:
-        """The observed variables, each [N, ...].
+    def x(self, x: Any) -> dict[str, Any]:
+        """The observed variables, each an array or `Rows` [N, ...].
 
         Args:
             x: an array, where one variable is observed; or {name: array}.
@@ -139,7 +140,8 @@ class DataFormat:
             x: {name: values [N, ...]}, already checked; the first of them are looked at.
         """
         for name, head in self.observed.items():
-            if advice := head.advice(np.asarray(x[name][:_LOOKED_AT], np.float32)):
+            first = x[name][: rows.batch_size(x[name].shape, _LOOKED_AT)]
+            if advice := head.advice(np.asarray(first, np.float32)):
                 warnings.warn(f"{name}: {advice}", stacklevel=5)
 
     def warn_of_supervision(self, y: Mapping[str, np.ndarray], is_labelled: np.ndarray) -> None:

@@ -129,8 +129,9 @@ def validation(
     """
     steps = {}
     if not isinstance(data, tf.data.Dataset):
-        steps["validation_steps"] = -(-len(next(iter(data.values()))) // batch_size)
-        data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size).repeat()
+        data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size)
+    if (size := int(data.cardinality())) > 0:  # Keras does not know the size of a distributed data set
+        steps["validation_steps"], data = size, data.repeat()
     return steps | {"validation_data": split(data, strategy), "validation_batch_size": None}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ssdgm_tf import plots
+from ssdgm_tf import plots, rows
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.graphical_model import GraphicalModel
@@ -55,11 +55,12 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
     """
     labels: Any = dataset.y_test
     few, _ = examples(model, dataset.x_test[shown[:10]], labels[shown[:10]])
-    some, _ = examples(model, dataset.x_test[shown[:1000]], labels[shown[:1000]])
+    of_codes = shown[: rows.batch_size(dataset.x_test.shape, 1000)]
+    some, _ = examples(model, dataset.x_test[of_codes], labels[of_codes])
     codes = model.encode(some)[model.graph.latent[-1]]
     made = {
         "latent_space": Captioned(
-            plots.latent_space(codes, labels[shown[:1000]]),
+            plots.latent_space(codes, labels[of_codes]),
             "The last latent variable of test images, coloured by label. For a style, the more mixed the colours, the "
             "better label and style are separated; for the features of a model without labels it is the other way round.",
         )

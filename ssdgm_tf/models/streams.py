@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf.rows import LEVELS, Rows
+from ssdgm_tf.rows import LEVELS, ArrayOrRows, Rows
 
 
 class Epochs(NamedTuple):
@@ -32,7 +32,7 @@ class Epochs(NamedTuple):
 
 
 def two_streams(
-    x: dict[str, np.ndarray],
+    x: dict[str, ArrayOrRows],
     y: dict[str, np.ndarray],
     is_labelled: np.ndarray,
     batch_size: int,
@@ -140,7 +140,7 @@ class _ByClass:
         self.starts = np.cumsum(self.sizes) - self.sizes
 
     def shuffled(self, epoch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """The indices of an epoch, with the classes and their members in random order.
+        """The indices of an epoch, with the classes, in one order all through it, and their members in random order.
 
         Args:
             epoch: its number.
@@ -191,7 +191,7 @@ def in_order(arrays: Any, batch_size: int) -> tf.data.Dataset:
     return indices.map(lambda index: tf.nest.map_structure(lambda read: read(index), readers)).prefetch(2)
 
 
-def reader(array: np.ndarray | Rows) -> Callable[[tf.Tensor], tf.Tensor]:
+def reader(array: ArrayOrRows) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function from indices [B] to the rows of an array [N, ...]: of one in a file, from the file.
 
     Args:

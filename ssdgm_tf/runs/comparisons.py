@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf import baselines
+from ssdgm_tf import baselines, rows
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.data.arrays import Examples
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.examples import examples
@@ -99,7 +98,7 @@ def _recognition_networks(run: ComparedRun) -> dict[str, float]:
 
 
 def fit_recognition(
-    model: GraphicalModel, x: Examples, y: Mapping[str, np.ndarray], num_steps: int, config: Mapping[str, Any]
+    model: GraphicalModel, x: rows.ArrayOrRows, y: Mapping[str, np.ndarray], num_steps: int, config: Mapping[str, Any]
 ) -> None:
     """Maximises log q(labels | x) of the labelled examples, and nothing else.
 

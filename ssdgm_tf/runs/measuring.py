@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdgm_tf import baselines, data
+from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.models.examples import examples
@@ -28,7 +28,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
         preprocessing, where they have any. `confusions` says what there is of classes.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
-    metrics = model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)
+    size = rows.batch_size(dataset.x_test.shape, 500)
+    metrics = model.evaluate(*test, batch_size=size, verbose=0, return_dict=True)
     x, y = dataset.x_test, dataset.y_test
     # Only a label that is always given counts here, and of several variables none is.
     some, _ = examples(model, x[:_LIKELIHOOD_IMAGES], None if isinstance(y, dict) else y[:_LIKELIHOOD_IMAGES])
@@ -38,7 +39,7 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
         results["values"] = dataset.preprocessing.values
     return (
         results
-        | confusions(model, *test)
+        | confusions(model, *test, batch_size=size)
         | {
             "log_likelihood": float(np.mean(log_px)),
             "log_likelihood_images": len(log_px),
@@ -48,13 +49,14 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     )
 
 
-def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, Any]:
+def confusions(model: GraphicalModel, x: Any, y: Any, batch_size: int = 500) -> dict[str, Any]:
     """`of_classes` of every supervised class, over the examples whose label is known; nothing of a class without any.
 
     Args:
         model: the model.
         x: examples, as `predict` takes them.
         y: labels, as `fit` takes them.
+        batch_size: examples that are predicted at once.
 
     Returns:
         {name: figure}. Of several supervised variables the names begin with the variable's.
@@ -62,7 +64,7 @@ def confusions(model: GraphicalModel, x: Any, y: Any) -> dict[str, Any]:
     classes = model.data_format.classes
     if not classes:
         return {}
-    predicted = model.predict(x, batch_size=500, verbose=0)
+    predicted = model.predict(x, batch_size=batch_size, verbose=0)
     several = len(model.graph.supervised) > 1
     found: dict[str, Any] = {}
     for name, labels in model.data_format.y(y, len(predicted[next(iter(classes))] if several else predicted)).items():

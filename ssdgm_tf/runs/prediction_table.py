@@ -36,7 +36,7 @@ class Predictor:
         observed: names of the observed variables.
         shape: shape of one example.
         resizes: whether images were resized to that shape for training.
-        table_columns: names of the columns of the training table, in the order of an example; () where it had none.
+        input_columns: names of the columns of the training table, in the order of an example; () where it had none.
 
     Raises:
         UserError: not a SavedModel of this package, or one with several observed variables.
@@ -61,7 +61,7 @@ class Predictor:
         self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
         self.resizes = (saved_model / "assets.extra" / RESIZE).exists()
         of_table = saved_model / "assets.extra" / COLUMNS
-        self.table_columns: tuple[str, ...] = tuple(json.loads(of_table.read_text())) if of_table.exists() else ()
+        self.input_columns: tuple[str, ...] = tuple(json.loads(of_table.read_text())) if of_table.exists() else ()
         names = saved_model / "assets.extra" / CLASS_NAMES
         by_variable = json.loads(names.read_text()) if names.exists() else {}
         is_only = "classify" in self.loaded.signatures

@@ -177,7 +177,7 @@ def _train_model(
 def _claim(job: Job) -> None:
     """Claims the job's folder, and says where the run in it goes on for more epochs."""
     config = job.settings["config"]
-    if job.folder.lacks_epochs(job.settings):
+    if job.folder.has_begun and job.folder.lacks_epochs(job.settings):
         before = job.folder.load_config()["config"]["epochs"]
         is_constant = config["learning_rate_schedule"] == "constant"
         rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"

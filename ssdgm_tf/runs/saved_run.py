@@ -8,8 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from ssdgm_tf import data, files
+from ssdgm_tf.data.names import shown as shown_name
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import saved_model
+from ssdgm_tf.rows import LEVELS
 from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -44,7 +46,7 @@ class Pixels:
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
         """Raw examples as the values that the model was trained on, float32."""
-        x = tf.cast(raw, tf.float32) / 255.0 if self.is_bytes else raw
+        x = tf.gather(LEVELS, tf.cast(raw, tf.int32)) if self.is_bytes else raw
         if self.preprocessing is None:
             return x
         rows = tf.reshape(x, [-1, self.preprocessing.mean.size])
@@ -139,7 +141,8 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tupl
     if config["resize"]:
         rows.append(("size of images", f"resized to {config['resize']} before they come in; `ssdgm-predict` does it"))
     if columns:
-        shown = ", ".join(columns[:20]) + (f", ... ({len(columns)} in all)" if len(columns) > 20 else "")
+        shown = ", ".join(shown_name(name).replace("|", "\\|") for name in columns[:20])
+        shown += f", ... ({len(columns)} in all)" if len(columns) > 20 else ""
         rows.append(("columns, in this order", f"{shown}; `ssdgm-predict` takes them from a table by their names"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ssdgm_tf import data
+from ssdgm_tf import data, rows
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.examples import examples, training_examples
 from ssdgm_tf.runs import checkpoints, optimisation, strategies
@@ -70,9 +70,9 @@ def fit(
         return
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
-    rows = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
+    done = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
     writers = [
-        MetricsFile(folder.metrics, rows, seconds),
+        MetricsFile(folder.metrics, done, seconds),
         Checkpoint(folder.model, execution.checkpoint_seconds),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
     ]
@@ -85,7 +85,7 @@ def fit(
         initial_epoch=initial_epoch,
         seed=config["seed"],
         validation_data=examples(model, x_monitored, y_monitored),
-        validation_batch_size=500,
+        validation_batch_size=rows.batch_size(x_monitored.shape, 500),
         verbose=0,
         callbacks=[
             keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),

@@ -89,7 +89,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """
     lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
     titles = {"": title(config)} | COMPARED
-    width = max(17, *(len(name) + 1 for name in errors(results)), 0)
+    width = max([17, *(len(name) + 1 for name in errors(results))])
     for name, of_each in errors(results).items():
         for prefix, error in of_each.items():
             number, _, unit = with_unit(name, error).partition(" ")

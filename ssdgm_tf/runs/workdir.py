@@ -21,14 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ssdgm_tf import files
-from ssdgm_tf.configs.common import model_config
+from ssdgm_tf.configs.common import EARLIER_EPOCHS, model_config
 from ssdgm_tf.data.npz import read_arrays
 from ssdgm_tf.data.preprocessing import AffineMap, restore
 from ssdgm_tf.data.raw import BYTES, NUMBERS
 from ssdgm_tf.errors import UserError
 
-#: In config.json beside the settings: the numbers of epochs that the run was to have before its present one.
-EARLIER = "earlier_epochs"
 # What every config.json has; models have fields of their own besides.
 _SETTINGS = ("config", "precision", "jit_compile")
 
@@ -87,7 +85,8 @@ class Workdir:
             self.results.unlink(missing_ok=True)
             self.report.unlink(missing_ok=True)
             found = self.load_config()
-            write_json(self.config, settings | {EARLIER: [*found.get(EARLIER, []), found["config"]["epochs"]]})
+            earlier = [*found.get(EARLIER_EPOCHS, []), found["config"]["epochs"]] if self.has_begun else []
+            write_json(self.config, settings | ({EARLIER_EPOCHS: earlier} if earlier else {}))
 
     def lacks_epochs(self, settings: dict) -> bool:
         """Whether the folder holds a run of fewer epochs than these settings have.
@@ -100,7 +99,7 @@ class Workdir:
     def check(self, settings: dict) -> None:
         """Checks that the folder is new, or holds a run of these settings or of fewer epochs. Writes nothing.
 
-        A baseline has no epochs to go on for: another number of them is another config.
+        A finished baseline has no epochs to go on for: another number of them is another config.
 
         Args:
             settings: {"config": {field: value}, "precision": ..., "jit_compile": ...}.
@@ -131,7 +130,12 @@ class Workdir:
     @property
     def is_of_baseline(self) -> bool:
         """Whether it holds a finished run of a baseline, which keeps no model."""
-        return self.results.exists() and not any(self.path.glob("*model.keras"))
+        return self.results.exists() and not self.has_begun
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it holds a checkpoint."""
+        return any(self.path.glob("*model.keras"))
 
     def load_config(self) -> dict:
         """The settings that `claim` wrote, and `earlier_epochs` where the run went on for more of them.
@@ -214,4 +218,4 @@ def write_text(path: Path, text: str) -> None:
 def _flat(settings: dict) -> dict:
     """One level: {"config": {"epochs": 3}, "precision": ...} becomes {"config.epochs": 3, "precision": ...}."""
     fields = {f"config.{name}": value for name, value in settings["config"].items()}
-    return fields | {name: value for name, value in settings.items() if name not in ("config", EARLIER)}
+    return fields | {name: value for name, value in settings.items() if name not in ("config", EARLIER_EPOCHS)}

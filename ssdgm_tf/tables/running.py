@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ssdgm_tf import data, files
-from ssdgm_tf.configs.common import model_config
+from ssdgm_tf.configs.common import EARLIER_EPOCHS, model_config
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
 from ssdgm_tf.tables.definitions import Table
@@ -170,7 +170,7 @@ def _check_epochs(path: Path, epochs: int) -> None:
     """Refuses a run of other epochs, now or before it went on: where its rate falls along them, it is not its preset's."""
     try:
         settings = json.loads(path.read_text())
-        numbers = [*settings.get("earlier_epochs", []), settings["config"]["epochs"]]
+        numbers = [*settings.get(EARLIER_EPOCHS, []), settings["config"]["epochs"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return  # a new run, or one that the command itself refuses
     if numbers != [epochs]:

@@ -77,7 +77,7 @@ def main() -> None:
         predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
             examples = data.Examples(
-                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.table_columns
+                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.input_columns
             )
         except (OSError, ValueError) as error:
             raise UserError(str(error)) from error

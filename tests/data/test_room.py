@@ -29,6 +29,6 @@ def test_a_full_disk_is_one_line(free, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
     monkeypatch.setattr(os, "posix_fallocate", refuse)
     reason = "No space left on device" if free else "0.0 GiB free"
-    rule = r"which TMPDIR names; config.resize=.* Received: 0.5 GiB of 8192 x 65536, and .* " + rf"\({reason}\)"
+    rule = r"which TMPDIR names; smaller. Received: 0.5 GiB of 8192 x 65536, and .* " + rf"\({reason}\)"
     with pytest.raises(ValueError, match=rule):
-        room.room((8192, 65536), np.uint8)
+        room.room((8192, 65536), np.uint8, "; smaller")

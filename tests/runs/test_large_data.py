@@ -30,11 +30,13 @@ _PROGRAM = """
     small, large, batch_size, folder = sys.argv[1:]
     train(small, batch_size, folder + "/small")
     before, peak = anonymous(), [0]
-    training = threading.Thread(target=train, args=(large, batch_size, folder + "/large"))
+    done = []
+    training = threading.Thread(target=lambda: done.append(train(large, batch_size, folder + "/large")))
     training.start()
     while training.is_alive():
         peak.append(anonymous())
         time.sleep(0.01)
+    assert done  # the thread ended without an error
     print("grew by", max(peak) - before)
 """
 

@@ -254,11 +254,11 @@ def test_a_table_is_predicted_by_the_names_of_its_columns(tmp_path):
     saved_run.export(Workdir(tmp_path / "run"), tmp_path / "served", verbose=False)
     assert "a, b, c; `ssdgm-predict` takes them" in (tmp_path / "served" / "MODEL_CARD.md").read_text()
     predictor = prediction_table.Predictor(tmp_path / "served")
-    assert predictor.table_columns == ("a", "b", "c")
+    assert predictor.input_columns == ("a", "b", "c")
     made = []
     for name in ("turned", "bare"):
         examples = data.Examples(
-            str(tmp_path / f"{name}.csv"), predictor.shape, predictor.dtype, columns=predictor.table_columns
+            str(tmp_path / f"{name}.csv"), predictor.shape, predictor.dtype, columns=predictor.input_columns
         )
         made += [predictor.rows(x) for _, x, _ in examples.batches(100)]
     assert made[0] == made[1] and len(made[0]) == 40

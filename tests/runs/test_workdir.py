@@ -119,6 +119,14 @@ def test_a_baseline_has_no_epochs_to_go_on_for(epochs, tmp_path):
     assert folder.results.exists()
 
 
+def test_a_run_that_has_not_begun_is_one_of_the_new_epochs(tmp_path):
+    """So is a baseline that was stopped."""
+    folder = Workdir(tmp_path)
+    folder.claim(SETTINGS)
+    folder.claim(MORE)
+    assert folder.load_config() == json.loads(json.dumps(MORE)) and not folder.has_begun
+
+
 @pytest.mark.parametrize("epochs", [None, "3", 3.5])
 def test_epochs_of_another_kind_are_another_config(epochs, tmp_path):
     folder = Workdir(tmp_path)
