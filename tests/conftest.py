@@ -36,6 +36,14 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("tests")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exact_products():
+    """Tests are exact on a GPU too, where TensorFlow would round the factors of its products to 11 bits."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Tests that share a fixture of their module, with the same parameter, run in one worker, which makes it once."""

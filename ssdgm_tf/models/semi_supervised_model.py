@@ -266,19 +266,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             else:
                 data = epochs_of_arrays.dataset
                 callbacks = [epochs_of_arrays.callback(), *callbacks]
-        if (validation := kwargs.get("validation_data")) is not None:
-            pair = validation if isinstance(validation, tuple | list) else (validation,)
-            _check_pair("validation_data", pair)
-            *data_and_labels, validated = self._evaluation_input("validation_steps", kwargs, *pair)
-            kwargs["validation_data"] = tuple(data_and_labels)
+        if kwargs.get("validation_data") is not None:
+            validated = self._read_validation(kwargs)
             callbacks = [*_callbacks(validated), *callbacks]
             reading.enter_context(_own_errors(validated))
         if self.is_distributed:
             data = devices.split(data, self.distribute_strategy)
-            if validation is not None:
-                size = kwargs.get("validation_batch_size") or 100
-                x_validation, y_validation = kwargs["validation_data"]
-                kwargs |= devices.validation(self.distribute_strategy, x_validation, y_validation, size)
         if verbose:
             print(f"{type(self).__name__}: {self.objective_scale}")
         self.monitor.direct(callbacks)
@@ -601,6 +594,18 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         source = batches.Source(x, steps, arguments.get(steps))
         self._build_for(batches.first_pair(source, self.data_format)[0])
         return batches.evaluation(source, self.data_format), None, source
+
+    def _read_validation(self, arguments: dict[str, Any]) -> batches.Source | None:
+        """Puts checked validation data into the arguments of `fit`, split among replicas. Returns their source, if any."""
+        validation = arguments["validation_data"]
+        pair = validation if isinstance(validation, tuple | list) else (validation,)
+        _check_pair("validation_data", pair)
+        x, y, source = self._evaluation_input("validation_steps", arguments, *pair)
+        arguments["validation_data"] = (x, y)
+        if self.is_distributed:
+            size = arguments.get("validation_batch_size") or 100
+            arguments |= devices.validation(self.distribute_strategy, x, y, size)
+        return source
 
     def _checked_pair(self, x: Any, y: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         """Checked arrays by name; supervised variables that are not given are not known."""

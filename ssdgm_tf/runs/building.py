@@ -11,9 +11,8 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel, NamedModel, zoo
 from ssdgm_tf.models.recipe import Recipe
-from ssdgm_tf.runs import optimisation, wording
+from ssdgm_tf.runs import optimisation, precision, wording
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 
 
@@ -39,7 +38,7 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
             f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
         )
     try:
-        made = zoo.find(config["model"]).build(Recipe(config, dataset, _POLICIES[settings["precision"]], part))
+        made = zoo.find(config["model"]).build(Recipe(config, dataset, precision.POLICIES[settings["precision"]], part))
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
         if config["balance"]:

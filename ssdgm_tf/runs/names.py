@@ -2,3 +2,5 @@
 
 #: The devices that `--strategy` chooses.
 STRATEGIES = ("none", "mirrored", "multi_worker")
+#: What `--precision` chooses; see `ssdgm_tf.runs.precision`.
+PRECISIONS = ("float32", "tf32", "bfloat16", "float16")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, report, strategies, training
+from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, precision, report, strategies, training
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
 from ssdgm_tf.runs.loading import load_data
@@ -72,6 +72,7 @@ def train(
 def _train(
     settings: dict[str, Any], folder: Workdir, source: _Source, part_workdir: str | None, execution: Execution
 ) -> dict[str, Any]:
+    precision.choose_products(settings["precision"])
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
@@ -151,6 +152,8 @@ def _train_model(
     """Trains, measures and reports a model; returns {} where another worker writes the results."""
     settings, folder = job.settings, job.folder
     config, is_chief = settings["config"], strategies.is_chief(execution.devices)
+    if settings["precision"] == "tf32" and not tf.config.list_physical_devices("GPU"):
+        print("tf32 is for GPUs: without one, products are of float32.")
     if emulates(settings["precision"]):
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
     is_new = not checkpoints.exists(folder.model)

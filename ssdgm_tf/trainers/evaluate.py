@@ -16,11 +16,13 @@ def main() -> None:
     """`ssdgm-evaluate`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
-    config = folder.load_config()["config"]
+    settings = folder.load_config()
+    config = settings["config"]
     command.import_tensorflow_quietly()
-    from ssdgm_tf.runs import checkpoints, measuring, wording
+    from ssdgm_tf.runs import checkpoints, measuring, precision, wording
     from ssdgm_tf.runs.loading import load_data
 
+    precision.choose_products(settings["precision"])
     model = checkpoints.load(folder.model)
     dataset = load_data(config, values.data_dir, values.download)
     print(wording.summary(measuring.measure(model, config, dataset), config))

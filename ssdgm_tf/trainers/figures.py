@@ -21,9 +21,10 @@ def main() -> None:
     if results is None:
         raise UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
     command.import_tensorflow_quietly()
-    from ssdgm_tf.runs import checkpoints, report
+    from ssdgm_tf.runs import checkpoints, precision, report
     from ssdgm_tf.runs.loading import load_data
 
+    precision.choose_products(settings["precision"])
     model = checkpoints.load(folder.model)
     dataset = load_data(settings["config"], values.data_dir, values.download)
     report.write(model, dataset, settings, results, folder)

@@ -10,7 +10,7 @@ from ml_collections import config_flags
 
 from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs.names import STRATEGIES
+from ssdgm_tf.runs.names import PRECISIONS, STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
 
 # The errors of ml_collections for an unknown field, a wrong type, or a config file that fails.
@@ -71,7 +71,9 @@ def define_training() -> None:
         "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
     )
     flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
-    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16", "float16"], "Compute type; weights stay float32.")
+    flags.DEFINE_enum(
+        "precision", "float32", PRECISIONS, "Compute type; weights stay float32. tf32: a GPU rounds factors of products."
+    )
 
 
 def import_tensorflow_quietly() -> None:

@@ -67,9 +67,10 @@ def main() -> None:
     tables.check(Path(values.input), model)
     command.import_tensorflow_quietly()
     from ssdgm_tf import data
-    from ssdgm_tf.runs import prediction_table, saved_run
+    from ssdgm_tf.runs import precision, prediction_table, saved_run
     from ssdgm_tf.runs.workdir import Workdir
 
+    precision.choose_products(Workdir(model).load_config()["precision"] if is_run else "float32")
     with tempfile.TemporaryDirectory() as folder:
         if is_run:
             exported = Path(folder) / "model"

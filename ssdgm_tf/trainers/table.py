@@ -15,6 +15,7 @@ from absl import flags
 
 from ssdgm_tf import files
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs.names import PRECISIONS
 from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
 
@@ -27,9 +28,7 @@ flags.DEFINE_string(
     "results", "results", "Folder of the results files and of the rendered tables.", module_name=command.__name__
 )
 flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", module_name=command.__name__)
-flags.DEFINE_enum(
-    "precision", "float32", ["float32", "bfloat16", "float16"], "As in ssdgm-train.", module_name=command.__name__
-)
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "As in ssdgm-train.", module_name=command.__name__)
 flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As in ssdgm-train.", module_name=command.__name__)
 command.define_workdir()
 flags.FLAGS["workdir"].help = "Folder of the runs, WORKDIR/TABLE/CELL."
