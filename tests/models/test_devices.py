@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 # Of each model the loss curves on one device and on two, of batches that do not part evenly: 101 and 31, the last of 54.
 CURVES = """
-import contextlib, json
+import contextlib, json, sys
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -92,3 +92,41 @@ def test_what_several_replicas_cannot_do_is_refused_with_the_reason(curves):
     jit, steps = curves["refused"]
     assert "jit_compile must be False or 'auto'. Received: jit_compile=True, 2 replicas" in jit
     assert "steps_per_execution must be 1. Received: steps_per_execution=2, 2 replicas" in steps
+
+
+MIXED = (
+    CURVES[: CURVES.index("def general")]
+    + """
+policy, curves = sys.argv[1], {}
+def in_policy():
+    network = lambda: layers.MLP((16,), dtype=policy)
+    one_hot = lambda **parts: nodes.OneHotCategorical(10, dtype=policy, **parts)
+    x = nodes.Normal((8, 8, 1), scale=0.5, parents="y", network=network(), dtype=policy)
+    return models.GraphicalModel({"y": one_hot(), "x": x}, {"y": one_hot(parents="x", network=network())}, "x", "y")
+
+for name, make in (("classes", in_policy), ("M2", lambda: models.M2(10, 4, hidden_units=(32,), seed=1, dtype=policy))):
+    for devices, scope in enumerate((contextlib.nullcontext(), strategy.scope()), start=1):
+        keras.utils.set_random_seed(0)
+        with scope:
+            model = make()
+            model.compile(keras.optimizers.Adam(1e-3))
+        curves[f"{name} {devices}"] = model.fit(
+            digits.x_train, digits.y_train, batch_size=101, epochs=2, seed=0, verbose=0,
+            validation_data=(digits.x_test, digits.y_test), validation_batch_size=99).history
+print(json.dumps(curves))
+"""
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_mixed_precision_two_devices_train_as_one(policy):
+    """Without draws the same steps, up to the order of sums; with draws the same curve, once a loss scale has settled."""
+    done = subprocess.run([sys.executable, "-c", MIXED, policy], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    curves = json.loads(done.stdout.splitlines()[-1])
+    for term in ("loss", "val_loss", "error", "val_error"):
+        assert curves["classes 2"][term] == pytest.approx(curves["classes 1"][term], rel=1e-3, abs=5e-3), term
+    assert curves["classes 2"]["skipped_steps"] == [0, 0] and curves["M2 2"]["skipped_steps"][1] == 0
+    for term in ("loss", "val_loss"):
+        assert curves["M2 2"][term][1] == pytest.approx(curves["M2 1"][term][1], rel=0.04), term
