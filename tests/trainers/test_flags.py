@@ -34,7 +34,7 @@ def run(command, *arguments, cwd):
         (["--config=m2_digits:labels=x"], "Received: 'labels=x'"),
         (["--config.latent=3"], "--config.FIELD must name a field of the config. Received: 'latent' Did you mean"),
         (["--config.latent_dim=a"], "flag --config.latent_dim=a: invalid literal for int"),
-        (["--precision=int8"], "value should be one of <float32|bfloat16|float16>"),
+        (["--precision=int8"], "value should be one of <float32|tf32|bfloat16|float16>"),
         (["--nonsense"], "Unknown command line flag 'nonsense'"),
         (["extra"], "takes flags only. Received: ['extra']"),
     ],
