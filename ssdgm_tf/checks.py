@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 
 from ssdgm_tf.rows import Rows
 
+#: What to do with images whose channels come first.
+CHANNELS_LAST = "channels come last: np.moveaxis(x, 1, -1)"
 #: The label of an example without a label.
 UNLABELLED = -1
 
@@ -54,10 +56,9 @@ def numbers(name: str, x: ArrayLike | Rows, event_shape: tuple[int, ...] | None 
     if array.size == 0:
         raise ValueError(f"{name} must hold at least one example, shape [N, ...]. Received: {name} of shape {array.shape}")
     if event_shape is not None and array.shape[1:] != tuple(event_shape):
-        is_first = array.ndim == 4 and (*array.shape[2:], array.shape[1]) == tuple(event_shape)
-        hint = ": channels come last: np.moveaxis(x, 1, -1)" if is_first else ""
         raise ValueError(
-            f"{name} must have the shape {tuple(event_shape)} per example{hint}. Received: {name} of shape {array.shape}"
+            f"{name} must have the shape {tuple(event_shape)} per example{channels_hint(array.shape, event_shape)}. "
+            f"Received: {name} of shape {array.shape}"
         )
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
         return array.astype(np.float32, copy=False) if array.dtype.kind == "f" and not is_read_by_rows(array) else array
@@ -121,6 +122,16 @@ def finite(name: str, x: np.ndarray, first: int = 0) -> None:
         place = [int(i) for i in np.argwhere(bad)[0]]
         place[:1] = [index + first for index in place[:1]]
         raise ValueError(f"{name} must be finite in float32. Received: NaN or infinite values, the first at {tuple(place)}")
+
+
+def channels_hint(shape: tuple[int, ...], event_shape: tuple[int, ...]) -> str:
+    """The advice for a message about images [N, C, H, W] in place of [N, H, W, C]; "" for other shapes.
+
+    Args:
+        shape: the shape of the array that was received.
+        event_shape: the shape (H, W, C) that was expected.
+    """
+    return f": {CHANNELS_LAST}" if len(shape) == 4 and (*shape[2:], shape[1]) == tuple(event_shape) else ""
 
 
 def is_channels_first(shape: tuple[int, ...]) -> bool:

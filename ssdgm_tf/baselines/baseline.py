@@ -1,5 +1,6 @@
 """The base class of all baselines: scikit-learn's API on arrays of any shape, with -1 for "no label"."""
 
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -57,18 +58,18 @@ class Baseline(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: the classifier is not fitted, or examples of another shape, not numeric or not finite.
         """
+        positions = self._in_blocks(self._predict, x)
+        return self.classes_[positions]
+
+    def _in_blocks(self, function: Callable[[np.ndarray], np.ndarray], x: ArrayLike) -> np.ndarray:
+        """The results of a function of examples in the form that `_predict` takes, read, checked and given in blocks."""
         check_is_fitted(self)
         examples, parts = checks.numbers("x", x, self.example_shape_), []
         for some in rows.blocks(examples.shape):
             values = np.asarray(examples[some], np.float32)
             checks.finite("x", values, some.start)
-            parts.append(self._predict(self._shaped(values)))
-        return self.classes_[np.concatenate(parts)]
-
-    def _like_fit(self, x: ArrayLike) -> np.ndarray:
-        """Examples to predict, checked and in the form that `_predict` takes."""
-        check_is_fitted(self)
-        return self._shaped(checks.examples("x", x, self.example_shape_))
+            parts.append(function(self._shaped(values)))
+        return np.concatenate(parts)
 
     def _shaped(self, x: np.ndarray) -> np.ndarray:
         return x if self.keeps_shape else x.reshape(len(x), -1)

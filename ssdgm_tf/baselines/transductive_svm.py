@@ -154,7 +154,7 @@ class TransductiveSVM(Baseline):
         Args:
             x: examples [N, ...] of the shape seen in `fit`.
         """
-        return self._decide(self._like_fit(x))
+        return self._in_blocks(self._decide, x)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._decide(x).argmax(axis=1)

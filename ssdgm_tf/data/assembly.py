@@ -94,8 +94,8 @@ def from_arrays(
         report_label_noise(*sets[0], names[0])
         num_classes = count_classes(y[kept], y[held_out], (names[1], names[1]))
     else:
-        *both, num_classes = check_arrays(train, test, names, bad_examples)
-        sets = both[0], both[1]
+        learned, tested, num_classes = check_arrays(train, test, names, bad_examples)
+        sets = learned, tested
     return assemble(*sets, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
 
 
@@ -110,11 +110,20 @@ def check_examples(x: np.ndarray, name: str) -> rows.ArrayOrRows:
     Raises:
         ValueError: another shape, kind of number or range.
     """
+    return _examples_and_bad(x, name, "stop")[0]
+
+
+def _examples_and_bad(x: np.ndarray, name: str, bad_examples: str) -> tuple[rows.ArrayOrRows, np.ndarray]:
+    """Examples in their form, and the indices of those to drop: none with "stop", and never all.
+
+    Raises:
+        ValueError: another shape or kind of number; a bad example, with "stop"; or only bad ones.
+    """
     examples = _in_form(x, name)
     bad = _bad(examples, name)
-    if len(bad):
+    if len(bad) and (bad_examples == "stop" or len(bad) == len(examples)):
         _refuse(examples[bad[0]].reshape(np.shape(x)[1:]), name, int(bad[0]))
-    return examples
+    return examples, bad
 
 
 def _in_form(x: np.ndarray, name: str) -> rows.ArrayOrRows:
@@ -136,7 +145,7 @@ def _in_form(x: np.ndarray, name: str) -> rows.ArrayOrRows:
 
 
 def _refuse(example: np.ndarray, name: str, index: int) -> None:
-    """Says what is wrong with an example.
+    """Refuses an example that is not finite, or an image outside [0, 1].
 
     Raises:
         ValueError: always.
@@ -250,14 +259,10 @@ def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop")
     Raises:
         ValueError: an array in another form.
     """
-    if bad_examples == "stop":
-        x = check_examples(part[0], names[0])
-        return x, checks.labels(names[1], part[1], len(x))
-    x = _in_form(part[0], names[0])
-    bad = _bad(x, names[0])
-    if len(bad) == len(x):
-        _refuse(x[0].reshape(np.shape(part[0])[1:]), names[0], 0)
-    if len(bad):
-        print(f"Bad examples dropped: {len(bad)} of {len(x)} in {names[0]}, {listed(bad)}")
+    x, bad = _examples_and_bad(part[0], names[0], bad_examples)
+    y = checks.labels(names[1], part[1], len(x))
+    if not len(bad):
+        return x, y
+    print(f"Bad examples dropped: {len(bad)} of {len(x)} in {names[0]}, {listed(bad)}")
     kept = np.delete(np.arange(len(x)), bad)
-    return rows.take(x, kept), checks.labels(names[1], part[1], len(x))[kept]
+    return rows.take(x, kept), y[kept]

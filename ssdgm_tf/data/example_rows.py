@@ -3,13 +3,14 @@
 import contextlib
 import functools
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from ssdgm_tf import checks
 from ssdgm_tf.data import file_kinds
 from ssdgm_tf.data.image_files import ImageFiles
 from ssdgm_tf.data.images import read_image
@@ -203,10 +204,10 @@ class CsvRows:
         if columns and self.table.names is None:
             self.table = TextTable(path, size)
         self.notes = list(self.table.notes)
+        self.columns: list[str] | None = None
         self.places: list[int] | None = None
-        self.columns = list(columns) if columns and self.table.names else None
-        if self.columns and self.table.names:
-            self.places = _places(self.columns, self.table.names, path)
+        if columns and self.table.names:
+            self.columns, self.places = list(columns), _places(columns, self.table.names, path)
             if others := [name for name in self.table.names if name not in columns]:
                 self.notes.append(f"Columns left out of {path.name}: {listed_names(others)}")
         self.total: int | None = None
@@ -242,7 +243,7 @@ class CsvRows:
         return total
 
 
-def _places(columns: list[str], names: list[str], path: Path) -> list[int]:
+def _places(columns: Sequence[str], names: list[str], path: Path) -> list[int]:
     """Where the columns are among the names of a table.
 
     Raises:
@@ -273,11 +274,8 @@ def _check(x_shape: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...], re
         raise ValueError(f"x must hold numbers, not objects or text. Received: {received} with {dtype}")
     grey = shape[:2] if len(shape) == 3 and shape[-1] == 1 else shape
     if x_shape[1:] not in (shape, grey) or not len(x_shape):
-        is_first = len(x_shape) == 4 and (*x_shape[2:], x_shape[1]) == shape
-        hint = ": channels come last: np.moveaxis(x, 1, -1)" if is_first else ""
-        raise ValueError(
-            f"x must have the shape [N, {', '.join(map(str, shape))}]{hint}. Received: {received} with {x_shape}"
-        )
+        wanted = f"[N, {', '.join(map(str, shape))}]{checks.channels_hint(x_shape, shape)}"
+        raise ValueError(f"x must have the shape {wanted}. Received: {received} with {x_shape}")
     if x_shape[0] < 1:
         raise ValueError(f"x must hold at least one example. Received: {received} with {x_shape}")
     if dtype == np.uint8 and len(shape) == 1:

@@ -47,7 +47,7 @@ def received(file: Path, kind: str, reason: object) -> str:
 
     Args:
         file: the file.
-        kind: what it should be, such as ".npz".
+        kind: the kind that was expected, such as ".npz".
         reason: what its reader said. NumPy's words on arrays of objects are left out: they advise to run code that a file
             may hold.
     """

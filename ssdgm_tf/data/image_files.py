@@ -1,4 +1,4 @@
-"""The image files below a folder, and what is passed over there. The same for training and for predictions."""
+"""Finds the image files below a folder, and counts those that it passes over. Training and predictions both use it."""
 
 import os
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 class ImageFiles:
-    """Finds image files in folders, and remembers what it passes over.
+    """Finds the image files in folders, and keeps a list of the files that it passes over.
 
     Args:
         root: the folder that names are printed relative to.

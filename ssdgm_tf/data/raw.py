@@ -34,10 +34,7 @@ def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
         ValueError: see `ssdgm_tf.checks.is_channels_first`.
     """
     if checks.is_channels_first(x_shape):
-        raise ValueError(
-            "Images must be [N, H, W, C]: channels come last: np.moveaxis(x, 1, -1). "
-            f"Received: {name} of shape {list(x_shape)}"
-        )
+        raise ValueError(f"Images must be [N, H, W, C]: {checks.CHANNELS_LAST}. Received: {name} of shape {list(x_shape)}")
 
 
 def as_taken(value: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray | None, str]:

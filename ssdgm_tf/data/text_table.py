@@ -153,7 +153,7 @@ class TextTable:
 
     def _lines(self) -> Iterator[tuple[int, str | None]]:
         """The numbers of the lines, from 1, and their text; None for one that is too long."""
-        # What is no UTF-8 stays apart from everything else, and is no number.
+        # Bytes that are not UTF-8 become characters that no other text has, and that no number has.
         errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
         number = 0
         try:

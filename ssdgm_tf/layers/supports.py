@@ -15,14 +15,12 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ssdgm_tf import checks
-from ssdgm_tf.rows import Rows
+from ssdgm_tf.rows import Rows, blocks
 
 # Marks the sentence about a bad value in the error of a failed check.
 _BAD_VALUE, _END = "Bad value: ", " \\(end\\)"
 # A standard deviation from which on the first layers of networks saturate or diverge.
 _LARGE_SPREAD = 10.0
-# Values of an array that are checked at a time: bounds the memory.
-_BLOCK = 2**19
 # The rule of values that may be missing, after "NAME must".
 _WHOLE = "be known, or NaN in every element, for each example"
 
@@ -75,9 +73,8 @@ class Support:
         possible = checked.possible if isinstance(checked, Rows) else None
         if possible is not None and np.all(self.contains(tf.constant(possible))):
             return checked
-        rows = max(1, _BLOCK // checked[0].size)
-        for first in range(0, len(checked), rows):
-            self._check_block(name, checked[first : first + rows].astype(np.float32, copy=False), missing, first)
+        for some in blocks(checked.shape):
+            self._check_block(name, checked[some].astype(np.float32, copy=False), missing, some.start)
         return checked
 
     def _check_block(self, name: str, value: np.ndarray, missing: bool, first: int) -> None:
@@ -162,7 +159,7 @@ class Support:
         if value.ndim >= 3 and is_whole and 128 <= known.max() <= 255:
             return f"images should be scaled: divide by 255. Received: whole numbers up to {known.max():g}"
         if checks.is_channels_first(value.shape):
-            return f"channels come last: np.moveaxis(x, 1, -1). Received: images of shape {value.shape[1:]}"
+            return f"{checks.CHANNELS_LAST}. Received: images of shape {value.shape[1:]}"
         if (spread := spread_of(value)) > _LARGE_SPREAD:
             return f"values should be standardised. Received: a standard deviation of {spread:.3g}"
         return ""
@@ -425,11 +422,9 @@ def _checked(value: tf.Tensor, rule: str, inside: tf.Tensor, batch: tf.Tensor | 
     inside = tf.broadcast_to(inside, tf.shape(value))
     is_bad = ~tf.reduce_all(inside, axis=list(range(1, value.shape.rank)))
     first = tf.argmax(tf.concat([is_bad, [True]], axis=0), output_type=tf.int32)  # of an empty batch there is one too
-    place = [tf.boolean_mask(value, ~inside)[:5], first]
-    template = f"{rule}. Received: " + "{} at index {}"
-    if batch is not None:
-        place, template = [*place, batch], template + " of batch {}"
-    return require(value, ~tf.reduce_any(is_bad), template, place)
+    received = [tf.boolean_mask(value, ~inside)[:5], first]
+    holds = ~tf.reduce_any(is_bad)
+    return require(value, holds, f"{rule}. Received: " + "{} at index {}", received, batch, " of batch {}")
 
 
 def spread_of(value: np.ndarray) -> float:
@@ -437,7 +432,14 @@ def spread_of(value: np.ndarray) -> float:
     return float(np.sqrt(np.nanmean(np.nanvar(value, axis=0, dtype=np.float64))))
 
 
-def require(value: tf.Tensor, holds: tf.Tensor, template: str, received: list[tf.Tensor]) -> tf.Tensor:
+def require(
+    value: tf.Tensor,
+    holds: tf.Tensor,
+    template: str,
+    received: list[tf.Tensor],
+    batch: tf.Tensor | None = None,
+    of_batch: str = " in batch {}",
+) -> tf.Tensor:
     """The value, after a check that runs with the graph; see `as_value_errors`.
 
     Args:
@@ -445,7 +447,11 @@ def require(value: tf.Tensor, holds: tf.Tensor, template: str, received: list[tf
         holds: a bool scalar, whether the value is good.
         template: the message, with {} for each tensor received.
         received: the tensors that the message shows.
+        batch: the number of the batch in its data set; None where there is none.
+        of_batch: how the message ends where there is one.
     """
+    if batch is not None:
+        template, received = template + of_batch, [*received, batch]
     message = tf.strings.format(_BAD_VALUE + template + " (end)", received)
     assertion = tf.debugging.Assert(holds, [message])
     with tf.control_dependencies([] if assertion is None else [assertion]):  # None where tensors are eager
@@ -474,12 +480,9 @@ def _of_shape(name: str, value: tf.Tensor, event_shape: tuple[int, ...] | None, 
         raise ValueError(f"{name} must have {what}{advice}. Received: batches of shape {known}")
     if known.rank is None or None in known[1:]:
         template = f"{name} must have {what}. Received: a batch of shape " + "{}"
-        shown = [tf.shape(value)]
-        if batch is not None:
-            template, shown = template + ", batch {}", [*shown, batch]
         found = tf.shape(value, tf.int64)[1:]
         holds = tf.reduce_any([_equal(found, shape) for shape in shapes])
-        value = require(value, holds, template, shown)
+        value = require(value, holds, template, [tf.shape(value)], batch, ", batch {}")
     return tf.reshape(value, [tf.shape(value)[0], *event_shape])
 
 

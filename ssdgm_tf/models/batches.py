@@ -7,7 +7,7 @@ import contextlib
 import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -80,7 +80,7 @@ class Source:
         changed = self.dataset.enumerate().map(_as_is(lambda number, *batch: function(number, _only(batch))))
         if not isinstance(self.data, Iterator):
             return changed.prefetch(2)
-        options = tf.data.Options()  # what is read ahead and not used would be lost
+        options = tf.data.Options()  # batches that were read ahead but not used would be lost
         options.experimental_optimization.inject_prefetch = False
         options.experimental_optimization.map_parallelization = False
         return changed.with_options(options)
@@ -134,21 +134,21 @@ def is_source(data: Any) -> bool:
     return isinstance(data, tf.data.Dataset | Iterator) or keras_internals.is_loader(data)
 
 
-def training(source: Source, data_format: DataFormat) -> tf.data.Dataset:
-    """Checked batches of {"labelled": (x, y), "unlabelled": x}, of which one may be left out.
+def training(source: Source, data_format: DataFormat, kinds: Collection[str]) -> tf.data.Dataset:
+    """Checked batches of {"labelled": (x, y), "unlabelled": x}; either key may be missing.
 
     A batch (x, y) is split into those with a label and those without; a batch x has none with a label.
 
     Args:
         source: the batches.
         data_format: that of the model, which is built.
+        kinds: the keys of the first batch, see `streams_of`.
 
     Raises:
-        ValueError: batches of another form, or values of another shape than the model was built for.
+        ValueError: values of another shape than the model was built for, or a labelled stream that ends too early.
         tf.errors.InvalidArgumentError: while iterating, on values that a variable cannot take, or a batch without examples
             of a kind that the first batch has; see `supports.as_value_errors`.
     """
-    kinds = set(streams_of(source, data_format))
     form = _form(source)
 
     def checked(number: tf.Tensor, batch: Any) -> dict[str, Any]:
@@ -161,23 +161,50 @@ def training(source: Source, data_format: DataFormat) -> tf.data.Dataset:
     return source.map(checked)
 
 
-def streams_of(source: Source, data_format: DataFormat) -> dict[str, dict[str, np.ndarray]]:
-    """{"labelled": x, "unlabelled": x} of the first batch, checked; a kind of which it has no example is left out.
+def streams_of(source: Source, data_format: DataFormat) -> dict[str, Any]:
+    """The streams of the first batch, checked; see `split`.
 
     Raises:
         ValueError: batches of another form, or bad values.
     """
     if _form(source) == "streams":
-        found = {name: data_format.x(part[0] if name == "labelled" else part) for name, part in source.first.items()}
-        if "labelled" in found:
-            data_format.y(source.first["labelled"][1], num_examples(found["labelled"]))
-        return found
-    arrays, labels = first_pair(source, data_format)
-    is_labelled = data_format.is_labelled(labels) if labels else np.zeros(num_examples(arrays), bool)
-    parts = {"labelled": is_labelled, "unlabelled": ~is_labelled}
-    return {
-        name: {variable: array[rows] for variable, array in arrays.items()} for name, rows in parts.items() if rows.any()
-    }
+        return checked_streams(source.first, data_format)
+    return split(*first_pair(source, data_format), data_format)
+
+
+def checked_streams(batch: Mapping[str, Any], data_format: DataFormat) -> dict[str, Any]:
+    """Both streams of arrays, checked.
+
+    Args:
+        batch: {"labelled": (x, y), "unlabelled": x}; either key may be missing.
+        data_format: that of the model.
+
+    Raises:
+        ValueError: bad values.
+    """
+    return {name: data_format.pair(*part) if name == "labelled" else data_format.x(part) for name, part in batch.items()}
+
+
+def split(x: dict[str, np.ndarray], y: dict[str, np.ndarray], data_format: DataFormat) -> dict[str, Any]:
+    """The streams of checked arrays: {"labelled": (x, y), "unlabelled": x}, without the key of a kind that has no example.
+
+    Args:
+        x: {name: array} of the observed variables.
+        y: {name: array} of the supervised ones.
+        data_format: that of the model.
+    """
+    is_labelled = data_format.is_labelled(y) if y else np.zeros(num_examples(x), bool)
+    streams: dict[str, Any] = {}
+    if is_labelled.any():
+        streams["labelled"] = keras.tree.map_structure(lambda array: array[is_labelled], (x, y))
+    if not is_labelled.all():
+        streams["unlabelled"] = {name: array[~is_labelled] for name, array in x.items()}
+    return streams
+
+
+def examples_of(streams: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """{stream: x} of {"labelled": (x, y), "unlabelled": x}."""
+    return {name: part[0] if name == "labelled" else part for name, part in streams.items()}
 
 
 def first_pair(source: Source, data_format: DataFormat) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -188,9 +215,7 @@ def first_pair(source: Source, data_format: DataFormat) -> tuple[dict[str, np.nd
     """
     if _form(source) == "streams":
         raise ValueError(f"Data to evaluate must be batches (x, y). Received: batches of {sorted(source.first)}")
-    x, y = _pair(source.first)
-    arrays = data_format.x(x)
-    return arrays, data_format.y(y, num_examples(arrays))
+    return data_format.pair(*_pair(source.first))
 
 
 def evaluation(source: Source, data_format: DataFormat) -> tf.data.Dataset:
@@ -266,7 +291,7 @@ def _split(
     x: dict[str, tf.Tensor],
     y: dict[str, tf.Tensor],
     data_format: DataFormat,
-    kinds: set[str],
+    kinds: Collection[str],
     source: str,
     number: tf.Tensor,
 ) -> dict[str, Any]:

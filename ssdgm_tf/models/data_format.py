@@ -67,6 +67,15 @@ class DataFormat:
             checked[name] = head.support.check_array(name, arrays[name], head.event_shape, num_examples, missing=True)
         return checked
 
+    def pair(self, x: Any, y: Any = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Both, see `x` and `y`.
+
+        Raises:
+            ValueError: other names, bad values, or different numbers of examples.
+        """
+        arrays = self.x(x)
+        return arrays, self.y(y, num_examples(arrays))
+
     def x_tensors(self, x: Any, batch: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """`x` of a batch of tensors; the graph that is being built checks the values when it runs.
 
@@ -205,17 +214,15 @@ class DataFormat:
 
 def _not_empty(tensor: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
     """The tensor, after a check, when the graph runs, that it holds an example."""
-    template = "A batch must hold at least one example. Received: none" + ("" if batch is None else " in batch {}")
-    return supports.require(tensor, tf.shape(tensor)[0] > 0, template, [] if batch is None else [batch])
+    template = "A batch must hold at least one example. Received: none"
+    return supports.require(tensor, tf.shape(tensor)[0] > 0, template, [], batch)
 
 
 def _of_size(name: str, tensor: tf.Tensor, size: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
     """The values of a variable, after a check, when the graph runs, that they are as many as the examples of the batch."""
     template = f"{name} must hold one value per example, " + "{}. Received: " + f"{name} of " + "{}"
     found = tf.shape(tensor)[0]
-    received = [size, found] if batch is None else [size, found, batch]
-    template += "" if batch is None else " in batch {}"
-    return supports.require(tensor, tf.equal(found, size), template, received)
+    return supports.require(tensor, tf.equal(found, size), template, [size, found], batch)
 
 
 def event(head: StochasticNode, tensor: tf.Tensor | np.ndarray, missing: bool = True) -> tf.Tensor:

@@ -325,8 +325,7 @@ def _input(model: "GraphicalModel", x: Any, y: Any, any_variable: bool = False) 
         data_format = _given_format(model)
         if y is not None and not isinstance(y, dict) and len(model.graph.supervised) == 1:
             y = {model.graph.supervised[0]: y}
-    arrays = data_format.x(x)
-    return arrays, data_format.y(y, num_examples(arrays))
+    return data_format.pair(x, y)
 
 
 def _generation_input(model: "GraphicalModel", given: Mapping, num_samples: int | None) -> tuple[dict, int]:

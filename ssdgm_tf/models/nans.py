@@ -77,13 +77,13 @@ def watched(model: "SemiSupervisedModel", train_function: Callable) -> Callable:
 
 
 def check_progress(model: "SemiSupervisedModel") -> None:
-    """Ends a training of which nothing comes any more: every step is skipped.
+    """Ends the training where the last steps were all skipped.
 
     Args:
         model: a `SemiSupervisedModel`.
 
     Raises:
-        FloatingPointError: too many of the last steps were skipped.
+        FloatingPointError: at least 25 steps in a row were skipped.
     """
     in_a_row = round(float(tf.convert_to_tensor(model.monitor.skipped.in_a_row)))
     if in_a_row >= _MOST_IN_A_ROW:

@@ -165,6 +165,6 @@ def empirical_prior(y: Any, num_classes: int) -> tuple[float, ...]:
     Raises:
         ValueError: labels that `fit` refuses.
     """
-    y = checks.labels("y", y, len(np.atleast_1d(np.ma.asarray(y))), num_classes)
+    y = checks.labels("y", y, np.size(y), num_classes)
     counts = 1 + np.bincount(y[y >= 0], minlength=num_classes)
     return tuple(float(share) for share in counts / counts.sum())

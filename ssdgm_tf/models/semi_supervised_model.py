@@ -433,7 +433,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._require_compiled("test_on_batch")
         if self.is_distributed:
             raise ValueError("test_on_batch takes one device. Received: a model of several replicas")
-        x, y = self._checked_pair(x, y)
+        x, y = self.data_format.pair(x, y)
         self._build_for(x)
         self.make_test_function()
         return self._on_one_batch(self.test_function, _as_tensors((x, y)), return_dict)
@@ -449,40 +449,27 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """Checks a batch and returns it as tensors; builds the model and sets the weights of the objective if needed."""
         if isinstance(x, dict) and x and set(x) <= {"labelled", "unlabelled"}:
             batches.check_no_labels_beside(y)
-            batch: dict[str, Any] = {}
-            if "labelled" in x:
-                batch["labelled"] = self._checked_pair(*x["labelled"])
-            if "unlabelled" in x:
-                batch["unlabelled"] = self.data_format.x(x["unlabelled"])
+            batch = batches.checked_streams(x, self.data_format)
         else:
-            x, y = self._checked_pair(x, y)
-            shown = self.data_format.is_labelled(y) if y else np.zeros(num_examples(x), bool)
-            parts: dict[str, Any] = {}
-            for name, rows in (("labelled", shown), ("unlabelled", ~shown)):
-                if rows.any():
-                    parts[name] = keras.tree.map_structure(lambda array, rows=rows: array[rows], (x, y))
-            batch = {name: part if name == "labelled" else part[0] for name, part in parts.items()}
-        first = batch["unlabelled"] if "unlabelled" in batch else batch["labelled"][0]
-        self._build_for(first)
+            batch = batches.split(*self.data_format.pair(x, y), self.data_format)
+        examples = batches.examples_of(batch)
+        self._build_for(next(iter(examples.values())))
         self._set_complete(self.data_format.always_complete)
         # The first batch with examples of a kind says how many there are, unless `compile` or `fit` did.
         known = self.objective_scale[:2] if self.objective_scale else self.data_sizes or (0, 0)
-        sizes = [num_examples(batch["unlabelled"]) if "unlabelled" in batch else 0]
-        sizes.append(num_examples(batch["labelled"][0]) if "labelled" in batch else 0)
-        self._set_objective_scale(*(before or size for before, size in zip(known, sizes, strict=True)))
+        self._set_objective_scale(*(before or size for before, size in zip(known, _sizes(examples), strict=True)))
         return _as_tensors(batch)
 
     def _streams_of_source(self, source: batches.Source) -> tf.data.Dataset:
         """The batches, checked; the model is built for them and the objective weighted by the sizes known, or by batch."""
-        parts = batches.streams_of(source, self.data_format)
-        first = next(iter(parts.values()))
+        examples = batches.examples_of(batches.streams_of(source, self.data_format))
+        first, sizes = next(iter(examples.values())), _sizes(examples)
         self.data_format.warn_of_scale(first)
         self._build_for(first)
         self._set_complete(self.data_format.always_complete)
-        sizes = [num_examples(parts[name]) if name in parts else 0 for name in ("unlabelled", "labelled")]
         self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
-        return batches.training(source, self.data_format)
+        return batches.training(source, self.data_format, examples)
 
     def _streams_of_arrays(
         self,
@@ -496,7 +483,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         **options: Any,
     ) -> streams.Epochs:
         """Epochs of both streams; the model is built and the objective weighted for them."""
-        x, y = self._checked_pair(x, y)
+        x, y = self.data_format.pair(x, y)
         classes = y[self.class_to_balance()] if balance else None
         size = num_examples(x)
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
@@ -585,7 +572,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             y: as in `evaluate`.
         """
         if not batches.is_source(x):
-            x, y = self._checked_pair(x, y)
+            x, y = self.data_format.pair(x, y)
             self._build_for(x)
             y = y if y and self.data_format.is_labelled(y).any() else {}
             size = arguments.get("validation_batch_size") or arguments.get("batch_size") or 100
@@ -606,11 +593,6 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             size = arguments.get("validation_batch_size") or 100
             arguments |= devices.validation(self.distribute_strategy, x, y, size)
         return source
-
-    def _checked_pair(self, x: Any, y: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Checked arrays by name; supervised variables that are not given are not known."""
-        x = self.data_format.x(x)
-        return x, self.data_format.y(y, num_examples(x))
 
     def class_to_balance(self) -> str:
         """The name of the only supervised variable, which is a class: what `fit(balance=True)` balances.
@@ -638,6 +620,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 f"{type(self).__name__} takes the shape of {names} from fit() or build(): call one first. "
                 "Received: a model without weights."
             )
+
+
+def _sizes(examples: dict[str, Any]) -> tuple[int, int]:
+    """The numbers of unlabelled and of labelled examples of {stream: x}."""
+    unlabelled, labelled = (num_examples(examples[name]) if name in examples else 0 for name in ("unlabelled", "labelled"))
+    return unlabelled, labelled
 
 
 def _flat(callbacks: Any) -> list[keras.callbacks.Callback]:

@@ -58,8 +58,7 @@ def _parts(x: Any, y: Any, weights: bool) -> list[tuple]:
 
 def _fit(opened: batches.Source, taken: DataFormat) -> Arrays:
     """The batches put together again; the unlabelled examples last."""
-    batches.streams_of(opened, taken)
-    found = list(batches.training(opened, taken).take(2))
+    found = list(batches.training(opened, taken, batches.streams_of(opened, taken)).take(2))
     pairs = [(part["labelled"][0]["x"], part["labelled"][1]["y"]) for part in found if "labelled" in part]
     rest = [part["unlabelled"]["x"] for part in found if "unlabelled" in part]
     return _joined(pairs + [(images, np.full(len(images), -1)) for images in rest])

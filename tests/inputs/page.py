@@ -37,7 +37,7 @@ _HEAD = """\
 # What becomes of each input
 
 An input below is a change of clean data: twelve 6x5 images of bytes / 255 in three classes, some of them without a label.
-[inputs.md](inputs.md) says in words what is taken.
+[inputs.md](inputs.md) describes what is accepted.
 
 - A **number** leads to the message of the refusal. "A class more" is no refusal: a label of a table, or the name of a
   folder, is that of a class.

@@ -198,15 +198,17 @@ FIRST = {
 }
 
 
-CALLS = {"fit": batches.training, "evaluate": batches.evaluation, "predict": batches.prediction}
+CALLS = {
+    "fit": lambda opened, taken: batches.training(opened, taken, batches.streams_of(opened, taken)),
+    "evaluate": batches.evaluation,
+    "predict": batches.prediction,
+}
 
 
 def take(call, source, parts, data_format):
     """Reads all batches as a method of a model does."""
     opened = batches.Source(SOURCES[source](parts), "steps", 3, only_x=call == "predict")
-    if call == "fit":
-        batches.streams_of(opened, data_format)
-    elif call == "evaluate":
+    if call == "evaluate":
         batches.first_pair(opened, data_format)
     with supports.as_value_errors():
         return list(CALLS[call](opened, data_format).take(3))
