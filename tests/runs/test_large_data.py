@@ -1,0 +1,76 @@
+"""A command trains on files larger than what it keeps of them."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from PIL import Image
+
+_PROGRAM = """
+    import sys, threading, time
+    import numpy as np
+    from ssdgm_tf.configs import m2_digits
+    from ssdgm_tf.data import room
+    from ssdgm_tf.runs import run
+
+    def anonymous():
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024
+
+    def train(data, epochs, workdir):
+        config = m2_digits.get_config().to_dict() | {
+            "data": data, "labels": 20, "epochs": epochs, "batch_size": 50, "hidden_units": (8,),
+            "num_importance_samples": 1,
+        }
+        run.train({"config": config, "precision": "float32", "jit_compile": "off"}, workdir)
+
+    def peak(data, epochs, name):
+        seen, done = [anonymous()], []
+        training = threading.Thread(target=lambda: done.append(train(data, epochs, folder + name)))
+        training.start()
+        while training.is_alive():
+            seen.append(anonymous())
+            time.sleep(0.01)
+        assert done  # the thread ended without an error
+        return max(seen)
+
+    room._MOST_IN_MEMORY = 2**20
+    small, large, folder = sys.argv[1:]
+    of_small = [peak(small, 10, "/first"), peak(small, 10, "/second")]  # the first time modules are loaded, too
+    print("grew by", peak(large, 1, "/large") - max(of_small))
+"""
+
+
+def _npy(folder, number, side):
+    folder.mkdir()
+    y = np.where(np.arange(number) < 100, np.arange(number) % 10, -1)
+    np.save(folder / "x.npy", np.random.default_rng(0).integers(256, size=(number, side, side), dtype=np.uint8))
+    np.save(folder / "y.npy", y)
+    return f"npy:{folder}/x.npy,{folder}/y.npy"
+
+
+def _images(folder, number, side):
+    generator = np.random.default_rng(0)
+    for index in range(number):
+        parent = folder / (str(index % 10) if index < 100 else "unlabelled")
+        parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(256, size=(side, side), dtype=np.uint8)).save(parent / f"{index}.bmp")
+    return f"folder:{folder}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [_npy, _images], ids=["npy", "folder"])
+def test_a_command_keeps_little_of_a_large_file(write, tmp_path):
+    """Of 200 MB less than half is ever in the process, beside what as many steps over a tenth of them need.
+
+    What the system keeps of files is not counted.
+    """
+    number, side = 50_000, 64
+    small, large = write(tmp_path / "a", number // 10, side), write(tmp_path / "b", number, side)
+    command = [sys.executable, "-c", textwrap.dedent(_PROGRAM), small, large, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    grew = float(done.stdout.split("grew by")[1])
+    assert grew < number * side**2 / 2, grew
