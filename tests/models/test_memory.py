@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from ssdgm_tf.models import M2, streams
+
+ROOT = Path(__file__).parents[2]
 
 
 def make():
@@ -59,15 +62,11 @@ def test_the_dtype_changes_nothing(dtype, tiny):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "file"])
 def test_a_process_grows_by_little_more_than_the_array(kind, tmp_path):
-    """In a process of its own: 200 MB, at most 2.5 times that. What the system keeps of a file is not counted."""
+    """In a process of its own: 200 MB, at most 2.5 times that."""
     program = f"""
-        import threading, time
         import numpy as np
         from ssdgm_tf.models import M2
-
-        def anonymous():
-            with open("/proc/self/status") as status:
-                return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024
+        from tests.memory import own_bytes, peak
 
         def make():
             model = M2(10, 8, hidden_units=(16,))
@@ -81,15 +80,10 @@ def test_a_process_grows_by_little_more_than_the_array(kind, tmp_path):
         if {kind!r} == "file":
             np.save({str(tmp_path / "x.npy")!r}, x)
             x = np.load({str(tmp_path / "x.npy")!r}, mmap_mode="r")
-        before, peak, model = anonymous(), [0], make()
-        options = {{"batch_size": 100, "steps_per_epoch": 40, "verbose": 0}}
-        training = threading.Thread(target=model.fit, args=(x, y), kwargs=options)
-        training.start()
-        while training.is_alive():
-            peak.append(anonymous())
-            time.sleep(0.01)
-        print("grew by", (max(peak) - before) / size)
+        before, model = own_bytes(), make()
+        print("grew by", (peak(model.fit, x, y, batch_size=100, steps_per_epoch=40, verbose=0) - before) / size)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     grew = float(done.stdout.split("grew by")[1])
     assert grew < (2.5 if kind == "array" else 1.0), grew
