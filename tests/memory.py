@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import time
+import tracemalloc
 
 
 def own_bytes():
@@ -20,3 +21,19 @@ def peak(function, *args, **kwargs):
             time.sleep(0.01)
         running.result()
     return max(seen)
+
+
+def allocated(function, *args, **kwargs):
+    """What a function returns, and the most bytes that Python and NumPy hold for it while it runs.
+
+    The least of three calls: the first may import modules, and threads of earlier tests may allocate meanwhile.
+    """
+    peaks = []
+    for _ in range(3):
+        tracemalloc.start()
+        try:
+            result = function(*args, **kwargs)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return result, min(peaks)

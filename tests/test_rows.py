@@ -1,7 +1,5 @@
 """Rows are the array that they stand for, whichever of them are read, and read no others."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +7,7 @@ import tensorflow as tf
 from ssdgm_tf import checks, rows
 from ssdgm_tf.models import streams
 from ssdgm_tf.rows import Rows
+from tests.memory import allocated
 
 GENERATOR = np.random.default_rng(0)
 STORED = {
@@ -183,10 +182,7 @@ def test_the_extent_of_a_large_file_needs_little_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "_BLOCK_BYTES", 2**16)
     np.save(tmp_path / "x.npy", np.zeros((200_000, 10)))
     x = Rows(np.load(tmp_path / "x.npy", mmap_mode="r"))
-    tracemalloc.start()
-    rows.extent(x)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    _, peak = allocated(rows.extent, x)
     assert peak < 1e6  # of 8 MB
 
 

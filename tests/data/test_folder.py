@@ -1,11 +1,11 @@
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ssdgm_tf import data
+from tests.memory import allocated
 
 
 def save(path, values, mode="L", **options):
@@ -284,11 +284,8 @@ def test_memory_is_at_most_twice_that_of_the_images(tmp_path):
     pixels = np.random.default_rng(0).integers(256, size=(64, 64, 3))
     for i in range(200):
         save(tmp_path / "ab"[i % 2] / f"{i}.png", (pixels + i) % 256)
-    tracemalloc.start()
-    dataset = data.load_folder(str(tmp_path), 0, seed=0)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2.1 * (dataset.x_train.nbytes + dataset.x_test.nbytes)
+    dataset, peak = allocated(data.load_folder, str(tmp_path), 0, seed=0)
+    assert peak < 2 * 200 * 64 * 64 and len(dataset.x_train) == 160
 
 
 def test_a_folder_without_classes_is_refused(tmp_path):

@@ -4,7 +4,6 @@ import itertools
 import os
 import struct
 import tempfile
-import tracemalloc
 import zlib
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 from ssdgm_tf import data
 from ssdgm_tf.data import room
 from ssdgm_tf.data.images import parse_resize, read_image, read_images
+from tests.memory import allocated
 
 GREY = np.array([[0, 85, 170, 255], [0, 10, 200, 255]], np.uint8)
 RGB = np.random.default_rng(0).integers(256, size=(2, 4, 3), dtype=np.uint8)
@@ -384,10 +384,7 @@ class TestMany:
         for file in files[1:]:
             pillow(pixels)(file)
         pillow({"grey": pixels[..., 0], "colour": pixels, "deep": pixels[..., 0].astype(np.uint16)}[first])(files[0])
-        tracemalloc.start()
-        images, _ = read_images(files)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+        (images, _), peak = allocated(read_images, files)
         assert peak < 1.5 * images.nbytes
 
 

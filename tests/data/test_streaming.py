@@ -1,12 +1,11 @@
 """Examples read in batches: the same values as read at once, bad ones apart, and memory that does not grow with the file."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from ssdgm_tf.data import Examples
+from tests.memory import allocated
 
 
 def read(path, shape, dtype=None, size=3):
@@ -307,6 +306,10 @@ def test_other_inputs_are_refused(tmp_path):
         Examples(str(tmp_path / "empty"), (2, 2, 1))
 
 
+def read_whole(path):
+    return sum(len(names) for names, *_ in Examples(str(path), (28, 28, 1)).batches(200))
+
+
 @pytest.mark.parametrize("name", ["x.npz", "x.csv"])
 def test_memory_does_not_grow_with_the_file(tmp_path, name):
     peaks = []
@@ -315,10 +318,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path, name):
             (tmp_path / name).write_text(("7," * 783 + "200\n") * number)
         else:
             np.savez_compressed(tmp_path / name, x=np.zeros((number, 28, 28), np.uint8))
-        tracemalloc.start()
-        assert sum(len(names) for names, *_ in Examples(str(tmp_path / name), (28, 28, 1)).batches(200)) == number
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        read, peak = allocated(read_whole, tmp_path / name)
+        assert read == number
+        peaks.append(peak)
     assert peaks[1] < 1.5 * peaks[0]
 
 
