@@ -19,6 +19,7 @@ from tqdm import tqdm
 from benchmarks import engine, interleave
 from benchmarks import problem as p
 from ssdgm_tf.models import streams
+from ssdgm_tf.models.order import Order
 from ssdgm_tf.runs.environment import environment
 
 Interval = tuple[int, int]
@@ -68,11 +69,12 @@ def profile(step: engine.Step, steps: int = 10) -> dict:
 
 
 def input_share(epochs: int = 3) -> dict:
-    """Milliseconds per step of the input only: the streams of `fit`, read as fast as possible."""
+    """Milliseconds per step of the input only, where it streams: the streams of `fit`, read as fast as possible."""
     problem = p.make(200, 100)
     x = {"x": np.concatenate([problem.x_labelled, np.tile(problem.x_unlabelled, (100, 1))])}
     is_labelled = np.arange(len(x["x"])) < 100
-    epochs_of_arrays = streams.two_streams(x, {"y": np.where(is_labelled, 0, -1)}, is_labelled, 200, 100)
+    arrays = streams.Arrays(x, {"y": np.where(is_labelled, 0, -1)}, Order(is_labelled, 200, 100), fills=False)
+    epochs_of_arrays = streams.two_streams(arrays)
     for _ in epochs_of_arrays.dataset:  # warm
         pass
     start = time.perf_counter()

@@ -9,8 +9,10 @@ import keras
 import tensorflow as tf
 from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import data_adapters
+from tensorflow.python.client import device_lib
 
 # ObjectSharingScope: public Keras offers no scope in which a layer that is held twice is copied once.
+# device_lib: public TensorFlow does not say how much memory a device has.
 # data_adapters: public Keras reads loaders in `fit` only, where their batches cannot be checked.
 __all__ = [
     "Loader",
@@ -18,6 +20,8 @@ __all__ = [
     "StreamModel",
     "evaluates_within_fit",
     "goes_up",
+    "gpu_memory",
+    "has_strategy",
     "is_endless",
     "is_loader",
     "one_call",
@@ -72,6 +76,14 @@ class StreamModel(keras.Model):
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Nothing: the model is built already. Keras would call it on a batch of both streams (keras-team/keras#20585)."""
 
+    def _execute_validation_by(self, steps_per_execution: int) -> None:
+        """Within the `evaluate` of `fit`: so many steps of the validation data are one execution, and not as in training.
+
+        Args:
+            steps_per_execution: how many.
+        """
+        self._eval_epoch_iterator.steps_per_execution = steps_per_execution
+
     def _on_one_batch(self, function: Callable, batch: Any, return_dict: bool) -> Any:
         """Runs a compiled step on one batch: the metrics of that batch only, as Keras' `train_on_batch` gives them.
 
@@ -83,6 +95,23 @@ class StreamModel(keras.Model):
         self.reset_metrics()
         logs = {name: float(value) for name, value in function(iter([batch])).items()}
         return logs if return_dict else self._flatten_metrics_in_order(logs)
+
+
+def gpu_memory() -> int | None:
+    """Bytes that TensorFlow may use of the first GPU; None without one. Public TensorFlow says only how many are used."""
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    limits = [device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+    return limits[0]
+
+
+def has_strategy(strategy: tf.distribute.Strategy) -> bool:
+    """Whether variables are placed by a strategy that someone chose, be it of one device. Public TensorFlow cannot tell.
+
+    Args:
+        strategy: that of a model.
+    """
+    return not type(strategy).__name__.startswith("_Default")
 
 
 def evaluates_within_fit(arguments: dict[str, Any]) -> bool:

@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
 
 GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test_semi_supervised_model.py"
 BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
+LOOPS = "tests/models/test_loops.py"
 EXACT, INPUTS = "tests/oracles/test_exact_gradients.py", "tests/inputs/test_inputs_table.py"
 MUTANTS = (
     # Objectives.
@@ -110,8 +111,8 @@ MUTANTS = (
     Mutant(
         "free bits are granted above their number",
         "engine/trace_bounds.py",
-        "tf.reduce_mean(scaled) >= -free_bits",
-        "tf.reduce_mean(scaled) <= -free_bits",
+        "counted.mean(scaled) >= -free_bits",
+        "counted.mean(scaled) <= -free_bits",
         f"{GRAPHICAL} -k free_bits",
     ),
     Mutant(
@@ -272,9 +273,9 @@ MUTANTS = (
     ),
     Mutant(
         "the order of all epochs is the same",
-        "models/streams.py",
-        "seed=tf.stack([seed, 2 * epoch + stream])",
-        "seed=tf.stack([seed, tf.cast(stream, tf.int64)])",
+        "models/order.py",
+        "tf.stack([self.seed, 2 * number + stream]))",
+        "tf.stack([self.seed, tf.cast(stream, tf.int64)]))",
         "tests/models/test_streams.py",
     ),
     Mutant(
@@ -286,17 +287,59 @@ MUTANTS = (
     ),
     Mutant(
         "balanced classes take no turns from epoch to epoch",
-        "models/streams.py",
-        "turn = (tf.range(num_classes, dtype=tf.int64) - epoch * self.num_examples) % num_classes",
+        "models/order.py",
+        "turn = (tf.range(num_classes, dtype=tf.int64) - number * self.num_examples) % num_classes",
         "turn = tf.range(num_classes, dtype=tf.int64)",
         "tests/models/test_streams.py -k balanced",
     ),
     Mutant(
         "the permutations of a balanced class are mixed",
-        "models/streams.py",
+        "models/order.py",
         "return examples, (first_passes[of_class] + place // self.sizes[of_class]).astype(np.float64), starts",
         "return examples, of_class.astype(np.float64), starts",
         "tests/models/test_streams.py -k balanced",
+    ),
+    Mutant(
+        "what fills up a step counts in its loss",
+        "models/devices.py",
+        "counted.share(terms[name], number) for name in _WEIGHED",
+        "terms[name] for name in _WEIGHED",
+        LOOPS,
+    ),
+    Mutant(
+        "what fills up a step counts in free bits",
+        "engine/counted.py",
+        "return tf.reduce_mean(values if number is None else share(values, number))",
+        "return tf.reduce_mean(values)",
+        LOOPS,
+    ),
+    Mutant(
+        "what fills up a step counts in the metrics of training",
+        "models/semi_supervised_model.py",
+        "masks = _mask(labelled, num_labelled), _mask(unlabelled, num_unlabelled)",
+        "masks = None, None",
+        LOOPS,
+    ),
+    Mutant(
+        "what fills up a step counts in evaluate",
+        "models/semi_supervised_model.py",
+        "mask = _mask(unlabelled, number)",
+        "mask = None",
+        LOOPS,
+    ),
+    Mutant(
+        "every pass of a loop has the order of the first",
+        "models/loops.py",
+        "number, place = divmod(self.step, self.arrays.order.steps)",
+        "number, place = 0, self.step % self.arrays.order.steps",
+        LOOPS,
+    ),
+    Mutant(
+        "a block holds the first rows of its pass",
+        "models/loops.py",
+        "steps, block = tf.range(first, first + _BLOCK) % (last + 1), {}",
+        "steps, block = tf.range(_BLOCK) % (last + 1), {}",
+        LOOPS,
     ),
     Mutant(
         "the joint states of a term are in another order",
@@ -378,8 +421,8 @@ MUTANTS = (
     Mutant(
         "unlabelled examples count as labelled in evaluate",
         "models/semi_supervised_model.py",
-        "self._parts_of_objective(labelled, unlabelled), has_label, added)",
-        "self._parts_of_objective(labelled, unlabelled), None, added)",
+        "self._parts_of_objective(labelled, unlabelled), has_label, mask, added)",
+        "self._parts_of_objective(labelled, unlabelled), None, mask, added)",
         f"{TRAINING} -k evaluate_counts",
     ),
     Mutant(
@@ -541,14 +584,14 @@ MUTANTS = (
     Mutant(
         "batches of rows in a file are the first ones of the file",
         "models/streams.py",
-        "            return read_stored(tf.gather(places, index))",
-        "            return read_stored(index)",
+        "places = index if self.places is None else tf.gather(self.places, index)",
+        "places = index",
         "tests/test_rows.py",
     ),
     Mutant(
         "the mapping of rows is left out of batches",
         "models/streams.py",
-        "return x if rows.mapping is None else rows.mapping(x)",
+        "return x if self.mapping is None else self.mapping(x)",
         "return x",
         "tests/test_rows.py",
     ),

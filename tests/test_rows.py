@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ssdgm_tf import checks, rows
 from ssdgm_tf.models import streams
+from ssdgm_tf.models.order import InOrder
 from ssdgm_tf.rows import Rows
 from tests.memory import allocated
 
@@ -93,8 +94,9 @@ def test_batches_are_read_to_the_bit(order, held):
     array = array if order is None else array[order]
     index = tf.constant(GENERATOR.permutation(len(array)))
     np.testing.assert_array_equal(streams.reader(x)(index), array[index])
-    batches = list(streams.in_order({"x": x.mapped(lambda x: 2 * x)}, 7))
-    np.testing.assert_array_equal(tf.concat([batch["x"] for batch in batches], 0), 2 * array)
+    doubled, order = {"x": x.mapped(lambda x: 2 * x)}, InOrder(len(x), 7)
+    batches = list(streams.in_order(streams.Arrays(doubled, {}, order, fills=False)))
+    np.testing.assert_array_equal(tf.concat([batch["x"] for batch, _ in batches], 0), 2 * array)
 
 
 def test_only_rows_that_are_asked_for_are_read():

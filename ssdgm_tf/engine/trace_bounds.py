@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ssdgm_tf import objectives
+from ssdgm_tf.engine import counted
 from ssdgm_tf.engine.trace import Trace
 
 #: The bounds of examples without labels.
@@ -55,7 +56,7 @@ def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits
     result = value if warmed is total else _evaluate(trace, kind, warmed, log_weight)
     for name in graph.latent if free_bits else ():
         scaled = kl_weight * terms[name]
-        is_free = tf.reduce_mean(scaled) >= -free_bits
+        is_free = counted.mean(scaled) >= -free_bits
         result += tf.where(is_free, -free_bits - scaled, tf.zeros_like(scaled))
         # What costs nothing is no reason to draw otherwise.
         warmed -= tf.where(is_free, kl_weight * ratios[name], tf.zeros_like(ratios[name]))

@@ -134,7 +134,7 @@ def is_source(data: Any) -> bool:
     return isinstance(data, tf.data.Dataset | Iterator) or keras_internals.is_loader(data)
 
 
-def training(source: Source, data_format: DataFormat, kinds: Collection[str]) -> tf.data.Dataset:
+def training(source: Source, data_format: DataFormat, kinds: Collection[str], fills: bool = False) -> tf.data.Dataset:
     """Checked batches of {"labelled": (x, y), "unlabelled": x}; either key may be missing.
 
     A batch (x, y) is split into those with a label and those without; a batch x has none with a label.
@@ -143,6 +143,8 @@ def training(source: Source, data_format: DataFormat, kinds: Collection[str]) ->
         source: the batches.
         data_format: that of the model, which is built.
         kinds: the keys of the first batch, see `streams_of`.
+        fills: whether smaller batches are filled up to the size of the first one; then "numbers" says how many examples of
+            each stream count. Each stream of a batch (x, y) is filled up to the size of the whole.
 
     Raises:
         ValueError: values of another shape than the model was built for, or a labelled stream that ends too early.
@@ -156,9 +158,17 @@ def training(source: Source, data_format: DataFormat, kinds: Collection[str]) ->
             return _checked_streams(batch, data_format, number)
         return _split(*_checked_pair(batch, data_format, number), data_format, kinds, source.kind, number)
 
+    def filled(number: tf.Tensor, batch: Any) -> dict[str, Any]:
+        made = {name: _filled(part, sizes[name]) for name, part in checked(number, batch).items()}
+        streams = {name: part for name, (part, _) in made.items()}
+        return streams | {"numbers": {name: count for name, (_, count) in made.items()}}
+
     if form == "streams":
         _check_lengths(source)
-    return source.map(checked)
+    sizes = dict.fromkeys(kinds, _num_rows(source.first))
+    if form == "streams":
+        sizes = {name: _num_rows(source.first[name]) for name in kinds}
+    return source.map(filled if fills else checked)
 
 
 def streams_of(source: Source, data_format: DataFormat) -> dict[str, Any]:
@@ -218,9 +228,18 @@ def first_pair(source: Source, data_format: DataFormat) -> tuple[dict[str, np.nd
     return data_format.pair(*_pair(source.first))
 
 
-def evaluation(source: Source, data_format: DataFormat) -> tf.data.Dataset:
-    """Checked batches (x, y), where any y may be unknown; see `training`."""
-    return source.map(lambda number, batch: _checked_pair(batch, data_format, number))
+def evaluation(source: Source, data_format: DataFormat, fills: bool = False) -> tf.data.Dataset:
+    """Checked batches (x, y), where any y may be unknown, or (x, y, number) where they are filled up; see `training`."""
+    size = _num_rows(source.first)
+
+    def checked(number: tf.Tensor, batch: Any) -> tuple:
+        pair = _checked_pair(batch, data_format, number)
+        if not fills:
+            return pair
+        (x, y), count = _filled(pair, size)
+        return x, y, count
+
+    return source.map(checked)
 
 
 def prediction(source: Source, data_format: DataFormat) -> tf.data.Dataset:
@@ -315,6 +334,18 @@ def _split(
     if "unlabelled" in kinds:
         streams["unlabelled"] = {name: tf.boolean_mask(tensor, ~is_labelled) for name, tensor in x.items()}
     return streams
+
+
+def _num_rows(batch: Any) -> int:
+    """How many examples a batch of arrays has."""
+    return len(tf.nest.flatten(batch)[0])
+
+
+def _filled(tensors: Any, size: int) -> tuple[Any, tf.Tensor]:
+    """Tensors [B, ...] of a batch, repeated up to a size where B is smaller, and B."""
+    number = tf.shape(tf.nest.flatten(tensors)[0], out_type=tf.int64)[0]
+    places = tf.range(tf.maximum(number, size)) % number
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, places), tensors), number
 
 
 def _check_lengths(source: Source) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf import keras_internals
 from ssdgm_tf.models import devices
 
 if TYPE_CHECKING:
@@ -17,6 +17,43 @@ if TYPE_CHECKING:
 OF_KERAS_LOSSES = {"loss", "loss_weights", "weighted_metrics"}
 # Examples times evaluations times weights of a step. From here on kernels repay the time of their compilation.
 _SMALLEST_STEP = 1e9
+# Such work takes about half a second, forward and backward.
+_WORK_AT_ONCE = {"CPU": 1e10, "GPU": 1e12}
+
+
+def work(model: "SemiSupervisedModel", num_examples: int) -> float:
+    """Multiplications of a forward pass, roughly and at most: examples times evaluations times weights.
+
+    Args:
+        model: the model, built.
+        num_examples: examples of the larger stream.
+    """
+    pixels = max(math.prod((head.event_shape or ())[:2]) for head in model.data_format.observed.values())
+    # Those of a convolution, which have four axes, serve every pixel.
+    uses = [math.prod(weight.shape) * (pixels if len(weight.shape) == 4 else 1) for weight in model.trainable_variables]
+    return float(max(1, num_examples * model.evaluations_per_example * sum(uses)))
+
+
+def work_at_once() -> float:
+    """Work of about half a second on this machine."""
+    return _WORK_AT_ONCE["GPU" if tf.config.list_logical_devices("GPU") else "CPU"]
+
+
+def mixes_examples(model: "SemiSupervisedModel") -> bool:
+    """Whether what a step computes of an example depends on the others of its batch, so that none may be added to it.
+
+    Normalisation over a batch does, and losses that layers add may. Layers of the user may do anything.
+
+    Args:
+        model: the model.
+    """
+
+    def mixes(layer: keras.layers.Layer) -> bool:
+        is_known = type(layer).__module__.split(".")[0] in ("keras", "ssdgm_tf")
+        normalises = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Lambda)
+        return not is_known or normalises or getattr(layer, "activity_regularizer", None) is not None
+
+    return any(mixes(layer) for layer in keras_internals.sublayers(model) if layer is not model)
 
 
 def repays_kernels(model: "SemiSupervisedModel", num_examples: int) -> bool:
@@ -32,16 +69,16 @@ def repays_kernels(model: "SemiSupervisedModel", num_examples: int) -> bool:
     return is_large and left_to_tensorflow and not model.is_distributed
 
 
-def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, np.ndarray]) -> None:
+def trace_predict(model: "SemiSupervisedModel", x: Mapping[str, tf.TensorSpec]) -> None:
     """Traces prediction for batches of any size. Keras would trace it for the first size, and again for a smaller last one.
 
     Args:
         model: the model, built.
-        x: {name: array} of the observed variables.
+        x: {name: that of a batch} of the observed variables.
     """
     if model.predict_function is None and not model.run_eagerly and not model.is_distributed:
         model.make_predict_function()
-        batch = {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype) for name, array in x.items()}
+        batch = {name: tf.TensorSpec((None, *spec.shape[1:]), spec.dtype) for name, spec in x.items()}
         function: Any = model.predict_function
         function.get_concrete_function([batch] * model.steps_per_execution)
 
@@ -94,6 +131,7 @@ def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> di
         "classification_weight": model.classification_weight,
         "num_samples": model.num_samples,
         "jit_compile": "auto" if model.jit_is_auto else model.jit_compile,
+        "steps_per_execution": "auto" if model.steps_are_auto else model.steps_per_execution,
         "labelled_bound": model.labelled_bound,
         "unlabelled_bound": model.unlabelled_bound,
         "kl_weight": keras.saving.serialize_keras_object(model.kl_weight),

@@ -138,6 +138,22 @@ class DataFormat:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""
         return {name: head.support.is_known(y[name]) for name, head in self.supervised.items()}
 
+    def only(self, y: dict[str, tf.Tensor], mask: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        """The supervised variables of some examples: those of the others are not known.
+
+        Args:
+            y: {name: tensor [B, ...]}.
+            mask: bool [B]; None for all.
+        """
+        if mask is None:
+            return y
+        hidden = {}
+        for name, head in self.supervised.items():
+            missing = head.support.missing_tensor(batch_size(y), head.known_event_shape)
+            of_each = tf.reshape(mask, [-1, *[1] * (y[name].shape.rank - 1)])
+            hidden[name] = tf.where(of_each, y[name], tf.cast(missing, y[name].dtype))
+        return hidden
+
     def is_labelled(self, y: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bool [N]: where any supervised variable is given."""
         return np.any(list(self.is_known(y).values()), axis=0)

@@ -6,10 +6,12 @@ over replicas is the mean over the batch, whatever the sizes of the parts:
     loss = (1/R) sum_r loss_r,    loss_r = - [ s_r mean_r U + ... ],    s_r = R n_r / sum_r n_r
 """
 
+from numbers import Integral
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+
+from ssdgm_tf.engine import counted
 
 # The terms of a loss.
 _WEIGHED = ("objective", "label_objective")
@@ -73,7 +75,7 @@ def scale_loss(loss: tf.Tensor) -> tf.Tensor:
     return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_execution: int) -> None:
+def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_execution: int | str) -> None:
     """Refuses arguments of `compile` that TensorFlow and Keras cannot serve on several replicas.
 
     Args:
@@ -82,8 +84,13 @@ def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_e
         steps_per_execution: the argument of `compile`.
 
     Raises:
-        ValueError: XLA, or several steps at a time, on several replicas.
+        ValueError: no number of steps; XLA, or several steps at a time, on several replicas.
     """
+    if steps_per_execution != "auto" and (not isinstance(steps_per_execution, Integral) or steps_per_execution < 1):
+        raise ValueError(
+            "steps_per_execution must be a whole number of at least 1, or 'auto'. "
+            f"Received: steps_per_execution={steps_per_execution!r}"
+        )
     if strategy.num_replicas_in_sync == 1:
         return
     received = f"{strategy.num_replicas_in_sync} replicas"
@@ -92,44 +99,38 @@ def check(strategy: tf.distribute.Strategy, jit_compile: bool | str, steps_per_e
             "On several replicas the step cannot be compiled by XLA, which needs its variables on one device: "
             f"jit_compile must be False or 'auto'. Received: jit_compile=True, {received}"
         )
-    if steps_per_execution != 1:
+    if steps_per_execution not in (1, "auto"):
         raise ValueError(
             "On several replicas Keras takes one step at a time: steps_per_execution must be 1. "
             f"Received: steps_per_execution={steps_per_execution}, {received}"
         )
 
 
-def as_share(terms: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A replica's terms, scaled so that the mean of the replicas' losses is the loss of the batch.
+def as_share(terms: dict[str, Any] | None, number: tf.Tensor | None = None) -> dict[str, Any] | None:
+    """The terms, scaled so that their mean is the replica's share of that of the examples that count in the whole batch.
 
     Args:
         terms: the terms of a stream, [B] each; None for a missing stream.
+        number: how many of its examples count; None for all. On several replicas all do.
     """
     if terms is None:
         return None
+    if number is not None:
+        return terms | {name: counted.share(terms[name], number) for name in _WEIGHED if name in terms}
     weight = share(tf.shape(terms["objective"])[0])
     if isinstance(weight, float):
         return terms
     return terms | {name: terms[name] * tf.cast(weight, terms[name].dtype) for name in _WEIGHED if name in terms}
 
 
-def validation(
-    strategy: tf.distribute.Strategy,
-    data: tf.data.Dataset | dict[str, np.ndarray],
-    y: dict[str, np.ndarray],
-    batch_size: int,
-) -> dict[str, Any]:
+def validation(strategy: tf.distribute.Strategy, data: tf.data.Dataset) -> dict[str, Any]:
     """The arguments of Keras' `fit` about validation data, whose batches are split among replicas.
 
     Args:
         strategy: the strategy that distributes them.
-        data: a dataset of batches (x, y), or {name: x}.
-        y: {name: labels}, where `data` is x.
-        batch_size: examples per step of arrays.
+        data: batches (x, y).
     """
     steps = {}
-    if not isinstance(data, tf.data.Dataset):
-        data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size)
     if (size := int(data.cardinality())) > 0:  # Keras does not know the size of a distributed data set
         steps["validation_steps"], data = size, data.repeat()
     return steps | {"validation_data": split(data, strategy), "validation_batch_size": None}

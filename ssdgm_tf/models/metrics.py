@@ -65,7 +65,8 @@ class ObjectiveLoss(keras.metrics.Metric):
         self,
         labelled: tf.Tensor | None,
         unlabelled: tf.Tensor | None,
-        mask: tf.Tensor | None = None,
+        labelled_mask: tf.Tensor | None = None,
+        unlabelled_mask: tf.Tensor | None = None,
         added: Sequence[tf.Tensor] = (),
     ) -> None:
         """Adds the parts of a step's objective, see `ObjectiveScale.parts`.
@@ -73,12 +74,12 @@ class ObjectiveLoss(keras.metrics.Metric):
         Args:
             labelled: [B_l], or None.
             unlabelled: [B_u], or None.
-            mask: bool [B_l], the labelled examples that count; None for all.
+            labelled_mask: bool [B_l], the labelled examples that count; None for all.
+            unlabelled_mask: bool [B_u], likewise.
             added: scalars, the losses that layers add, means over the examples of the step.
         """
-        rows = [_sum_and_number(unlabelled), _sum_and_number(labelled, mask)]
-        size = tf.shape(labelled if unlabelled is None else unlabelled)[0]
-        number = tf.cast(size, tf.float32)
+        rows = [_sum_and_number(unlabelled, unlabelled_mask), _sum_and_number(labelled, labelled_mask)]
+        number = tf.cast(tf.shape(labelled if unlabelled is None else unlabelled)[0], tf.float32)
         total = tf.add_n([tf.cast(loss, tf.float32) for loss in added]) if added else 0.0
         rows.append(tf.stack([number * total, number]))
         self.totals.assign_add(tf.stack([tf.cast(row, self.totals.dtype) for row in rows]))
@@ -201,11 +202,12 @@ class Monitor:
         self,
         labelled: tf.Tensor | None,
         unlabelled: tf.Tensor | None,
-        mask: tf.Tensor | None = None,
+        labelled_mask: tf.Tensor | None = None,
+        unlabelled_mask: tf.Tensor | None = None,
         added: Sequence[tf.Tensor] = (),
     ) -> dict[str, tf.Tensor]:
         """Counts a batch's loss, see `ObjectiveLoss`; returns {name: value so far}, as the other methods do."""
-        self.loss.update_state(labelled, unlabelled, mask, added)
+        self.loss.update_state(labelled, unlabelled, labelled_mask, unlabelled_mask, added)
         return {"loss": self.loss.result()}
 
     def add_skipped(self, is_finite: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import keras
 import tensorflow as tf
 
 if TYPE_CHECKING:
@@ -74,6 +75,15 @@ def watched(model: "SemiSupervisedModel", train_function: Callable) -> Callable:
         return logs
 
     return watched
+
+
+def watch(model: "SemiSupervisedModel") -> keras.callbacks.Callback:
+    """Calls `check_progress` at the end of every epoch.
+
+    Args:
+        model: a `SemiSupervisedModel`.
+    """
+    return keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: check_progress(model))
 
 
 def check_progress(model: "SemiSupervisedModel") -> None:

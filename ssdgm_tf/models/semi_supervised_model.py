@@ -2,7 +2,7 @@
 
 import abc
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import checks, keras_internals, objectives
-from ssdgm_tf.engine import trace_bounds
+from ssdgm_tf import keras_internals, objectives
+from ssdgm_tf.engine import counted, trace_bounds
 from ssdgm_tf.layers import kernels, precision, supports
-from ssdgm_tf.models import batches, compilation, devices, nans, objective, streams
+from ssdgm_tf.models import batches, compilation, devices, failures, loops, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
+from ssdgm_tf.models.order import InOrder, Order
 
 _T = TypeVar("_T")
 
@@ -44,6 +45,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     # Keras sets these.
     built: bool
     jit_compile: bool
+    steps_per_execution: int
     train_function: Any
     test_function: Any
     predict_function: Any
@@ -52,7 +54,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale: objective.ObjectiveScale | None = None
-        self.jit_is_auto, self.fuses_kernels, self.debug_nans = True, False, False
+        self.jit_is_auto, self.steps_are_auto, self.fuses_kernels, self.debug_nans = True, True, False, False
+        #: {"train" or "test": the arrays in memory that `fit` or `evaluate` goes over}.
+        self.passes: dict[str, loops.Passes] = {}
         self.labelled_bound: str | None = None
         self.unlabelled_bound = trace_bounds.UNLABELLED[0]
         self.kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
@@ -123,6 +127,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         free_bits: float = 0.0,
         metrics: Any = None,
         debug_nans: bool = False,
+        steps_per_execution: int | str = "auto",
         **kwargs: Any,
     ) -> None:
         """Chooses the optimizer, the objective and its weights.
@@ -152,7 +157,10 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             debug_nans: check every term of every step, and let `fit` raise a FloatingPointError at the first that is not
                 finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
                 and the metric `skipped_steps` counts it.
-            **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
+            steps_per_execution: steps that one call of the compiled program takes. Callbacks are called once for them, as in
+                Keras; the weights are the same for any number. With "auto" one step where a callback looks at every batch or
+                batches come from elsewhere than arrays in memory; else as many as take about half a second, at most 50.
+            **kwargs: `jit_compile`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
                 With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU. On a CPU it
                 compiles only the elementwise work between matrix products, and only in large steps (docs/performance.md).
         """
@@ -169,9 +177,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if refused := sorted(compilation.OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective belongs to the model; compile takes none. Received: {refused}")
         nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
-        devices.check(self.distribute_strategy, kwargs.get("jit_compile", "auto"), kwargs.get("steps_per_execution", 1))
+        devices.check(self.distribute_strategy, kwargs.get("jit_compile", "auto"), steps_per_execution)
         self.monitor.set_given(metrics)
-        super().compile(optimizer=optimizer, **kwargs)
+        self.steps_are_auto = steps_per_execution == "auto"
+        steps: Any = 1 if self.steps_are_auto else steps_per_execution
+        super().compile(optimizer=optimizer, steps_per_execution=steps, **kwargs)
         # Keras turns "auto" into False without a GPU: there elementwise work is compiled, once a step is known to be large.
         self.jit_is_auto = kwargs.get("jit_compile", "auto") == "auto"
         self.jit_compile = self.jit_compile and not (self.is_distributed or debug_nans)
@@ -234,6 +244,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
         Raises:
             ValueError: bad labels, values, shapes or weights; of batches, when they are reached.
+            MemoryError: the device has too little memory for a step.
             FloatingPointError: many steps in a row whose gradients are not finite; a term that is not finite, where
                 `debug_nans` was asked for.
 
@@ -246,44 +257,39 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         check_counts(
             batch_size=batch_size, labelled_batch_size=labelled_batch_size, steps_per_epoch=kwargs.get("steps_per_epoch")
         )
-        callbacks = _flat(callbacks)
-        num_steps = kwargs.get("steps_per_epoch")
-        reading = contextlib.ExitStack()
-        if batches.is_source(x):
-            batches.check_no_labels_beside(y)
-            _refuse_beside_batches(batch_size=batch_size, labelled_batch_size=labelled_batch_size, balance=balance or None)
-            source = batches.Source(x, "steps_per_epoch", num_steps)
-            data = self._streams_of_source(source)
-            reading.enter_context(source.own_errors())
-            callbacks = [*source.callbacks("epoch"), *callbacks]
-        else:
-            kwargs.pop("steps_per_epoch", None)
-            options = {"shuffle": shuffle, "seed": seed, "num_steps": num_steps}
-            epochs_of_arrays = self._streams_of_arrays(x, y, batch_size, labelled_batch_size, balance, **options)
-            if self.is_distributed:  # Keras does not know the size of a distributed data set
-                kwargs["steps_per_epoch"] = epochs_of_arrays.num_steps
-                data = epochs_of_arrays.from_step(initial_epoch * epochs_of_arrays.num_steps)
+        num_steps = kwargs.pop("steps_per_epoch", None)
+        of_arrays: dict[str, Any] = {
+            "batch_size": batch_size,
+            "labelled_batch_size": labelled_batch_size,
+            "balance": balance or None,
+        }
+        with contextlib.ExitStack() as reading:
+            reading.enter_context(failures.in_words(self, batch_size=batch_size, labelled_batch_size=labelled_batch_size))
+            reading.enter_context(nans.named(self))
+            reading.enter_context(batches.to_the_end(num_steps, kwargs.get("validation_steps")))
+            if batches.is_source(x):
+                batches.check_no_labels_beside(y)
+                _refuse_beside_batches(**of_arrays)
+                data = self._streams_of_source(x, num_steps, reading)
             else:
-                data = epochs_of_arrays.dataset
-                callbacks = [epochs_of_arrays.callback(), *callbacks]
-        if kwargs.get("validation_data") is not None:
-            validated = self._read_validation(kwargs)
-            callbacks = [*_callbacks(validated), *callbacks]
-            reading.enter_context(_own_errors(validated))
-        if self.is_distributed:
-            data = devices.split(data, self.distribute_strategy)
-        if verbose:
-            print(f"{type(self).__name__}: {self.objective_scale}")
-        self.monitor.direct(callbacks)
-        watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: nans.check_progress(self))
-        with nans.named(self), reading, batches.to_the_end(num_steps, kwargs.get("validation_steps")):
+                arrays = self._streams_of_arrays(x, y, **of_arrays, shuffle=shuffle, seed=seed)
+                data = self._epochs_of_arrays(arrays, num_steps, initial_epoch, _flat(callbacks), reading)
+            own = [nans.watch(self), *data.callbacks]
+            if kwargs.get("validation_data") is not None:
+                own += self._read_validation(kwargs, reading)
+            dataset = devices.split(data.dataset, self.distribute_strategy) if self.is_distributed else data.dataset
+            if verbose:
+                print(f"{type(self).__name__}: {self.objective_scale}")
+            self.monitor.direct(_flat(callbacks))
+            reading.enter_context(self._taking(data.steps_at_once))
             return super().fit(
-                data,
+                dataset,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=[watch, *callbacks],
+                callbacks=[*own, *_flat(callbacks)],
                 shuffle=False,  # the streams are shuffled, or a Dataset is taken as it is
                 initial_epoch=initial_epoch,
+                steps_per_epoch=data.num_steps,
                 **kwargs,
             )
 
@@ -302,13 +308,18 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """
         self._require_compiled("evaluate")
         check_counts(batch_size=batch_size, steps=kwargs.get("steps"))
-        source = None
-        if not keras_internals.evaluates_within_fit(kwargs):
-            _refuse_weights("evaluate", kwargs)
-            x, y, source = self._evaluation_input("steps", kwargs | {"batch_size": batch_size}, x, y)
-            kwargs["callbacks"] = [*_callbacks(source), *_flat(kwargs.get("callbacks"))]
-        with _own_errors(source), batches.to_the_end(kwargs.get("steps")):
-            return super().evaluate(x, y, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+        if keras_internals.evaluates_within_fit(kwargs):  # which has checked everything
+            with contextlib.nullcontext() if "test" in self.passes else self._taking(1):
+                self._execute_validation_by(self.steps_per_execution)
+                return super().evaluate(x, y, batch_size=batch_size, verbose=verbose, **kwargs)
+        _refuse_weights("evaluate", kwargs)
+        callbacks = _flat(kwargs.pop("callbacks", None))
+        with contextlib.ExitStack() as reading:
+            reading.enter_context(failures.in_words(self, batch_size=batch_size))
+            reading.enter_context(batches.to_the_end(kwargs.get("steps")))
+            data = self._evaluation_input("steps", kwargs.get("steps"), batch_size, callbacks, reading, x, y)
+            reading.enter_context(self._taking(data.steps_at_once))
+            return super().evaluate(data.dataset, verbose=verbose, callbacks=[*data.callbacks, *callbacks], **kwargs)
 
     @supports.as_value_errors()
     def predict(self, x: Any, batch_size: int | None = None, verbose: str | int = "auto", **kwargs: Any) -> Any:
@@ -326,26 +337,34 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             source = batches.Source(x, "steps", kwargs.get("steps"), only_x=True)
             kwargs["callbacks"] = [*source.callbacks("predict"), *_flat(kwargs.get("callbacks"))]
             x = batches.prediction(source, self.data_format)
-            with source.own_errors(), batches.to_the_end(kwargs.get("steps")):
+            with failures.in_words(self), source.own_errors(), batches.to_the_end(kwargs.get("steps")):
                 return super().predict(x, verbose=verbose, **kwargs)
         x = self.data_format.x(x)
-        if _is_read_by_rows(x):
-            return super().predict(streams.in_order(x, batch_size or 100), verbose=verbose, **kwargs)
-        compilation.trace_predict(self, x)
-        return super().predict(x, batch_size=batch_size or 100, verbose=verbose, **kwargs)
+        order = InOrder(num_examples(x), batch_size or 100)
+        data = streams.in_order(streams.Arrays(x, {}, order, self.fills_steps)).map(lambda x, *_: x)
+        with failures.in_words(self, batch_size=batch_size):
+            compilation.trace_predict(self, data.element_spec)
+            made = super().predict(data, verbose=verbose, **kwargs)
+        return keras.tree.map_structure(lambda array: array[: order.num_examples], made)
 
     def train_step(self, data: dict[str, Any]) -> dict[str, tf.Tensor]:
         labelled: dict[str, Any] | None = None
         unlabelled: dict[str, Any] | None = None
         fusing = kernels.fusing(self.fuses_kernels or self.jit_compile)
+        # Of steps that are filled up; see `streams.Arrays`.
+        numbers = data.get("numbers", {})
+        num_labelled, num_unlabelled = numbers.get("labelled"), numbers.get("unlabelled")
         with fusing, precision.casting_once(), tf.GradientTape() as tape, keras_internals.one_call(self):
             if "labelled" in data:
                 x, y = data["labelled"]
-                labelled = nans.checked(self, "labelled", self.labelled_terms(x, y, self.complete, training=True))
+                with counted.first(num_labelled):
+                    labelled = nans.checked(self, "labelled", self.labelled_terms(x, y, self.complete, training=True))
             if "unlabelled" in data:
-                unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
+                with counted.first(num_unlabelled):
+                    unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
             added = self.losses  # of this replica, before it waits for the others
-            loss = _with_added(self._loss(devices.as_share(labelled), devices.as_share(unlabelled)), added)
+            shares = devices.as_share(labelled, num_labelled), devices.as_share(unlabelled, num_unlabelled)
+            loss = _with_added(self._loss(*shares), added)
             scaled_loss = self.optimizer.scale_loss(devices.scale_loss(loss))
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         predictions: dict[str, tf.Tensor] = {}
@@ -354,29 +373,35 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
             self.step.assign_add(1)
-        logs = (
-            self.monitor.add_skipped(is_finite)
-            | self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), added=added)
-            | self.monitor.add_terms((labelled or {}) | (unlabelled or {}))
-        )
+        masks = _mask(labelled, num_labelled), _mask(unlabelled, num_unlabelled)
+        logs = self.monitor.add_skipped(is_finite)
+        logs |= self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), *masks, added)
         if labelled is not None:
-            logs |= self.monitor.add_errors(predictions, data["labelled"][1])
-            logs |= self.monitor.add_given(predictions, data["labelled"][1])
+            y = self.data_format.only(data["labelled"][1], masks[0])
+            # Terms of both kinds of examples are those of the unlabelled ones.
+            only_labelled = {name: term for name, term in labelled.items() if name not in (unlabelled or {})}
+            logs |= self.monitor.add_terms(only_labelled, masks[0])
+            logs |= self.monitor.add_errors(predictions, y)
+            logs |= self.monitor.add_given(predictions, y)
+        if unlabelled is not None:
+            logs |= self.monitor.add_terms(unlabelled, masks[1])
         return devices.as_logs(self.distribute_strategy, logs)
 
-    def test_step(self, data: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, tf.Tensor]:
-        x, y = data
+    def test_step(self, data: tuple[dict[str, Any], dict[str, Any]] | tuple) -> dict[str, tf.Tensor]:
+        x, y, number = (*data, None)[:3]
         labelled: dict[str, Any] | None = None
         has_label = None
-        with keras_internals.one_call(self):
+        with keras_internals.one_call(self), counted.first(number):
             unlabelled = self.unlabelled_terms(x)
             if y:
                 labelled = self.labelled_terms(x, y, self.data_format.always_complete)
             added = self.losses
+        mask = _mask(unlabelled, number)
         if labelled is not None:
+            y = self.data_format.only(y, mask)
             has_label = tf.reduce_any(tf.stack(list(self.data_format.is_known(y).values())), axis=0)
-        logs = self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), has_label, added)
-        logs |= self.monitor.add_terms(unlabelled)
+        logs = self.monitor.add_loss(*self._parts_of_objective(labelled, unlabelled), has_label, mask, added)
+        logs |= self.monitor.add_terms(unlabelled, mask)
         if labelled is not None:
             predictions = self.predicted_means(x)
             only_labelled = {name: term for name, term in labelled.items() if name not in unlabelled}
@@ -389,8 +414,15 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
             super().make_train_function(force)
-            self.train_function = nans.watched(self, self.train_function)
+            function = loops.going_over(self, "train", self.train_step, self.train_function)
+            self.train_function = nans.watched(self, function)
         return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = loops.going_over(self, "test", self.test_step, self.test_function)
+        return self.test_function
 
     def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
         """One training step on one batch.
@@ -460,8 +492,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_objective_scale(*(before or size for before, size in zip(known, _sizes(examples), strict=True)))
         return _as_tensors(batch)
 
-    def _streams_of_source(self, source: batches.Source) -> tf.data.Dataset:
+    def _streams_of_source(self, x: Any, num_steps: int | None, reading: contextlib.ExitStack) -> loops.Data:
         """The batches, checked; the model is built for them and the objective weighted by the sizes known, or by batch."""
+        source = batches.Source(x, "steps_per_epoch", num_steps)
         examples = batches.examples_of(batches.streams_of(source, self.data_format))
         first, sizes = next(iter(examples.values())), _sizes(examples)
         self.data_format.warn_of_scale(first)
@@ -469,7 +502,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self._set_complete(self.data_format.always_complete)
         self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
-        return batches.training(source, self.data_format, examples)
+        reading.enter_context(source.own_errors())
+        data = batches.training(source, self.data_format, examples, self.fills_steps)
+        return loops.Data(data, source.callbacks("epoch"), num_steps)
 
     def _streams_of_arrays(
         self,
@@ -477,12 +512,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         y: Any,
         batch_size: int | None,
         labelled_batch_size: int | None,
-        balance: bool,
+        balance: bool | None,
         *,
         seed: int | None,
         **options: Any,
-    ) -> streams.Epochs:
-        """Epochs of both streams; the model is built and the objective weighted for them."""
+    ) -> streams.Arrays:
+        """The arrays in an order of both streams; the model is built and the objective weighted for them."""
         x, y = self.data_format.pair(x, y)
         classes = y[self.class_to_balance()] if balance else None
         size = num_examples(x)
@@ -491,13 +526,33 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.data_format.warn_of_scale(x)
         seed = int(np.random.randint(2**31)) if seed is None else seed
         sizes = 100 if batch_size is None else batch_size, labelled_batch_size
-        epochs = streams.two_streams(x, y, is_labelled, *sizes, seed=seed, classes=classes, **options)
+        order = Order(is_labelled, *sizes, seed=seed, classes=classes, **options)
         self._build_for(x)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
         self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
-        return epochs
+        return streams.Arrays(x, y, order, self.fills_steps)
+
+    def _epochs_of_arrays(
+        self,
+        arrays: streams.Arrays,
+        num_steps: int | None,
+        initial_epoch: int,
+        callbacks: Sequence[Any],
+        reading: contextlib.ExitStack,
+    ) -> loops.Data:
+        """What Keras goes over to train on arrays; see `_evaluation_input`."""
+        if self._loops_over(arrays, "train"):
+            passes = loops.Passes(arrays, num_steps, "epoch")
+            reading.enter_context(self._going_over("train", passes))
+            largest = max(arrays.order.sizes.values())
+            return passes.data(loops.steps_at_once(self, passes.num_steps, largest, callbacks))
+        epochs = streams.two_streams(arrays, num_steps)
+        if not self.is_distributed:
+            return loops.Data(epochs.dataset, [epochs.callback()])
+        # Keras does not know the size of a distributed data set.
+        return loops.Data(epochs.from_step(initial_epoch * epochs.num_steps), [], epochs.num_steps)
 
     def _loss(self, labelled: dict[str, Any] | None, unlabelled: dict[str, Any] | None) -> tf.Tensor:
         """Minus the objective, a scalar."""
@@ -561,38 +616,105 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             raise ValueError(f"Call compile() before {method}(). Received: a model that was not compiled.")
 
     def _evaluation_input(
-        self, steps: str, arguments: dict[str, Any], x: Any, y: Any = None
-    ) -> tuple[Any, Any, batches.Source | None]:
-        """Checked (x, y) of arrays, or (checked batches, None), and their source; the model is built for them.
+        self,
+        argument: str,
+        steps: int | None,
+        batch_size: int | None,
+        callbacks: Sequence[Any],
+        reading: contextlib.ExitStack,
+        x: Any,
+        y: Any = None,
+    ) -> loops.Data:
+        """What Keras goes over to evaluate.
 
         Args:
-            steps: the name of the argument that says how many batches are taken.
-            arguments: the arguments of `evaluate` or `fit`.
+            argument: the name of the argument that says how many batches are taken.
+            steps: its value.
+            batch_size: examples a step of arrays; None for 100.
+            callbacks: those of the user.
+            reading: what must be left after the evaluation is entered there.
             x: as in `evaluate`.
             y: as in `evaluate`.
         """
-        if not batches.is_source(x):
-            x, y = self.data_format.pair(x, y)
-            self._build_for(x)
-            y = y if y and self.data_format.is_labelled(y).any() else {}
-            size = arguments.get("validation_batch_size") or arguments.get("batch_size") or 100
-            return (*((streams.in_order((x, y), size), None) if _is_read_by_rows(x) else (x, y)), None)
-        batches.check_no_labels_beside(y)
-        source = batches.Source(x, steps, arguments.get(steps))
-        self._build_for(batches.first_pair(source, self.data_format)[0])
-        return batches.evaluation(source, self.data_format), None, source
+        if batches.is_source(x):
+            batches.check_no_labels_beside(y)
+            source = batches.Source(x, argument, steps)
+            self._build_for(batches.first_pair(source, self.data_format)[0])
+            reading.enter_context(source.own_errors())
+            data = batches.evaluation(source, self.data_format, self.fills_steps)
+            return loops.Data(data, source.callbacks("test"))
+        x, y = self.data_format.pair(x, y)
+        self._build_for(x)
+        y = y if y and self.data_format.is_labelled(y).any() else {}
+        size = batch_size or 100
+        arrays = streams.Arrays(x, y, InOrder(num_examples(x), size), self.fills_steps)
+        if not self._loops_over(arrays, "test"):
+            return loops.Data(streams.in_order(arrays))
+        passes = (loops.InBlocks if arrays.fills else loops.Passes)(arrays, None, "test")
+        reading.enter_context(self._going_over("test", passes))
+        return passes.data(loops.steps_at_once(self, passes.num_steps, size, callbacks))
 
-    def _read_validation(self, arguments: dict[str, Any]) -> batches.Source | None:
-        """Puts checked validation data into the arguments of `fit`, split among replicas. Returns their source, if any."""
-        validation = arguments["validation_data"]
-        pair = validation if isinstance(validation, tuple | list) else (validation,)
+    def _read_validation(
+        self, arguments: dict[str, Any], reading: contextlib.ExitStack
+    ) -> Sequence[keras.callbacks.Callback]:
+        """Puts checked validation data into the arguments of `fit`, split among replicas; returns callbacks of theirs.
+
+        Args:
+            arguments: those of `fit`.
+            reading: what must be left after `fit` is entered there.
+        """
+        pair = arguments["validation_data"]
+        pair = pair if isinstance(pair, tuple | list) else (pair,)
         _check_pair("validation_data", pair)
-        x, y, source = self._evaluation_input("validation_steps", arguments, *pair)
-        arguments["validation_data"] = (x, y)
+        options = arguments.get("validation_steps"), arguments.get("validation_batch_size")
+        data = self._evaluation_input("validation_steps", *options, (), reading, *pair)
+        arguments["validation_data"] = (data.dataset, None)
         if self.is_distributed:
-            size = arguments.get("validation_batch_size") or 100
-            arguments |= devices.validation(self.distribute_strategy, x, y, size)
-        return source
+            arguments |= devices.validation(self.distribute_strategy, data.dataset)
+        return data.callbacks
+
+    @property
+    def fills_steps(self) -> bool:
+        """Whether a last step of fewer examples is filled up, so that XLA, which compiles for one shape, compiles once."""
+        return bool(self.jit_compile) and not self.is_distributed and not compilation.mixes_examples(self)
+
+    def _loops_over(self, arrays: streams.Arrays, name: str) -> bool:
+        """Whether a program of many steps can go over the arrays: on one device, with steps that are ours.
+
+        Args:
+            arrays: the arrays.
+            name: "train" or "test".
+        """
+        step = f"{name}_step"
+        is_ours = getattr(type(self), step) is getattr(SemiSupervisedModel, step)
+        is_plain = not self.run_eagerly and not keras_internals.has_strategy(self.distribute_strategy)
+        return is_ours and is_plain and arrays.are_in_memory and loops.fit_into_memory(arrays)
+
+    @contextlib.contextmanager
+    def _going_over(self, name: str, passes: loops.Passes) -> Iterator[None]:
+        """Within it Keras' functions of an iterator go over these arrays.
+
+        Args:
+            name: "train" or "test".
+            passes: the arrays.
+        """
+        before = self.passes
+        self.passes = before | {name: passes}
+        try:
+            yield
+        finally:
+            self.passes = before
+
+    @contextlib.contextmanager
+    def _taking(self, steps_at_once: int) -> Iterator[None]:
+        """Within it an execution takes so many steps, if `compile` was left to choose."""
+        before = self.steps_per_execution
+        if self.steps_are_auto:
+            self.steps_per_execution = steps_at_once
+        try:
+            yield
+        finally:
+            self.steps_per_execution = before
 
     def class_to_balance(self) -> str:
         """The name of the only supervised variable, which is a class: what `fit(balance=True)` balances.
@@ -631,16 +753,6 @@ def _sizes(examples: dict[str, Any]) -> tuple[int, int]:
 def _flat(callbacks: Any) -> list[keras.callbacks.Callback]:
     """The callbacks that a user gave, in one list."""
     return keras.tree.flatten(callbacks or [])
-
-
-def _callbacks(source: batches.Source | None) -> list[keras.callbacks.Callback]:
-    """What tells a source, if there is one, of each evaluation."""
-    return source.callbacks("test") if source else []
-
-
-def _own_errors(source: batches.Source | None) -> contextlib.AbstractContextManager[None]:
-    """See `Source.own_errors`; nothing without a source."""
-    return source.own_errors() if source else contextlib.nullcontext()
 
 
 def check_counts(**counts: Any) -> None:
@@ -699,9 +811,9 @@ def _with_added(loss: tf.Tensor, added: Sequence[tf.Tensor]) -> tf.Tensor:
     return loss + tf.add_n([tf.cast(value, loss.dtype) for value in added]) if added else loss
 
 
-def _is_read_by_rows(x: dict[str, Any]) -> bool:
-    """Whether batches of any of the arrays are read when they are needed."""
-    return any(checks.is_read_by_rows(array) for array in x.values())
+def _mask(terms: dict[str, Any] | None, number: tf.Tensor | None) -> tf.Tensor | None:
+    """Which examples of a stream count, bool [B]; None for all."""
+    return None if terms is None else counted.mask(terms["objective"], number)
 
 
 def _as_tensors(batch: Any) -> Any:

@@ -22,6 +22,9 @@ class ProgressBar(keras.callbacks.Callback):
         initial_epoch: epochs that the run has already done.
     """
 
+    #: Several steps may be taken at once.
+    needs_every_batch = False
+
     def __init__(self, description: str, shown: dict[str, str] | None = None, initial_epoch: int = 0) -> None:
         super().__init__()
         self.description = description
@@ -38,8 +41,12 @@ class ProgressBar(keras.callbacks.Callback):
             mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a log file keeps every line
         )
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.before = epoch * self.params["steps"]
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.bar.update()
+        # The number of the last step of an execution, which may lie beyond the epoch.
+        self.bar.update(self.before + min(batch + 1, self.params["steps"]) - self.bar.n)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}

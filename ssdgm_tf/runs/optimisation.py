@@ -8,8 +8,9 @@ import numpy as np
 
 from ssdgm_tf import objectives
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.models import GraphicalModel, streams
+from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.models.examples import training_examples
+from ssdgm_tf.models.order import steps_per_epoch as steps_of_pass
 
 _Config = Mapping[str, Any]
 
@@ -106,4 +107,4 @@ def steps_per_epoch(model: GraphicalModel, config: _Config, dataset: SemiSupervi
     x, y = training_examples(model, dataset)
     size = len(x["x"] if isinstance(x, dict) else x)
     is_labelled = np.zeros(size, bool) if y is None else dataset.is_labelled
-    return streams.steps_per_epoch(is_labelled, config["batch_size"], config["labelled_batch_size"])
+    return steps_of_pass(is_labelled, config["batch_size"], config["labelled_batch_size"])

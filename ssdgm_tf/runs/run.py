@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models.failures import DeviceMemoryError
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, precision, report, strategies, training
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
@@ -47,14 +48,16 @@ def train(
         The results, as in results.json; {} in a worker that is not the chief, because only the chief measures.
 
     Raises:
-        UserError: a bad setting, missing data, a workdir of another run, a full disk, a lost worker, or a term that is not
-            finite with `execution.debug_nans`.
+        UserError: a bad setting, missing data, a workdir of another run, a full disk, a lost worker, too little memory of
+            the device, or a term that is not finite with `execution.debug_nans`.
     """
     execution = execution or Execution()
     try:
         return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution)
     except FloatingPointError as error:
         raise UserError(str(error)) from error
+    except DeviceMemoryError as error:
+        raise UserError(f"{error}. The last checkpoint, in {workdir}, is undamaged") from error
     except (OSError, RuntimeError, tf.errors.OpError) as error:
         if strategies.is_lost_worker(error, execution.devices):
             raise UserError(

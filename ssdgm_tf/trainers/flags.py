@@ -10,6 +10,7 @@ from ml_collections import config_flags
 
 from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.runs import compilation_cache
 from ssdgm_tf.runs.names import PRECISIONS, STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -77,8 +78,10 @@ def define_training() -> None:
 
 
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and finds its devices without its C++ start-up messages; errors still raise."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Imports TensorFlow and finds its devices without its C++ messages; errors still raise. XLA keeps its programs."""
+    compilation_cache.use()
+    # Level 2 would show an error for every program that is read from the cache, which is tried as text first.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     terminal = os.dup(2)
     with open(os.devnull, "w") as nowhere:

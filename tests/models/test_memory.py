@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ssdgm_tf.models import M2, streams
+from ssdgm_tf.models.order import InOrder
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,7 @@ def test_a_file_of_any_dtype_holds_the_same_numbers(dtype, tiny, tmp_path):
     in_file, model = np.load(tmp_path / "x.npy", mmap_mode="r"), make()
     taken = model.data_format.x(in_file)
     assert isinstance(taken["x"], np.memmap)
-    (batch,) = streams.in_order(taken, 120)
+    ((batch, _),) = streams.in_order(streams.Arrays(taken, {}, InOrder(120, 120), fills=False))
     np.testing.assert_array_equal(batch["x"], x.astype(np.float32))
     np.testing.assert_array_equal(model.encode(in_file)["y"], model.encode(x)["y"])
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssdgm_tf.models import streams
-from ssdgm_tf.models.streams import steps_per_epoch, two_streams
+from ssdgm_tf.models import order, streams
+from ssdgm_tf.models.order import Order, steps_per_epoch
 
 
 def make(num_unlabelled=23, num_labelled=5, **kwargs):
@@ -12,7 +12,12 @@ def make(num_unlabelled=23, num_labelled=5, **kwargs):
     y = np.full(n, -1, np.int32)
     y[np.random.default_rng(0).permutation(n)[:num_labelled]] = np.arange(num_labelled)
     x = np.arange(n, dtype=np.float32)[:, None]
-    return x, y, two_streams({"x": x}, {"y": y}, y >= 0, **kwargs)
+    return x, y, two_streams(x, y, **kwargs)
+
+
+def two_streams(x, y, *sizes, num_steps=None, fills=False, **kwargs):
+    arrays = streams.Arrays({"x": x}, {"y": y}, Order(y >= 0, *sizes, **kwargs), fills)
+    return streams.two_streams(arrays, num_steps)
 
 
 def batches_of(epochs, *numbers):
@@ -126,7 +131,7 @@ def balanced(counts, num_unlabelled=23, **kwargs):
     y = np.repeat([*range(len(counts)), -1], [*counts, num_unlabelled]).astype(np.int32)
     y = y[np.random.default_rng(0).permutation(len(y))]
     x = np.arange(len(y), dtype=np.float32)[:, None]
-    return y, two_streams({"x": x}, {"y": y}, y >= 0, classes=y, **kwargs)
+    return y, two_streams(x, y, classes=y, **kwargs)
 
 
 BALANCED = [
@@ -195,8 +200,8 @@ def test_balanced_in_order_it_goes_on_where_the_last_epoch_stopped():
 
 def test_a_thousand_classes_take_no_more_operations_than_two():
     def num_operations(num_classes):
-        order = streams._ByClass(np.arange(3 * num_classes), np.repeat(np.arange(num_classes), 3), 5000)
-        function = tf.function(order.shuffled, autograph=False)
+        by_class = order._ByClass(np.arange(3 * num_classes), np.repeat(np.arange(num_classes), 3), 5000)
+        function = tf.function(by_class.shuffled, autograph=False)
         return len(
             function.get_concrete_function(tf.constant(0, tf.int64), tf.constant([0, 0], tf.int64)).graph.get_operations()
         )
