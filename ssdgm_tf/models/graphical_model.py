@@ -207,12 +207,15 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     export = saved_model.export
     signatures = saved_model.signatures
 
-    @tf.function(reduce_retracing=True, autograph=False)
     def _log_mean_weight(self, x: dict, y: dict, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
-        """The importance-weighted bound given what is known of y, nats, [B]; traced once for each model."""
+        """The importance-weighted bound given what is known of y, nats, [B]."""
         held = self.data_format.held(x, y)
         one_pass = trace.run(self.graph, held, num_samples, seed, self.step, exact=True)
         return self.bound_of(one_pass, "importance_weighted").bound
+
+    #: `_log_mean_weight`, traced once for each model; and compiled by XLA.
+    log_mean_weight = tf.function(_log_mean_weight, reduce_retracing=True, autograph=False)
+    log_mean_weight_by_xla = tf.function(_log_mean_weight, reduce_retracing=True, autograph=False, jit_compile=True)
 
     def describe(self, print_fn: Callable[[str], Any] = print) -> None:
         """Prints the model: both factorisations, the role of each variable, its estimator, and the objective.

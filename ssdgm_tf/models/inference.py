@@ -244,14 +244,19 @@ def log_likelihood(
     batch_size = min(size, 100)
     chunk = min(num_samples, max(1, _MAX_ROWS // (model.graph.num_states * batch_size)))
     sizes = [chunk] * (num_samples // chunk) + [num_samples % chunk] * (num_samples % chunk > 0)
-    batches = [slice(i, i + batch_size) for i in range(0, size, batch_size)]
+    by_xla = model.compiled and bool(model.jit_compile)
+    log_mean_weight = model.log_mean_weight_by_xla if by_xla else model.log_mean_weight
+    batches = [np.arange(i, i + batch_size) for i in range(0, size, batch_size)]
+    # For XLA, which compiles for one shape, the last batch is filled up with the first examples.
+    batches[-1] = batches[-1] % size if by_xla else batches[-1][batches[-1] < size]
     total = np.full(size, -np.inf)
     with tqdm(total=len(batches) * len(sizes), desc="log-likelihood", delay=2, leave=False) as progress:
         for i, batch in enumerate(batches):
             part = keras.tree.map_structure(lambda array, batch=batch: array[batch], (x, y))
+            batch = batch[: size - i * batch_size]
             for j, num in enumerate(sizes):
-                log_mean = model._log_mean_weight(*part, num, fold_in(fold_in(key, i), j))
-                total[batch] = np.logaddexp(total[batch], log_mean.numpy() + np.log(num))
+                log_mean = log_mean_weight(*part, num, fold_in(fold_in(key, i), j)).numpy()[: len(batch)]
+                total[batch] = np.logaddexp(total[batch], log_mean + np.log(num))
                 progress.update()
     return (total - np.log(num_samples)).astype(np.float32)
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from ssdgm_tf import layers, models
 from tests.conformance.descriptors import ABSTRACT, DESCRIPTORS, HELPERS
 from tests.tiers import tiers
+from tests.tolerances import assert_close
 
 every = pytest.mark.parametrize("name", DESCRIPTORS)
 # The models of the largest graphs, whose layers and engine the first tier conforms in the others.
@@ -87,7 +88,7 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
     last = keras.tree.map_structure(lambda values: values[-1:], x)
     together, alone = (keras.tree.flatten(model.predict(values, verbose=0)) for values in (x, last))
     for of_all, of_one in zip(together, alone, strict=True):
-        np.testing.assert_allclose(of_all[-1:], of_one, rtol=1e-4, atol=1e-6)
+        assert_close(of_all[-1:], of_one, rtol=1e-4, atol=1e-6)
 
 
 @all_but_the_largest
@@ -99,7 +100,7 @@ def test_keras_file_round_trip(name, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     first, of_loaded, second = (np.asarray(descriptor.output(m(x))) for m in (model, loaded, model))
-    np.testing.assert_allclose(of_loaded, first, rtol=1e-6)
+    assert_close(of_loaded, first, rtol=1e-6)
     assert np.array_equal(second, first) != descriptor.is_random
 
 
@@ -122,7 +123,7 @@ def test_saved_model_round_trip(name, tmp_path):
     if descriptor.is_random:
         assert not np.array_equal(outputs[0], outputs[1])
     else:
-        np.testing.assert_allclose(outputs[0], descriptor.output(model.predict(x, verbose=0)), rtol=1e-5)
+        assert_close(outputs[0], descriptor.output(model.predict(x, verbose=0)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", tiers(DESCRIPTORS, first=XLA_FIRST))
@@ -144,7 +145,7 @@ def test_xla_compiles_outputs_and_gradients(name):
     assert reached == descriptor.has_gradient
     assert all(np.all(np.isfinite(gradient)) for gradient in gradients if gradient is not None)
     if not descriptor.is_random:
-        np.testing.assert_allclose(out, eager, rtol=1e-4)
+        assert_close(out, eager, rtol=1e-4)
 
 
 @all_but_the_largest

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from ssdgm_tf.layers import MLP
+from tests.tolerances import assert_close
 
 
 def test_a_sum_of_parents_is_one_layer_on_their_concatenation():
@@ -13,7 +14,7 @@ def test_a_sum_of_parents_is_one_layer_on_their_concatenation():
     first = np.concatenate([layer.kernel for layer in mlp.input_layers])
     hidden = np.tanh(np.concatenate([a, b], axis=1) @ first + mlp.input_layers[0].bias)
     last = mlp.hidden_layers[0]
-    np.testing.assert_allclose(out, np.tanh(hidden @ last.kernel + last.bias), atol=1e-6)
+    assert_close(out, np.tanh(hidden @ last.kernel + last.bias), atol=1e-6)
 
 
 def test_leading_axes_broadcast_and_equal_tiling():
@@ -23,7 +24,7 @@ def test_leading_axes_broadcast_and_equal_tiling():
     out = np.asarray(mlp([x, y]))
     assert out.shape == (4, 1, 5, 6)
     tiled = mlp([np.repeat(x, 4, axis=0).reshape(20, 3), np.repeat(np.eye(4, dtype="float32"), 5, axis=0)])
-    np.testing.assert_allclose(out.reshape(20, 6), tiled, atol=1e-6)
+    assert_close(out.reshape(20, 6), tiled, atol=1e-6)
 
 
 def test_symbolic_shape_is_the_broadcast_one():
@@ -48,11 +49,11 @@ def test_normalization_of_a_sum_of_parents_is_longhand(normalization):
     axes = (0, 1, 2) if normalization == "batch" else -1
     centred = h - h.mean(axis=axes, keepdims=True)
     expected = np.maximum(centred / np.sqrt(h.var(axis=axes, keepdims=True) + 1e-3), 0)
-    np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-4)
+    assert_close(out, expected, rtol=1e-3, atol=1e-4)
     if normalization == "batch":  # inference goes by the running statistics, which start at mean 0 and variance 1
         mean, variance = 0.01 * h.mean(axis=axes), 0.99 + 0.01 * h.var(axis=axes)
         running = np.maximum((h - mean) / np.sqrt(variance + 1e-3), 0)
-        np.testing.assert_allclose(mlp([a, b]), running, rtol=1e-3, atol=1e-4)
+        assert_close(mlp([a, b]), running, rtol=1e-3, atol=1e-4)
 
 
 def test_an_unknown_normalization_is_refused():

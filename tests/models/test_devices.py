@@ -130,3 +130,21 @@ def test_in_mixed_precision_two_devices_train_as_one(policy):
     assert curves["classes 2"]["skipped_steps"] == [0, 0] and curves["M2 2"]["skipped_steps"][1] == 0
     for term in ("loss", "val_loss"):
         assert curves["M2 2"][term][1] == pytest.approx(curves["M2 1"][term][1], rel=0.04), term
+
+
+# The smallest program that XLA refuses on replicas. Where it compiles, `devices.check` can let XLA through.
+VARIABLE = """
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    variable = tf.Variable(1.0)
+doubled = tf.function(lambda: 2.0 * variable, jit_compile=True)
+tf.function(lambda: strategy.run(doubled))()
+"""
+
+
+def test_xla_still_wants_the_variables_of_all_replicas_on_one_device():
+    done = subprocess.run([sys.executable, "-c", VARIABLE], capture_output=True, text=True)
+    assert done.returncode and "Trying to access resource Variable/replica_1" in done.stderr

@@ -381,3 +381,18 @@ def test_a_whole_run_compiles_one_program_for_each_purpose(tmp_path):
         "a_inference_program": 2,
         "a_inference_one_step_on_data": 1,
     }
+
+
+def test_log_likelihood_is_the_same_under_xla():
+    """Of a graph that draws nothing; the last of two batches is filled up."""
+    generative = {"y": nodes.OneHotCategorical(3), "x": nodes.Normal(4, parents="y")}
+    recognition = {"y": nodes.OneHotCategorical(3, parents="x")}
+    model = GraphicalModel(generative, recognition, observed="x", supervised="y", seed=1)
+    x = np.random.default_rng(0).normal(size=(107, 4)).astype(np.float32)
+    y = np.where(np.arange(107) % 2, np.arange(107) % 3, -1)
+    found = []
+    for jit_compile in (False, True):
+        model.compile("adam", jit_compile=jit_compile)
+        found.append(model.log_likelihood(x, y, num_samples=3))
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert found[0].shape == (107,) and np.ptp(found[0]) > 0.1

@@ -23,29 +23,29 @@ from ssdgm_tf.errors import UserError
 from tests.runs.test_run import settings
 strategy = strategies.make(sys.argv[2])
 try:
-    results = run.train(settings(epochs=int(sys.argv[4]), labels=31, batch_size=101), sys.argv[1],
-                        execution=run.Execution(0.0, strategy))
+    chosen = settings(epochs=int(sys.argv[4]), labels=31, batch_size=101) | {"precision": sys.argv[5]}
+    results = run.train(chosen, sys.argv[1], execution=run.Execution(0.0, strategy))
     print("wrote" if results else "nothing")
 except UserError as error:
     print(error)
 """
 
 
-def started(workdir, strategy, epochs=3, worker=None, ports=()):
+def started(workdir, strategy, epochs=3, worker=None, ports=(), precision="float32"):
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     if worker is not None:
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
         environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": worker}})
-    words = [sys.executable, "-c", RUN, str(workdir), strategy, os.getcwd(), str(epochs)]
+    words = [sys.executable, "-c", RUN, str(workdir), strategy, os.getcwd(), str(epochs), precision]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def two_workers(workdir, epochs=3):
+def two_workers(workdir, epochs=3, precision="float32"):
     with socket.socket() as one, socket.socket() as two:
         for end in (one, two):
             end.bind(("localhost", 0))
         ports = [end.getsockname()[1] for end in (one, two)]
-    return [started(workdir, "multi_worker", epochs, worker, ports) for worker in range(2)]
+    return [started(workdir, "multi_worker", epochs, worker, ports, precision) for worker in range(2)]
 
 
 def said(process):
@@ -59,10 +59,11 @@ def losses(workdir):
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_run_and_the_chief_alone_writes(tmp_path):
-    workers = two_workers(tmp_path / "two")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_two_processes_train_one_run_and_the_chief_alone_writes(precision, tmp_path):
+    workers = two_workers(tmp_path / "two", precision=precision)
     assert [said(worker) for worker in workers] == ["wrote", "nothing"]
-    assert said(started(tmp_path / "one", "none")) == "wrote"
+    assert said(started(tmp_path / "one", "none", precision=precision)) == "wrote"
     # Draws of their own: the curves are apart by their noise.
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=0.04)
     assert (tmp_path / "two" / "report.html").exists() and not list((tmp_path / "two").glob("*partial*"))
