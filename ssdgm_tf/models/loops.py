@@ -134,7 +134,7 @@ class Loop:
         """
         end, logs = min(passes.end, passes.step + num_steps), {}
         program = self._program_for(passes.arrays, num_steps == 1)
-        left = {stream: tf.constant(size, tf.int64) for stream, size in passes.arrays.order.last.items()}
+        left = {stream: tf.constant(size, tf.int64) for stream, size in passes.arrays.last.items()}
         while passes.step < end:
             stored, places, *steps = passes.next(end - passes.step)
             logs = program(stored, places, left, *(tf.constant(step, tf.int64) for step in steps))
@@ -145,11 +145,11 @@ class Loop:
         specs = tf.nest.map_structure(_spec, arrays.parts)
         keys = tuple(conversion and conversion.key for conversion in tf.nest.flatten(conversions))
         sizes = _sizes(arrays)
-        form = (repr(specs), keys, tuple(sizes.items()), tuple(arrays.order.last), arrays.fills, is_single)
+        form = (repr(specs), keys, tuple(sizes.items()), tuple(arrays.last), arrays.fills, is_single)
         if form not in self.programs:
             if len(self.programs) == _MOST_PROGRAMS:
                 del self.programs[next(iter(self.programs))]
-            signature = _signature(specs, sizes, arrays.order.last)
+            signature = _signature(specs, sizes, arrays.last)
             self.programs[form] = self._program(signature, conversions, arrays.fills, is_single)
         return self.programs[form]
 
@@ -192,7 +192,7 @@ def _spec(part: streams.InMemory) -> tf.TensorSpec:
 
 def _sizes(arrays: Arrays) -> dict[str, int | None]:
     """{stream: examples of every step}; None where the last step has fewer, and the program is one for every batch size."""
-    are_alike = arrays.fills or not arrays.order.last
+    are_alike = arrays.fills or not arrays.last
     return {stream: size if are_alike else None for stream, size in arrays.order.sizes.items()}
 
 

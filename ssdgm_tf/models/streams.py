@@ -33,6 +33,8 @@ class Arrays:
     ) -> None:
         self.parts: Any = tf.nest.map_structure(reader, (dict(x), dict(y)))
         self.order, self.fills = order, fills
+        #: {stream: examples of the last step}, where these may be fewer: in every evaluation of XLA, for one program.
+        self.last = order.sizes | order.last if fills and isinstance(order, InOrder) else order.last
 
     @property
     def readers(self) -> list["InMemory | FromFile"]:
@@ -63,7 +65,7 @@ class Arrays:
             return tf.data.Dataset.zip(places, tf.data.Dataset.range(steps))
 
         def batch(places: _ByStream, step: tf.Tensor) -> Any:
-            numbers = numbers_of(places, self.order.last, step == steps - 1)
+            numbers = numbers_of(places, self.last, step == steps - 1)
             return batch_of(
                 lambda index: tf.nest.map_structure(lambda part: part(index), self.parts), places, numbers, self.fills
             )

@@ -368,7 +368,8 @@ def test_a_whole_run_compiles_one_program_for_each_purpose(tmp_path):
         model = M2(3, 2, hidden_units=(6,), seed=1)
         model.compile("adam", jit_compile=True, steps_per_execution=3)
         model.fit(x, y, batch_size=20, epochs=3, validation_data=(x[:53], y[:53]), validation_batch_size=20, verbose=0)
-        model.evaluate(x[:93], y[:93], batch_size=20, verbose=0)
+        for size in (93, 100, 1):
+            model.evaluate(x[:size], y[:size], batch_size=20, verbose=0)
         model.fit(x, y, batch_size=20, epochs=1, verbose=0)
         model.predict(x, batch_size=20, verbose=0)
     """
