@@ -23,11 +23,11 @@ def use() -> None:
     flags = os.environ.get("TF_XLA_FLAGS", "")
     if _FLAG in flags:
         return
-    folder = directory()
     try:
+        folder = directory()
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where nobody knows the home of the user
         return
     if os.access(folder, os.W_OK):
         os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}={folder}".strip()
@@ -35,7 +35,9 @@ def use() -> None:
 
 def directory() -> Path:
     """The folder of this machine's programs."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():  # as the standard of freedesktop.org says
+        cache = Path.home() / ".cache"
     return cache / "ssdgm_tf" / "xla" / _machine()
 
 

@@ -15,7 +15,8 @@ FIELD = b"\x0a\x03abc"
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")  # so that what is set in the test is undone
+    monkeypatch.delenv("TF_XLA_FLAGS")
     return tmp_path
 
 
@@ -43,6 +44,23 @@ def test_flags_of_the_user_stay(before, after, cache, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_done_without(cache, monkeypatch):
     (cache / "ssdgm_tf").write_text("a file")
+    compilation_cache.use()
+    assert "TF_XLA_FLAGS" not in os.environ
+
+
+@pytest.mark.parametrize("value", ["", "relative", "~/cache"])
+def test_a_cache_folder_that_is_not_absolute_is_the_default(value, cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    monkeypatch.setenv("HOME", str(cache))
+    assert compilation_cache.directory().is_relative_to(cache / ".cache")
+
+
+def test_without_a_home_nothing_is_kept(cache, monkeypatch):
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(compilation_cache.Path, "home", unknown)
     compilation_cache.use()
     assert "TF_XLA_FLAGS" not in os.environ
 
