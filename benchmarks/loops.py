@@ -82,7 +82,7 @@ def train(name: str, way: str, jit_compile: bool, weights: str) -> None:
     model.build((None, 28, 28, 1))
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile or "auto")
     if way != "loops":
-        loops.fit_into_memory = lambda arrays: False
+        loops.fit_into_memory = lambda arrays, held: False
     labels = {variable: y[variable] for variable in model.graph.supervised}
     model.fit(rows.Rows(x), labels, batch_size=100, labelled_batch_size=25, epochs=_EPOCHS, seed=0, verbose=0)
     np.savez(weights, *[variable.numpy() for variable in model.trainable_variables])

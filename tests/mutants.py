@@ -337,8 +337,8 @@ MUTANTS = (
     Mutant(
         "a block holds the first rows of its pass",
         "models/loops.py",
-        "steps, block = tf.range(first, first + _BLOCK) % (last + 1), {}",
-        "steps, block = tf.range(_BLOCK) % (last + 1), {}",
+        "steps = tf.range(before, before + _BLOCK) % (last + 1)",
+        "steps = tf.range(_BLOCK) % (last + 1)",
         LOOPS,
     ),
     Mutant(

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import keras_internals
+from ssdgm_tf import keras_internals, layers, nodes
 from ssdgm_tf.models import devices
 
 if TYPE_CHECKING:
@@ -40,18 +41,24 @@ def work_at_once() -> float:
 
 
 def mixes_examples(model: "SemiSupervisedModel") -> bool:
-    """Whether what a step computes of an example depends on the others of its batch, so that none may be added to it.
+    """Whether what a step computes of an example may depend on the others of its batch, so that none may be added to it.
 
-    Normalisation over a batch does, and losses that layers add may. Layers of the user may do anything.
+    Normalisation over a batch does, and losses that layers add. Layers and functions of the user may do anything.
 
     Args:
         model: the model.
     """
 
     def mixes(layer: keras.layers.Layer) -> bool:
-        is_known = type(layer).__module__.split(".")[0] in ("keras", "ssdgm_tf")
-        normalises = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Lambda)
-        return not is_known or normalises or getattr(layer, "activity_regularizer", None) is not None
+        if type(layer).__module__.split(".")[0] not in ("keras", "ssdgm_tf"):
+            return True
+        operations = getattr(layer, "operations", ())  # of a functional network; those that are no layers have no type here
+        axes = np.ravel(getattr(layer, "axis", ()))
+        is_over_batch = isinstance(layer, keras.layers.BatchNormalization | keras.layers.Lambda) or 0 in axes
+        adds_loss = getattr(layer, "activity_regularizer", None) is not None
+        if not isinstance(layer, nodes.Node | layers.StochasticNode):  # a stochastic layer in a network adds its KL
+            adds_loss |= any(isinstance(part, layers.StochasticNode) for part in keras_internals.sublayers(layer))
+        return is_over_batch or adds_loss or not all(isinstance(part, keras.layers.Layer) for part in operations)
 
     return any(mixes(layer) for layer in keras_internals.sublayers(model) if layer is not model)
 

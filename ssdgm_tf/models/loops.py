@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MOST_STEPS = 50
 # Steps of a block of `InBlocks`.
 _BLOCK = 16
+# Bytes of a block that may be larger than the arrays themselves.
+_LARGE_BLOCK = 2**26
 # Forms of data for which programs are kept.
 _MOST_PROGRAMS = 4
 # Methods of callbacks that are called for each execution.
@@ -53,7 +55,9 @@ class Passes:
     def __init__(self, arrays: Arrays, num_steps: int | None, begins_at: str) -> None:
         self.arrays, self.begins_at = arrays, begins_at
         self.num_steps = num_steps or arrays.order.steps
-        self.stored = tf.nest.map_structure(lambda part: part.stored, arrays.parts)
+        gpus = tf.config.list_logical_devices("GPU")
+        with tf.device(gpus[0].name if gpus else None):  # the readers hold their copies on the host
+            self.stored = tf.nest.map_structure(lambda part: tf.identity(part.stored), arrays.parts)
         self.begin(0)
         self._pass = -1
 
@@ -96,17 +100,34 @@ class Passes:
 
 
 class InBlocks(Passes):
-    """Passes in blocks of few steps, so that XLA compiles one program for any number of examples."""
+    """Passes over arrays in their order, in blocks of few steps: XLA compiles one program for any number of examples."""
+
+    _block: tuple[int, Any] = (-1, None)
 
     def next(self, num_steps: int) -> tuple[Any, dict[str, tf.Tensor], int, int, int]:
         """See `Passes`; of a block."""
-        stored, places, last, first, after = super().next(min(num_steps, _BLOCK))
-        steps, block = tf.range(first, first + _BLOCK) % (last + 1), {}
-        for stream, of_pass in places.items():
-            rows = tf.reshape(tf.gather(of_pass, steps), [-1])
-            stored = tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), stored)  # noqa: B023
-            block[stream] = tf.reshape(tf.range(tf.size(rows, tf.int64)), [_BLOCK, -1])
-        return stored, block, last - first, 0, after - first
+        number, first = divmod(self.step % self.arrays.order.steps, _BLOCK)
+        stored, places, last, _, after = super().next(min(num_steps, _BLOCK - first))
+        before = number * _BLOCK
+        if self._block[0] != number:
+            steps = tf.range(before, before + _BLOCK) % (last + 1)
+            rows = tf.reshape(tf.gather(places["examples"], steps), [-1])
+            self._block = number, tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), stored)
+        block = tf.reshape(tf.range(_BLOCK * self.arrays.order.sizes["examples"], dtype=tf.int64), [_BLOCK, -1])
+        return self._block[1], {"examples": block}, last - before, first, after - before
+
+
+def of_evaluation(arrays: Arrays, num_steps: int | None) -> Passes:
+    """The passes of an evaluation. Blocks that are larger than the arrays, and large, are not made.
+
+    Args:
+        arrays: the arrays, in an `InOrder`.
+        num_steps: steps that are taken, where these are not all.
+    """
+    steps = arrays.order.steps
+    of_block = arrays.num_bytes / steps * _BLOCK
+    kind = InBlocks if arrays.fills and of_block <= max(arrays.num_bytes, _LARGE_BLOCK) else Passes
+    return kind(arrays, min(num_steps or steps, steps), "test")
 
 
 class Loop:
@@ -173,7 +194,7 @@ class Loop:
                 of_step = {stream: tf.gather(of, step) for stream, of in places.items()}
                 numbers = streams.numbers_of(of_step, left, step == last)
                 names[:] = self.step(streams.batch_of(rows, of_step, numbers, fills))
-                return step + 1
+                return (step + 1,)
 
             if is_single:
                 take(first)
@@ -225,21 +246,23 @@ def going_over(
     return function
 
 
-def fit_into_memory(arrays: Arrays) -> bool:
-    """Whether a GPU, where there is one, holds the arrays: they take at most half of its memory.
+def fit_into_memory(arrays: Arrays, held: Sequence[Arrays] = ()) -> bool:
+    """Whether a GPU, where there is one, holds the arrays: with others they take at most half of its memory.
 
     Args:
         arrays: the arrays.
+        held: those that it holds already.
 
     Warns:
         UserWarning: they do not fit, and stream.
     """
     room = keras_internals.gpu_memory()
-    if room is None or arrays.num_bytes <= room / 2:
+    needed = sum(some.num_bytes for some in (arrays, *held))
+    if room is None or needed <= room / 2:
         return True
     warnings.warn(
         "The data stream to the GPU, step by step: arrays that stay there must fit into half of its memory, "
-        f"{room / 2e9:.1f} GB. Received: {arrays.num_bytes / 1e9:.1f} GB",
+        f"{room / 2e9:.1f} GB. Received: {needed / 1e9:.1f} GB",
         stacklevel=4,
     )
     return False

@@ -79,7 +79,8 @@ class ObjectiveLoss(keras.metrics.Metric):
             added: scalars, the losses that layers add, means over the examples of the step.
         """
         rows = [_sum_and_number(unlabelled, unlabelled_mask), _sum_and_number(labelled, labelled_mask)]
-        number = tf.cast(tf.shape(labelled if unlabelled is None else unlabelled)[0], tf.float32)
+        values, mask = (labelled, labelled_mask) if unlabelled is None else (unlabelled, unlabelled_mask)
+        number = tf.cast(tf.shape(values)[0], tf.float32) if mask is None else tf.reduce_sum(tf.cast(mask, tf.float32))
         total = tf.add_n([tf.cast(loss, tf.float32) for loss in added]) if added else 0.0
         rows.append(tf.stack([number * total, number]))
         self.totals.assign_add(tf.stack([tf.cast(row, self.totals.dtype) for row in rows]))

@@ -158,8 +158,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 finite, with its name and the step; not with XLA. Without it such a step moves no weight by its gradients,
                 and the metric `skipped_steps` counts it.
             steps_per_execution: steps that one call of the compiled program takes. Callbacks are called once for them, as in
-                Keras; the weights are the same for any number. With "auto" one step where a callback looks at every batch or
-                batches come from elsewhere than arrays in memory; else as many as take about half a second, at most 50.
+                Keras (`TerminateOnNaN` too); up to rounding the weights are the same for any number. With "auto" one step
+                where a callback looks at every batch or batches come from elsewhere than arrays in memory; else as many as
+                take about half a second, at most 50.
             **kwargs: `jit_compile`, `run_eagerly`, `auto_scale_loss` of `keras.Model.compile`.
                 With `jit_compile="auto"`, the default, XLA compiles the whole step where there is a GPU. On a CPU it
                 compiles only the elementwise work between matrix products, and only in large steps (docs/performance.md).
@@ -337,12 +338,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             source = batches.Source(x, "steps", kwargs.get("steps"), only_x=True)
             kwargs["callbacks"] = [*source.callbacks("predict"), *_flat(kwargs.get("callbacks"))]
             x = batches.prediction(source, self.data_format)
-            with failures.in_words(self), source.own_errors(), batches.to_the_end(kwargs.get("steps")):
+            with self._taking(1), failures.in_words(self), source.own_errors(), batches.to_the_end(kwargs.get("steps")):
                 return super().predict(x, verbose=verbose, **kwargs)
         x = self.data_format.x(x)
         order = InOrder(num_examples(x), batch_size or 100)
         data = streams.in_order(streams.Arrays(x, {}, order, self.fills_steps)).map(lambda x, *_: x)
-        with failures.in_words(self, batch_size=batch_size):
+        with self._taking(1), failures.in_words(self, batch_size=batch_size):
             compilation.trace_predict(self, data.element_spec)
             made = super().predict(data, verbose=verbose, **kwargs)
         return keras.tree.map_structure(lambda array: array[: order.num_examples], made)
@@ -650,7 +651,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         arrays = streams.Arrays(x, y, InOrder(num_examples(x), size), self.fills_steps)
         if not self._loops_over(arrays, "test"):
             return loops.Data(streams.in_order(arrays))
-        passes = (loops.InBlocks if arrays.fills else loops.Passes)(arrays, None, "test")
+        passes = loops.of_evaluation(arrays, steps)
         reading.enter_context(self._going_over("test", passes))
         return passes.data(loops.steps_at_once(self, passes.num_steps, size, callbacks))
 
@@ -686,9 +687,10 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             name: "train" or "test".
         """
         step = f"{name}_step"
-        is_ours = getattr(type(self), step) is getattr(SemiSupervisedModel, step)
+        is_ours = getattr(getattr(self, step), "__func__", None) is getattr(SemiSupervisedModel, step)
         is_plain = not self.run_eagerly and not keras_internals.has_strategy(self.distribute_strategy)
-        return is_ours and is_plain and arrays.are_in_memory and loops.fit_into_memory(arrays)
+        held = [passes.arrays for passes in self.passes.values()]
+        return is_ours and is_plain and arrays.are_in_memory and loops.fit_into_memory(arrays, held)
 
     @contextlib.contextmanager
     def _going_over(self, name: str, passes: loops.Passes) -> Iterator[None]:

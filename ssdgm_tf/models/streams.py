@@ -183,7 +183,7 @@ class Conversion:
 
 
 class InMemory:
-    """Reads rows of an array that TensorFlow holds a copy of, as it is stored.
+    """Reads rows of an array that TensorFlow holds a copy of on the host, as it is stored.
 
     Args:
         array: an array in memory, or `Rows` of one.
@@ -197,7 +197,8 @@ class InMemory:
         self.conversion = Conversion(array) if isinstance(array, Rows) else None
         if isinstance(array, Rows):  # those that are used
             array = array.stored if array.index is None else array.stored[array.index]
-        self.stored = tf.constant(array)
+        with tf.device("CPU:0"):
+            self.stored = tf.constant(array)
 
     def __call__(self, index: tf.Tensor) -> tf.Tensor:
         """The rows at these places, [B, ...]."""

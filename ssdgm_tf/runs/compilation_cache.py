@@ -1,5 +1,6 @@
 """The folder in which XLA keeps the programs that it has compiled, for later starts. Imports no TensorFlow."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -27,9 +28,9 @@ def use() -> None:
         folder = directory()
         folder.mkdir(parents=True, exist_ok=True)
         _clean(folder)
-    except (OSError, RuntimeError):  # the latter where nobody knows the home of the user
+    except (OSError, RuntimeError, ImportError):  # no home of the user, or a TensorFlow of another name
         return
-    if os.access(folder, os.W_OK):
+    if os.access(folder, os.W_OK) and not re.search(r"\s", str(folder)):  # which would end the flag
         os.environ["TF_XLA_FLAGS"] = f"{flags} {_FLAG}={folder}".strip()
 
 
@@ -42,8 +43,9 @@ def directory() -> Path:
 
 
 def _machine() -> str:
-    """A name of the processors, the driver and the version of TensorFlow."""
-    parts = [platform.machine(), metadata.version("tensorflow"), _first("/proc/driver/nvidia/version", r"^.*$")]
+    """A name of the processors, the driver, the version of TensorFlow and the flags of XLA."""
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith("--xla_dump")]
+    parts = [*flags, platform.machine(), metadata.version("tensorflow"), _first("/proc/driver/nvidia/version", r"^.*$")]
     parts += [_first("/proc/cpuinfo", rf"^{field}\s*:.*$") for field in ("model name", "flags", "Features")]
     parts += [_first(str(gpu), r"^Model:.*$") for gpu in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -64,9 +66,10 @@ def _clean(folder: Path) -> None:
     TensorFlow fails on a file that a full disk or a lost machine left behind half-written.
     """
     for file in folder.glob("*.pb"):
-        status = file.stat()
-        if time.time() - max(status.st_atime, status.st_mtime) > _KEPT_SECONDS or not _is_whole(file):
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another process removes it too
+            status = file.stat()
+            if time.time() - max(status.st_atime, status.st_mtime) > _KEPT_SECONDS or not _is_whole(file):
+                file.unlink()
 
 
 def _is_whole(file: Path) -> bool:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks import gpu
 
-ROWS = {
+ROWS: dict[str, dict[str, dict]] = {
     "steps": {
         "product of 8 x 8, tf32": {"precision": "tf32", "ms": 1.0, "quartiles": [0.9, 1.1], "tflops": 400.0},
         "M2 2 + 1, tf32": {"size": "2 + 1", "precision": "tf32", "ms": 2.0, "quartiles": [1.9, 2.1], "tflops": 100.0},
@@ -100,6 +100,10 @@ def test_failures_of_the_tests_are_named():
     names = ["tests/a.py::test_b[x - y]", "tests/c.py"]
     assert gpu.outcome(output) == {"failed": 2, "passed": 30, "error": 1, "failures": names}
     assert gpu.outcome("usage: pytest\n") == {}
+
+
+def test_a_whole_training_needs_its_data(tmp_path):
+    assert gpu.whole(str(tmp_path))["skipped"].startswith("MNIST is not prepared")
 
 
 def test_a_row_that_fails_is_left_out_with_its_reason():

@@ -13,7 +13,9 @@ import pytest
 import tensorflow as tf
 
 from ssdgm_tf import layers, nodes, rows
+from ssdgm_tf.engine import counted
 from ssdgm_tf.models import ADGM, M2, GraphicalModel, loops
+from ssdgm_tf.models.metrics import ObjectiveLoss
 from ssdgm_tf.models.order import InOrder
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 from ssdgm_tf.nodes.estimators import Draw
@@ -83,7 +85,7 @@ def fitted(make, epochs=3, **options):
 
 def streaming(monkeypatch):
     """Within the test arrays stream, batch by batch."""
-    monkeypatch.setattr(loops, "fit_into_memory", lambda arrays: False)
+    monkeypatch.setattr(loops, "fit_into_memory", lambda arrays, held: False)
 
 
 def assert_same(one, other, **tolerance):
@@ -200,6 +202,10 @@ def test_networks_that_mix_examples_are_not_filled_up():
     assert made(keras.layers.Dropout(0.1), keras.layers.LayerNormalization()) and made()
     assert not made(keras.layers.BatchNormalization()) and not made(Own())
     assert not made(keras.layers.Dense(2, activity_regularizer="l2"))
+    assert not made(keras.layers.UnitNormalization(axis=0)) and not made(layers.NormalNode(2))
+    symbolic = keras.Input((3,))
+    assert made(keras.Model(symbolic, keras.layers.Dense(2)(symbolic)))
+    assert not made(keras.Model(symbolic, symbolic - keras.ops.mean(symbolic, axis=0, keepdims=True)))
     model = m2()
     model.compile("adam")
     assert not model.fills_steps
@@ -293,6 +299,63 @@ def test_what_a_callback_does_within_fit_does_not_disturb_it():
     assert losses[-1] == pytest.approx(model.evaluate(x, y, verbose=0, return_dict=True)["loss"], rel=0.2)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_predictions_within_fit_are_of_all_examples(jit_compile):
+    """The function of predictions is made before `fit`, whose executions take several steps."""
+
+    class Predicting(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            found.append(self.model.predict(x, batch_size=2, verbose=0))
+
+    model = compiled(m2)
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=jit_compile)
+    x, y = make_data(model)
+    found = [model.predict(x, batch_size=2, verbose=0)]
+    model.fit(x, y, 2, verbose=0, callbacks=[Predicting()])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert found[0].shape == (SIZE, 3)
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2, "auto"])
+def test_as_many_steps_as_asked_for_are_evaluated(steps_per_execution):
+    model = compiled(m2, steps_per_execution=steps_per_execution)
+    x, y = make_data(model)
+    for steps in (3, 5, None):
+        model.evaluate(x, y, batch_size=4, steps=steps, verbose=0)
+        assert float(model.monitor.loss.totals[0, 1]) == min(4 * (steps or 99), SIZE)
+    model.fit(x, y, 4, validation_data=(x, y), validation_batch_size=4, validation_steps=3, verbose=0)
+    assert float(model.monitor.loss.totals[0, 1]) == 12
+
+
+def test_functions_that_run_eagerly_take_the_same_steps():
+    expected = fitted(m2, epochs=1, steps_per_execution=3)
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert_same(fitted(m2, epochs=1, steps_per_execution=3), expected, rtol=1e-4, atol=1e-6)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def test_nothing_is_traced_again(monkeypatch):
+    counts = Counter()
+
+    def counting(name, own):
+        def step(self, data):
+            counts[name] += 1
+            return own(self, data)
+
+        return step
+
+    for name in ("train_step", "test_step"):
+        monkeypatch.setattr(SemiSupervisedModel, name, counting(name, getattr(SemiSupervisedModel, name)))
+    model = compiled(m2)
+    x, y = make_data(model)
+    for _ in range(2):
+        model.fit(x, y, 4, epochs=2, validation_data=(x[:9], y["y"][:9]), validation_batch_size=4, verbose=0)
+        model.evaluate(x, y, batch_size=5, verbose=0)
+    assert counts == {"train_step": 1, "test_step": 1}
+
+
 def test_nothing_is_left_where_fit_is_refused():
     model = compiled(m2)
     x, y = make_data(model)
@@ -347,6 +410,10 @@ def test_a_step_of_ones_own_is_taken_batch_by_batch():
     model.compile("adam")
     x, y = make_data(model)
     assert model.fit(x, y, 4, verbose=0).history["mine"] == [2.0]
+    model = m2()
+    model.compile("adam")
+    model.train_step = lambda data, own=model.train_step: own(data) | {"mine": tf.constant(3.0)}
+    assert model.fit(x, y, 4, verbose=0).history["mine"] == [3.0]
 
 
 def test_data_beyond_the_memory_of_a_gpu_stream_and_say_so_once(monkeypatch):
@@ -356,6 +423,27 @@ def test_data_beyond_the_memory_of_a_gpu_stream_and_say_so_once(monkeypatch):
     with pytest.warns(UserWarning, match=r"The data stream to the GPU, step by step.*Received: ") as found:
         model.fit(x, y, 4, epochs=2, verbose=0)
     assert len([warning for warning in found if "stream to the GPU" in str(warning.message)]) == 1 and model.num_steps == 8
+    monkeypatch.setattr(loops.keras_internals, "gpu_memory", lambda: 2 * 23 * (64 + 8))  # room for either, not for both
+    model.evaluate(x, y, verbose=0)
+    with pytest.warns(UserWarning, match="stream to the GPU"):
+        model.fit(x, y, 4, validation_data=(x, y), verbose=0)
+
+
+def test_a_block_is_no_larger_than_large_arrays(monkeypatch):
+    arrays = loops.Arrays({"x": np.zeros((100, 5), np.float32)}, {}, InOrder(100, 50), True)
+    assert isinstance(loops.of_evaluation(arrays, None), loops.InBlocks)
+    monkeypatch.setattr(loops, "_LARGE_BLOCK", 1000)
+    assert not isinstance(loops.of_evaluation(arrays, None), loops.InBlocks)
+    arrays = loops.Arrays({"x": np.zeros((100, 5), np.float32)}, {}, InOrder(100, 5), True)
+    assert isinstance(loops.of_evaluation(arrays, None), loops.InBlocks)
+
+
+def test_added_losses_count_by_the_examples_that_count():
+    metric = ObjectiveLoss()
+    for number, added in ((4, 1.0), (1, 6.0)):
+        values = tf.ones([4])
+        metric.update_state(None, values, None, counted.mask(values, tf.constant(number, tf.int64)), [tf.constant(added)])
+    assert float(metric.result()) == pytest.approx(-1.0 + (4 * 1.0 + 6.0) / 5)
 
 
 def test_a_whole_run_compiles_one_program_for_each_purpose(tmp_path):

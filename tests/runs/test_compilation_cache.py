@@ -42,6 +42,20 @@ def test_flags_of_the_user_stay(before, after, cache, monkeypatch):
     assert os.environ["TF_XLA_FLAGS"] == after.format(compilation_cache.directory())
 
 
+def test_flags_of_xla_have_programs_of_their_own(cache, monkeypatch):
+    folder = compilation_cache.directory()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
+    assert compilation_cache.directory() == folder
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    assert compilation_cache.directory() != folder
+
+
+def test_a_path_that_would_end_the_flag_is_not_used(cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "John Smith"))
+    compilation_cache.use()
+    assert "TF_XLA_FLAGS" not in os.environ
+
+
 def test_a_folder_that_cannot_be_made_is_done_without(cache, monkeypatch):
     (cache / "ssdgm_tf").write_text("a file")
     compilation_cache.use()
