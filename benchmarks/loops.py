@@ -25,6 +25,8 @@ from benchmarks import interleave
 
 MODELS = ("M2", "ADGM", "two supervised variables", "fast_mnist")
 _EPOCHS, _UNLABELLED, _LABELLED = 3, 1030, 50
+# Steps of an execution, by the way of training.
+_AT_ONCE = {"step by step": 1, "loops": 4}
 _PARTS = {"fusions": r" fusion\(", "products": r" (dot|convolution)\(|__onednn|_matmul"}
 _PARTS |= {"loops": r" while\(", "host calls": r" (infeed|outfeed|send|recv)\(|host_callback|python_callback"}
 
@@ -80,7 +82,7 @@ def train(name: str, way: str, jit_compile: bool, weights: str) -> None:
     keras.utils.set_random_seed(0)
     model, (x, y) = make_model(name), make_data()
     model.build((None, 28, 28, 1))
-    model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile or "auto")
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile or "auto", steps_per_execution=_AT_ONCE[way])
     if way != "loops":
         loops.fit_into_memory = lambda arrays, held: False
     labels = {variable: y[variable] for variable in model.graph.supervised}

@@ -156,6 +156,18 @@ def time_to_error_section() -> list[str]:
     return ["\n".join(lines[:3]), "\n".join(lines[3:]) + "\n"]
 
 
+def loops_table(results: dict) -> str:
+    """Differences of weights and the programs of both ways, a row for each model."""
+    names = "programs", "fusions", "products", "host calls"
+    lines = [f"| | difference, XLA | difference, `auto` | {' | '.join(f'{name}, steps / loops' for name in names)} |"]
+    lines.append("|---" * (3 + len(names)) + "|")
+    for model, found in results.items():
+        differences = [f"{found[way]['largest_difference']:.1g}" for way in ("XLA", "auto")]
+        ways = found["XLA"]["step by step"], found["XLA"]["loops"]
+        lines.append(f"| {model} | {' | '.join(differences + [' / '.join(str(way[n]) for way in ways) for n in names])} |")
+    return "\n".join(lines) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """{path: text} of every generated document."""
     before, rest = PERFORMANCE.read_text().split(START)
@@ -172,7 +184,8 @@ def readme() -> str:
             "# Benchmarks\n",
             "`python -m benchmarks.render` writes this page from results/. To measure, run the modules from the root of the "
             "repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, `.scaling`, "
-            "`.profile`, `.serving`, and `.ideas` for the table of docs/performance.md.\n",
+            "`.profile`, `.serving`, `.loops`, and `.ideas` for the table of docs/performance.md. `.gpu` measures a GPU in "
+            "one command; that was not done yet.\n",
             "M2 with 784 pixels, 10 classes summed exactly, z of size 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation runs in its own process. All step in turn, in an order that rotates. A ratio compares two steps "
             "of the same round, so a drift of the machine's speed affects both. Before timing, the loss of each "
@@ -191,6 +204,12 @@ def readme() -> str:
             "moment of a step counts for the first kind of work in the table that runs on any core at that moment. The "
             f"input takes {profiles['input_ms']:.2f} ms per step, on another thread and in parallel with the step.\n",
             profile_table(profiles),
+            "## Many steps in one program\n",
+            "Three epochs of eleven steps, the last of fewer examples, twice: step by step from a pipeline of the host, and "
+            "in loops of four steps over arrays in memory. The differences are the largest of a weight, and the weights are "
+            "up to about 0.3. The programs are those that XLA compiles for the training with `jit_compile=True`; those of "
+            "loops gather the batches as well. No program calls the host.\n",
+            loops_table(load("loops")),
             "## Step time by classes, samples and latents\n",
             "![ms per step by classes, samples and latent variables](results/scaling.png)\n",
             scaling_table(scaling["sweeps"]),
