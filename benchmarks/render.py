@@ -156,6 +156,17 @@ def time_to_error_section() -> list[str]:
     return ["\n".join(lines[:3]), "\n".join(lines[3:]) + "\n"]
 
 
+def convolutional_table(results: dict) -> str:
+    """The ratios to compiled PyTorch, a row for each case."""
+    names = list(results["tables"][0]["rows"])
+    lines = [f"| to compiled PyTorch | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for table in results["tables"]:
+        rows = [table["rows"][name] for name in names]
+        cells = [f"{row['ratio']:.2f} ({row['ratio_quartiles'][0]:.2f}-{row['ratio_quartiles'][1]:.2f})" for row in rows]
+        lines.append(f"| {table['case']}{', one thread' if table['one_thread'] else ''} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def loops_table(results: dict) -> str:
     """Differences of weights and the programs of both ways, a row for each model."""
     names = "programs", "fusions", "products", "host calls"
@@ -184,8 +195,8 @@ def readme() -> str:
             "# Benchmarks\n",
             "`python -m benchmarks.render` writes this page from results/. To measure, run the modules from the root of the "
             "repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, `.scaling`, "
-            "`.profile`, `.serving`, `.loops`, and `.ideas` for the table of docs/performance.md. `.gpu` measures a GPU in "
-            "one command; that was not done yet.\n",
+            "`.profile`, `.serving`, `.convolutional`, `.loops`, and `.ideas` for the table of docs/performance.md. `.gpu` "
+            "measures a GPU in one command; that was not done yet.\n",
             "M2 with 784 pixels, 10 classes summed exactly, z of size 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation runs in its own process. All step in turn, in an order that rotates. A ratio compares two steps "
             "of the same round, so a drift of the machine's speed affects both. Before timing, the loss of each "
@@ -204,6 +215,12 @@ def readme() -> str:
             "moment of a step counts for the first kind of work in the table that runs on any core at that moment. The "
             f"input takes {profiles['input_ms']:.2f} ms per step, on another thread and in parallel with the step.\n",
             profile_table(profiles),
+            "## A convolutional step\n",
+            "The step of the preset `fast_mnist`, 200 + 100 images; and the same with the sum over ten classes and a "
+            "decoder of transposed convolutions. Processor time with one thread each, which other work on the machine does not "
+            "change; PyTorch by hand, with the same loss and gradients at the same weights and noise. "
+            "`python -m benchmarks.convolutional`.\n",
+            convolutional_table(load("convolutional")),
             "## Many steps in one program\n",
             "Three epochs of eleven steps, the last of fewer examples, twice: step by step from a pipeline of the host, and "
             "in loops of four steps over arrays in memory. The differences are the largest of a weight, and the weights are "
