@@ -217,8 +217,8 @@ def readme() -> str:
             profile_table(profiles),
             "## A convolutional step\n",
             "The step of the preset `fast_mnist`, 200 + 100 images; and the same with the sum over ten classes and a "
-            "decoder of transposed convolutions. Processor time with one thread each, which other work on the machine does not "
-            "change; PyTorch by hand, with the same loss and gradients at the same weights and noise. "
+            "decoder of transposed convolutions. Processor time with one thread each, which other work on the machine does "
+            "not change; PyTorch by hand, with the same loss and gradients at the same weights and noise. "
             "`python -m benchmarks.convolutional`.\n",
             convolutional_table(load("convolutional")),
             "## Many steps in one program\n",
