@@ -225,8 +225,8 @@ def readme() -> str:
             "Three epochs of eleven steps, the last of fewer examples, twice: step by step from a pipeline of the host, and "
             "in loops of four steps over arrays in memory. The differences are the largest of a weight, and the weights are "
             "up to about 0.3. The programs are those that XLA compiles for the training with `jit_compile=True`; those of "
-            "loops gather the batches as well. No program calls the host. In fast_mnist a class is drawn (top_k): after a few "
-            "steps the weights are the same to 2e-6, until a rounding changes a draw.\n",
+            "loops gather the batches as well. No program calls the host. After four steps the weights of fast_mnist, "
+            "where a class is drawn, are the same to 2e-6; the difference grows from there.\n",
             loops_table(load("loops")),
             "## Step time by classes, samples and latents\n",
             "![ms per step by classes, samples and latent variables](results/scaling.png)\n",
