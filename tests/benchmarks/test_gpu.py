@@ -10,7 +10,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from benchmarks import gpu
+from benchmarks import gpu, gpu_rows, processes
 
 ROWS: dict[str, dict[str, dict]] = {
     "steps": {
@@ -46,7 +46,7 @@ def test_rate_of_a_step_against_a_count_by_hand():
     of_pixels = 2 * (3 * 784 * 600) * 2 * 2  # two first layers, forward and once backward
     of_images = 3 * (600 * 600 + 600 * 10) * 2 * 3
     of_classes = 21 * (600 * 600 + 600 * 100 + 50 * 600 + 600 * 600 + 600 * 784) * 2 * 3
-    assert gpu.tflops(2, 1, ms=1e3) == pytest.approx((of_pixels + of_images + of_classes) / 1e12)
+    assert gpu_rows.tflops(2, 1, ms=1e3) == pytest.approx((of_pixels + of_images + of_classes) / 1e12)
 
 
 def test_the_table_says_everything_that_was_measured():
@@ -66,7 +66,7 @@ def test_the_table_says_everything_that_was_measured():
 
 
 def test_median_and_quartiles():
-    assert gpu.summary([1.0, 2.0, 3.0, 4.0, 5.0]) == {"ms": 3000.0, "quartiles": [2000.0, 4000.0]}
+    assert gpu_rows.summary([1.0, 2.0, 3.0, 4.0, 5.0]) == {"ms": 3000.0, "quartiles": [2000.0, 4000.0]}
 
 
 def test_a_round_is_as_long_as_asked(monkeypatch):
@@ -76,8 +76,8 @@ def test_a_round_is_as_long_as_asked(monkeypatch):
         taken.append(number)
         clock[0] += 0.01 * number
 
-    monkeypatch.setattr(gpu.time, "perf_counter", lambda: clock[0])
-    assert gpu.time_rounds(take, rounds=2, seconds=0.101) == pytest.approx([0.01, 0.01])
+    monkeypatch.setattr(gpu_rows.time, "perf_counter", lambda: clock[0])
+    assert gpu_rows.time_rounds(take, rounds=2, seconds=0.101) == pytest.approx([0.01, 0.01])
     assert taken == [3, 10, 10]
 
 
@@ -88,9 +88,9 @@ def test_pytorch_needs_a_gpu_and_itself():
 
 
 def test_the_reason_is_the_error():
-    assert gpu.reason("Traceback\n  a\nValueError: no\n\nWARNING: later\n") == "ValueError: no"
-    assert gpu.reason("W0000 first\nlast\n") == "last"
-    assert gpu.reason("") == "the process ended without a word"
+    assert processes.reason("Traceback\n  a\nValueError: no\n\nWARNING: later\n") == "ValueError: no"
+    assert processes.reason("W0000 first\nlast\n") == "last"
+    assert processes.reason("") == "the process ended without a word"
 
 
 def test_failures_of_the_tests_are_named():
@@ -107,29 +107,29 @@ def test_a_whole_training_needs_its_data(tmp_path):
 
 
 def test_a_row_that_fails_is_left_out_with_its_reason():
-    rows = [gpu.Row("nobody", "step", {"size": 1}, {}), gpu.Row("nothing", "nothing", {}, {})]
-    found = dict(gpu.measure(gpu.Part("steps", rows, 60, measuring=1, at_once=2)))
+    rows = [processes.Row("nobody", "step", {"size": 1}, {}), processes.Row("nothing", "nothing", {}, {})]
+    found = dict(processes.measure(processes.Part("steps", rows, 60, measuring=1, at_once=2)))
     assert "TypeError" in found["nobody"]["skipped"] and "KeyError" in found["nothing"]["skipped"]
 
 
 def test_a_row_that_hangs_is_ended_and_the_next_is_not_begun(monkeypatch):
-    processes = []
+    begun = []
 
-    class Hanging(gpu.Process):
+    class Hanging(processes.Process):
         def __init__(self, row):
             popen = subprocess.Popen
             with monkeypatch.context() as patched:
-                patched.setattr(gpu.subprocess, "Popen", lambda command, **options: popen(["sleep", "60"], **options))
+                patched.setattr(processes.subprocess, "Popen", lambda command, **options: popen(["sleep", "60"], **options))
                 super().__init__(row)
-            processes.append(self.process)
+            begun.append(self.process)
 
-    monkeypatch.setattr(gpu, "Process", Hanging)
-    rows = [gpu.Row(name, "step", {}, {}) for name in ("hangs", "waits")]
+    monkeypatch.setattr(processes, "Process", Hanging)
+    rows = [processes.Row(name, "step", {}, {}) for name in ("hangs", "waits")]
     begin = time.monotonic()
-    found = dict(gpu.measure(gpu.Part("steps", rows, 2, measuring=0.5, at_once=1)))
+    found = dict(processes.measure(processes.Part("steps", rows, 2, measuring=0.5, at_once=1)))
     assert time.monotonic() - begin < 30
     assert "was not ready after" in found["hangs"]["skipped"] and "not begun" in found["waits"]["skipped"]
-    assert [process.returncode for process in processes] == [-9]
+    assert [process.returncode for process in begun] == [-9]
 
 
 def test_the_second_start_finds_what_the_first_keeps(tmp_path, monkeypatch):
@@ -146,14 +146,14 @@ def test_every_row_has_a_name_of_its_own():
     rows = gpu.steps(gpu.FULL, {}) + gpu.fits(gpu.FULL, {}) + gpu.of_pytorch(gpu.FULL)
     names = [row.name for row in rows]
     assert len(set(names)) == len(names) == 1 + 9 + 3 + 4 + 6
-    assert {row.kind for row in rows} | {"start"} == set(gpu.KINDS)
+    assert {row.kind for row in rows} | {"start"} == set(gpu_rows.KINDS)
     json.dumps([row.settings for row in rows])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["M2", "ADGM", "four-node graph", "fast_mnist"])
 def test_steps_of_every_model_can_be_timed(model, products_as_before):
-    (row,) = gpu.step(model, 8, 4, "bfloat16", "auto", rounds=2, seconds=0.01)().values()
+    (row,) = gpu_rows.step(model, 8, 4, "bfloat16", "auto", rounds=2, seconds=0.01)().values()
     assert row["size"] == "8 + 4" and row["ms"] > 0 and row["peak_mib"] > 0 and ("tflops" in row) == (model == "M2")
 
 
