@@ -160,7 +160,7 @@ class Step:
 
         self.model = _model(case, jit_compile)
         self.model.optimizer.build(self.model.trainable_variables)
-        self.model._set_complete(("y",))
+        self.model._set_complete(("y", "x"))
         self.model._set_objective_scale(*_sizes_of_data())
         self.model._choose_kernels(len(problem.x_unlabelled))
         for variable, value in zip(self._weights(), problem.weights.values(), strict=True):

@@ -70,7 +70,7 @@ class GraphStep:
         y = {name: tf.constant(problem.y, tf.int32) for name in self.model.data_format.supervised}
         if "lighting" in y:
             y["lighting"] = tf.constant(problem.noise_labelled[:, :3])
-            self.model._set_complete(tuple(y))
+            self.model._set_complete((*y, *self.model.data_format.observed))
         data = batch(problem)
         self.data = {"labelled": (data["labelled"][0], y), "unlabelled": data["unlabelled"]}
 

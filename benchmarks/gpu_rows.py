@@ -81,7 +81,7 @@ class PresetStep:
         config = fast_mnist.get_config(f"labels={num_labelled},seed=0").to_dict()
         self.model = building.model({"config": config, "precision": precision, "jit_compile": "auto"}, dataset)
         self.model._set_objective_scale(num_unlabelled, num_labelled)
-        self.model._set_complete(("y",))
+        self.model._set_complete(("y", "x"))
         self.model._choose_kernels(num_unlabelled)
         self.step = tf.function(self.model.train_step, jit_compile=self.model.jit_compile, autograph=False)
         y_labelled = tf.constant(problem.y, tf.int32)

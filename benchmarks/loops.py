@@ -3,8 +3,9 @@
     python -m benchmarks.loops
 
 Each model is trained for three epochs of eleven steps, the last of fewer examples: step by step, with batches from a
-pipeline of the host, and in loops over arrays in memory. Each training has its own process. XLA writes down the programs
-that it compiles, and they are counted.
+pipeline of the host, and in loops over arrays in memory. A third training, step by step too, starts from weights that are one
+rounding away: how far it ends from the first says what rounding alone does. Each training has its own process. XLA writes
+down the programs that it compiles, and they are counted.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from benchmarks import interleave
 MODELS = ("M2", "ADGM", "two supervised variables", "fast_mnist")
 _EPOCHS, _UNLABELLED, _LABELLED = 3, 1030, 50
 # Steps of an execution, by the way of training.
-_AT_ONCE = {"step by step": 1, "loops": 4}
+_AT_ONCE = {"step by step": 1, "loops": 4, "a rounding away": 1}
 _PARTS = {"fusions": r" fusion\(", "products": r" (dot|convolution)\(|__onednn|_matmul"}
 _PARTS |= {"loops": r" while\(", "host calls": r" (infeed|outfeed|send|recv)\(|host_callback|python_callback"}
 
@@ -73,7 +74,7 @@ def _of_preset() -> Any:
 
 
 def train(name: str, way: str, jit_compile: bool, weights: str) -> None:
-    """Trains a model and saves its weights; `way` is "step by step" or "loops"."""
+    """Trains a model and saves its weights; `way` is one of `_AT_ONCE`."""
     import keras
 
     from ssdgm_tf import rows
@@ -85,9 +86,16 @@ def train(name: str, way: str, jit_compile: bool, weights: str) -> None:
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=jit_compile or "auto", steps_per_execution=_AT_ONCE[way])
     if way != "loops":
         loops.fit_into_memory = lambda arrays, held: False
+    if way == "a rounding away":
+        model.set_weights([_next(weight) for weight in model.get_weights()])
     labels = {variable: y[variable] for variable in model.graph.supervised}
     model.fit(rows.Rows(x), labels, batch_size=100, labelled_batch_size=25, epochs=_EPOCHS, seed=0, verbose=0)
     np.savez(weights, *[variable.numpy() for variable in model.trainable_variables])
+
+
+def _next(weight: np.ndarray) -> np.ndarray:
+    """The next larger numbers that float32 has; other numbers as they are."""
+    return np.nextafter(weight, np.float32(np.inf)) if weight.dtype == np.float32 else weight
 
 
 def measured(name: str, way: str, jit_compile: bool, folder: Path) -> tuple[list[np.ndarray], dict[str, int]]:
@@ -111,16 +119,25 @@ def count(dump: Path) -> dict[str, int]:
 
 
 def compare(name: str, jit_compile: bool) -> dict[str, Any]:
-    """The largest difference of a weight between both ways, and the programs of each."""
+    """The largest difference of a weight between the ways, and the programs of the first two."""
     found = {}
-    for way in ("step by step", "loops"):
+    for way in _AT_ONCE:
         with tempfile.TemporaryDirectory() as folder:
             found[way] = measured(name, way, jit_compile, Path(folder))
-    (one, programs_one), (other, programs_other) = found.values()
-    difference = max(float(np.max(np.abs(a - b))) for a, b in zip(one, other, strict=True))
+    one = found["step by step"][0]
     largest = max(float(np.max(np.abs(a))) for a in one)
-    programs = {"step by step": programs_one, "loops": programs_other} if jit_compile else {}
-    return {"largest_difference": difference, "largest_weight": largest, **programs}
+    programs = {way: found[way][1] for way in ("step by step", "loops")} if jit_compile else {}
+    return {
+        "largest_difference": _difference(one, found["loops"][0]),
+        "of_a_rounding": _difference(one, found["a rounding away"][0]),
+        "largest_weight": largest,
+        **programs,
+    }
+
+
+def _difference(one: list[np.ndarray], other: list[np.ndarray]) -> float:
+    """The largest difference of a weight."""
+    return max(float(np.max(np.abs(a - b))) for a, b in zip(one, other, strict=True))
 
 
 def main() -> None:

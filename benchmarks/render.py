@@ -170,10 +170,12 @@ def convolutional_table(results: dict) -> str:
 def loops_table(results: dict) -> str:
     """Differences of weights and the programs of both ways, a row for each model."""
     names = "programs", "fusions", "products", "host calls"
-    lines = [f"| | difference, XLA | difference, `auto` | {' | '.join(f'{name}, steps / loops' for name in names)} |"]
+    heads = [f"difference, {way} (of a rounding)" for way in ("XLA", "`auto`")]
+    lines = [f"| | {' | '.join(heads + [f'{name}, steps / loops' for name in names])} |"]
     lines.append("|---" * (3 + len(names)) + "|")
     for model, found in results.items():
-        differences = [f"{found[way]['largest_difference']:.1g}" for way in ("XLA", "auto")]
+        both = [(found[way]["largest_difference"], found[way]["of_a_rounding"]) for way in ("XLA", "auto")]
+        differences = [f"{difference:.1g} ({of_a_rounding:.1g})" for difference, of_a_rounding in both]
         ways = found["XLA"]["step by step"], found["XLA"]["loops"]
         lines.append(f"| {model} | {' | '.join(differences + [' / '.join(str(way[n]) for way in ways) for n in names])} |")
     return "\n".join(lines) + "\n"
@@ -218,15 +220,17 @@ def readme() -> str:
             "## A convolutional step\n",
             "The step of the preset `fast_mnist`, 200 + 100 images; and the same with the sum over ten classes and a "
             "decoder of transposed convolutions. Processor time with one thread each, which other work on the machine does "
-            "not change; PyTorch by hand, with the same loss and gradients at the same weights and noise. "
+            "not change, and wall time on all cores; PyTorch by hand, with the same loss and gradients at the same weights "
+            "and noise. "
             "`python -m benchmarks.convolutional`.\n",
             convolutional_table(load("convolutional")),
             "## Many steps in one program\n",
             "Three epochs of eleven steps, the last of fewer examples, twice: step by step from a pipeline of the host, and "
             "in loops of four steps over arrays in memory. The differences are the largest of a weight, and the weights are "
             "up to about 0.3. The programs are those that XLA compiles for the training with `jit_compile=True`; those of "
-            "loops gather the batches as well. No program calls the host. After four steps the weights of fast_mnist, "
-            "where a class is drawn, are the same to 2e-6; the difference grows from there.\n",
+            "loops gather the batches as well. No program calls the host. In brackets: how far a training step by step ends "
+            "from another one whose first weights are the next larger numbers that float32 has. That is what rounding alone "
+            "does, most where a class is drawn, as in fast_mnist.\n",
             loops_table(load("loops")),
             "## Step time by classes, samples and latents\n",
             "![ms per step by classes, samples and latent variables](results/scaling.png)\n",

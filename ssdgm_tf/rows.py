@@ -165,6 +165,17 @@ def extent(x: ArrayOrRows) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
+def has_nan(x: ArrayOrRows) -> bool:
+    """Whether a number of the examples is NaN.
+
+    Args:
+        x: examples [N, ...], an array or `Rows`.
+    """
+    if x.dtype.kind != "f" or (isinstance(x, Rows) and x.possible is not None):
+        return False
+    return any(np.isnan(np.min(x[some])) for some in blocks(x.shape))
+
+
 def take(x: Any, index: ArrayLike) -> Any:
     """Examples at these places: of `Rows` without reading any.
 

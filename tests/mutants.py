@@ -40,7 +40,7 @@ class Mutant(NamedTuple):
 
 GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test_semi_supervised_model.py"
 BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
-LOOPS = "tests/models/test_loops.py"
+LOOPS, GAPS = "tests/models/test_loops.py", "tests/oracles/test_gaps.py"
 EXACT, INPUTS = "tests/oracles/test_exact_gradients.py", "tests/inputs/test_inputs_table.py"
 MUTANTS = (
     # Objectives.
@@ -403,6 +403,43 @@ MUTANTS = (
         "return tf.stack([tf.reduce_sum(values), tf.cast(number, values.dtype)])",
         "return tf.stack([tf.reduce_sum(values) / tf.cast(number, values.dtype), tf.ones([], values.dtype)])",
         "tests/models/test_batching.py -k small_last_batch",
+    ),
+    # Gaps.
+    Mutant(
+        "a missing element counts as the value in the middle",
+        "layers/stochastic.py",
+        "return tf.reduce_sum(tf.where(is_known, terms, tf.zeros_like(terms)), axis=event_axes)",
+        "return tf.reduce_sum(terms, axis=event_axes)",
+        GAPS,
+    ),
+    Mutant(
+        "networks do not see which elements are missing",
+        "layers/supports.py",
+        "tf.cast(~tf.math.is_nan(value), filled.dtype)",
+        "tf.ones_like(filled)",
+        "tests/models/test_gaps.py -k see_what_is_missing",
+    ),
+    Mutant(
+        "missing elements are filled in without importance weights",
+        "engine/imputation.py",
+        "share = tf.nn.softmax(tf.reshape(log_w, [-1, tf.shape(log_w)[2]]), axis=0)",
+        "share = tf.nn.softmax(tf.zeros_like(tf.reshape(log_w, [-1, tf.shape(log_w)[2]])), axis=0)",
+        GAPS,
+    ),
+    Mutant(
+        "columns of a table change places",
+        "layers/columns.py",
+        "self._order = np.argsort(np.concatenate([group.places for group in groups]))",
+        "self._order = np.concatenate([group.places for group in groups])",
+        "tests/layers/test_columns.py -k order_of_the_table",
+    ),
+    Mutant(
+        "weights of columns are in the bound",
+        "engine/trace.py",
+        "return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known))",
+        "return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known)) + (\n"
+        "            0 if self.weighting(name) is None else self.weighting(name)\n        )",
+        "tests/layers/test_columns.py -k weights_change",
     ),
     Mutant(
         "impute stops at small changes, however slowly they shrink",

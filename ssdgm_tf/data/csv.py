@@ -11,7 +11,8 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import from_arrays, listed
 from ssdgm_tf.data.names import find_files
 from ssdgm_tf.data.raw import TextPixels
-from ssdgm_tf.data.text_table import MISSING, TextTable, is_number, is_text
+from ssdgm_tf.data.text_table import TextTable, is_number, is_text
+from ssdgm_tf.schema.cells import MISSING
 
 _DEFAULT_TARGET = "label"
 # What the text of a table has in place of bytes that are no text.

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ssdgm_tf.data import file_kinds
+from ssdgm_tf.schema.cells import MISSING
 
-#: Cells that stand for no value.
-MISSING = frozenset(("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-nan", "NULL", "null"))
 # The longest line, in characters: the pixels of an image of 1024x1024x3, with commas.
 _MAX_LINE = 2**24
 # The lines that show the form of a file: at most so many, and so many characters.

@@ -13,12 +13,15 @@ class Held(NamedTuple):
     """A variable that is given.
 
     Attributes:
-        value: [B, *event]; any finite value where it is not given.
+        value: [B, *event]; any finite value where it is not given. An element of an observed variable that is not known is
+            NaN where the networks of its children see what is known, else some value within the support.
         mask: bool [B], the examples for which it is given; None for all of them.
+        is_known: bool [B, *event], the elements of an observed variable that are known; None for all of them.
     """
 
     value: tf.Tensor
     mask: tf.Tensor | None = None
+    is_known: tf.Tensor | None = None
 
 
 class Extent(NamedTuple):
@@ -80,6 +83,7 @@ class Site(NamedTuple):
         listed: the states that are summed and not drawn, bool [K, 1, 1]; None where none is.
         baseline: the learned baseline of that score, [K, S, B]; or None.
         p: the generative distribution given its parents' values.
+        is_known: which elements of an observed variable are known, bool [1, 1, B, *event]; None for all.
     """
 
     value: tf.Tensor
@@ -93,9 +97,12 @@ class Site(NamedTuple):
     listed: tf.Tensor | None = None
     baseline: tf.Tensor | None = None
     p: Conditional | None = None
+    is_known: tf.Tensor | None = None
 
 
-def log_density(states: JointStates, of: Conditional, value: tf.Tensor, extent: Extent) -> tuple[tf.Tensor, Scope]:
+def log_density(
+    states: JointStates, of: Conditional, value: tf.Tensor, extent: Extent, is_known: tf.Tensor | None = None
+) -> tuple[tf.Tensor, Scope]:
     """Log density of a value, nats [K, S, B], and its scope.
 
     Args:
@@ -103,9 +110,14 @@ def log_density(states: JointStates, of: Conditional, value: tf.Tensor, extent: 
         of: the distribution.
         value: [K, S, B, *event].
         extent: the extent of the value.
+        is_known: which elements of the value are known, bool [1, 1, B, *event]; None for all.
     """
     scope = states.union(of.scope, extent.scope)
-    term = of.head.log_density(of.over(states, scope), states.broadcastable(value, extent.scope, scope))
+    distribution, value = of.over(states, scope), states.broadcastable(value, extent.scope, scope)
+    if is_known is None:
+        term = of.head.log_density(distribution, value)
+    else:
+        term = of.head.log_density_of_known(distribution, value, is_known)
     return sized(term, states.size(scope), max(of.extent.num_samples, extent.num_samples)), scope
 
 

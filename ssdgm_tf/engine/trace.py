@@ -34,10 +34,29 @@ class Trace:
     ) -> None:
         self.graph, self.estimators, self.sites, self.states = graph, estimators, sites, states
 
+    def generative(self, name: str) -> Conditional:
+        """The distribution of a variable given its parents in the generative model."""
+        return _known(self.sites[name].p)
+
     def log_p(self, name: str) -> tf.Tensor:
         """Log p of a variable's value given its parents in the generative model."""
         site = self.sites[name]
-        return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent))
+        return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known))
+
+    def weighting(self, name: str) -> tf.Tensor | None:
+        """What the weights of the elements of an observed variable add to its log p in training; None where all are 1.
+
+        sum_{d known} (weight_d - 1) log p(x_d | parents)
+        """
+        site, p = self.sites[name], _known(self.sites[name].p)
+        if p.head.element_weights is None:
+            return None
+        scope = self.states.union(p.scope, site.extent.scope)
+        value = self.states.broadcastable(site.value, site.extent.scope, scope)
+        is_known = tf.ones_like(value, tf.bool) if site.is_known is None else site.is_known
+        weights = p.head.element_weights - 1
+        term = p.head.log_density_of_known(p.over(self.states, scope), value, is_known, weights)
+        return self.joined(sized(term, self.states.size(scope), max(p.extent.num_samples, site.extent.num_samples)), scope)
 
     def log_q(self, name: str) -> tf.Tensor:
         """Log q of a variable's value given its parents in the recognition model."""
@@ -219,8 +238,10 @@ class _Pass:
 
     def hold(self, name: str) -> None:
         """Takes a value that is given for every example."""
-        self.values[name], self.extents[name] = self.held[name].value[None, None], Extent((), 1)
-        self.sites[name] = Site(self.values[name], self.extents[name], True)
+        held = self.held[name]
+        self.values[name], self.extents[name] = held.value[None, None], Extent((), 1)
+        is_known = None if held.is_known is None else held.is_known[None, None]
+        self.sites[name] = Site(self.values[name], self.extents[name], True, is_known=is_known)
 
     def infer(self, name: str) -> None:
         """The value of a recognition node: held, drawn, enumerated, or computed."""

@@ -20,7 +20,8 @@ class Bound(NamedTuple):
 
     Attributes:
         bound: the bound.
-        warmed: the bound with its KL terms weighted and free bits granted, which training maximises.
+        warmed: the bound with its KL terms and the elements of observed variables weighted and free bits granted, which
+            training maximises.
         surrogate: zeros whose gradient completes that of `warmed`.
         terms: {name: expected log_ratio of each variable}; their sum is the evidence lower bound.
     """
@@ -51,6 +52,8 @@ def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits
     warmed = total
     if not isinstance(kl_weight, float) or kl_weight != 1.0:
         warmed = _sum(kl_weight * ratio if name in graph.latent else ratio for name, ratio in ratios.items())
+    weighted = [term for name in graph.observed if (term := trace.weighting(name)) is not None]
+    warmed = _sum([warmed, *weighted]) if weighted else warmed
     terms = {name: objectives.evidence_lower_bound(ratio, log_weight) for name, ratio in ratios.items()}
     value = _evaluate(trace, kind, total, log_weight)
     result = value if warmed is total else _evaluate(trace, kind, warmed, log_weight)

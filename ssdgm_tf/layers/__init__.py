@@ -5,9 +5,16 @@ from ssdgm_tf.layers.any_distribution import DistributionNode
 from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
 from ssdgm_tf.layers.canvas import Glimpse, Overlay, PlaceImage, Unexplained
 from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, RelaxedOneHotCategoricalNode
+from ssdgm_tf.layers.columns import ColumnsNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
 from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder, LocalContrast
-from ssdgm_tf.layers.counts import OneMoreNode, PoissonNode
+from ssdgm_tf.layers.counts import (
+    NegativeBinomialNode,
+    OneMoreNode,
+    PoissonNode,
+    ZeroInflatedNegativeBinomialNode,
+    ZeroInflatedPoissonNode,
+)
 from ssdgm_tf.layers.directions import VonMisesFisherMixtureNode, VonMisesFisherNode, VonMisesNode
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
@@ -20,6 +27,7 @@ __all__ = [
     "BernoulliNode",
     "BetaNode",
     "CategoricalNode",
+    "ColumnsNode",
     "ContinuousBernoulliNode",
     "ConvDecoder",
     "ConvEncoder",
@@ -31,6 +39,7 @@ __all__ = [
     "LaplaceNode",
     "LocalContrast",
     "LogNormalNode",
+    "NegativeBinomialNode",
     "NormalNode",
     "OneHotCategoricalNode",
     "OneMoreNode",
@@ -45,5 +54,7 @@ __all__ = [
     "VonMisesFisherMixtureNode",
     "VonMisesFisherNode",
     "VonMisesNode",
+    "ZeroInflatedNegativeBinomialNode",
+    "ZeroInflatedPoissonNode",
     "affine_transform",
 ]

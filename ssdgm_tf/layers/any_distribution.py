@@ -47,6 +47,11 @@ class DistributionNode(StochasticNode):
     def num_parameters(self) -> int:
         return self._num_parameters
 
+    @property
+    def has_independent_elements(self) -> bool:
+        made = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
+        return isinstance(made, tfd.Independent) and made.distribution.event_shape.rank == 0
+
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         distribution = self.distribution_fn(parameters)
         if not distribution.event_shape.is_compatible_with(self.known_event_shape):

@@ -55,6 +55,10 @@ class BernoulliNode(StochasticNode):
         logits = distribution.distribution.logits
         return tf.sigmoid(logits) * tf.sigmoid(-logits)  # 1 - sigmoid(l) loses every digit where l is large
 
+    def log_density_of_elements(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        logits = distribution.distribution.logits
+        return value * logits - kernels.softplus(logits)
+
     def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         logits = distribution.distribution.logits
         value = tf.cast(value, logits.dtype)

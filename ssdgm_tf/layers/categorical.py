@@ -20,6 +20,7 @@ class ClassVectorNode(StochasticNode):
     """Base of nodes over classes: the event is a vector of length `num_classes`, and parameters 0 give the uniform prior."""
 
     priors = ("uniform",)
+    has_independent_elements = False
 
     def __init__(self, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
         if num_classes < 2:

@@ -77,6 +77,7 @@ class _DirectionNode(StochasticNode):
 
     support = supports.Directions()
     error_name = "degrees"
+    has_independent_elements = False
 
     def __init__(self, dim: int, prior: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
         if not 2 <= dim <= 5:

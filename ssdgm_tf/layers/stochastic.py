@@ -38,6 +38,8 @@ class StochasticNode(SavedRandomState, abc.ABC):
         prior: None, or the name of a fixed prior p, one of `priors`. With a prior, every call adds KL(q||p), averaged over
             the leading axes, in nats per example, to the model's loss.
         seed: integer seed of the node's own random stream, whose state is saved with the model.
+        gaps: for an observed variable of a graphical model, whether elements of an example may be missing (NaN): then the
+            networks of its children see beside the values which of them are known. None to take it from the first data.
 
     Call arguments:
         inputs: a tensor [..., features].
@@ -52,7 +54,12 @@ class StochasticNode(SavedRandomState, abc.ABC):
     error_name = "mae"
 
     def __init__(
-        self, event_shape: int | Sequence[int] | None, prior: str | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        event_shape: int | Sequence[int] | None,
+        prior: str | None = None,
+        seed: int | None = None,
+        gaps: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.event_shape = None if event_shape is None else _event_shape(event_shape)
@@ -61,6 +68,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
                 f"{type(self).__name__} takes a prior of None or one of {self.priors}. Received: prior={prior!r}"
             )
         self.prior = prior
+        self.gaps = gaps
         self._make_random_state(seed)
 
     @property
@@ -107,6 +115,16 @@ class StochasticNode(SavedRandomState, abc.ABC):
     @property
     def num_states(self) -> int | None:
         """How many values the variable can take; None if they cannot be listed."""
+        return None
+
+    @property
+    def has_independent_elements(self) -> bool:
+        """Whether the elements of an event are independent given the inputs, so that any of them may be missing."""
+        return True
+
+    @property
+    def element_weights(self) -> np.ndarray | None:
+        """The weight that the log density of each element has in training, [*event_shape]; None where all are 1."""
         return None
 
     @property
@@ -195,6 +213,40 @@ class StochasticNode(SavedRandomState, abc.ABC):
     def log_density(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
         """Log density of `value` under a distribution that this node made, nats."""
         return distribution.log_prob(tf.cast(value, self.density_dtype))
+
+    def log_density_of_elements(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Log density of each element under a distribution of independent elements that this node made, nats.
+
+        Args:
+            distribution: the distribution.
+            value: [..., *event_shape], in the dtype of densities.
+
+        Returns:
+            [..., *event_shape].
+        """
+        return distribution.distribution.log_prob(value)
+
+    def log_density_of_known(
+        self, distribution: tfd.Distribution, value: tf.Tensor, is_known: tf.Tensor, weights: np.ndarray | None = None
+    ) -> tf.Tensor:
+        """Log density of the elements that are known, nats, [...]; the others add nothing.
+
+            log p(v_known | inputs) = sum_{d known} log p(v_d | inputs)
+
+        Exact: the elements are independent given the inputs, so the integral over the missing ones is 1.
+
+        Args:
+            distribution: a distribution of independent elements that this node made.
+            value: [..., *event_shape]; anything, NaN too, where it is not known.
+            is_known: bool, which broadcasts with `value`.
+            weights: factors of the terms of the sum, [*event_shape]; None for 1.
+        """
+        value = tf.cast(value, self.density_dtype)
+        terms = self.log_density_of_elements(distribution, self.support.filled(value, is_known))
+        if weights is not None:
+            terms *= tf.constant(weights, terms.dtype)
+        event_axes = list(range(-len(self.known_event_shape), 0))
+        return tf.reduce_sum(tf.where(is_known, terms, tf.zeros_like(terms)), axis=event_axes)
 
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         """The mean of a distribution that this node made, [..., *event_shape]."""
@@ -286,7 +338,8 @@ class StochasticNode(SavedRandomState, abc.ABC):
         return (*input_shape[:-1], *self.known_event_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "event_shape": self.event_shape, "prior": self.prior, "seed": self.seed}
+        own = {"event_shape": self.event_shape, "prior": self.prior, "seed": self.seed, "gaps": self.gaps}
+        return {**super().get_config(), **own}
 
     @property
     def density_dtype(self) -> str:

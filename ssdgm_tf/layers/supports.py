@@ -49,6 +49,7 @@ class Support:
         event_shape: tuple[int, ...] | None,
         num_examples: int | None = None,
         missing: bool = False,
+        gaps: bool = False,
     ) -> np.ndarray:
         """The values of a variable in an array, checked.
 
@@ -58,6 +59,7 @@ class Support:
             event_shape: the shape of one value; None if the model is not yet built for one.
             num_examples: N; None for any.
             missing: whether an example may be NaN in every element, which means that it is not known.
+            gaps: whether any element may be NaN, which means that it is not known.
 
         Returns:
             Numbers [N, *event_shape], float32 if floats were given; integers, booleans and `Rows` as they are.
@@ -74,17 +76,20 @@ class Support:
         if possible is not None and np.all(self.contains(tf.constant(possible))):
             return checked
         for some in blocks(checked.shape):
-            self._check_block(name, checked[some].astype(np.float32, copy=False), missing, some.start)
+            self._check_block(name, checked[some].astype(np.float32, copy=False), missing, gaps, some.start)
         return checked
 
-    def _check_block(self, name: str, value: np.ndarray, missing: bool, first: int) -> None:
+    def _check_block(self, name: str, value: np.ndarray, missing: bool, gaps: bool, first: int) -> None:
         """Refuses bad values among the examples [first, ...) of an array, float32 [n, *event_shape]."""
-        is_known = _known_rows(name, value, first) if missing else np.ones(len(value), bool)
-        checks.finite(name, value if is_known.all() else np.where(np.isnan(value), 0, value), first)
-        inside = np.broadcast_to(np.asarray(self.contains(tf.constant(value))), value.shape)
-        outside = np.flatnonzero(is_known & ~inside.reshape(len(value), -1).all(axis=1))
+        is_nan = np.isnan(value)
+        if missing and not gaps:
+            _check_whole(name, is_nan, first)
+        may_be_nan = missing or gaps
+        checks.finite(name, np.where(is_nan, 0, value) if may_be_nan and is_nan.any() else value, first)
+        inside = is_nan | np.broadcast_to(np.asarray(self.contains(tf.constant(value))), value.shape)
+        outside = np.flatnonzero(~inside.reshape(len(value), -1).all(axis=1))
         if len(outside):
-            known, row = value[is_known], outside[0]
+            known, row = value[~is_nan], outside[0]
             shown = np.array2string(value[row][~inside[row]][:5], precision=6)
             raise ValueError(
                 f"{name} must {self.rule}{self.hint(known)}. "
@@ -98,6 +103,7 @@ class Support:
         event_shape: tuple[int, ...] | None,
         missing: bool = False,
         batch: tf.Tensor | None = None,
+        gaps: bool = False,
     ) -> tf.Tensor:
         """The values of a variable in a tensor; the graph that is being built checks them when it runs.
 
@@ -107,6 +113,7 @@ class Support:
             event_shape: as in `check_array`.
             missing: as in `check_array`.
             batch: the number of the batch in its data set, for messages.
+            gaps: as in `check_array`.
 
         Returns:
             float32 [B, *event_shape].
@@ -120,12 +127,14 @@ class Support:
         value = _of_shape(name, value, event_shape, batch)
         self.check_scale(name, value.dtype.as_numpy_dtype, value.shape.rank)
         value = tf.cast(value, tf.float32)
-        is_finite = ~tf.math.is_inf(value) if missing else tf.math.is_finite(value)
+        is_finite = ~tf.math.is_inf(value) if missing or gaps else tf.math.is_finite(value)
         value = _checked(value, f"{name} must be finite", is_finite, batch)
         is_nan = tf.math.is_nan(value)
-        rows = tf.reshape(is_nan, [tf.shape(value)[0], -1])
-        whole = tf.reduce_all(rows, axis=1) | ~tf.reduce_any(rows, axis=1)
-        value = _checked(value, f"{name} must {_WHOLE}", tf.reshape(whole, [-1, *[1] * (value.shape.rank - 1)]), batch)
+        if not gaps:
+            rows = tf.reshape(is_nan, [tf.shape(value)[0], -1])
+            whole = tf.reduce_all(rows, axis=1) | ~tf.reduce_any(rows, axis=1)
+            whole = tf.reshape(whole, [-1, *[1] * (value.shape.rank - 1)])
+            value = _checked(value, f"{name} must {_WHOLE}", whole, batch)
         return _checked(value, f"{name} must {self.rule}", is_nan | self.contains(value), batch)
 
     def hint(self, value: np.ndarray) -> str:
@@ -196,7 +205,16 @@ class Support:
             missing: whether a value may be missing; it becomes a value within the support, whose density is finite.
         """
         value = tf.cast(value, dtype)
-        return tf.where(tf.math.is_nan(value), self.inner_point(value), value) if missing else value
+        return self.filled(value, ~tf.math.is_nan(value)) if missing else value
+
+    def filled(self, value: tf.Tensor, is_known: tf.Tensor) -> tf.Tensor:
+        """The values with one well within the support in place of each that is not known.
+
+        Args:
+            value: [..., *event_shape].
+            is_known: bool, which broadcasts with `value`.
+        """
+        return tf.where(is_known, value, self.inner_point(value))
 
     def inner_point(self, like: tf.Tensor) -> tf.Tensor:
         """A value well within the support, of the shape and dtype of another [B, *event_shape]."""
@@ -218,6 +236,49 @@ class Support:
         """The shape of what the network of a child gets."""
         return event_shape
 
+    @property
+    def values(self) -> "Support":
+        """Of a variable with gaps, the support that shows networks the values only; else this one."""
+        return self
+
+    def with_gaps(self) -> "Filled":
+        """The support of a variable whose elements may be missing, as the networks of its children see it."""
+        return Masked(self)
+
+
+class Filled(Support):
+    """What the networks of children get of a variable whose elements may be missing, NaN: a value within the support there.
+
+    Args:
+        support: that of the known elements.
+    """
+
+    def __init__(self, support: Support) -> None:
+        self.support = support
+
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        value = tf.convert_to_tensor(value)
+        return self.support.network_input(self.support.filled(value, ~tf.math.is_nan(value)))
+
+    def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return self.support.network_shape(event_shape)
+
+
+class Masked(Filled):
+    """What the networks of children get of such a variable, and along the last axis beside it which elements are known."""
+
+    @property
+    def values(self) -> Support:
+        return Filled(self.support)
+
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        filled = super().network_input(value)
+        return tf.concat([filled, tf.cast(~tf.math.is_nan(value), filled.dtype)], axis=-1)
+
+    def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        shape = super().network_shape(event_shape)
+        return (*shape[:-1], shape[-1] + event_shape[-1])
+
 
 class Classes(Support):
     """One of K classes: integer labels in the data, -1 for no label; one-hot vectors inside a graph.
@@ -237,6 +298,7 @@ class Classes(Support):
         event_shape: tuple[int, ...] | None,
         num_examples: int | None = None,
         missing: bool = False,
+        gaps: bool = False,
     ) -> np.ndarray:
         if num_examples is None:
             num_examples = len(np.atleast_1d(np.asarray(value)))
@@ -249,6 +311,7 @@ class Classes(Support):
         event_shape: tuple[int, ...] | None,
         missing: bool = False,
         batch: tf.Tensor | None = None,
+        gaps: bool = False,
     ) -> tf.Tensor:
         if not (value.dtype.is_integer or value.dtype.is_floating):
             raise ValueError(f"Labels must be integers. Received: {name} of dtype {value.dtype.name}")
@@ -501,17 +564,16 @@ def _smallest(values: tf.Tensor) -> float:
     return float(16 * _finfo(values).tiny)
 
 
-def _known_rows(name: str, x: np.ndarray, first: int) -> np.ndarray:
-    """Bool [n]: which of the examples [first, ...) of an array are known.
+def _check_whole(name: str, is_nan: np.ndarray, first: int) -> None:
+    """Refuses an example that is NaN in part among the examples [first, ...) of an array.
 
     Raises:
-        ValueError: an example is NaN in part.
+        ValueError: there is one.
     """
-    is_nan = np.isnan(x).reshape(len(x), -1)
+    is_nan = is_nan.reshape(len(is_nan), -1)
     in_part = is_nan.any(1) & ~is_nan.all(1)
     if in_part.any():
         raise ValueError(
             f"{name} must {_WHOLE}. "
             f"Received: {in_part.sum()} examples NaN in part, the first at {first + np.flatnonzero(in_part)[0]}"
         )
-    return ~is_nan[:, 0]

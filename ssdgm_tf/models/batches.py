@@ -134,7 +134,9 @@ def is_source(data: Any) -> bool:
     return isinstance(data, tf.data.Dataset | Iterator) or keras_internals.is_loader(data)
 
 
-def training(source: Source, data_format: DataFormat, kinds: Collection[str], fills: bool = False) -> tf.data.Dataset:
+def training(
+    source: Source, data_format: DataFormat, kinds: Collection[str], fills: bool = False, complete: Collection[str] = ()
+) -> tf.data.Dataset:
     """Checked batches of {"labelled": (x, y), "unlabelled": x}; either key may be missing.
 
     A batch (x, y) is split into those with a label and those without; a batch x has none with a label.
@@ -145,6 +147,7 @@ def training(source: Source, data_format: DataFormat, kinds: Collection[str], fi
         kinds: the keys of the first batch, see `streams_of`.
         fills: whether smaller batches are filled up to the size of the first one; then "numbers" says how many examples of
             each stream count. Each stream of a batch (x, y) is filled up to the size of the whole.
+        complete: the observed variables of which no element may be missing.
 
     Raises:
         ValueError: values of another shape than the model was built for, or a labelled stream that ends too early.
@@ -155,8 +158,9 @@ def training(source: Source, data_format: DataFormat, kinds: Collection[str], fi
 
     def checked(number: tf.Tensor, batch: Any) -> dict[str, Any]:
         if form == "streams":
-            return _checked_streams(batch, data_format, number)
-        return _split(*_checked_pair(batch, data_format, number), data_format, kinds, source.kind, number)
+            return _checked_streams(batch, data_format, number, complete)
+        pair = _checked_pair(batch, data_format, number, complete=complete)
+        return _split(*pair, data_format, kinds, source.kind, number)
 
     def filled(number: tf.Tensor, batch: Any) -> dict[str, Any]:
         made = {name: _filled(part, sizes[name]) for name, part in checked(number, batch).items()}
@@ -289,20 +293,23 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 
 
 def _checked_pair(
-    batch: Any, data_format: DataFormat, number: tf.Tensor, missing: bool = True
+    batch: Any, data_format: DataFormat, number: tf.Tensor, missing: bool = True, complete: Collection[str] = ()
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """A batch x or (x, y) as tensors by name, checked; `missing` says whether a value of y may be unknown."""
     x, y = _pair(batch)
-    x = data_format.x_tensors(x, number)
+    x = data_format.x_tensors(x, number, complete)
     return x, data_format.y_tensors(y, batch_size(x), missing, number)
 
 
-def _checked_streams(batch: dict[str, Any], data_format: DataFormat, number: tf.Tensor) -> dict[str, Any]:
+def _checked_streams(
+    batch: dict[str, Any], data_format: DataFormat, number: tf.Tensor, complete: Collection[str]
+) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if "labelled" in batch:
-        result["labelled"] = _checked_pair(batch["labelled"], data_format, number, not data_format.always_complete)
+        missing = not data_format.always_complete
+        result["labelled"] = _checked_pair(batch["labelled"], data_format, number, missing, complete)
     if "unlabelled" in batch:
-        result["unlabelled"] = data_format.x_tensors(batch["unlabelled"], number)
+        result["unlabelled"] = data_format.x_tensors(batch["unlabelled"], number, complete)
     return result
 
 

@@ -19,7 +19,8 @@ _LOOKED_AT = 1000
 class DataFormat:
     """Turns what users pass into {name: array} of every variable, and that into what a pass holds.
 
-    Labels of a class are integers, -1 for "not known". Other variables are numbers, NaN for "not known".
+    Labels of a class are integers, -1 for "not known". Other variables are numbers, NaN for "not known". A label is known or
+    not as a whole. Of an observed variable any element may be missing, where its elements are independent given its parents.
 
     Args:
         observed: {name: head} of the variables that are always given.
@@ -40,7 +41,7 @@ class DataFormat:
         """
         arrays = self._observed("x", x)
         checked = {
-            name: head.observed_support.check_array(name, arrays[name], head.event_shape)
+            name: head.observed_support.check_array(name, arrays[name], head.event_shape, gaps=head.has_independent_elements)
             for name, head in self.observed.items()
         }
         sizes = {name: len(array) for name, array in checked.items()}
@@ -76,21 +77,24 @@ class DataFormat:
         arrays = self.x(x)
         return arrays, self.y(y, num_examples(arrays))
 
-    def x_tensors(self, x: Any, batch: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def x_tensors(self, x: Any, batch: tf.Tensor | None = None, complete: Iterable[str] = ()) -> dict[str, tf.Tensor]:
         """`x` of a batch of tensors; the graph that is being built checks the values when it runs.
 
         Args:
             x: a tensor, where one variable is observed; or {name: tensor}.
             batch: the number of the batch, for messages.
+            complete: the variables of which no element may be missing.
 
         Raises:
             ValueError: other names, or another shape.
         """
         tensors = {name: _not_empty(tensor, batch) for name, tensor in self._observed("x", x).items()}
-        checked = {
-            name: head.observed_support.check_tensor(name, tensors[name], head.event_shape, batch=batch)
-            for name, head in self.observed.items()
-        }
+        checked = {}
+        for name, head in self.observed.items():
+            tensor, gaps = tensors[name], head.has_independent_elements
+            if gaps and name in complete and tensor.dtype.is_floating:
+                tensor = _without_nan(name, tensor, batch)
+            checked[name] = head.observed_support.check_tensor(name, tensor, head.event_shape, batch=batch, gaps=gaps)
         size = batch_size(checked)
         return {name: _of_size(name, tensor, size, batch) for name, tensor in checked.items()}
 
@@ -133,6 +137,25 @@ class DataFormat:
         """{name: number of classes} of the supervised classes."""
         supports = {name: head.support for name, head in self.supervised.items()}
         return {name: support.num_classes for name, support in supports.items() if isinstance(support, Classes)}
+
+    def take_gaps(self, x: Mapping[str, Any]) -> None:
+        """Lets the data say which observed variables have gaps, where their nodes leave it open.
+
+        Args:
+            x: {name: values [N, ...]}, already checked.
+        """
+        complete = self.without_gaps(x)
+        for name, head in self.observed.items():
+            if head.gaps is None:
+                head.gaps = name not in complete
+
+    def without_gaps(self, x: Mapping[str, Any]) -> tuple[str, ...]:
+        """The observed variables of which no element is missing.
+
+        Args:
+            x: {name: values [N, ...]}, already checked.
+        """
+        return tuple(name for name in self.observed if not rows.has_nan(x[name]))
 
     def is_known(self, y: Mapping[str, Any]) -> dict[str, Any]:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""
@@ -197,14 +220,22 @@ class DataFormat:
         Args:
             x: {name: tensor} of the observed variables.
             y: {name: tensor} of supervised variables; None for none.
-            complete: those that are given for every example.
+            complete: those that are given for every example; of observed variables, in every element.
         """
-        held = {name: Held(event(head, x[name], missing=False)) for name, head in self.observed.items()}
+        held = {name: self._observation(name, event(head, x[name], False), complete) for name, head in self.observed.items()}
         for name, tensor in (y or {}).items():
             head = self.supervised[name]
             mask = None if name in complete else tf.convert_to_tensor(head.support.is_known(tensor))
             held[name] = Held(event(head, tensor), mask)
         return held
+
+    def _observation(self, name: str, value: tf.Tensor, complete: Iterable[str]) -> Held:
+        """An observed variable, and which of its elements are known unless all are."""
+        head = self.observed[name]
+        if name in complete or not head.has_independent_elements:
+            return Held(value)
+        is_known = ~tf.math.is_nan(value)
+        return Held(value if head.gaps else head.support.filled(value, is_known), is_known=is_known)
 
     def as_dict(self, x: Any) -> dict[str, Any]:
         """{name: tensor} of what `call` takes: a tensor, where one variable is observed, or a dict."""
@@ -232,6 +263,16 @@ def _not_empty(tensor: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
     """The tensor, after a check, when the graph runs, that it holds an example."""
     template = "A batch must hold at least one example. Received: none"
     return supports.require(tensor, tf.shape(tensor)[0] > 0, template, [], batch)
+
+
+def _without_nan(name: str, tensor: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:
+    """The tensor, after a check, when the graph runs, that no element is missing."""
+    template = (
+        f"{name} must be finite where no element of the first batch is missing; with gaps=True its node takes missing ones "
+        "anywhere. Received: {} that are NaN"
+    )
+    number = tf.math.count_nonzero(tf.math.is_nan(tensor))
+    return supports.require(tensor, tf.equal(number, 0), template, [number], batch)
 
 
 def _of_size(name: str, tensor: tf.Tensor, size: tf.Tensor, batch: tf.Tensor | None) -> tf.Tensor:

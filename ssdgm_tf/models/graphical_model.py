@@ -94,9 +94,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         for name, head in self.data_format.observed.items():
             if head.event_shape is None:
                 head.event_shape = tuple(shapes[name][1:])
+            head.gaps = bool(head.gaps)
+            if head.gaps and not head.has_independent_elements:
+                raise ValueError(f"Elements of {name}, a {type(head).__name__}, cannot be missing. Received: gaps=True")
         events = {name: head.event_shape for name, head in self.data_format.observed.items()}
         random = [name for name in self.graph.order_p if isinstance(self.generative[name], RandomVariable)]
         supports = {name: self.graph.head_p(name).support for name in random}
+        supports |= {name: head.support.with_gaps() for name, head in self.data_format.observed.items() if head.gaps}
         for order, nodes in ((self.graph.order_q, self.recognition), (self.graph.order_p, self.generative)):
             for name in order:
                 shapes = {parent: events[parent] for parent in nodes[name].parents}
@@ -168,8 +172,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             return self.labelled_bound
         return "conditional" if self.graph.weights_are_constant else "importance"
 
-    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        one_pass = self.pass_over(x, training=training)
+    def unlabelled_terms(
+        self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
+    ) -> dict[str, Any]:
+        one_pass = self.pass_over(x, complete=complete, training=training)
         result = self.bound_of(one_pass, self.unlabelled_bound)
         return self._terms(result, one_pass) | {
             "bound_unlabelled": result.bound,
@@ -256,7 +262,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         Args:
             x: {name: tensor [B, ...]} of the observed variables.
             y: {name: tensor [B, ...]} of supervised variables; None for none.
-            complete: those that are known for every example.
+            complete: those that are known for every example; of observed variables, in every element.
             training: whether this is a training step.
             seed: a TFP seed; None for the next of the model's own stream.
             num_samples: S; None for the number that `compile` was given.
@@ -304,6 +310,15 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         generators = [getattr(layer, "seed_generator", None) for layer in layers]
         of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
         return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        config = super().get_build_config()
+        return config and config | {"gaps": [name for name, head in self.data_format.observed.items() if head.gaps]}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        for name, head in self.data_format.observed.items():
+            head.gaps = name in config["gaps"]
+        super().build_from_config({name: value for name, value in config.items() if name != "gaps"})
 
     def common_config(self) -> dict[str, Any]:
         """The config of every graphical model; one with arguments of its own adds those, not its graph."""

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
-from ssdgm_tf.engine import propagation
+from ssdgm_tf.engine import imputation, propagation, trace
 from ssdgm_tf.models.data_format import DataFormat, event, num_examples, only_or_all
 
 if TYPE_CHECKING:
@@ -143,41 +143,102 @@ def generate(
 
 
 def impute(
-    model: "GraphicalModel", x: Any, y: Any = None, num_steps: int = 200, tolerance: float = 1e-3
+    model: "GraphicalModel",
+    x: Any,
+    y: Any = None,
+    num_samples: int = 100,
+    num_draws: int | None = None,
+    seed: int | None = None,
+    num_steps: int = 200,
+    tolerance: float = 1e-3,
 ) -> dict[str, np.ndarray]:
     """Fills in what is missing: supervised variables, and elements of the observed ones that are NaN.
 
-    Supervised variables get their likeliest label, or their mean. Missing elements of x get the mean of p(x|...), in rounds
-    of encoding the example and decoding its missing elements (Rezende et al. 2014, appendix F, with means for draws), until
-    they settle. The less noise there is in p(x|...), the more rounds that takes.
+    Supervised variables get their likeliest label, or their mean. Missing elements of x get their mean given the known ones,
+    weighted by importance (Mattei and Frellsen 2019, equation 11), which is exact for many samples:
+
+        E[x_missing | x_known] ~ sum_s r_s E[x_missing | u_s],    r_s = w_s / sum w,    w_s = p(x_known, u_s) / q(u_s | x)
+
+    or draws: u_s is drawn by its weight r_s, then x_missing from p(x | u_s).
+
+    That is so where the model was trained with gaps. The networks of another one know complete examples only. So it fills
+    them in rounds of encoding the example and decoding its missing elements (Rezende et al. 2014, appendix F, with means for
+    draws), until they settle. The less noise there is in p(x|...), the more rounds that takes.
 
     Args:
         model: the model.
         x: see `encode`; any element may be NaN.
         y: the supervised variables as far as they are known.
-        num_steps: the most rounds for the missing elements of x.
+        num_samples: S, of a model trained with gaps.
+        num_draws: D draws of the missing elements; None for their means. Of a model trained with gaps only.
+        seed: integer; the same seed gives the same values. None for the model's own stream.
+        num_steps: the most rounds, of a model trained without gaps.
         tolerance: an example has settled once its elements are this close to where the rounds tend to, as the shrinking of
             their changes says; in standard deviations of the known values of the variable.
 
     Returns:
-        {name: array} of every observed and supervised variable. Values that were known are unchanged.
+        {name: array} of every observed and supervised variable; with `num_draws` an observed one is [D, N, *event_shape].
+        Values that were known are unchanged.
+
+    Raises:
+        ValueError: bad values, or draws of a model trained without gaps.
 
     Warns:
         UserWarning: an example did not settle.
     """
     model.require_built()
+    check_num_samples(num_samples)
+    gappy = {name for name, values in model.data_format.as_dict(x).items() if _has_nan(values)}
+    seen = {name for name, head in model.data_format.observed.items() if head.gaps}
+    if seen and gappy <= seen:
+        x, known = _input(model, x, y)
+        filled = _by_importance(model, x, known, num_samples, num_draws, model.seed_of(seed))
+    elif num_draws is None:
+        filled, x, known = _in_rounds(model, x, y, num_steps, tolerance)
+    else:
+        raise ValueError("Draws of missing elements need a model trained with gaps. Received: one trained without")
+    means = _in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], x, known)
+    for name, is_known in model.data_format.is_known(known).items():
+        point = model.data_format.supervised[name].support.point(means[name])
+        known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
+    return filled | known
+
+
+def _has_nan(values: Any) -> bool:
+    """Whether an array-like holds NaN."""
+    return np.asarray(values).dtype.kind == "f" and bool(np.isnan(values).any())
+
+
+def _by_importance(
+    model: "GraphicalModel", x: dict, known: dict, num_samples: int, num_draws: int | None, key: tf.Tensor
+) -> dict[str, np.ndarray]:
+    """The observed variables with their missing elements filled in by importance weights; see `impute`."""
+
+    def fill(x: dict, known: dict, index: int) -> dict[str, tf.Tensor]:
+        seed = tf.random.experimental.stateless_fold_in(key, index)
+        one_pass = trace.run(model.graph, model.data_format.held(x, known), num_samples, seed, model.step, exact=True)
+        if num_draws is None:
+            return imputation.means(one_pass)
+        drawn = imputation.draws(one_pass, num_draws, tf.random.experimental.stateless_fold_in(seed, 1))
+        return {name: np.swapaxes(value, 0, 1) for name, value in drawn.items()}
+
+    made = _in_batches(model, fill, x, known, rows=num_samples)
+    if num_draws is not None:
+        made = {name: np.swapaxes(value, 0, 1) for name, value in made.items()}
+    filled = {name: np.where(np.isnan(x[name]), value, x[name]).astype(np.float32) for name, value in made.items()}
+    return x | filled
+
+
+def _in_rounds(model: "GraphicalModel", x: Any, y: Any, num_steps: int, tolerance: float) -> tuple[dict, dict, dict]:
+    """The observed variables filled in, twice, and the labels as far as they are known; see `impute`."""
     given = {name: np.asarray(v) for name, v in model.data_format.as_dict(x).items()}
-    missing = {name: np.isnan(v) for name, v in given.items() if v.dtype.kind == "f" and np.isnan(v).any()}
+    missing = {name: np.isnan(v) for name, v in given.items() if _has_nan(v)}
     heads = model.data_format.observed
     points = {name: np.asarray(heads[name].observed_support.inner_point(tf.constant(given[name]))) for name in missing}
     filled = model.data_format.x(given | {name: np.where(w, points[name], given[name]) for name, w in missing.items()})
     known = model.data_format.y(y, num_examples(filled))
     _settle(model, filled, known, missing, num_steps, tolerance)
-    means = _in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], filled, known)
-    for name, is_known in model.data_format.is_known(known).items():
-        point = model.data_format.supervised[name].support.point(means[name])
-        known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
-    return filled | known
+    return filled, filled, known
 
 
 def _settle(

@@ -32,6 +32,7 @@ class Options:
             `layers.RandomAffine` is a part of it, q(y|...) sees moved images; generated images do not move.
         encoder: a network of the image whose output takes the place of x in q of the latent variables.
         decoder: the network of p(x|...); None for a dense one.
+        gaps: whether elements of the observed variable may be missing; None to take it from the first data.
         dtype: the dtype of the densities and of the networks that are not given, such as "mixed_bfloat16".
 
     Raises:
@@ -48,6 +49,7 @@ class Options:
     classifier: keras.layers.Layer | None = None
     encoder: keras.layers.Layer | None = None
     decoder: keras.layers.Layer | None = None
+    gaps: bool | None = None
     dtype: str | None = None
 
     def __post_init__(self) -> None:
@@ -118,7 +120,9 @@ class Options:
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
             "discretized_logistic": nodes.DiscretizedLogistic,
         }
-        return heads[self.likelihood](None, parents=parents, network=self.decoder or self.dense(), dtype=self.dtype)
+        return heads[self.likelihood](
+            None, parents=parents, network=self.decoder or self.dense(), gaps=self.gaps, dtype=self.dtype
+        )
 
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
         """The input of q of the latent variables, x or the output of `encoder`: ({name: node} to add to q, its name)."""

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import warnings
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, TypeVar
@@ -61,14 +62,18 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.unlabelled_bound = trace_bounds.UNLABELLED[0]
         self.kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
         self.free_bits, self.num_samples = 0.0, 1
-        self.complete = data_format.always_complete  # supervised variables that every labelled example has
+        #: Constants of the compiled training step: the supervised variables that every labelled example has, and the
+        #: observed ones of which no element is missing.
+        self.complete = (*data_format.always_complete, *data_format.observed)
         #: Training steps taken; saved with the model, for a resumed run and for schedules.
         self.step = self.add_weight(name="step", shape=(), dtype="int64", initializer="zeros", trainable=False)
         self.monitor = Monitor(data_format, term_names)
 
     @abc.abstractmethod
-    def unlabelled_terms(self, x: dict[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        """The terms of a step over examples without labels.
+    def unlabelled_terms(
+        self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
+    ) -> dict[str, Any]:
+        """The terms of a step over examples without labels; elements of variables that are not `complete` may be missing.
 
         Returns:
             `objective` (training maximises it), `bound_unlabelled` and the terms that it is made of, each [B], nats.
@@ -82,7 +87,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         complete: tuple[str, ...],
         training: bool = False,
     ) -> dict[str, Any]:
-        """The terms of a step over examples with labels; labels of variables that are not `complete` may be missing.
+        """The terms of a step over examples with labels; values of variables that are not `complete` may be missing.
 
         Returns:
             `objective` (without the classification term), `label_objective` (log q(y|x), with the gradient of all draws
@@ -280,7 +285,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 own += self._read_validation(kwargs, reading)
             dataset = devices.split(data.dataset, self.distribute_strategy) if self.is_distributed else data.dataset
             if verbose:
-                print(f"{type(self).__name__}: {self.objective_scale}")
+                print(f"{type(self).__name__}: {self.objective_scale}{self._gaps_in_words()}")
             self.monitor.direct(_flat(callbacks))
             reading.enter_context(self._taking(data.steps_at_once))
             return super().fit(
@@ -362,7 +367,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                     labelled = nans.checked(self, "labelled", self.labelled_terms(x, y, self.complete, training=True))
             if "unlabelled" in data:
                 with counted.first(num_unlabelled):
-                    unlabelled = nans.checked(self, "unlabelled", self.unlabelled_terms(data["unlabelled"], training=True))
+                    terms = self.unlabelled_terms(data["unlabelled"], self.complete, training=True)
+                    unlabelled = nans.checked(self, "unlabelled", terms)
             added = self.losses  # of this replica, before it waits for the others
             shares = devices.as_share(labelled, num_labelled), devices.as_share(unlabelled, num_unlabelled)
             loss = _with_added(self._loss(*shares), added)
@@ -487,7 +493,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             batch = batches.split(*self.data_format.pair(x, y), self.data_format)
         examples = batches.examples_of(batch)
         self._build_for(next(iter(examples.values())))
-        self._set_complete(self.data_format.always_complete)
+        self._set_complete((*self.data_format.always_complete, *self._without_gaps(examples)))
         # The first batch with examples of a kind says how many there are, unless `compile` or `fit` did.
         known = self.objective_scale[:2] if self.objective_scale else self.data_sizes or (0, 0)
         self._set_objective_scale(*(before or size for before, size in zip(known, _sizes(examples), strict=True)))
@@ -499,12 +505,14 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         examples = batches.examples_of(batches.streams_of(source, self.data_format))
         first, sizes = next(iter(examples.values())), _sizes(examples)
         self.data_format.warn_of_scale(first)
+        self._warn_of_gaps(first)
         self._build_for(first)
-        self._set_complete(self.data_format.always_complete)
+        without_gaps = self._without_gaps(examples)
+        self._set_complete((*self.data_format.always_complete, *without_gaps))
         self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
         reading.enter_context(source.own_errors())
-        data = batches.training(source, self.data_format, examples, self.fills_steps)
+        data = batches.training(source, self.data_format, examples, self.fills_steps, without_gaps)
         return loops.Data(data, source.callbacks("epoch"), num_steps)
 
     def _streams_of_arrays(
@@ -525,13 +533,15 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
         self.data_format.warn_of_scale(x)
+        self._warn_of_gaps(x)
         seed = int(np.random.randint(2**31)) if seed is None else seed
         sizes = 100 if batch_size is None else batch_size, labelled_batch_size
         order = Order(is_labelled, *sizes, seed=seed, classes=classes, **options)
         self._build_for(x)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
-        self._set_complete(tuple(name for name in known if np.all(known[name][is_labelled])))
+        complete = tuple(name for name in known if np.all(known[name][is_labelled]))
+        self._set_complete((*complete, *self.data_format.without_gaps(x)))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return streams.Arrays(x, y, order, self.fills_steps)
 
@@ -574,8 +584,32 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """The weights of the objective; evaluated, but never fitted, every example counts once."""
         return self.objective_scale or self._scale_for(1, 1)
 
+    def _without_gaps(self, examples: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+        """The observed variables of which no element is missing in a first batch, nor may be in later ones.
+
+        Args:
+            examples: {stream: x}.
+        """
+        found = set(self.data_format.observed).intersection(*map(self.data_format.without_gaps, examples.values()))
+        return tuple(name for name, head in self.data_format.observed.items() if name in found and not head.gaps)
+
+    def _gaps_in_words(self) -> str:
+        """Says of which observed variables elements are missing; empty if of none."""
+        gappy = [name for name in self.data_format.observed if name not in self.complete]
+        return f"; elements of {', '.join(gappy)} may be missing (NaN)" if gappy else ""
+
+    def _warn_of_gaps(self, x: dict[str, Any]) -> None:
+        """Warns where the networks of a model that is built do not see which elements are missing."""
+        blind = [name for name, head in self.data_format.observed.items() if self.built and not head.gaps]
+        if gappy := [name for name in blind if name not in self.data_format.without_gaps(x)]:
+            warnings.warn(
+                f"{', '.join(gappy)} has missing elements, and the networks were built without gaps: they see a value in "
+                "the middle there, and not that it is missing. Make the node with gaps=True, or build the model by fit().",
+                stacklevel=4,
+            )
+
     def _set_complete(self, names: tuple[str, ...]) -> None:
-        """Which supervised variables every labelled example has; a constant of the compiled step."""
+        """Which variables are wholly known; a constant of the compiled step, see `complete`."""
         if names != self.complete:
             self.complete = names
             self.train_function = None
@@ -599,6 +633,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def _build_for(self, x: dict[str, Any]) -> None:
         with self.distribute_strategy.scope():
             if not self.built:
+                self.data_format.take_gaps(x)
                 shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
                 self.build(only_or_all(shapes))
             if not self.optimizer.built:

@@ -5,6 +5,7 @@ from ssdgm_tf.nodes.families import (
     Bernoulli,
     Beta,
     Categorical,
+    Columns,
     ContinuousBernoulli,
     Dirichlet,
     DiscretizedLogistic,
@@ -12,6 +13,7 @@ from ssdgm_tf.nodes.families import (
     Gamma,
     Laplace,
     LogNormal,
+    NegativeBinomial,
     Normal,
     OneHotCategorical,
     OneMore,
@@ -21,6 +23,8 @@ from ssdgm_tf.nodes.families import (
     VonMises,
     VonMisesFisher,
     VonMisesFisherMixture,
+    ZeroInflatedNegativeBinomial,
+    ZeroInflatedPoisson,
 )
 from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean, RandomVariable
 
@@ -28,6 +32,7 @@ __all__ = [
     "Bernoulli",
     "Beta",
     "Categorical",
+    "Columns",
     "ContinuousBernoulli",
     "Deterministic",
     "Dirichlet",
@@ -38,6 +43,7 @@ __all__ = [
     "Gamma",
     "Laplace",
     "LogNormal",
+    "NegativeBinomial",
     "Node",
     "NodeMean",
     "Normal",
@@ -55,4 +61,6 @@ __all__ = [
     "VonMises",
     "VonMisesFisher",
     "VonMisesFisherMixture",
+    "ZeroInflatedNegativeBinomial",
+    "ZeroInflatedPoisson",
 ]

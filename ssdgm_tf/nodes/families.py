@@ -14,6 +14,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf import layers
 from ssdgm_tf.nodes.estimators import Estimator
 from ssdgm_tf.nodes.node import RandomVariable
+from ssdgm_tf.schema import Schema
 
 
 class NodeOptions(TypedDict, total=False):
@@ -24,6 +25,7 @@ class NodeOptions(TypedDict, total=False):
         network: see `RandomVariable`.
         estimator: see `RandomVariable`.
         prior: see `RandomVariable`.
+        gaps: see `layers.StochasticNode`.
         dtype: the dtype or policy of both the layer and the node.
         name: the name of the node as a Keras layer.
         trainable: whether the weights of the node are trained.
@@ -33,13 +35,15 @@ class NodeOptions(TypedDict, total=False):
     network: keras.layers.Layer | None
     estimator: str | Estimator | None
     prior: str | Sequence[float] | np.ndarray | None
+    gaps: bool | None
     dtype: str | keras.DTypePolicy | None
     name: str | None
     trainable: bool
 
 
 def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Unpack[NodeOptions]) -> RandomVariable:
-    return RandomVariable(layer_class(*args, dtype=options.get("dtype")), **options)
+    gaps = options.pop("gaps", None)
+    return RandomVariable(layer_class(*args, gaps=gaps, dtype=options.get("dtype")), **options)
 
 
 def Normal(
@@ -102,12 +106,44 @@ def Categorical(event_shape: int | Sequence[int], num_classes: int, **options: U
     return _node(layers.CategoricalNode, event_shape, num_classes, **options)
 
 
+def Columns(schema: Schema | str, **options: Unpack[NodeOptions]) -> RandomVariable:
+    """The rows of a table, whose columns are of different kinds; cells may be missing.
+
+    See `layers.ColumnsNode` for `schema`.
+    """
+    return _node(layers.ColumnsNode, schema, **options)
+
+
 def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
     """Counts. The networks of its children get log(1 + count).
 
     See `layers.PoissonNode` for `event_shape`.
     """
     return _node(layers.PoissonNode, event_shape, **options)
+
+
+def NegativeBinomial(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
+    """Counts of a variance above their mean. The networks of its children get log(1 + count).
+
+    See `layers.NegativeBinomialNode` for `event_shape`.
+    """
+    return _node(layers.NegativeBinomialNode, event_shape, **options)
+
+
+def ZeroInflatedPoisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
+    """Counts with more zeros than `Poisson` has.
+
+    See `layers.ZeroInflatedPoissonNode` for `event_shape`.
+    """
+    return _node(layers.ZeroInflatedPoissonNode, event_shape, **options)
+
+
+def ZeroInflatedNegativeBinomial(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
+    """Counts with more zeros than `NegativeBinomial` has.
+
+    See `layers.ZeroInflatedNegativeBinomialNode` for `event_shape`.
+    """
+    return _node(layers.ZeroInflatedNegativeBinomialNode, event_shape, **options)
 
 
 def OneMore(num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:

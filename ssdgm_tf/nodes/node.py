@@ -31,6 +31,10 @@ class Node(keras.layers.Layer):
     - a functional model with one input per parent, or a layer with `takes_parents_apart = True`, gets them as a list, in
       their own shapes;
     - any other layer or model gets a single parent in its own shape, or several flattened and concatenated.
+
+    Of an observed parent with gaps, a network sees a value in the middle of the support in place of a missing element, and
+    along the last axis beside the values which of them are known; a network with `takes_parents_apart`, or a model that is
+    made for the shape of the values, does not see the latter.
     """
 
     def __init__(self, parents: str | Sequence[str], network: keras.layers.Layer | None, **kwargs: Any) -> None:
@@ -54,7 +58,8 @@ class Node(keras.layers.Layer):
         """
         if parent_supports is None or getattr(self.network, "takes_values", False):
             parent_supports = [Support() for _ in parent_shapes]
-        self.parent_supports = list(parent_supports)
+        takes_no_mask = self._takes_no_mask(parent_shapes)
+        self.parent_supports = [support.values if takes_no_mask else support for support in parent_supports]
         pairs = zip(self.parent_supports, parent_shapes, strict=True)
         #: The event shape of each parent as the network gets it.
         self.parent_shapes: list[tuple[int, ...]] = [support.network_shape(tuple(shape)) for support, shape in pairs]
@@ -72,6 +77,15 @@ class Node(keras.layers.Layer):
         if not self.network.built:
             self.network.build(inputs)
         self.feature_shape = tuple(self.network.compute_output_shape(inputs)[1:])
+
+    def _takes_no_mask(self, parent_shapes: Sequence[Sequence[int]]) -> bool:
+        """Whether the network is made for the values alone: one of parents apart, or a model built for their shapes."""
+        if getattr(self.network, "takes_parents_apart", False):
+            return True
+        inputs = getattr(self.network, "inputs", None) or ()
+        if len(inputs) == 1 and len(parent_shapes) > 1:
+            parent_shapes = [[sum(math.prod(shape) for shape in parent_shapes)]]
+        return bool(inputs) and [tuple(i.shape[1:]) for i in inputs] == [tuple(shape) for shape in parent_shapes]
 
     def features(self, values: Sequence[tf.Tensor], training: bool = False, align: Align | None = None) -> tf.Tensor:
         """The network's output at the parents' values, [*leading, *feature_shape].

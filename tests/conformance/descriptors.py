@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf import layers, models, nodes
+from tests.schema.examples import every_kind
 
 tfd = tfp.distributions
 
@@ -201,8 +202,24 @@ DESCRIPTORS = {
     "PoissonNode": Descriptor(
         lambda **kwargs: layers.PoissonNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
     ),
+    "NegativeBinomialNode": Descriptor(
+        lambda **kwargs: layers.NegativeBinomialNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
+    ),
+    "ZeroInflatedPoissonNode": Descriptor(
+        lambda **kwargs: layers.ZeroInflatedPoissonNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
+    ),
+    "ZeroInflatedNegativeBinomialNode": Descriptor(
+        lambda **kwargs: layers.ZeroInflatedNegativeBinomialNode((8, 8), seed=1, **kwargs),
+        (5,),
+        (8, 8),
+        True,
+        has_gradient=False,
+    ),
     "ContinuousBernoulliNode": Descriptor(
         lambda **kwargs: layers.ContinuousBernoulliNode((2, 3), seed=1, **kwargs), (5,), (2, 3), True
+    ),
+    "ColumnsNode": Descriptor(
+        lambda **kwargs: layers.ColumnsNode(every_kind(), seed=1, **kwargs), (5,), (11,), True, has_gradient=False
     ),
     "CategoricalNode": Descriptor(
         lambda **kwargs: layers.CategoricalNode((8, 8), num_classes=4, seed=1, **kwargs),

@@ -12,6 +12,7 @@ from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import models, nodes
 from ssdgm_tf.layers.supports import Classes
+from tests.schema.examples import every_kind, rows
 from tests.tiers import tiers
 
 N, KNOWN = 8, 5
@@ -47,6 +48,7 @@ CASES = {
     "Bernoulli": Case(lambda **k: nodes.Bernoulli(2, **k), lambda r, n: r.integers(2, size=(n, 2))),
     "Beta": Case(lambda **k: nodes.Beta(2, **k), lambda r, n: r.beta(2, 2, size=(n, 2))),
     "Categorical": Case(lambda **k: nodes.Categorical((2, 2), 3, **k), lambda r, n: r.integers(3, size=(n, 2, 2))),
+    "Columns": Case(lambda **k: nodes.Columns(every_kind(), **k), rows, False),
     "ContinuousBernoulli": Case(lambda **k: nodes.ContinuousBernoulli(2, **k), lambda r, n: r.uniform(size=(n, 2))),
     "Dirichlet": Case(lambda **k: nodes.Dirichlet(3, **k), lambda r, n: r.dirichlet([2] * 3, size=n)),
     "DiscretizedLogistic": Case(
@@ -63,6 +65,13 @@ CASES = {
     "RelaxedOneHotCategorical": Case(
         lambda **k: nodes.RelaxedOneHotCategorical(3, **k), lambda r, n: r.dirichlet([2] * 3, size=n), False
     ),
+    "NegativeBinomial": Case(
+        lambda **k: nodes.NegativeBinomial(2, **k), lambda r, n: r.negative_binomial(2, 0.4, size=(n, 2))
+    ),
+    "ZeroInflatedNegativeBinomial": Case(
+        lambda **k: nodes.ZeroInflatedNegativeBinomial(2, **k), lambda r, n: r.negative_binomial(2, 0.4, size=(n, 2))
+    ),
+    "ZeroInflatedPoisson": Case(lambda **k: nodes.ZeroInflatedPoisson(2, **k), lambda r, n: r.poisson(1, size=(n, 2))),
     "StudentT": Case(lambda **k: nodes.StudentT(2, **k), lambda r, n: r.standard_t(5, size=(n, 2))),
     "VonMises": Case(lambda **k: nodes.VonMises(2, **k), lambda r, n: r.uniform(-np.pi, np.pi, size=(n, 2))),
     "VonMisesFisher": Case(lambda **k: nodes.VonMisesFisher(3, **k), directions),
@@ -87,7 +96,8 @@ def make_model(name, role):
     case = CASES[name]
     network = lambda: keras.layers.Dense(4, "tanh")  # noqa: E731
     if role.startswith("observed"):
-        generative = {"z": nodes.Normal(2), "v": case.make(parents="z", network=network())}
+        gaps = role == "observed in part" and case.make().head.has_independent_elements
+        generative = {"z": nodes.Normal(2), "v": case.make(parents="z", network=network(), gaps=gaps)}
         model = models.GraphicalModel(generative, {"z": nodes.Normal(2, parents="v")}, observed="v", seed=1)
     else:
         generative = {"v": case.make(), "x": nodes.Normal(2, parents="v", network=network())}
@@ -127,7 +137,7 @@ def test_every_method(name, role):
     model.summary(print_fn=lambda line: None)
     model.describe(print_fn=lambda line: None)
     head = model.data_format.observed.get("v") or model.recognition["v"].head
-    if role == "observed in part":
+    if role == "observed in part" and not head.has_independent_elements:
         methods = (model.evaluate, model.predict, model.encode, model.log_likelihood, model.bound, model.reconstruct)
         for method in (lambda x: model.fit(x, verbose=0), *methods):
             with pytest.raises(ValueError, match=r"v must|Labels of v must"):
@@ -155,10 +165,14 @@ def test_every_method(name, role):
         known = model.data_format.y(y, N)["v"][:KNOWN]
         np.testing.assert_allclose(head.support.point(means["v"])[:KNOWN], known, rtol=1e-5)  # what is given is kept
         np.testing.assert_array_equal(model.impute(x, y)["v"][:KNOWN], known)
-    if role != "observed":
+    if not role.startswith("observed"):
         # Draws are values that the variable may take; they can be given again.
         again = draws["v"][0].argmax(-1) if isinstance(head.support, Classes) else draws["v"][0]
         assert all_finite(model.encode(x, {"v": again})) and all_finite(model.generate({"v": again}))
+    if role == "observed in part":
+        filled = model.impute(x, num_samples=3)["v"]
+        np.testing.assert_array_equal(filled[:KNOWN], x[:KNOWN])
+        assert all_finite(filled) and np.all(head.observed_support.contains(model.impute(x, num_draws=2)["v"]))
     everything = (predicted, means, draws, model.reconstruct(x, y), model.generate(num_samples=3, seed=0))
     assert all_finite(everything)
     for values in (model.log_likelihood(x, y, num_samples=2, seed=0), model.bound(x, y, seed=0)):

@@ -182,7 +182,6 @@ def replaced(array, index, value):
 #: {fault: (a change of x and y, the message of arrays, the message of batches)}; the fault is in the third batch.
 FAULTS = {
     "a pixel above 1": (lambda x, y: (replaced(x, (87, 0, 0), 2), y), r"x must lie in \[0, 1\].*2"),
-    "NaN": (lambda x, y: (replaced(x, (87, 0, 0), np.nan), y), "x must be finite"),
     "infinity": (lambda x, y: (replaced(x, (87, 0, 0), np.inf), y), "x must be finite"),
     "a label K": (lambda x, y: (x, replaced(y, 87, 3)), r"Labels of y must lie in 0..2, or be -1 for no label.*3"),
     "a label -2": (lambda x, y: (x, replaced(y, 87, -2)), r"Labels of y must lie in 0..2, or be -1 for no label.*-2"),

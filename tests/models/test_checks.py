@@ -28,11 +28,10 @@ def bad_label(index, value, dtype=int):
 
 
 CASES = {
-    "NaN pixel": (
-        bad_pixel(np.nan),
+    "infinite pixel": (
+        bad_pixel(np.inf),
         r"x must be finite in float32. Received: NaN or infinite values, the first at .*5.*1.*2",
     ),
-    "infinite pixel": (bad_pixel(np.inf), r"x must be finite in float32. Received: NaN"),
     "pixel above 1": (bad_pixel(255), r"x must lie in \[0, 1\]: divide by 255. Received: x in \[.*, 255\]"),
     "pixel below 0": (bad_pixel(-0.5), r"Received: x in \[-0.5, "),
     "label K": (bad_label(4, 3), r"Labels of y must lie in 0..2, or be -1 for no label. Received: \[3\], .* index 4"),
@@ -78,7 +77,7 @@ def test_evaluate_refuses(case, tiny, built):
 
 
 @pytest.mark.parametrize("method", ["predict", "encode", "reconstruct", "analogies", "log_likelihood"])
-@pytest.mark.parametrize("case", ["NaN pixel", "pixel above 1", "shape"])
+@pytest.mark.parametrize("case", ["infinite pixel", "pixel above 1", "shape"])
 def test_inference_refuses(method, case, tiny, built):
     change, message = CASES[case]
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,199 @@
+"""The cells of a table as Python values, and what a cell says: text, a number, a day, or nothing. NumPy only."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+#: Text that stands for no value.
+MISSING = frozenset(("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-nan", "NULL", "null"))
+# What pandas, which need not be installed, has for no value.
+_MISSING_TYPES = ("NAType", "NaTType")
+_ORIGIN = datetime(1970, 1, 1)
+# Whole numbers below it are floats.
+_WHOLE = 2**53
+
+Cell = Any
+
+
+def columns_of(table: Any) -> dict[str, Any]:
+    """{name: column} of a table, the columns as they are.
+
+    Args:
+        table: a mapping {name: cells}, a DataFrame of pandas or polars, or a structured array. Names that are no text, such
+            as the numbers 0, 1, 2, ... of pandas, become text.
+
+    Raises:
+        ValueError: another thing, no column, or two columns of one name.
+    """
+    if isinstance(table, Mapping):
+        names = list(table)
+    elif isinstance(table, np.ndarray) and table.dtype.names:
+        names = list(table.dtype.names)
+    elif hasattr(table, "columns") and hasattr(table, "__getitem__"):
+        names = list(table.columns)
+    else:
+        raise ValueError(f"A table must be a mapping {{name: cells}} or a DataFrame. Received: a {type(table).__name__}")
+    texts = [str(name) for name in names]
+    if not texts:
+        raise ValueError("A table must hold columns. Received: a table without any")
+    refuse_duplicates(texts)
+    return {text: table[name] for text, name in zip(texts, names, strict=True)}
+
+
+def refuse_duplicates(names: list[str]) -> None:
+    """Refuses names of columns that are there twice.
+
+    Args:
+        names: the names.
+
+    Raises:
+        ValueError: two columns of one name.
+    """
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"Every column must have a name of its own. Received: {names.count(twice)} columns {twice!r}")
+
+
+def read(columns: Mapping[str, Any]) -> dict[str, list[Cell]]:
+    """The cells of columns: text without blanks around it, numbers, truth values, dates, and None for a gap.
+
+    A gap is None, NaN, the NA and NaT of pandas, a masked element, blank text, and the text of `MISSING`.
+
+    Args:
+        columns: {name: column}, each a list, or anything that NumPy turns into an array [N].
+
+    Raises:
+        ValueError: another shape, different lengths, or a cell that holds several values, a duration or a complex number.
+    """
+    read = {}
+    for name, column in columns.items():
+        read[name] = [_read_one(name, row, value) for row, value in enumerate(_values(name, column))]
+    for name, cells in read.items():
+        first = next(iter(read))
+        length = len(read[first])
+        if len(cells) != length:
+            raise ValueError(
+                "The columns of a table must have the same length. "
+                f"Received: {first!r} with {length} cells, {name!r} with {len(cells)}"
+            )
+    return read
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    """The elements of a column.
+
+    Raises:
+        ValueError: another shape than [N].
+    """
+    if isinstance(column, list | tuple):
+        return list(column)
+    array = column if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
+    if array.ndim != 1:
+        raise ValueError(f"A column must hold a cell for each row, shape [N]. Received: {name!r} of shape {array.shape}")
+    # NumPy has no Python values for nanoseconds, and gives whole numbers.
+    return (array.astype(f"{array.dtype.kind}8[us]") if array.dtype.kind in "mM" else array).tolist()
+
+
+def _read_one(name: str, row: int, value: Any) -> Cell:
+    """One cell."""
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value).__name__ in _MISSING_TYPES:
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        value = value.strip()
+        return None if value in MISSING else value
+    if isinstance(value, complex | timedelta) or hasattr(value, "__len__"):
+        raise ValueError(
+            "A cell must be text, a number, a truth value, a date or a gap. "
+            f"Received: a {type(value).__name__} in row {row} of column {name!r}"
+        )
+    if isinstance(value, Number):
+        return None if value != value else value
+    return value if isinstance(value, date) else str(value)
+
+
+def number_of(cell: Cell) -> float | None:
+    """The number in a cell, of text too; None where there is none. True is 1.
+
+    Args:
+        cell: a cell that is no gap, see `read`.
+    """
+    if not isinstance(cell, Number | str) or (isinstance(cell, str) and "_" in cell):  # Python reads 1_000 as a number
+        return None
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except ValueError:
+        return None
+    except OverflowError:
+        return np.inf
+
+
+def day_of(cell: Cell) -> float | None:
+    """The days since 1970-01-01 of a date, of text in ISO format too; None where there is none.
+
+    A time of day is a part of a day; a time with a zone is converted to UTC. A number is no date.
+
+    Args:
+        cell: a cell that is no gap, see `read`.
+    """
+    if isinstance(cell, str) and number_of(cell) is None:
+        try:
+            cell = datetime.fromisoformat(cell)
+        except ValueError:
+            return None
+    if not isinstance(cell, date):
+        return None
+    if not isinstance(cell, datetime):
+        cell = datetime(cell.year, cell.month, cell.day)
+    if cell.tzinfo is not None:
+        cell = cell.astimezone(UTC).replace(tzinfo=None)
+    return (cell - _ORIGIN) / timedelta(days=1)
+
+
+def text_of_day(day: float, has_time: bool) -> str:
+    """A date in ISO format, to the nearest day or minute.
+
+    Args:
+        day: days since 1970-01-01.
+        has_time: whether the time of day is told.
+
+    Raises:
+        OverflowError: a date outside the years 1 to 9999.
+    """
+    if has_time:
+        return (_ORIGIN + timedelta(minutes=round(day * 24 * 60))).isoformat(timespec="minutes")
+    return (_ORIGIN + timedelta(days=round(day))).date().isoformat()
+
+
+def text_of(cell: Cell) -> str:
+    """A cell as text: whole numbers without a point, so that 1 and 1.0 are "1".
+
+    Args:
+        cell: a cell that is no gap, see `read`.
+    """
+    if isinstance(cell, str | int):  # True is an int
+        return str(cell)
+    if isinstance(cell, date):
+        return cell.isoformat().removesuffix("T00:00:00")  # pandas has no dates without a time
+    number = float(cell)
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def alike(text: str) -> str:
+    """What all ways to write a number or a truth value have in common: "1" of "1.0", "01", "True" and "true".
+
+    Args:
+        text: the text of a cell.
+    """
+    if text.lower() in ("false", "true"):
+        return str(int(text.lower() == "true"))
+    number = number_of(text)
+    return text if number is None or abs(number) >= _WHOLE else text_of(number)
