@@ -3,9 +3,9 @@
     python -m benchmarks.loops
 
 Each model is trained for three epochs of eleven steps, the last of fewer examples: step by step, with batches from a
-pipeline of the host, and in loops over arrays in memory. A third training, step by step too, starts from weights that are one
-rounding away: how far it ends from the first says what rounding alone does. Each training has its own process. XLA writes
-down the programs that it compiles, and they are counted.
+pipeline of the host, and in loops over arrays in memory. A third training, step by step too, starts from weights that are
+one rounding away: how far it ends from the first says what rounding alone does. Each training has its own process. XLA
+writes down the programs that it compiles, and they are counted.
 """
 
 import argparse

@@ -81,7 +81,7 @@ class ColumnsNode(StochasticNode):
 
     def mean_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
         """The mean of each number of a mixture, and the likeliest category; see `StochasticNode.mean_over`."""
-        return distribution.joined([_center(*part, average) for part in distribution.parts])
+        return distribution.joined([_center(group, of, average) for group, of in distribution.parts])
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

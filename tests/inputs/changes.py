@@ -74,6 +74,10 @@ def _put(array: np.ndarray, value: Any) -> np.ndarray:
     return array
 
 
+def _with_a_gap(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return _put(x, np.nan), y
+
+
 def _replaced(x: np.ndarray, value: Any) -> list:
     """The examples as a list, with another one for the bad one."""
     return [value if index == BAD else one for index, one in enumerate(x)]
@@ -129,7 +133,7 @@ INPUTS: dict[str, dict[str, Input]] = {
         "a label of -2": _only(_without("records"), lambda x, y: (x, _put(y, -2)), "y"),
     },
     "NaN": {
-        "a pixel of NaN": Input(lambda x, y: (_put(x, np.nan), y)),
+        "a pixel of NaN, which is not known": Input(_with_a_gap, stands_for=_with_a_gap),
         "an infinite pixel": Input(lambda x, y: (_put(x, np.inf), y)),
         "labels of NaN for no label": _only(
             _without("folder", "records"), lambda x, y: (x, np.where(y < 0, np.nan, y)), "y"

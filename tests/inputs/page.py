@@ -116,7 +116,7 @@ def _alike(made: Arrays, wanted: Arrays, is_in_order: bool) -> bool:
         table = x if arrays.y is None else np.column_stack([x, np.ravel(arrays.y)])
         return table if is_in_order else table[np.lexsort(np.round(table, 4).T)]
 
-    return np.shape(made.x) == np.shape(wanted.x) and np.allclose(rows(made), rows(wanted), atol=1e-6)
+    return np.shape(made.x) == np.shape(wanted.x) and np.allclose(rows(made), rows(wanted), atol=1e-6, equal_nan=True)
 
 
 def _stable(message: str, folder: str) -> str:
