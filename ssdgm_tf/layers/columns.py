@@ -50,7 +50,7 @@ class ColumnsNode(StochasticNode):
         self, schema: Schema | str, prior: None = None, seed: int | None = None, gaps: bool | None = True, **kwargs: Any
     ) -> None:
         self.schema = Schema.from_json(schema) if isinstance(schema, str) else schema
-        super().__init__(len(self.schema), prior=prior, seed=seed, gaps=gaps is None or gaps, **kwargs)
+        super().__init__(len(self.schema), prior=prior, seed=seed, gaps=gaps is not False, **kwargs)
         self.groups = groups_of(self.schema)
 
     @property

@@ -130,16 +130,16 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             return only_or_all({name: tf.cast(one_pass.mean(name), tf.float32) for name in self.graph.latent})
         return only_or_all({name: self._prediction(name, one_pass) for name in self.graph.supervised})
 
-    def predicted_means(self, x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        one_pass = self._predicting_pass(x)
+    def predicted_means(self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = ()) -> dict[str, tf.Tensor]:
+        one_pass = self._predicting_pass(x, complete)
         return {name: one_pass.mean(name) for name in self.graph.supervised}
 
-    def _predicting_pass(self, x: dict[str, tf.Tensor]) -> trace.Trace:
+    def _predicting_pass(self, x: dict[str, tf.Tensor], complete: Sequence[str] = ()) -> trace.Trace:
         """The pass behind every prediction: its draws are the same for all examples and calls."""
         predicted = self.graph.supervised or self.graph.latent
         is_drawn = self.graph.is_drawn_before(*predicted)
         num_samples = self.num_prediction_samples if is_drawn else 1
-        held = self.data_format.held(x)
+        held = self.data_format.held(x, complete=complete)
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

@@ -73,6 +73,7 @@ class NamedModel(GraphicalModel):
     def get_config(self) -> dict[str, Any]:
         options = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(Options)}
         options["activation"] = keras.activations.serialize(keras.activations.get(options["activation"]))
+        options["schema"] = self.options.schema and self.options.schema.to_json()
         options["estimator"] = nodes.estimators.get(options["estimator"])
         return {**options, **self.common_config(), **self._sizes}
 

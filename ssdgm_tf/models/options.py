@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from ssdgm_tf import checks, layers, nodes
+from ssdgm_tf.schema import Schema
 
 LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic")
 PRIORS = ("uniform", "learned")
@@ -26,6 +27,8 @@ class Options:
             cross-entropy and not a normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
         likelihood_scale: the standard deviation of "normal", or None to learn one for every element. Where it is wide, y
             explains only the large features of an image. With few labels that keeps the model from confirming its errors.
+        schema: the columns of a table, a `Schema` or its JSON; then x is rows of it (`nodes.Columns`) and the likelihood is
+            that of its columns.
         prior: p(y): "uniform", "learned", or the K probabilities, such as those of `empirical_prior`.
         estimator: how the expectation over y is taken: None sums all classes; "top_k" and others: `nodes.RandomVariable`.
         classifier: a network of the image whose output takes the place of x in q(y|...), such as `layers.ConvEncoder`. If
@@ -44,6 +47,7 @@ class Options:
     normalization: str | None = None
     likelihood: str = "bernoulli"
     likelihood_scale: float | None = 0.2
+    schema: Schema | str | None = None
     prior: str | Sequence[float] = "uniform"
     estimator: str | nodes.Estimator | None = None
     classifier: keras.layers.Layer | None = None
@@ -56,6 +60,8 @@ class Options:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         if self.likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
+        if isinstance(self.schema, str):
+            object.__setattr__(self, "schema", Schema.from_json(self.schema))
         if not isinstance(self.prior, str):
             object.__setattr__(self, "prior", tuple(float(share) for share in self.prior))
         elif self.prior not in PRIORS:
@@ -115,14 +121,15 @@ class Options:
         Args:
             *parents: names of the parents.
         """
+        given: dict[str, Any] = {"parents": parents, "network": self.decoder or self.dense(), "dtype": self.dtype}
+        if self.schema is not None:
+            return nodes.Columns(self.schema, gaps=self.gaps, **given)
         heads: dict[str, Callable[..., nodes.RandomVariable]] = {
             "bernoulli": nodes.Bernoulli,
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
             "discretized_logistic": nodes.DiscretizedLogistic,
         }
-        return heads[self.likelihood](
-            None, parents=parents, network=self.decoder or self.dense(), gaps=self.gaps, dtype=self.dtype
-        )
+        return heads[self.likelihood](None, gaps=self.gaps, **given)
 
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
         """The input of q of the latent variables, x or the output of `encoder`: ({name: node} to add to q, its name)."""

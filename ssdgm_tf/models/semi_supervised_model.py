@@ -96,8 +96,13 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """
 
     @abc.abstractmethod
-    def predicted_means(self, x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The predicted means of the supervised variables, {name: [B, *event]}: those of `call`."""
+    def predicted_means(self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = ()) -> dict[str, tf.Tensor]:
+        """The predicted means of the supervised variables, {name: [B, *event]}: those of `call`.
+
+        Args:
+            x: {name: tensor} of the observed variables.
+            complete: those of which no element is missing.
+        """
 
     @abc.abstractmethod
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -376,7 +381,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         predictions: dict[str, tf.Tensor] = {}
         if labelled is not None:  # outside the step's call: what layers add there is no part of the loss
-            predictions = labelled["predictions"] or self.predicted_means(data["labelled"][0])
+            predictions = labelled["predictions"] or self.predicted_means(data["labelled"][0], self.complete)
         is_finite = compilation.apply_gradients(self.optimizer, gradients, self.trainable_variables, self.fuses_kernels)
         with tf.control_dependencies([is_finite]):  # a step that `debug_nans` ends is not counted
             self.step.assign_add(1)
