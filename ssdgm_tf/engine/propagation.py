@@ -80,15 +80,16 @@ def decode(graph: Graph, points: Mapping[str, tf.Tensor], x: Mapping[str, tf.Ten
 
 
 def generate(
-    graph: Graph, given: Mapping[str, tf.Tensor], num_examples: int | tf.Tensor, seed: tf.Tensor
+    graph: Graph, given: Mapping[str, tf.Tensor], num_examples: int | tf.Tensor, seed: tf.Tensor, draws_all: bool = False
 ) -> dict[str, tf.Tensor]:
-    """Values from the prior down: the mean of each observed variable; latent variables that are not given are drawn.
+    """Values from the prior down: latent variables that are not given are drawn, of the observed ones each takes its mean.
 
     Args:
         graph: the graph.
         given: {name: value [B, *event_shape]}. Only variables that the observed ones depend on are drawn.
         num_examples: B, an integer or a scalar tensor.
         seed: a TFP seed.
+        draws_all: whether the observed variables are drawn too.
 
     Returns:
         {name: value} of every variable that was given, drawn or computed.
@@ -101,7 +102,7 @@ def generate(
         parents = [values[parent] for parent in node.parents]
         if isinstance(node, Deterministic):
             values[name] = node.value(parents)
-        elif not makes_observed(graph, name):
+        elif not (draws_all or makes_observed(graph, name)):
             values[name] = _mean(node, parents)
         else:
             distribution = node.distribution(parents)

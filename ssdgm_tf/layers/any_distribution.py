@@ -52,6 +52,10 @@ class DistributionNode(StochasticNode):
         made = self.make_distribution(tf.zeros([self.num_parameters], self.density_dtype))
         return isinstance(made, tfd.Independent) and made.distribution.event_shape.rank == 0
 
+    def stands_in(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """A draw, because nothing is known of the support; see `StochasticNode.stands_in`."""
+        return tf.stop_gradient(distribution.sample(seed=(0, 0)))
+
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         distribution = self.distribution_fn(parameters)
         if not distribution.event_shape.is_compatible_with(self.known_event_shape):

@@ -9,7 +9,7 @@ from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers.count_distributions import NegativeBinomial, ZeroInflated
 from ssdgm_tf.layers.stochastic import positive
-from ssdgm_tf.schema import Column, Schema
+from ssdgm_tf.schema import DISTRIBUTIONS, Column, Schema
 
 #: Degrees of freedom of the Student-t distribution of numeric columns.
 DF = 5.0
@@ -42,6 +42,11 @@ class Group:
     def is_discrete(self) -> bool:
         """Whether the columns have categories."""
         return self.num_categories > 0
+
+    @property
+    def is_count(self) -> bool:
+        """Whether the columns hold counts."""
+        return self.distribution in DISTRIBUTIONS["count"]
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         """The distribution of each column, of batch shape [..., n].

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf.layers import supports
 from ssdgm_tf.layers.column_groups import Group, groups_of
 from ssdgm_tf.layers.stochastic import Average, StochasticNode
-from ssdgm_tf.schema import Schema
+from ssdgm_tf.schema import Column, Schema
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -43,14 +43,19 @@ class ColumnsNode(StochasticNode):
         schema: the columns, a `Schema` or its JSON.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws, which carry no gradient.
-        gaps: whether a cell may be missing.
+        gaps: True; any cell may be missing.
+
+    Raises:
+        ValueError: `gaps` is False.
     """
 
     def __init__(
         self, schema: Schema | str, prior: None = None, seed: int | None = None, gaps: bool | None = True, **kwargs: Any
     ) -> None:
         self.schema = Schema.from_json(schema) if isinstance(schema, str) else schema
-        super().__init__(len(self.schema), prior=prior, seed=seed, gaps=gaps is not False, **kwargs)
+        if gaps is False:
+            raise ValueError("Any cell of a table may be missing: gaps must be True. Received: gaps=False")
+        super().__init__(len(self.schema), prior=prior, seed=seed, gaps=True, **kwargs)
         self.groups = groups_of(self.schema)
 
     @property
@@ -80,7 +85,7 @@ class ColumnsNode(StochasticNode):
         return distribution.log_prob_of_columns(value)
 
     def mean_over(self, distribution: tfd.Distribution, average: Average) -> tf.Tensor:
-        """The mean of each number of a mixture, and the likeliest category; see `StochasticNode.mean_over`."""
+        """The row of the mean of each number of a mixture, of counts rounded, and of the likeliest category."""
         return distribution.joined([_center(group, of, average) for group, of in distribution.parts])
 
     def get_config(self) -> dict[str, Any]:
@@ -94,7 +99,9 @@ class ColumnsNode(StochasticNode):
 
 
 class TableRow(tfd.Distribution):
-    """The distribution of a row, of event shape [D]; see `ColumnsNode`. Its mean has the likeliest category of a column.
+    """The distribution of a row, of event shape [D]; see `ColumnsNode`.
+
+    Its mean is a row too: counts are rounded, and a category is the likeliest.
 
     Args:
         columns: the distributions of each group's columns, of batch shape [..., n].
@@ -185,6 +192,7 @@ class TableRows(supports.Support):
         self._one_hot = np.flatnonzero(sizes > 2)
         self._single = np.flatnonzero(sizes <= 2)
         self._num_categories = sizes[self._one_hot]
+        self._middle = np.array([_middle_of(column) for column in schema])
         self._loc = np.array([0.5 if column.kind == "binary" else column.loc for column in schema])
         self._scale = np.array([0.5 if column.kind == "binary" else column.scale for column in schema])
 
@@ -201,9 +209,7 @@ class TableRows(supports.Support):
         return ""
 
     def inner_point(self, like: tf.Tensor) -> tf.Tensor:
-        loc = np.where(self._is_discrete, 0.0, self._loc)
-        middle = np.where(self._is_count, np.round(np.expm1(loc)), np.where(self._is_positive, np.exp(loc), loc))
-        return tf.broadcast_to(tf.constant(middle, like.dtype), tf.shape(like))
+        return tf.broadcast_to(tf.constant(self._middle, like.dtype), tf.shape(like))
 
     def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (len(self._single) + int(self._num_categories.sum()),)
@@ -230,10 +236,23 @@ class TableRows(supports.Support):
 class _MaskedRows(supports.Masked):
     """Rows with gaps as networks see them: what is missing is 0."""
 
+    @property
+    def values(self) -> supports.Support:
+        return self.support
+
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
         shown = self.support.network_input(value)
         return tf.concat([shown, tf.cast(~tf.math.is_nan(value), shown.dtype)], axis=-1)
+
+
+def _middle_of(column: Column) -> float:
+    """A value in the middle of a column: its first category, or its mean, of logarithms where it is learned on those."""
+    if column.is_discrete:
+        return 0.0
+    if column.kind == "count":
+        return float(np.round(np.expm1(column.loc)))
+    return float(np.exp(column.loc)) if column.kind == "positive" else column.loc
 
 
 # Standard deviations beyond which a network sees no difference.
@@ -241,9 +260,10 @@ _FARTHEST = 4.0
 
 
 def _center(group: Group, of: tfd.Distribution, average: Average) -> tf.Tensor:
-    """The mean of each number, or the likeliest category, of a mixture of distributions of a group."""
+    """The mean of each number, of counts rounded, or the likeliest category, of a mixture of distributions of a group."""
     if not group.is_discrete:
-        return average(of.mean())
+        mean = average(of.mean())
+        return tf.round(mean) if group.is_count else mean
     if group.num_categories == 2 and group.distribution == "bernoulli":
         return tf.cast(average(of.probs_parameter()) > 0.5, of.dtype)
     return tf.cast(tf.argmax(average(of.probs_parameter()), axis=-1), of.dtype)

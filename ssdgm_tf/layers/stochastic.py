@@ -39,7 +39,8 @@ class StochasticNode(SavedRandomState, abc.ABC):
             the leading axes, in nats per example, to the model's loss.
         seed: integer seed of the node's own random stream, whose state is saved with the model.
         gaps: for an observed variable of a graphical model, whether elements of an example may be missing (NaN): then the
-            networks of its children see beside the values which of them are known. None to take it from the first data.
+            networks of its children see beside the values which of them are known. None to take it from the first data, or
+            False where the model is built before.
 
     Call arguments:
         inputs: a tensor [..., features].
@@ -226,6 +227,15 @@ class StochasticNode(SavedRandomState, abc.ABC):
         """
         return distribution.distribution.log_prob(value)
 
+    def stands_in(self, distribution: tfd.Distribution, value: tf.Tensor) -> tf.Tensor:
+        """Values of finite density and gradient, which stand in for missing elements where the others are scored.
+
+        Args:
+            distribution: a distribution of independent elements that this node made.
+            value: [..., *event_shape], in the dtype of densities.
+        """
+        return self.support.inner_point(value)
+
     def log_density_of_known(
         self, distribution: tfd.Distribution, value: tf.Tensor, is_known: tf.Tensor, weights: np.ndarray | None = None
     ) -> tf.Tensor:
@@ -242,7 +252,8 @@ class StochasticNode(SavedRandomState, abc.ABC):
             weights: factors of the terms of the sum, [*event_shape]; None for 1.
         """
         value = tf.cast(value, self.density_dtype)
-        terms = self.log_density_of_elements(distribution, self.support.filled(value, is_known))
+        stands_in = self.stands_in(distribution, value)
+        terms = self.log_density_of_elements(distribution, tf.where(is_known, value, stands_in))
         if weights is not None:
             terms *= tf.constant(weights, terms.dtype)
         event_axes = list(range(-len(self.known_event_shape), 0))

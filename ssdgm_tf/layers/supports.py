@@ -237,6 +237,11 @@ class Support:
         return event_shape
 
     @property
+    def as_is(self) -> "Support":
+        """The support that shows networks the values as they are; of a variable with gaps, filled."""
+        return Support()
+
+    @property
     def values(self) -> "Support":
         """Of a variable with gaps, the support that shows networks the values only; else this one."""
         return self
@@ -256,12 +261,27 @@ class Filled(Support):
     def __init__(self, support: Support) -> None:
         self.support = support
 
+    @property
+    def as_is(self) -> Support:
+        return _FilledAsIs(self.support)
+
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
         return self.support.network_input(self.support.filled(value, ~tf.math.is_nan(value)))
 
     def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         return self.support.network_shape(event_shape)
+
+
+class _FilledAsIs(Filled):
+    """The values as they are, filled."""
+
+    def network_input(self, value: tf.Tensor) -> tf.Tensor:
+        value = tf.convert_to_tensor(value)
+        return self.support.filled(value, ~tf.math.is_nan(value))
+
+    def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return event_shape
 
 
 class Masked(Filled):
@@ -492,7 +512,9 @@ def _checked(value: tf.Tensor, rule: str, inside: tf.Tensor, batch: tf.Tensor | 
 
 def spread_of(value: np.ndarray) -> float:
     """The standard deviation of an element over the examples of [N, *event_shape], in the mean square over elements."""
-    return float(np.sqrt(np.nanmean(np.nanvar(value, axis=0, dtype=np.float64))))
+    value = value.reshape(len(value), -1)
+    some_known = value[:, ~np.isnan(value).all(axis=0)]
+    return float(np.sqrt(np.mean(np.nanvar(some_known, axis=0, dtype=np.float64)))) if some_known.size else 0.0
 
 
 def require(

@@ -138,24 +138,25 @@ class DataFormat:
         supports = {name: head.support for name, head in self.supervised.items()}
         return {name: support.num_classes for name, support in supports.items() if isinstance(support, Classes)}
 
-    def take_gaps(self, x: Mapping[str, Any]) -> None:
+    def take_gaps(self, *parts: Mapping[str, Any]) -> None:
         """Lets the data say which observed variables have gaps, where their nodes leave it open.
 
         Args:
-            x: {name: values [N, ...]}, already checked.
+            *parts: {name: values [N, ...]} each, already checked.
         """
-        complete = self.without_gaps(x)
-        for name, head in self.observed.items():
+        complete = self.without_gaps(*parts)
+        with_gaps = [head for name, head in self.observed.items() if name not in complete]  # two variables may share a head
+        for head in self.observed.values():
             if head.gaps is None:
-                head.gaps = name not in complete
+                head.gaps = any(head is other for other in with_gaps)
 
-    def without_gaps(self, x: Mapping[str, Any]) -> tuple[str, ...]:
+    def without_gaps(self, *parts: Mapping[str, Any]) -> tuple[str, ...]:
         """The observed variables of which no element is missing.
 
         Args:
-            x: {name: values [N, ...]}, already checked.
+            *parts: {name: values [N, ...]} each, already checked.
         """
-        return tuple(name for name in self.observed if not rows.has_nan(x[name]))
+        return tuple(name for name in self.observed if not any(rows.has_nan(x[name]) for x in parts))
 
     def is_known(self, y: Mapping[str, Any]) -> dict[str, Any]:
         """{name: bool [N]}, of arrays or tensors: where each supervised variable is given."""

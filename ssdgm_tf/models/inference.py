@@ -118,8 +118,9 @@ def generate(
     given: Mapping[str, Any] | None = None,
     num_samples: int | None = None,
     seed: int | None = None,
+    draw: bool = False,
 ) -> Any:
-    """Examples from the generative model: the mean of the observed variables; what is not given is drawn.
+    """Examples from the generative model: latent variables that are not given are drawn, then the observed ones made.
 
     An observed variable that other observed ones depend on is drawn too, or given. What is given is passed on to its
     descendants in the generative model; its ancestors are drawn from the prior, as if it were not known.
@@ -129,6 +130,8 @@ def generate(
         given: {name: array [N, ...]} of any variables.
         num_samples: N where nothing is given.
         seed: integer; the same seed gives the same examples. None for the model's own stream.
+        draw: whether the observed variables are drawn too, as for the rows of a table; else they take their mean, as suits
+            images.
 
     Returns:
         The observed variables, [N, *event_shape].
@@ -138,7 +141,7 @@ def generate(
     """
     model.require_built()
     values, size = _generation_input(model, given or {}, num_samples)
-    made = propagation.generate(model.graph, values, size, model.seed_of(seed))
+    made = propagation.generate(model.graph, values, size, model.seed_of(seed), draws_all=draw)
     return only_or_all({name: np.asarray(made[name], np.float32) for name in model.graph.observed})
 
 
@@ -177,7 +180,8 @@ def impute(
             their changes says; in standard deviations of the known values of the variable.
 
     Returns:
-        {name: array} of every observed and supervised variable; with `num_draws` an observed one is [D, N, *event_shape].
+        {name: array} of every observed and supervised variable; with `num_draws` an observed one that has gaps is
+        [D, N, *event_shape].
         Values that were known are unchanged.
 
     Raises:
@@ -213,6 +217,8 @@ def _by_importance(
     model: "GraphicalModel", x: dict, known: dict, num_samples: int, num_draws: int | None, key: tf.Tensor
 ) -> dict[str, np.ndarray]:
     """The observed variables with their missing elements filled in by importance weights; see `impute`."""
+    some_missing = [np.isnan(values).reshape(len(values), -1).any(axis=1) for values in map(np.asarray, x.values())]
+    places = np.flatnonzero(np.any(some_missing, axis=0))
 
     def fill(x: dict, known: dict, index: int) -> dict[str, tf.Tensor]:
         seed = tf.random.experimental.stateless_fold_in(key, index)
@@ -222,10 +228,18 @@ def _by_importance(
         drawn = imputation.draws(one_pass, num_draws, tf.random.experimental.stateless_fold_in(seed, 1))
         return {name: np.swapaxes(value, 0, 1) for name, value in drawn.items()}
 
-    made = _in_batches(model, fill, x, known, rows=num_samples)
+    filled = {n: np.array(x[n], np.float32) for n, head in model.data_format.observed.items() if head.gaps}
     if num_draws is not None:
-        made = {name: np.swapaxes(value, 0, 1) for name, value in made.items()}
-    filled = {name: np.where(np.isnan(x[name]), value, x[name]).astype(np.float32) for name, value in made.items()}
+        filled = {name: np.repeat(values[None], num_draws, axis=0) for name, values in filled.items()}
+    if not len(places):
+        return x | filled
+    some, labels = keras.tree.map_structure(lambda array: np.asarray(array[places]), (x, known))
+    made = _in_batches(model, fill, some, labels, rows=num_samples)
+    for name, values in filled.items():
+        if num_draws is None:
+            values[places] = np.where(np.isnan(some[name]), made[name], some[name])
+        else:
+            values[:, places] = np.where(np.isnan(some[name]), np.swapaxes(made[name], 0, 1), some[name])
     return x | filled
 
 

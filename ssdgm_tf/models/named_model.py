@@ -11,6 +11,7 @@ import keras
 from ssdgm_tf import nodes
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import Options
+from ssdgm_tf.schema import Schema
 
 #: The generative and the recognition model, {name: node} each.
 Specification = tuple[dict[str, nodes.Node], dict[str, nodes.Node]]
@@ -73,7 +74,9 @@ class NamedModel(GraphicalModel):
     def get_config(self) -> dict[str, Any]:
         options = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(Options)}
         options["activation"] = keras.activations.serialize(keras.activations.get(options["activation"]))
-        options["schema"] = self.options.schema and self.options.schema.to_json()
+        options["gaps"] = next(iter(self.data_format.observed.values())).gaps  # of a model that is built, known
+        schema = self.options.schema
+        options["schema"] = schema.to_json() if isinstance(schema, Schema) else schema
         options["estimator"] = nodes.estimators.get(options["estimator"])
         return {**options, **self.common_config(), **self._sizes}
 

@@ -497,7 +497,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         else:
             batch = batches.split(*self.data_format.pair(x, y), self.data_format)
         examples = batches.examples_of(batch)
-        self._build_for(next(iter(examples.values())))
+        self._warn_of_gaps(*examples.values())
+        self._build_for(*examples.values())
         self._set_complete((*self.data_format.always_complete, *self._without_gaps(examples)))
         # The first batch with examples of a kind says how many there are, unless `compile` or `fit` did.
         known = self.objective_scale[:2] if self.objective_scale else self.data_sizes or (0, 0)
@@ -510,8 +511,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         examples = batches.examples_of(batches.streams_of(source, self.data_format))
         first, sizes = next(iter(examples.values())), _sizes(examples)
         self.data_format.warn_of_scale(first)
-        self._warn_of_gaps(first)
-        self._build_for(first)
+        self._warn_of_gaps(*examples.values())
+        self._build_for(*examples.values())
         without_gaps = self._without_gaps(examples)
         self._set_complete((*self.data_format.always_complete, *without_gaps))
         self._choose_kernels(max(sizes))
@@ -595,18 +596,18 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         Args:
             examples: {stream: x}.
         """
-        found = set(self.data_format.observed).intersection(*map(self.data_format.without_gaps, examples.values()))
-        return tuple(name for name, head in self.data_format.observed.items() if name in found and not head.gaps)
+        complete = self.data_format.without_gaps(*examples.values())
+        return tuple(name for name in complete if not self.data_format.observed[name].gaps)
 
     def _gaps_in_words(self) -> str:
         """Says of which observed variables elements are missing; empty if of none."""
         gappy = [name for name in self.data_format.observed if name not in self.complete]
         return f"; elements of {', '.join(gappy)} may be missing (NaN)" if gappy else ""
 
-    def _warn_of_gaps(self, x: dict[str, Any]) -> None:
-        """Warns where the networks of a model that is built do not see which elements are missing."""
+    def _warn_of_gaps(self, *parts: dict[str, Any]) -> None:
+        """Warns where the networks of a model that is built do not see which elements of {name: values} are missing."""
         blind = [name for name, head in self.data_format.observed.items() if self.built and not head.gaps]
-        if gappy := [name for name in blind if name not in self.data_format.without_gaps(x)]:
+        if gappy := [name for name in blind if name not in self.data_format.without_gaps(*parts)]:
             warnings.warn(
                 f"{', '.join(gappy)} has missing elements, and the networks were built without gaps: they see a value in "
                 "the middle there, and not that it is missing. Make the node with gaps=True, or build the model by fit().",
@@ -635,11 +636,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         weight = weight if self.classification_weight is None else self.classification_weight
         return objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
 
-    def _build_for(self, x: dict[str, Any]) -> None:
+    def _build_for(self, *parts: dict[str, Any]) -> None:
+        """Builds the model for {name: values} of some examples, or of several kinds of them."""
         with self.distribute_strategy.scope():
             if not self.built:
-                self.data_format.take_gaps(x)
-                shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
+                self.data_format.take_gaps(*parts)
+                shapes = {name: (None, *parts[0][name].shape[1:]) for name in self.data_format.observed}
                 self.build(only_or_all(shapes))
             if not self.optimizer.built:
                 # Within the step, creating the optimizer's variables would trace it a second time.

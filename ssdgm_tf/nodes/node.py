@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf import layers
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
-from ssdgm_tf.layers.supports import Support
+from ssdgm_tf.layers.supports import Filled, Support
 from ssdgm_tf.layers.types import Align, Shape
 from ssdgm_tf.nodes import estimators
 
@@ -56,9 +56,11 @@ class Node(keras.layers.Layer):
             parent_supports: the values that each parent takes, which say what the network gets for them; None for the
                 values themselves.
         """
-        if parent_supports is None or getattr(self.network, "takes_values", False):
+        if parent_supports is None:
             parent_supports = [Support() for _ in parent_shapes]
-        takes_no_mask = self._takes_no_mask(parent_shapes)
+        if isinstance(self.network, NodeMean):
+            parent_supports = self.network.supports_of(parent_supports)
+        takes_no_mask = self._takes_no_mask(parent_shapes, [support.values for support in parent_supports])
         self.parent_supports = [support.values if takes_no_mask else support for support in parent_supports]
         pairs = zip(self.parent_supports, parent_shapes, strict=True)
         #: The event shape of each parent as the network gets it.
@@ -78,14 +80,15 @@ class Node(keras.layers.Layer):
             self.network.build(inputs)
         self.feature_shape = tuple(self.network.compute_output_shape(inputs)[1:])
 
-    def _takes_no_mask(self, parent_shapes: Sequence[Sequence[int]]) -> bool:
+    def _takes_no_mask(self, parent_shapes: Sequence[Sequence[int]], of_values: Sequence[Support]) -> bool:
         """Whether the network is made for the values alone: one of parents apart, or a model built for their shapes."""
         if getattr(self.network, "takes_parents_apart", False):
             return True
         inputs = getattr(self.network, "inputs", None) or ()
-        if len(inputs) == 1 and len(parent_shapes) > 1:
-            parent_shapes = [[sum(math.prod(shape) for shape in parent_shapes)]]
-        return bool(inputs) and [tuple(i.shape[1:]) for i in inputs] == [tuple(shape) for shape in parent_shapes]
+        shapes = [support.network_shape(tuple(shape)) for support, shape in zip(of_values, parent_shapes, strict=True)]
+        if len(inputs) == 1 and len(shapes) > 1:
+            shapes = [(sum(map(math.prod, shapes)),)]
+        return bool(inputs) and [tuple(i.shape[1:]) for i in inputs] == shapes
 
     def features(self, values: Sequence[tf.Tensor], training: bool = False, align: Align | None = None) -> tf.Tensor:
         """The network's output at the parents' values, [*leading, *feature_shape].
@@ -350,8 +353,6 @@ class NodeMean(keras.layers.Layer):
     """
 
     takes_parents_apart = True
-    #: Whether it takes angles as they are: its node knows what a network gets for them.
-    takes_values = True
 
     def __init__(self, node: RandomVariable, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -361,6 +362,18 @@ class NodeMean(keras.layers.Layer):
         if not self.node.built:
             # Only the size of the batch may be unknown.
             self.node.build([cast(tuple[int, ...], shape[1:]) for shape in as_shapes(input_shape)])
+
+    def supports_of(self, parent_supports: Sequence[Support]) -> list[Support]:
+        """What it gets for the parents: their values as they are, because its node knows what a network gets for them.
+
+        Missing elements are filled, unless its node was trained with gaps.
+
+        Args:
+            parent_supports: the values that each parent takes.
+        """
+        of_node = getattr(self.node, "parent_supports", [Support() for _ in parent_supports])
+        pairs = zip(of_node, parent_supports, strict=True)
+        return [Support() if isinstance(own, Filled) else support.as_is for own, support in pairs]
 
     def call(self, inputs: tf.Tensor | Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         values = inputs if isinstance(inputs, list | tuple) else [inputs]

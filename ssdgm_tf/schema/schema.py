@@ -1,6 +1,6 @@
 """What the columns of a table are, and the way from its cells to numbers [N, D] and back. NumPy only.
 
-schema, notes = infer(table)  # schema_inference.py
+schema, notes = infer(table)  # inference.py
 x = schema.encode(table)      # float32 [N, D], NaN for a gap
 cells = schema.decode(x)      # {name: cells [N]}
 """

@@ -96,7 +96,7 @@ def make_model(name, role):
     case = CASES[name]
     network = lambda: keras.layers.Dense(4, "tanh")  # noqa: E731
     if role.startswith("observed"):
-        gaps = role == "observed in part" and case.make().head.has_independent_elements
+        gaps = True if role == "observed in part" and case.make().head.has_independent_elements else None
         generative = {"z": nodes.Normal(2), "v": case.make(parents="z", network=network(), gaps=gaps)}
         model = models.GraphicalModel(generative, {"z": nodes.Normal(2, parents="v")}, observed="v", seed=1)
     else:
@@ -173,6 +173,11 @@ def test_every_method(name, role):
         filled = model.impute(x, num_samples=3)["v"]
         np.testing.assert_array_equal(filled[:KNOWN], x[:KNOWN])
         assert all_finite(filled) and np.all(head.observed_support.contains(model.impute(x, num_draws=2)["v"]))
+    if role == "observed":
+        drawn = model.generate(num_samples=3, seed=0, draw=True)
+        drawn = drawn if not isinstance(head.support, Classes) else drawn.argmax(-1)
+        np.testing.assert_array_equal(model.generate({"v": drawn}), model.generate({"v": drawn}, draw=True))
+        assert len(drawn) == 3 and (isinstance(head.support, Classes) or np.all(head.support.contains(drawn)))
     everything = (predicted, means, draws, model.reconstruct(x, y), model.generate(num_samples=3, seed=0))
     assert all_finite(everything)
     for values in (model.log_likelihood(x, y, num_samples=2, seed=0), model.bound(x, y, seed=0)):

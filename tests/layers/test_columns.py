@@ -221,3 +221,13 @@ def test_a_table_is_learned_and_filled_in():
     filled = model.impute(x_train, seed=1)["x"]
     assert np.mean(filled[100:200, 1] == x[100:200, 1]) > 0.95
     assert np.sqrt(np.mean((filled[:100, 0] - x[:100, 0]) ** 2)) < 0.8
+
+
+def test_a_missing_category_is_no_category_to_a_network_of_the_values_alone():
+    support = layers.ColumnsNode(every_kind()).support.with_gaps().values
+    assert not np.any(support.network_input(np.full((2, 11), np.nan, np.float32)))
+
+
+def test_any_cell_of_a_table_may_be_missing():
+    with pytest.raises(ValueError, match=r"gaps must be True\. Received: gaps=False"):
+        layers.ColumnsNode(every_kind(), gaps=False)

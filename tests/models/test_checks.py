@@ -183,7 +183,7 @@ def test_fit_refuses_a_dataset_of_another_structure(element, message, tiny, buil
 @pytest.mark.parametrize(
     ("x_value", "y_value", "message"),
     [
-        (np.nan, 0, r"x must be finite. Received: \[nan\] at index 1 of batch 1"),
+        (np.inf, 0, r"x must be finite. Received: \[inf\] at index 1 of batch 1"),
         (2.0, 0, r"x must lie in \[0, 1\]. Received: \[2\] at index 1 of batch 1"),
         (0.5, 3, r"Labels of y must lie in 0..2. Received: \[3\] at index 0 of batch 1"),
         (0.5, -1, r"Labels of y must lie in 0..2. Received: \[-1\] at index 0 of batch 1"),

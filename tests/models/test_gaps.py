@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers, models, nodes
 from tests.schema.examples import every_kind, rows
@@ -238,3 +239,92 @@ def test_a_named_model_of_a_table(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert loaded.options.schema == every_kind()
     assert_close(loaded.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+WAYS = {
+    "streams": lambda x, y: {"labelled": (x[:20], y[:20]), "unlabelled": x[20:]},
+    "pairs": lambda x, y: (x, y),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_gaps_of_the_unlabelled_examples_alone_are_seen(way):
+    """The first kind of examples is complete, the other is not."""
+    x, y = data()
+    x[:20] = np.nan_to_num(x[:20])
+    batch = WAYS[way](x, y)
+    model = m2()
+    model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+    assert model.data_format.observed["x"].gaps
+    model = m2()
+    model.train_on_batch(batch if way == "streams" else x, None if way == "streams" else y)
+    assert model.data_format.observed["x"].gaps
+
+
+def test_variables_that_share_a_head_share_their_gaps():
+    x, _ = data()
+    first = nodes.Normal(None, parents="z")
+    p = {"z": nodes.Normal(2), "a": first, "b": first.given("z")}
+    model = models.GraphicalModel(p, {"z": nodes.Normal(2, parents=("a", "b"))}, observed=("a", "b"), seed=1)
+    model.compile("adam")
+    model.fit({"a": np.nan_to_num(x), "b": x}, verbose=0)
+    assert model.recognition["z"].parent_shapes == [(10,), (10,)]
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def gamma(parameters):
+    """A distribution whose support the node does not know; 0 has no finite density."""
+    return tfd.Independent(tfd.Gamma(*(1 + tf.nn.softplus(part) for part in tf.split(parameters, 2, axis=-1))), 1)
+
+
+def test_gradients_are_finite_whatever_the_support():
+    p = {"z": nodes.Normal(2), "x": nodes.Distribution(5, 10, gamma, parents="z", gaps=True)}
+    model = models.GraphicalModel(p, {"z": nodes.Normal(2, parents="x")}, observed="x", seed=1)
+    model.compile("adam")
+    x, _ = data()
+    assert model.fit(np.exp(x), epochs=2, verbose=0).history["skipped_steps"] == [0, 0]
+
+
+def test_m1m2_on_an_m1_that_took_its_gaps_from_the_data():
+    x, y = data()
+    m1 = models.VAE(4, hidden_units=(8,), likelihood="normal", seed=1)
+    m1.compile("adam")
+    m1.fit(x, verbose=0)
+    model = models.M1M2.from_m1(m1, 3, 2, top_units=(5,), seed=1)
+    model.compile("adam")
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_a_part_that_knows_no_gaps_gets_no_nan():
+    x, _ = data()
+    part = m2()
+    part.fit(np.nan_to_num(x), data()[1], verbose=0)
+    p = {"w": nodes.Normal(2), "x": nodes.Normal(None, parents="w")}
+    q = {
+        "style": nodes.Deterministic(("x", "label"), nodes.NodeMean(part.recognition["z"])),
+        "label": nodes.Deterministic("x", nodes.NodeMean(part.recognition["y"])),
+        "w": nodes.Normal(2, parents="style"),
+    }
+    model = models.GraphicalModel(p, q, observed="x", seed=1)
+    model.compile("adam")
+    model.fit(x, verbose=0)
+    assert np.all(np.isfinite(model.predict(x, verbose=0)))
+
+
+def test_what_is_filled_in_are_rows_of_the_table():
+    """Means too: counts are whole, and a category is one."""
+    x = rows(np.random.default_rng(0), 40).astype(np.float32)
+    x[::3, ::2] = np.nan
+    model = models.M2(2, 2, hidden_units=(8,), schema=every_kind(), seed=1)
+    model.compile("adam")
+    model.fit(x, np.where(np.arange(40) < 10, np.arange(40) % 2, -1), verbose=0)
+    for made in (model.impute(x)["x"], model.generate(num_samples=3), model.generate(num_samples=3, draw=True)):
+        assert set(every_kind().decode(made)) == set(every_kind().names)
+        assert np.all(np.isfinite(model.log_likelihood(made, num_samples=2)))
+
+
+@pytest.mark.parametrize("num_draws", [None, 2])
+def test_imputing_complete_examples(trained, num_draws):
+    x = np.nan_to_num(data()[0])
+    found = trained.impute(x, num_draws=num_draws)["x"]
+    np.testing.assert_array_equal(found, x if num_draws is None else np.stack([x, x]))

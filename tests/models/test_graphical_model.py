@@ -54,7 +54,7 @@ class TestSupervision:
         unknown = model.bound(x, {"who": y["who"], "lighting": np.full((SIZE, 3), np.nan)}, num_samples=3, seed=1)
         np.testing.assert_array_equal(without, unknown)
         model.fit(x, {"who": y["who"]}, verbose=0)
-        assert model.complete == ("who",) and model.objective_scale.num_labelled == 12
+        assert model.complete == ("who", "image") and model.objective_scale.num_labelled == 12
 
     def test_errors_count_only_what_is_known(self, data):
         x, y = data
@@ -76,7 +76,7 @@ class TestSupervision:
         model = faces(lighting=nodes.Normal)
         known = np.where(np.isnan(y["lighting"][:, 0]), y["who"], np.maximum(y["who"], 0))
         model.fit(x, {"who": known, "lighting": y["lighting"]}, epochs=1, verbose=0)
-        assert model.complete == ("who",)
+        assert model.complete == ("who", "image")
         state = model.seed_generator.state.numpy()
         results = model.evaluate(x, y, verbose=0, return_dict=True)
         fresh = faces(lighting=nodes.Normal)
@@ -93,7 +93,7 @@ class TestSupervision:
         who, lighting = np.arange(SIZE) % PEOPLE, np.tile([[0.0, 0.6, 0.8]], (SIZE, 1))
         with pytest.warns(UserWarning, match="No unlabelled example: training as a supervised model"):
             history = model.fit(x, {"who": who, "lighting": lighting}, verbose=0).history
-        assert model.complete == ("who", "lighting") and "bound_unlabelled" not in history
+        assert model.complete == ("who", "lighting", "image") and "bound_unlabelled" not in history
         with pytest.warns(UserWarning, match="No labelled example: training as an unsupervised model"):
             history = model.fit(x, verbose=0).history
         assert "bound_labelled" not in history and "classification_loss" not in history

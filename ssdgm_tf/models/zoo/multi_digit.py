@@ -91,10 +91,11 @@ class MultiDigit(NamedModel):
         fine_tune: bool,
     ) -> Specification:
         """The two models of the class docstring."""
-        if options.likelihood != "normal" or options.likelihood_scale is None:
+        if options.likelihood != "normal" or options.likelihood_scale is None or options.schema is not None:
+            table = ", a schema" if options.schema is not None else ""
             raise ValueError(
                 "A canvas of digits is Normal with a fixed scale. "
-                f"Received: likelihood={options.likelihood!r}, likelihood_scale={options.likelihood_scale!r}"
+                f"Received: likelihood={options.likelihood!r}, likelihood_scale={options.likelihood_scale!r}{table}"
             )
         dtype, steps = options.dtype, range(1, max_digits + 1)
         seen = layers.Unexplained(options.encoder or options.dense_encoder(), dtype=dtype)
@@ -118,7 +119,8 @@ class MultiDigit(NamedModel):
         q["count"] = nodes.OneMore(max_digits + 1, parents=tuple(f"seen_{k}" for k in steps), dtype=dtype)
         placed = ("count", *(f"placed_{k}" for k in steps))
         overlay = layers.Overlay(dtype=dtype)
-        p["x"] = nodes.Normal(None, scale=options.likelihood_scale, parents=placed, network=overlay, dtype=dtype)
+        scale, gaps = options.likelihood_scale, options.gaps
+        p["x"] = nodes.Normal(None, scale=scale, parents=placed, network=overlay, gaps=gaps, dtype=dtype)
         return p, q
 
 
