@@ -126,7 +126,7 @@ def test_draws_follow_the_density():
     """Shares of a category, and the mean of each number, of 20,000 draws: within 6 standard errors (below 1e-8 each)."""
     node, distribution = mixed()
     drawn = np.asarray(node.sample(distribution, [20_000], (1, 2)))[:, 0]
-    mean = np.asarray(distribution.mean())[0]
+    mean = np.asarray(distribution.joined([of.mean() for _, of in distribution.parts]))[0]
     for index, column in enumerate(node.schema):
         values = drawn[:, index]
         if column.is_discrete:
