@@ -21,6 +21,7 @@ class BernoulliNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "uniform" for Bernoulli(1/2): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     priors = ("uniform",)
@@ -75,6 +76,7 @@ class ContinuousBernoulliNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.UnitInterval()

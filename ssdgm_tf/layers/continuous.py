@@ -42,6 +42,7 @@ class LaplaceNode(_TwoParameterNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "standard" for Laplace(0, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     priors = ("standard",)
@@ -58,6 +59,7 @@ class LogNormalNode(_TwoParameterNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "standard" for LogNormal(0, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Positive()
@@ -75,6 +77,7 @@ class GammaNode(_TwoParameterNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "standard" for Gamma(1, 1), the unit exponential: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Positive()
@@ -92,6 +95,7 @@ class BetaNode(_TwoParameterNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "uniform" for Beta(1, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.OpenUnitInterval()

@@ -18,6 +18,7 @@ class PoissonNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -39,6 +40,7 @@ class NegativeBinomialNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -61,6 +63,7 @@ class ZeroInflatedPoissonNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -84,6 +87,7 @@ class ZeroInflatedNegativeBinomialNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Whole()

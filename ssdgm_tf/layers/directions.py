@@ -29,6 +29,7 @@ class VonMisesNode(StochasticNode):
         event_shape: shape of one draw, an integer or a tuple.
         prior: None, or "uniform" for the uniform distribution on the circle: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
     """
 
     support = supports.Angles()
