@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy import integrate, special
 
 from ssdgm_tf import layers, models, nodes
+from ssdgm_tf.schema import Column, Schema
 
 # For every node of independent elements: how to make it, and the values that a missing element may have, with weights of
 # the sum or integral over them.
@@ -24,6 +25,8 @@ def listed(values):
     return np.asarray(values, float), np.ones(len(values))
 
 
+THREE_ORDINAL = Schema([Column(name, "ordinal", ("a", "b", "c", "d")) for name in "uvw"])
+
 NODES = {
     "NormalNode": (lambda: layers.NormalNode(3, dtype="float64"), on(-30, 30)),
     "NormalNode, fixed scale": (lambda: layers.NormalNode(3, 0.5, dtype="float64"), on(-20, 20)),
@@ -34,6 +37,7 @@ NODES = {
         listed(np.linspace(0, 1, 5)),
     ),
     "CategoricalNode": (lambda: layers.CategoricalNode(3, 4, dtype="float64"), listed(range(4))),
+    "ColumnsNode": (lambda: layers.ColumnsNode(THREE_ORDINAL, dtype="float64"), listed(range(4))),
     "PoissonNode": (lambda: layers.PoissonNode(3, dtype="float64"), listed(range(200))),
     "VonMisesNode": (lambda: layers.VonMisesNode(3, dtype="float64"), on(-np.pi, np.pi)),
 }
