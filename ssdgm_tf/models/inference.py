@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm.auto import tqdm
 
+from ssdgm_tf import checks, rows
 from ssdgm_tf.engine import imputation, propagation, trace
 from ssdgm_tf.models.data_format import DataFormat, event, num_examples, only_or_all
 
@@ -192,13 +193,14 @@ def impute(
     """
     model.require_built()
     check_num_samples(num_samples)
-    gappy = {name for name, values in model.data_format.as_dict(x).items() if _has_nan(values)}
+    x = {name: checks.as_array(name, values) for name, values in model.data_format.as_dict(x).items()}
+    gappy = {name for name, values in x.items() if values.ndim and rows.has_nan(values)}
     seen = {name for name, head in model.data_format.observed.items() if head.gaps}
     if seen and gappy <= seen:
         x, known = _input(model, x, y)
         filled = _by_importance(model, x, known, num_samples, num_draws, model.seed_of(seed))
     elif num_draws is None:
-        filled, x, known = _in_rounds(model, x, y, num_steps, tolerance)
+        filled, x, known = _in_rounds(model, x, y, gappy, num_steps, tolerance)
     else:
         raise ValueError("Draws of missing elements need a model trained with gaps. Received: one trained without")
     means = _in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], x, known)
@@ -206,11 +208,6 @@ def impute(
         point = model.data_format.supervised[name].support.point(means[name])
         known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
     return filled | known
-
-
-def _has_nan(values: Any) -> bool:
-    """Whether an array-like holds NaN."""
-    return np.asarray(values).dtype.kind == "f" and bool(np.isnan(values).any())
 
 
 def _by_importance(
@@ -243,10 +240,14 @@ def _by_importance(
     return x | filled
 
 
-def _in_rounds(model: "GraphicalModel", x: Any, y: Any, num_steps: int, tolerance: float) -> tuple[dict, dict, dict]:
-    """The observed variables filled in, twice, and the labels as far as they are known; see `impute`."""
-    given = {name: np.asarray(v) for name, v in model.data_format.as_dict(x).items()}
-    missing = {name: np.isnan(v) for name, v in given.items() if _has_nan(v)}
+def _in_rounds(
+    model: "GraphicalModel", given: dict, y: Any, gappy: set[str], num_steps: int, tolerance: float
+) -> tuple[dict, dict, dict]:
+    """The observed variables filled in, twice, and the labels as far as they are known; see `impute`.
+
+    `gappy` has the names of those with missing elements.
+    """
+    missing = {name: np.isnan(given[name]) for name in gappy}
     heads = model.data_format.observed
     points = {name: np.asarray(heads[name].observed_support.inner_point(tf.constant(given[name]))) for name in missing}
     filled = model.data_format.x(given | {name: np.where(w, points[name], given[name]) for name, w in missing.items()})

@@ -328,3 +328,23 @@ def test_imputing_complete_examples(trained, num_draws):
     x = np.nan_to_num(data()[0])
     found = trained.impute(x, num_draws=num_draws)["x"]
     np.testing.assert_array_equal(found, x if num_draws is None else np.stack([x, x]))
+
+
+FORMS = {
+    "None": lambda x: [[None if np.isnan(value) else float(value) for value in row] for row in x],
+    "masked": lambda x: np.ma.masked_array(np.nan_to_num(x, nan=7.0), np.isnan(x)),
+    "float64": lambda x: x.astype(np.float64),
+}
+
+
+@pytest.mark.filterwarnings("ignore:impute")
+@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_gaps_in_any_form_are_filled_in(form, gaps):
+    """None and masked values are gaps too, whether the networks know of gaps or not."""
+    x, _ = data()
+    model = m2(gaps=gaps)
+    model.build((None, 5))
+    expected, found = (model.impute(given, seed=1, num_steps=2)["x"] for given in (x, FORMS[form](x)))
+    assert np.all(np.isfinite(found))
+    np.testing.assert_array_equal(found, expected)
