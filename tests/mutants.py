@@ -415,8 +415,8 @@ MUTANTS = (
     Mutant(
         "networks do not see which elements are missing",
         "layers/supports.py",
-        "tf.cast(~tf.math.is_nan(value), filled.dtype)",
-        "tf.ones_like(filled)",
+        "tf.cast(~tf.math.is_nan(value), shown.dtype)",
+        "tf.ones_like(shown)",
         "tests/models/test_gaps.py -k see_what_is_missing",
     ),
     Mutant(
@@ -436,9 +436,8 @@ MUTANTS = (
     Mutant(
         "weights of columns are in the bound",
         "engine/trace.py",
-        "return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known))",
-        "return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known)) + (\n"
-        "            0 if self.weighting(name) is None else self.weighting(name)\n        )",
+        "return self._log_p(name)\n",
+        "return self._log_p(name, self.generative(name).head.element_weights)\n",
         "tests/layers/test_columns.py -k weights_change",
     ),
     Mutant(

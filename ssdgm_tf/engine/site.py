@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -101,7 +102,12 @@ class Site(NamedTuple):
 
 
 def log_density(
-    states: JointStates, of: Conditional, value: tf.Tensor, extent: Extent, is_known: tf.Tensor | None = None
+    states: JointStates,
+    of: Conditional,
+    value: tf.Tensor,
+    extent: Extent,
+    is_known: tf.Tensor | None = None,
+    weights: np.ndarray | None = None,
 ) -> tuple[tf.Tensor, Scope]:
     """Log density of a value, nats [K, S, B], and its scope.
 
@@ -111,13 +117,15 @@ def log_density(
         value: [K, S, B, *event].
         extent: the extent of the value.
         is_known: which elements of the value are known, bool [1, 1, B, *event]; None for all.
+        weights: factors of the log densities of the elements, [*event]; None for 1.
     """
     scope = states.union(of.scope, extent.scope)
     distribution, value = of.over(states, scope), states.broadcastable(value, extent.scope, scope)
-    if is_known is None:
+    if is_known is None and weights is None:
         term = of.head.log_density(distribution, value)
     else:
-        term = of.head.log_density_of_known(distribution, value, is_known)
+        is_known = tf.ones_like(value, tf.bool) if is_known is None else is_known
+        term = of.head.log_density_of_known(distribution, value, is_known, weights)
     return sized(term, states.size(scope), max(of.extent.num_samples, extent.num_samples)), scope
 
 

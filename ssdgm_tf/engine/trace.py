@@ -8,6 +8,7 @@ all share). Terms come out as [K, S, B], over the joint states of all enumerated
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf.engine.graph import Graph
@@ -40,23 +41,24 @@ class Trace:
 
     def log_p(self, name: str) -> tf.Tensor:
         """Log p of a variable's value given its parents in the generative model."""
-        site = self.sites[name]
-        return self.joined(*log_density(self.states, _known(site.p), site.value, site.extent, site.is_known))
+        return self._log_p(name)
 
     def weighting(self, name: str) -> tf.Tensor | None:
         """What the weights of the elements of an observed variable add to its log p in training; None where all are 1.
 
-        sum_{d known} (weight_d - 1) log p(x_d | parents)
+            sum_{d known} (weight_d - 1) log p(x_d | parents)
+
+        Args:
+            name: an observed variable.
         """
-        site, p = self.sites[name], _known(self.sites[name].p)
-        if p.head.element_weights is None:
-            return None
-        scope = self.states.union(p.scope, site.extent.scope)
-        value = self.states.broadcastable(site.value, site.extent.scope, scope)
-        is_known = tf.ones_like(value, tf.bool) if site.is_known is None else site.is_known
-        weights = p.head.element_weights - 1
-        term = p.head.log_density_of_known(p.over(self.states, scope), value, is_known, weights)
-        return self.joined(sized(term, self.states.size(scope), max(p.extent.num_samples, site.extent.num_samples)), scope)
+        weights = self.generative(name).head.element_weights
+        return None if weights is None else self._log_p(name, weights - 1)
+
+    def _log_p(self, name: str, weights: np.ndarray | None = None) -> tf.Tensor:
+        """Log p of a variable's value, its elements weighted."""
+        site = self.sites[name]
+        term = log_density(self.states, self.generative(name), site.value, site.extent, site.is_known, weights)
+        return self.joined(*term)
 
     def log_q(self, name: str) -> tf.Tensor:
         """Log q of a variable's value given its parents in the recognition model."""

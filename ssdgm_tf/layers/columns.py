@@ -1,6 +1,6 @@
 """Stochastic node of the rows of a table, whose columns are of different kinds."""
 
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,11 +56,11 @@ class ColumnsNode(StochasticNode):
         if gaps is False:
             raise ValueError("Any cell of a table may be missing: gaps must be True. Received: gaps=False")
         super().__init__(len(self.schema), prior=prior, seed=seed, gaps=True, **kwargs)
-        self.groups = groups_of(self.schema)
+        self.groups, self._rows = groups_of(self.schema), TableRows(self.schema)
 
     @property
     def support(self) -> supports.Support:
-        return TableRows(self.schema)
+        return self._rows
 
     @property
     def num_parameters(self) -> int:
@@ -92,10 +92,6 @@ class ColumnsNode(StochasticNode):
         config = super().get_config()
         del config["event_shape"]
         return {**config, "schema": self.schema.to_json()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        return cls(**config)
 
 
 class TableRow(tfd.Distribution):
@@ -185,7 +181,6 @@ class TableRows(supports.Support):
         self.schema = schema
         kinds = np.array([column.kind for column in schema])
         self._is_count, self._is_positive = kinds == "count", kinds == "positive"
-        self._is_binary = kinds == "binary"
         sizes = np.array([len(column.categories) for column in schema])
         self._is_discrete, self._last = sizes > 0, np.where(sizes > 0, sizes - 1, np.inf)
         #: Columns that are shown one-hot, and those that are shown as one number.
@@ -240,11 +235,6 @@ class _MaskedRows(supports.Masked):
     def values(self) -> supports.Support:
         return self.support
 
-    def network_input(self, value: tf.Tensor) -> tf.Tensor:
-        value = tf.convert_to_tensor(value)
-        shown = self.support.network_input(value)
-        return tf.concat([shown, tf.cast(~tf.math.is_nan(value), shown.dtype)], axis=-1)
-
 
 def _middle_of(column: Column) -> float:
     """A value in the middle of a column: its first category, or its mean, of logarithms where it is learned on those."""
@@ -264,6 +254,6 @@ def _center(group: Group, of: tfd.Distribution, average: Average) -> tf.Tensor:
     if not group.is_discrete:
         mean = average(of.mean())
         return tf.round(mean) if group.is_count else mean
-    if group.num_categories == 2 and group.distribution == "bernoulli":
+    if group.distribution == "bernoulli":
         return tf.cast(average(of.probs_parameter()) > 0.5, of.dtype)
     return tf.cast(tf.argmax(average(of.probs_parameter()), axis=-1), of.dtype)

@@ -7,9 +7,10 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import kernels
+from ssdgm_tf.layers.scalar_distribution import ScalarDistribution
 
 
-class NegativeBinomial(tfd.Distribution):
+class NegativeBinomial(ScalarDistribution):
     """A count of a given mean and a variance above it: a Poisson variable whose rate is a gamma variable.
 
         P(n) = Gamma(n + c) / (Gamma(c) n!) (c / (c + mu))^c (mu / (c + mu))^n,    mu = exp(log_mean)
@@ -28,24 +29,12 @@ class NegativeBinomial(tfd.Distribution):
     def __init__(self, log_mean: tf.Tensor, concentration: tf.Tensor, name: str = "NegativeBinomial") -> None:
         self.log_mean = tf.convert_to_tensor(log_mean)
         self.concentration = tf.convert_to_tensor(concentration, self.log_mean.dtype)
-        super().__init__(
-            dtype=self.log_mean.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters={"log_mean": self.log_mean, "concentration": self.concentration},
-            name=name,
-        )
+        parameters = {"log_mean": self.log_mean, "concentration": self.concentration}
+        super().__init__(parameters, self.log_mean.dtype, name)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {"log_mean": tfp.util.ParameterProperties(), "concentration": tfp.util.ParameterProperties()}
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
 
     def _mean(self) -> tf.Tensor:
         return tf.broadcast_to(tf.exp(self.log_mean), self.batch_shape_tensor())
@@ -65,7 +54,7 @@ class NegativeBinomial(tfd.Distribution):
         return tf.cast(tfd.Poisson(log_rate=log_rate).sample(seed=count_seed), self.dtype)
 
 
-class ZeroInflated(tfd.Distribution):
+class ZeroInflated(ScalarDistribution):
     """A count that is 0 with an extra probability pi, whatever the distribution p of counts.
 
         P(0) = pi + (1 - pi) p(0),    P(n) = (1 - pi) p(n),    pi = sigmoid(logits)
@@ -83,24 +72,11 @@ class ZeroInflated(tfd.Distribution):
     def __init__(self, logits: tf.Tensor, counts: tfd.Distribution, name: str = "ZeroInflated") -> None:
         self.logits = tf.convert_to_tensor(logits, counts.dtype)
         self.counts = counts
-        super().__init__(
-            dtype=counts.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters={"logits": self.logits, "counts": counts},
-            name=name,
-        )
+        super().__init__({"logits": self.logits, "counts": counts}, counts.dtype, name)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         return {"logits": tfp.util.ParameterProperties(), "counts": tfp.util.BatchedComponentProperties()}
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
 
     def _mean(self) -> tf.Tensor:
         return tf.sigmoid(-self.logits) * self.counts.mean()

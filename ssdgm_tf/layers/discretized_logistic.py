@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers import supports
+from ssdgm_tf.layers.scalar_distribution import ScalarDistribution
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 
@@ -64,31 +65,17 @@ class DiscretizedLogisticNode(StochasticNode):
         return {**super().get_config(), "num_levels": self.num_levels}
 
 
-class _DiscretizedLogistic(tfd.Distribution):
+class _DiscretizedLogistic(ScalarDistribution):
     """The distribution of one pixel; see the node."""
 
     def __init__(self, loc: tf.Tensor, scale: tf.Tensor, num_levels: int, name: str = "DiscretizedLogistic") -> None:
-        parameters = {"loc": loc, "scale": scale, "num_levels": num_levels}
         self.loc, self.scale, self.num_levels = loc, scale, num_levels
-        super().__init__(
-            dtype=loc.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__({"loc": loc, "scale": scale, "num_levels": num_levels}, loc.dtype, name)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
         properties = tfp.util.ParameterProperties
         return {"loc": properties(), "scale": properties(), "num_levels": properties(event_ndims=None)}
-
-    def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant([], tf.int32)
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         draws = tfd.Logistic(self.loc, self.scale).sample(n, seed=seed)

@@ -292,8 +292,8 @@ class Masked(Filled):
         return Filled(self.support)
 
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
-        filled = super().network_input(value)
-        return tf.concat([filled, tf.cast(~tf.math.is_nan(value), filled.dtype)], axis=-1)
+        shown = self.values.network_input(value)
+        return tf.concat([shown, tf.cast(~tf.math.is_nan(value), shown.dtype)], axis=-1)
 
     def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = super().network_shape(event_shape)

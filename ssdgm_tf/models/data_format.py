@@ -1,7 +1,7 @@
 """The data that a model takes: its observed and supervised variables by name, checked, as arrays or tensors."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -138,14 +138,14 @@ class DataFormat:
         supports = {name: head.support for name, head in self.supervised.items()}
         return {name: support.num_classes for name, support in supports.items() if isinstance(support, Classes)}
 
-    def take_gaps(self, *parts: Mapping[str, Any]) -> None:
+    def take_gaps(self, without_gaps: Collection[str]) -> None:
         """Lets the data say which observed variables have gaps, where their nodes leave it open.
 
         Args:
-            *parts: {name: values [N, ...]} each, already checked.
+            without_gaps: the variables of which no element is missing.
         """
-        complete = self.without_gaps(*parts)
-        with_gaps = [head for name, head in self.observed.items() if name not in complete]  # two variables may share a head
+        # Two variables may share a head.
+        with_gaps = [head for name, head in self.observed.items() if name not in without_gaps]
         for head in self.observed.values():
             if head.gaps is None:
                 head.gaps = any(head is other for other in with_gaps)

@@ -497,9 +497,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         else:
             batch = batches.split(*self.data_format.pair(x, y), self.data_format)
         examples = batches.examples_of(batch)
-        self._warn_of_gaps(*examples.values())
-        self._build_for(*examples.values())
-        self._set_complete((*self.data_format.always_complete, *self._without_gaps(examples)))
+        self._set_complete((*self.data_format.always_complete, *self._start_with(examples)))
         # The first batch with examples of a kind says how many there are, unless `compile` or `fit` did.
         known = self.objective_scale[:2] if self.objective_scale else self.data_sizes or (0, 0)
         self._set_objective_scale(*(before or size for before, size in zip(known, _sizes(examples), strict=True)))
@@ -509,11 +507,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """The batches, checked; the model is built for them and the objective weighted by the sizes known, or by batch."""
         source = batches.Source(x, "steps_per_epoch", num_steps)
         examples = batches.examples_of(batches.streams_of(source, self.data_format))
-        first, sizes = next(iter(examples.values())), _sizes(examples)
-        self.data_format.warn_of_scale(first)
-        self._warn_of_gaps(*examples.values())
-        self._build_for(*examples.values())
-        without_gaps = self._without_gaps(examples)
+        sizes = _sizes(examples)
+        self.data_format.warn_of_scale(next(iter(examples.values())))
+        without_gaps = self._start_with(examples)
         self._set_complete((*self.data_format.always_complete, *without_gaps))
         self._choose_kernels(max(sizes))
         self._set_objective_scale(*(self.data_sizes or sizes))
@@ -539,15 +535,16 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         is_labelled = self.data_format.is_labelled(y) if y else np.zeros(size, bool)
         self.data_format.warn_of_supervision(y, is_labelled)
         self.data_format.warn_of_scale(x)
-        self._warn_of_gaps(x)
+        without_gaps = self.data_format.without_gaps(x)
+        self._warn_of_gaps(without_gaps)
         seed = int(np.random.randint(2**31)) if seed is None else seed
         sizes = 100 if batch_size is None else batch_size, labelled_batch_size
         order = Order(is_labelled, *sizes, seed=seed, classes=classes, **options)
-        self._build_for(x)
+        self._build_for(x, without_gaps)
         self._choose_kernels(min(batch_size or 100, size))
         known = self.data_format.is_known(y)
         complete = tuple(name for name in known if np.all(known[name][is_labelled]))
-        self._set_complete((*complete, *self.data_format.without_gaps(x)))
+        self._set_complete((*complete, *without_gaps))
         self._set_objective_scale(int(np.sum(~is_labelled)), int(np.sum(is_labelled)))
         return streams.Arrays(x, y, order, self.fills_steps)
 
@@ -590,24 +587,22 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """The weights of the objective; evaluated, but never fitted, every example counts once."""
         return self.objective_scale or self._scale_for(1, 1)
 
-    def _without_gaps(self, examples: dict[str, dict[str, Any]]) -> tuple[str, ...]:
-        """The observed variables of which no element is missing in a first batch, nor may be in later ones.
-
-        Args:
-            examples: {stream: x}.
-        """
-        complete = self.data_format.without_gaps(*examples.values())
-        return tuple(name for name in complete if not self.data_format.observed[name].gaps)
+    def _start_with(self, examples: dict[str, dict[str, Any]]) -> tuple[str, ...]:
+        """Builds the model for a first batch, {stream: x}. Returns the observed variables that must stay without gaps."""
+        without_gaps = self.data_format.without_gaps(*examples.values())
+        self._warn_of_gaps(without_gaps)
+        self._build_for(next(iter(examples.values())), without_gaps)
+        return tuple(name for name in without_gaps if not self.data_format.observed[name].gaps)
 
     def _gaps_in_words(self) -> str:
         """Says of which observed variables elements are missing; empty if of none."""
         gappy = [name for name in self.data_format.observed if name not in self.complete]
         return f"; elements of {', '.join(gappy)} may be missing (NaN)" if gappy else ""
 
-    def _warn_of_gaps(self, *parts: dict[str, Any]) -> None:
-        """Warns where the networks of a model that is built do not see which elements of {name: values} are missing."""
+    def _warn_of_gaps(self, without_gaps: tuple[str, ...]) -> None:
+        """Warns where the networks of a model that is built do not see which elements of other variables are missing."""
         blind = [name for name, head in self.data_format.observed.items() if self.built and not head.gaps]
-        if gappy := [name for name in blind if name not in self.data_format.without_gaps(*parts)]:
+        if gappy := [name for name in blind if name not in without_gaps]:
             warnings.warn(
                 f"{', '.join(gappy)} has missing elements, and the networks were built without gaps: they see a value in "
                 "the middle there, and not that it is missing. Make the node with gaps=True, or build the model by fit().",
@@ -636,12 +631,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         weight = weight if self.classification_weight is None else self.classification_weight
         return objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
 
-    def _build_for(self, *parts: dict[str, Any]) -> None:
-        """Builds the model for {name: values} of some examples, or of several kinds of them."""
+    def _build_for(self, x: dict[str, Any], without_gaps: tuple[str, ...] | None = None) -> None:
+        """Builds the model for examples, {name: values}, and for the variables without gaps; None for those of `x`."""
         with self.distribute_strategy.scope():
             if not self.built:
-                self.data_format.take_gaps(*parts)
-                shapes = {name: (None, *parts[0][name].shape[1:]) for name in self.data_format.observed}
+                self.data_format.take_gaps(self.data_format.without_gaps(x) if without_gaps is None else without_gaps)
+                shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
                 self.build(only_or_all(shapes))
             if not self.optimizer.built:
                 # Within the step, creating the optimizer's variables would trace it a second time.
