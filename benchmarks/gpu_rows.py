@@ -119,7 +119,7 @@ def product(size: int, precisions: tuple[str, ...], rounds: int, seconds: float)
 
         function = tf.function(products, jit_compile=True, autograph=False)
         take = _several(lambda: function(w)[0, 0].numpy())
-        take(1)  # compiles, for the precision that is chosen now
+        take(1)  # compiles with the precision that was just chosen
         return take
 
     takes = {precision: take_in(precision) for precision in precisions}

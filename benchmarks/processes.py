@@ -79,7 +79,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            start_new_session=True,  # so that what it starts ends with it
+            start_new_session=True,  # a group of its own, so that `end` kills its children too
         )
 
     def get_ready(self, seconds: float) -> None:
@@ -103,7 +103,7 @@ class Process:
         return self._answer(seconds, "did not end measuring")
 
     def end(self) -> None:
-        """Ends it and what it has started."""
+        """Kills the process and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -135,7 +135,7 @@ class Process:
 
 
 def reason(errors: str) -> str:
-    """The line that says why a process ended, of what it wrote to its error stream.
+    """The error message in what a process wrote to its error stream.
 
     Args:
         errors: what it wrote.

@@ -225,12 +225,12 @@ def readme() -> str:
             "`python -m benchmarks.convolutional`.\n",
             convolutional_table(load("convolutional")),
             "## Many steps in one program\n",
-            "Three epochs of eleven steps, the last of fewer examples, twice: step by step from a pipeline of the host, and "
-            "in loops of four steps over arrays in memory. The differences are the largest of a weight, and the weights are "
-            "up to about 0.3. The programs are those that XLA compiles for the training with `jit_compile=True`; those of "
-            "loops gather the batches as well. No program calls the host. In brackets: how far a training step by step ends "
-            "from another one whose first weights are the next larger numbers that float32 has. That is what rounding alone "
-            "does, most where a class is drawn, as in fast_mnist.\n",
+            "Each model is trained for three epochs of eleven steps; the last step of an epoch has fewer examples. It is "
+            "trained step by step, with batches from the host, and in loops of four steps over arrays in memory. The "
+            "differences are the largest of a weight, and the weights are up to about 0.3. The programs are those that XLA "
+            "compiles for the training with `jit_compile=True`; those of loops gather the batches as well. No program calls "
+            "the host. In brackets is the effect of rounding alone: the difference between two trainings step by step, one "
+            "of which starts from the next larger float32 numbers. It is largest where a class is drawn, as in fast_mnist.\n",
             loops_table(load("loops")),
             "## Step time by classes, samples and latents\n",
             "![ms per step by classes, samples and latent variables](results/scaling.png)\n",
