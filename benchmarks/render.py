@@ -230,7 +230,8 @@ def readme() -> str:
             "differences are the largest of a weight, and the weights are up to about 0.3. The programs are those that XLA "
             "compiles for the training with `jit_compile=True`; those of loops gather the batches as well. No program calls "
             "the host. In brackets is the effect of rounding alone: the difference between two trainings step by step, one "
-            "of which starts from the next larger float32 numbers. It is largest where a class is drawn, as in fast_mnist.\n",
+            "of which starts from the next larger float32 numbers. It is largest where a class is drawn, as in fast_mnist."
+            "\n",
             loops_table(load("loops")),
             "## Step time by classes, samples and latents\n",
             "![ms per step by classes, samples and latent variables](results/scaling.png)\n",
