@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import checks, nodes
 from ssdgm_tf.baselines import Baseline
@@ -39,7 +41,13 @@ def by_model(x, y):
     return x, taken.y(y, len(x))["y"]
 
 
+def by_dependent(x, y):
+    full = nodes.Distribution(2, 2, lambda loc: tfd.MultivariateNormalTriL(loc, tf.eye(2)))
+    return DataFormat({"x": full.head}, {}).x(x)["x"], checks.labels("y", y)
+
+
 USERS = {"checks": by_checks, "baselines": by_baseline, "data": by_data, "models": by_model}
+NO_GAPS = {"checks": by_checks, "baselines": by_baseline, "data": by_data, "models of dependent elements": by_dependent}
 KINDS = [np.float16, np.float32, np.float64, np.int32, np.int64, np.uint16, bool]
 
 ACCEPTED = {
@@ -78,6 +86,13 @@ GAPS = {
     "masked floats": np.ma.masked_less(Y.astype(float), 0),
 }
 
+#: Examples with an element missing, each in its own way.
+MISSING_ELEMENTS = {
+    "None": np.where(X == 3, None, X),
+    "masked": np.ma.array(X, mask=X == 3),
+    "NaN": np.where(X == 3, np.nan, X),
+}
+
 REFUSED = {
     "no example": (X[:0], Y[:0], r"x must hold at least one example, shape \[N, \.\.\.\]\. Received: x of shape \(0, 2\)"),
     "examples without values": (X[:, :0], Y, r"at least one example.*Received: x of shape \(6, 0\)"),
@@ -86,14 +101,7 @@ REFUSED = {
     "a generator": ((row for row in X), Y, r"x must be an array\. Received: a generator"),
     "text": (X.astype(str), Y, "x must be numeric. Received: x of dtype <U"),
     "objects": (X.astype(str).astype(object), Y, "x must be numeric. Received: '0.0', a str"),
-    "None": (np.where(X == 3, None, X), Y, r"finite in float32\. Received: NaN or infinite values, the first at \(1, 1\)"),
-    "masked": (np.ma.array(X, mask=X == 3), Y, r"finite in float32\. Received: NaN or infinite .* the first at \(1, 1\)"),
     "complex": (X.astype(complex), Y, "x must be numeric. Received: x of dtype complex128"),
-    "NaN": (
-        np.where(X == 3, np.nan, X),
-        Y,
-        r"finite in float32\. Received: NaN or infinite values, the first at \(1, 1\)",
-    ),
     "infinite": (np.where(X > 9, -np.inf, X), Y, r"finite in float32\. Received: NaN or infinite .* first at \(5, 0\)"),
     "beyond float32": (
         np.where(X == 0, 1e300, X),
@@ -161,6 +169,18 @@ def test_all_refuse_in_the_same_words(case, user):
     x, y, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         USERS[user](x, y)
+
+
+@pytest.mark.parametrize("user", NO_GAPS)
+@pytest.mark.parametrize("case", MISSING_ELEMENTS)
+def test_a_missing_element_is_refused_where_it_has_no_meaning(case, user):
+    with pytest.raises(ValueError, match=r"finite in float32\. Received: NaN or infinite values, the first at \(1, 1\)"):
+        NO_GAPS[user](MISSING_ELEMENTS[case], Y)
+
+
+@pytest.mark.parametrize("case", MISSING_ELEMENTS)
+def test_a_missing_element_is_a_gap_to_models(case):
+    np.testing.assert_array_equal(by_model(MISSING_ELEMENTS[case], Y)[0], np.where(X == 3, np.nan, X))
 
 
 @pytest.mark.parametrize("user", USERS)
