@@ -8,6 +8,7 @@ from ssdgm_tf import rows
 from ssdgm_tf.data import raw
 from ssdgm_tf.data.preprocessing import AffineMap
 from ssdgm_tf.data.splits import hide_labels
+from ssdgm_tf.schema import Schema, Targets
 
 Labels = np.ndarray | dict[str, np.ndarray]
 
@@ -31,6 +32,10 @@ class SemiSupervisedData(NamedTuple):
         columns: names of the columns of a text table, in the order of the numbers of an example; () where they have none.
         raw_dtype: what the images were before: "uint8", bytes that were divided by 255, or "float32", numbers in [0, 1];
             "float32" for vectors.
+        schema: the columns of a table of mixed columns, whose rows `x_train` are numbers as `Schema.encode` gives them, NaN
+            for a gap; None for other data.
+        targets: its target columns; labels are {variable: values} as `Targets.encode` gives them, or the values themselves
+            where one class is the only target. None for other data.
     """
 
     x_train: rows.ArrayOrRows
@@ -45,6 +50,8 @@ class SemiSupervisedData(NamedTuple):
     digit_shape: tuple[int, ...] = ()
     raw_dtype: str = raw.NUMBERS
     columns: tuple[str, ...] = ()
+    schema: Schema | None = None
+    targets: Targets | None = None
 
     @property
     def monitored(self) -> tuple[rows.ArrayOrRows, Labels, str]:

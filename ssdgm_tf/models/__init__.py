@@ -13,6 +13,7 @@ from ssdgm_tf.models.zoo.m1m2 import M1M2
 from ssdgm_tf.models.zoo.m2 import M2
 from ssdgm_tf.models.zoo.multi_digit import MultiDigit
 from ssdgm_tf.models.zoo.sdgm import SDGM
+from ssdgm_tf.models.zoo.table import Table
 from ssdgm_tf.models.zoo.vae import VAE
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "NamedModel",
     "Options",
     "SemiSupervisedModel",
+    "Table",
     "empirical_prior",
 ]

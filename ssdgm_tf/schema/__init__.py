@@ -3,5 +3,19 @@
 from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, DISCRETE, DISTRIBUTIONS, KINDS, Column
 from ssdgm_tf.schema.inference import infer
 from ssdgm_tf.schema.schema import Schema
+from ssdgm_tf.schema.targets import Targets, class_target, infer_targets, number_target
 
-__all__ = ["DAYS", "DAYS_AND_TIMES", "DISCRETE", "DISTRIBUTIONS", "KINDS", "Column", "Schema", "infer"]
+__all__ = [
+    "DAYS",
+    "DAYS_AND_TIMES",
+    "DISCRETE",
+    "DISTRIBUTIONS",
+    "KINDS",
+    "Column",
+    "Schema",
+    "Targets",
+    "class_target",
+    "infer",
+    "infer_targets",
+    "number_target",
+]
