@@ -70,7 +70,7 @@ class Targets:
         size = len(next(iter(given.values())))
         present = {column.name: given[column.name] for column in self.schema if column.name in given}
         read = cells.read(present) if present else {}
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name, column in self.variables.items():
             known = read.get(column.name, [None] * size)
             if column.is_discrete:
@@ -91,7 +91,7 @@ class Targets:
         Args:
             values: {variable: class [N], -1 for none; or standardised number [N, 1] or [N], NaN for none}.
         """
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for name, value in values.items():
             column = self.variables[name]
             if column.is_discrete:
@@ -154,10 +154,10 @@ def number_target(name: str, known: np.ndarray, gaps: float = 0.0) -> Column:
     Raises:
         ValueError: fewer than two different numbers.
     """
-    if len(np.unique(known)) < 2:
-        raise ValueError(
-            f"A target must take two values or more. Received: {name!r} with {', '.join(map(str, np.unique(known))) or 'none'}"
-        )
+    distinct = np.unique(known)
+    if len(distinct) < 2:
+        shown = ", ".join(map(str, distinct)) or "none"
+        raise ValueError(f"A target must take two values or more. Received: {name!r} with {shown}")
     extent = (float(known.min()), float(known.max()))
     return Column(name, "numeric", loc=float(known.mean()), scale=float(known.std()), gaps=gaps, extent=extent)
 

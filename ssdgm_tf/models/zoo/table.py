@@ -44,8 +44,8 @@ class Table(NamedModel):
         return _targets(self._sizes["targets"])
 
     @classmethod
-    def supervised_variables(cls, targets: str, **sizes: Any) -> tuple[str, ...]:
-        return tuple(_targets(targets).variables)
+    def supervised_variables(cls, **sizes: Any) -> tuple[str, ...]:
+        return tuple(_targets(sizes["targets"]).variables)
 
     @staticmethod
     def specify(options: Options, targets: str, latent_dim: int) -> Specification:
