@@ -5,6 +5,7 @@ from ssdgm_tf.layers.any_distribution import DistributionNode
 from ssdgm_tf.layers.bernoulli import BernoulliNode, ContinuousBernoulliNode
 from ssdgm_tf.layers.canvas import Glimpse, Overlay, PlaceImage, Unexplained
 from ssdgm_tf.layers.categorical import CategoricalNode, OneHotCategoricalNode, RelaxedOneHotCategoricalNode
+from ssdgm_tf.layers.column_features import ColumnFeatures
 from ssdgm_tf.layers.columns import ColumnsNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
 from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder, LocalContrast
@@ -19,6 +20,7 @@ from ssdgm_tf.layers.directions import VonMisesFisherMixtureNode, VonMisesFisher
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
+from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.layers.simplex import DirichletNode
 from ssdgm_tf.layers.stochastic import StochasticNode
 
@@ -27,6 +29,7 @@ __all__ = [
     "BernoulliNode",
     "BetaNode",
     "CategoricalNode",
+    "ColumnFeatures",
     "ColumnsNode",
     "ContinuousBernoulliNode",
     "ConvDecoder",
@@ -48,6 +51,7 @@ __all__ = [
     "PoissonNode",
     "RandomAffine",
     "RelaxedOneHotCategoricalNode",
+    "ShiftedCategoricalNode",
     "StochasticNode",
     "StudentTNode",
     "Unexplained",

@@ -13,6 +13,9 @@ from ssdgm_tf.layers.column_groups import Group, groups_of
 from ssdgm_tf.layers.stochastic import Average, StochasticNode
 from ssdgm_tf.schema import Column, Schema
 
+#: Standard deviations beyond which a network sees no difference.
+FARTHEST = 4.0
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ColumnsNode(StochasticNode):
@@ -184,9 +187,9 @@ class TableRows(supports.Support):
         sizes = np.array([len(column.categories) for column in schema])
         self._is_discrete, self._last = sizes > 0, np.where(sizes > 0, sizes - 1, np.inf)
         #: Columns that are shown one-hot, and those that are shown as one number.
-        self._one_hot = np.flatnonzero(sizes > 2)
-        self._single = np.flatnonzero(sizes <= 2)
-        self._num_categories = sizes[self._one_hot]
+        self.one_hot = np.flatnonzero(sizes > 2)
+        self.single = np.flatnonzero(sizes <= 2)
+        self._num_categories = sizes[self.one_hot]
         self._middle = np.array([_middle_of(column) for column in schema])
         self._loc = np.array([0.5 if column.kind == "binary" else column.loc for column in schema])
         self._scale = np.array([0.5 if column.kind == "binary" else column.scale for column in schema])
@@ -207,7 +210,7 @@ class TableRows(supports.Support):
         return tf.broadcast_to(tf.constant(self._middle, like.dtype), tf.shape(like))
 
     def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self._single) + int(self._num_categories.sum()),)
+        return (len(self.single) + int(self._num_categories.sum()),)
 
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
@@ -217,9 +220,9 @@ class TableRows(supports.Support):
         logarithm = tf.math.log(tf.where(self._is_positive, value, tf.where(self._is_count, 1 + value, ones)))
         value = tf.where(self._is_positive | self._is_count, logarithm, value)
         standard = (value - tf.constant(self._loc, value.dtype)) / tf.constant(self._scale, value.dtype)
-        standard = tf.where(is_known, tf.clip_by_value(standard, -_FARTHEST, _FARTHEST), tf.zeros_like(value))
-        shown = [tf.gather(standard, self._single, axis=-1)]
-        for place, size in zip(self._one_hot, self._num_categories, strict=True):
+        standard = tf.where(is_known, tf.clip_by_value(standard, -FARTHEST, FARTHEST), tf.zeros_like(value))
+        shown = [tf.gather(standard, self.single, axis=-1)]
+        for place, size in zip(self.one_hot, self._num_categories, strict=True):
             one_hot = tf.one_hot(tf.cast(value[..., place], tf.int32), size, dtype=value.dtype)
             shown.append(tf.where(is_known[..., place, None], one_hot, tf.zeros_like(one_hot)))
         return tf.concat(shown, axis=-1)
@@ -243,10 +246,6 @@ def _middle_of(column: Column) -> float:
     if column.kind == "count":
         return float(np.round(np.expm1(column.loc)))
     return float(np.exp(column.loc)) if column.kind == "positive" else column.loc
-
-
-# Standard deviations beyond which a network sees no difference.
-_FARTHEST = 4.0
 
 
 def _center(group: Group, of: tfd.Distribution, average: Average) -> tf.Tensor:

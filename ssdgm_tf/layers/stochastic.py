@@ -41,6 +41,7 @@ class StochasticNode(SavedRandomState, abc.ABC):
         gaps: for an observed variable of a graphical model, whether elements of an example may be missing (NaN): then the
             networks of its children see beside the values which of them are known. None to take it from the first data, or
             False where the model is built before.
+        kernel_regularizer: Keras regularizer of the weights of the projection; None for none.
 
     Call arguments:
         inputs: a tensor [..., features].
@@ -60,9 +61,11 @@ class StochasticNode(SavedRandomState, abc.ABC):
         prior: str | None = None,
         seed: int | None = None,
         gaps: bool | None = None,
+        kernel_regularizer: str | keras.regularizers.Regularizer | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.event_shape = None if event_shape is None else _event_shape(event_shape)
         if prior is not None and prior not in self.priors:
             raise ValueError(
@@ -167,7 +170,9 @@ class StochasticNode(SavedRandomState, abc.ABC):
         raise ValueError(f"{type(self).__name__} has no relaxation.")
 
     def build(self, input_shape: Shape) -> None:
-        self.projection = keras.layers.Dense(self.num_parameters, dtype=self.dtype_policy, name="parameters")
+        self.projection = keras.layers.Dense(
+            self.num_parameters, kernel_regularizer=self.kernel_regularizer, dtype=self.dtype_policy, name="parameters"
+        )
         self.projection.build(input_shape)
 
     def distribution(self, inputs: tf.Tensor | np.ndarray) -> tfd.Distribution:
@@ -350,7 +355,8 @@ class StochasticNode(SavedRandomState, abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         own = {"event_shape": self.event_shape, "prior": self.prior, "seed": self.seed, "gaps": self.gaps}
-        return {**super().get_config(), **own}
+        regularizer = self.kernel_regularizer and keras.regularizers.serialize(self.kernel_regularizer)
+        return {**super().get_config(), **own, "kernel_regularizer": regularizer}
 
     @property
     def density_dtype(self) -> str:

@@ -172,6 +172,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             return self.labelled_bound
         return "conditional" if self.graph.weights_are_constant else "importance"
 
+    @property
+    def kl_weight_in_use(self) -> float | tf.Tensor:
+        """The weight of the KL terms of latent variables in a training step."""
+        if callable(self.kl_weight):
+            return tf.cast(self.kl_weight(self.step), self.data_format.dtype)
+        return 1.0 if self.kl_weight is None else self.kl_weight
+
     def unlabelled_terms(
         self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
     ) -> dict[str, Any]:
@@ -278,10 +285,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             one_pass: a pass.
             kind: one of `ssdgm_tf.engine.trace_bounds.UNLABELLED` or `LABELLED`.
         """
-        kl_weight = 1.0 if self.kl_weight is None else self.kl_weight
-        if callable(kl_weight):
-            kl_weight = tf.cast(kl_weight(self.step), self.data_format.dtype)
-        return trace_bounds.bound(one_pass, kind, kl_weight, self.free_bits)
+        return trace_bounds.bound(one_pass, kind, self.kl_weight_in_use, self.free_bits)
 
     def _terms(self, result: trace_bounds.Bound, one_pass: trace.Trace) -> dict[str, Any]:
         """The terms that make a bound, by the names of their metrics."""

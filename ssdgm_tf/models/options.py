@@ -131,6 +131,16 @@ class Options:
         }
         return heads[self.likelihood](None, gaps=self.gaps, **given)
 
+    def columns(self) -> Schema:
+        """The columns of a model that is of tables only.
+
+        Raises:
+            ValueError: no schema.
+        """
+        if not isinstance(self.schema, Schema):
+            raise ValueError("A model of tables needs the columns: schema=... Received: schema=None")
+        return self.schema
+
     def image_features(self) -> tuple[dict[str, nodes.Deterministic], str]:
         """The input of q of the latent variables, x or the output of `encoder`: ({name: node} to add to q, its name)."""
         return _computed("features", self.encoder)

@@ -49,6 +49,9 @@ class Column:
         extent: lowest and highest known training cell of a number; () where unknown.
         unit: `DAYS` or `DAYS_AND_TIMES` for a numeric column whose cells are dates; "" for numbers.
         other: the category of every cell that is none of the categories; "" where there is no such category.
+        quantiles: of the known training cells of a number, at equal steps of probability from the lowest to the highest; ()
+            where unknown.
+        shares: the share of each category among the known training cells; () where unknown.
 
     Raises:
         ValueError: a field that does not fit the kind.
@@ -65,6 +68,8 @@ class Column:
     extent: tuple[float, ...] = ()
     unit: str = ""
     other: str = ""
+    quantiles: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -195,20 +200,27 @@ class Column:
         self._require(self.scale > 0, "scale must be greater than 0", self.scale)
         self._require(self.weight >= 0, "weight must be at least 0", self.weight)
         self._require(0 <= self.gaps <= 1, "gaps must be a share in [0, 1]", self.gaps)
-        is_extent = (
-            isinstance(self.extent, list | tuple) and len(self.extent) in (0, 2) and all(map(_is_finite, self.extent))
-        )
-        self._require(is_extent, "extent must be () or the lowest and the highest number", self.extent)
-        object.__setattr__(self, "extent", tuple(map(float, self.extent)))
-        self._require(self.extent == tuple(sorted(self.extent)), "extent must be in order", self.extent)
+        self._check_order("extent", 2)
+        self._require(len(self.extent) in (0, 2), "extent must be () or the lowest and the highest number", self.extent)
+        self._check_order("quantiles", 3)
         units = ("", DAYS, DAYS_AND_TIMES) if self.kind == "numeric" else ("",)
         self._require(self.unit in units, f"unit of a {self.kind} column must be one of {units}", self.unit)
-        moments = (self.loc, self.scale, self.extent)
+        moments = (self.loc, self.scale, self.extent, self.quantiles)
         self._require(
-            not self.is_discrete or moments == (0, 1, ()),
-            f"loc, scale and extent are of numbers, not of a {self.kind} column",
+            not self.is_discrete or moments == (0, 1, (), ()),
+            f"loc, scale, extent and quantiles are of numbers, not of a {self.kind} column",
             moments,
         )
+
+    def _check_order(self, field: str, fewest: int) -> None:
+        """Checks a field of numbers in order, none or at least `fewest`, and makes a tuple of it."""
+        given = getattr(self, field)
+        are_numbers = isinstance(given, list | tuple) and all(map(_is_finite, given))
+        self._require(
+            are_numbers and (not given or len(given) >= fewest), f"{field} must be () or at least {fewest} numbers", given
+        )
+        object.__setattr__(self, field, tuple(map(float, given)))
+        self._require(list(given) == sorted(given), f"{field} must be in order", given)
 
     def _check_categories(self) -> None:
         """Checks `categories` and `other`, and makes a tuple of the first."""
@@ -226,6 +238,11 @@ class Column:
         gaps = [text for text in given if text in cells.MISSING or text != text.strip()]
         self._require(not gaps, "categories must be text of cells, without blanks around it, that is no gap", gaps[:1])
         self._require(self.other in ("", *given), "other must be one of the categories, or ''", self.other)
+        shares = self.shares
+        are_shares = isinstance(shares, list | tuple) and all(_is_finite(share) and share >= 0 for share in shares)
+        is_whole = are_shares and (not shares or (len(shares) == len(given) and abs(sum(shares) - 1) < 0.01))
+        self._require(is_whole, "shares must be (), or one of each category, of sum 1", shares)
+        object.__setattr__(self, "shares", tuple(map(float, shares)))
 
 
 def _is_finite(value: Any) -> bool:

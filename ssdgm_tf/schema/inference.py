@@ -20,6 +20,7 @@ _FEWEST_LEVELS, _MOST_LEVELS, _HIGHEST_LEVEL = 3, 10, 20
 _SKEWED_COUNTS, _SKEWED, _LESS_SKEWED = 0.5, 1.0, 0.5
 # Entropy of a standard normal distribution, in nats.
 _NORMAL_ENTROPY = 0.5 * np.log(2 * np.pi * np.e)
+_NUM_QUANTILES = 9
 # The share of the standard deviation that the rounding to float32 may change.
 _ROUNDING = 0.01
 
@@ -140,10 +141,11 @@ def _categories(name: str, in_order: list[str], counts: Counter[str], gaps: floa
 
 def _discrete(name: str, kind: str, in_order: list[str], counts: Counter[str], gaps: float, other: str = "") -> Column:
     """A discrete column, with the weight that `infer` says."""
-    shares = np.array([counts[text] for text in in_order if counts[text]]) / counts.total()
-    entropy = -float(shares @ np.log(shares))
+    shares = np.array([counts[text] for text in in_order]) / counts.total()
+    entropy = -float(shares @ np.log(np.where(shares > 0, shares, 1)))
     weight = min(1.0, _NORMAL_ENTROPY / entropy)
-    return Column(name, kind, tuple(in_order), weight=round(weight, 4), gaps=gaps, other=other)
+    rounded = tuple(shares.round(6).tolist())
+    return Column(name, kind, tuple(in_order), weight=round(weight, 4), gaps=gaps, other=other, shares=rounded)
 
 
 def _of_numbers(name: str, given: list[cells.Cell], gaps: float) -> _Found:
@@ -200,6 +202,7 @@ def _continuous(name: str, kind: str, values: np.ndarray, scored: np.ndarray, ga
         scale=scored.std(),
         gaps=gaps,
         extent=(values.min(), values.max()),
+        quantiles=tuple(np.quantile(values, np.linspace(0, 1, _NUM_QUANTILES)).tolist()),
         unit=unit,
     )
     if abs(values - single).max() <= _ROUNDING * values.std():

@@ -19,7 +19,10 @@ from ssdgm_tf.schema.column import DAYS_AND_TIMES, DISCRETE, KINDS, Column
 
 # The fields of a column in JSON, by whether it is discrete: those that it must have, and those that it may have.
 _NEEDED = {True: ("name", "kind", "categories"), False: ("name", "kind", "loc", "scale")}
-_OPTIONAL = {True: ("distribution", "other", "weight", "gaps"), False: ("distribution", "extent", "unit", "weight", "gaps")}
+_OPTIONAL = {
+    True: ("distribution", "other", "weight", "gaps", "shares"),
+    False: ("distribution", "extent", "quantiles", "unit", "weight", "gaps"),
+}
 # What `describe` shows of the categories of a column: so many, and so much of each.
 _SHOWN_CATEGORIES, _SHOWN_LETTERS = 4, 16
 
