@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from ssdgm_tf import layers, models, nodes
+from ssdgm_tf.schema import Column, Schema, Targets, class_target
 from tests.schema.examples import every_kind
 
 tfd = tfp.distributions
@@ -144,6 +145,14 @@ def multi_digit(dtype=None, nested=True, **kwargs):
     return model
 
 
+def table(**kwargs):
+    columns = Schema(Column(name, "numeric", loc=0.5, scale=0.3, gaps=0.1) for name in "abcd")
+    targets = Targets(Schema([class_target("kind", ["cat", "dog", "fox"])]))
+    model = models.Table(targets, 2, (8,), schema=columns, seed=1, **kwargs)
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
 DESCRIPTORS = {
     "MLP": Descriptor(lambda **kwargs: layers.MLP((6, 4), "tanh", **kwargs), (5,), (4,), False),
     "RandomAffine": Descriptor(
@@ -221,6 +230,10 @@ DESCRIPTORS = {
     "ColumnsNode": Descriptor(
         lambda **kwargs: layers.ColumnsNode(every_kind(), seed=1, **kwargs), (5,), (11,), True, has_gradient=False
     ),
+    "ColumnFeatures": Descriptor(lambda **kwargs: layers.ColumnFeatures(every_kind(), "l2", **kwargs), (29,), (85,), False),
+    "ShiftedCategoricalNode": Descriptor(
+        lambda **kwargs: layers.ShiftedCategoricalNode(9, prior="uniform", seed=1, **kwargs), (5,), (9,), True
+    ),
     "CategoricalNode": Descriptor(
         lambda **kwargs: layers.CategoricalNode((8, 8), num_classes=4, seed=1, **kwargs),
         (5,),
@@ -241,6 +254,7 @@ DESCRIPTORS = {
     "ConditionalVAE": Descriptor(
         named(models.ConditionalVAE, 3, shape={"x": (None, 4, 3), "y": (None,)}), (4, 3), (2,), False, num_classes=3
     ),
+    "Table": Descriptor(table, (4,), (3,), False),
     "M1M2": Descriptor(named(models.M1M2, 3, features_dim=4, top_units=(5,)), (4, 3), (3,), False),
     "ADGM": Descriptor(named(models.ADGM, 3, auxiliary_dim=2, normalization="layer"), (4, 3), (3,), False),
     "SDGM": Descriptor(sdgm, (4, 3, 1), (3,), False),
