@@ -8,11 +8,14 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers.count_distributions import NegativeBinomial, ZeroInflated
+from ssdgm_tf.layers.histogram import Histogram
 from ssdgm_tf.layers.stochastic import positive
 from ssdgm_tf.schema import DISTRIBUTIONS, Column, Schema
 
 #: Degrees of freedom of the Student-t distribution of numeric columns.
 DF = 5.0
+# The scale of the tails of histograms of numbers of any sign, in standard deviations of the column.
+_TAIL_SCALE = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +25,9 @@ class Group:
     Attributes:
         distribution: its name; see `Column`.
         places: their indices in the table, [n].
-        num_categories: K of discrete columns, else 0.
+        num_categories: K of discrete columns and of the bins of histograms, else 0.
+        edges: of the bins of histograms, [n, K + 1]; else of no column, [0].
+        is_positive: whether the columns are positive.
         loc: `Column.loc` of each, [n].
         scale: `Column.scale` of each, [n].
     """
@@ -30,6 +35,8 @@ class Group:
     distribution: str
     places: tuple[int, ...]
     num_categories: int
+    edges: np.ndarray
+    is_positive: bool
     loc: np.ndarray
     scale: np.ndarray
 
@@ -41,7 +48,7 @@ class Group:
     @property
     def is_discrete(self) -> bool:
         """Whether the columns have categories."""
-        return self.num_categories > 0
+        return self.distribution in _OF_CATEGORIES
 
     @property
     def is_count(self) -> bool:
@@ -60,6 +67,9 @@ class Group:
         if self.is_discrete:
             return _OF_CATEGORIES[self.distribution](raw)
         loc, scale = (tf.constant(value, parameters.dtype) for value in (self.loc, self.scale))
+        if self.distribution == "histogram":
+            tail = tfd.LogNormal(loc, scale) if self.is_positive else tfd.Normal(loc, _TAIL_SCALE * scale)
+            return Histogram(raw, self.edges, tail)
         first, *rest = tf.unstack(raw, axis=-1)
         return _OF_NUMBERS[self.distribution](loc + scale * first, scale, *rest)
 
@@ -70,24 +80,32 @@ def groups_of(schema: Schema) -> tuple[Group, ...]:
     Args:
         schema: the columns.
     """
-    places: dict[tuple[str, int], list[int]] = {}
+    places: dict[tuple[str, int, bool], list[int]] = {}
     for index, column in enumerate(schema):
         places.setdefault(_kind_of(column), []).append(index)
-    return tuple(_group(schema.columns, *kind, found) for kind, found in places.items())
+    return tuple(_group(schema.columns, kind[0], kind[1], found) for kind, found in places.items())
 
 
 def _group(columns: Sequence[Column], distribution: str, num_categories: int, places: list[int]) -> Group:
-    loc, scale = (np.array([getattr(columns[place], name) for place in places]) for name in ("loc", "scale"))
-    return Group(distribution, tuple(places), num_categories, loc, scale)
+    of_group = [columns[place] for place in places]
+    loc, scale = (np.array([getattr(column, name) for column in of_group]) for name in ("loc", "scale"))
+    edges = np.array([_edges(column) for column in of_group] if distribution == "histogram" else [])
+    return Group(distribution, tuple(places), num_categories, edges, of_group[0].kind == "positive", loc, scale)
 
 
-def _kind_of(column: Column) -> tuple[str, int]:
-    return column.distribution, len(column.categories)
+def _kind_of(column: Column) -> tuple[str, int, bool]:
+    size = len(_edges(column)) - 1 if column.distribution == "histogram" else len(column.categories)
+    return column.distribution, size, column.kind == "positive"
+
+
+def _edges(column: Column) -> np.ndarray:
+    """The edges of the bins of a histogram: its quantiles, as float32 tells them apart."""
+    return np.unique(np.array(column.quantiles, np.float32))
 
 
 def _parameters_per_column(distribution: str, num_categories: int) -> int:
     if num_categories:
-        return {"bernoulli": 1, "ordinal": num_categories - 1, "categorical": num_categories}[distribution]
+        return {"bernoulli": 1, "ordinal": num_categories - 1}.get(distribution, num_categories)
     return {"poisson": 1, "zero_inflated_negative_binomial": 3}.get(distribution, 2)
 
 

@@ -27,6 +27,7 @@ class ColumnsNode(StochasticNode):
     |---|---|---|
     | numeric | Normal(m + s a, s positive(r)), or Student-t of 5 degrees of freedom | a, r |
     | positive | LogNormal(m + s a, s positive(r)) | a, r |
+    | either, as a histogram | shares of the K bins between its quantiles, and wide tails; see `Histogram` | l_1..l_K |
     | count | Poisson or NegativeBinomial of log mean m + s a, zero-inflated or not | a; r; l |
     | binary | Bernoulli(logit l) | l |
     | categorical | Categorical(logits l_1..l_K) | l_1..l_K |

@@ -12,8 +12,8 @@ from ssdgm_tf.schema import cells
 
 #: The distributions of each kind of column; the first is the default.
 DISTRIBUTIONS = {
-    "numeric": ("normal", "student_t"),
-    "positive": ("log_normal",),
+    "numeric": ("normal", "student_t", "histogram"),
+    "positive": ("log_normal", "histogram"),
     "count": ("negative_binomial", "poisson", "zero_inflated_poisson", "zero_inflated_negative_binomial"),
     "binary": ("bernoulli",),
     "categorical": ("categorical",),
@@ -41,9 +41,9 @@ class Column:
         loc: mean of the known training cells of a numeric column; of their logarithms for a positive column, and of
             log(1 + n) for counts n.
         scale: standard deviation of the same.
-        distribution: that of the cells. Numeric: "normal" or "student_t"; positive: "log_normal"; count:
-            "negative_binomial", "poisson", or one of these after "zero_inflated_"; binary: "bernoulli"; categorical:
-            "categorical"; ordinal: "ordinal". "" becomes the first.
+        distribution: that of the cells. Numeric: "normal", "student_t" or "histogram", the shares of the bins between the
+            quantiles; positive: "log_normal" or "histogram"; count: "negative_binomial", "poisson", or one of these after
+            "zero_inflated_"; binary: "bernoulli"; categorical: "categorical"; ordinal: "ordinal". "" becomes the first.
         weight: weight of the column's log-likelihood.
         gaps: share of the training cells that are gaps.
         extent: lowest and highest known training cell of a number; () where unknown.
@@ -203,6 +203,10 @@ class Column:
         self._check_order("extent", 2)
         self._require(len(self.extent) in (0, 2), "extent must be () or the lowest and the highest number", self.extent)
         self._check_order("quantiles", 3)
+        has_bins = len(set(self.quantiles)) > 1
+        self._require(
+            self.distribution != "histogram" or has_bins, "A histogram needs quantiles that differ", self.quantiles
+        )
         units = ("", DAYS, DAYS_AND_TIMES) if self.kind == "numeric" else ("",)
         self._require(self.unit in units, f"unit of a {self.kind} column must be one of {units}", self.unit)
         moments = (self.loc, self.scale, self.extent, self.quantiles)

@@ -15,10 +15,10 @@ from ssdgm_tf.models.named_model import NamedModel, Specification
 from ssdgm_tf.models.options import Options
 from ssdgm_tf.schema import Column, Schema, Targets
 
-# Nats per labelled example for each nat of log q(y|x), where `compile` names no weight.
-_CLASSIFICATION_WEIGHT = 10.0
+# The weight of the bound against log q(y|x) in a table without gaps, and what a share of gaps of 1 would add to it.
+_BOUND, _BOUND_OF_GAPS = 0.03, 1.0
 # A row weighs as much as this many columns, a column at most so much.
-_COLUMNS, _HEAVIEST = 10.0, 2.0
+_COLUMNS, _HEAVIEST = 20.0, 2.0
 # Of the weights of q(y|x) at the start.
 _SPREAD = 0.2
 
@@ -38,7 +38,7 @@ class Table(NamedModel):
 
     It is M2 with what small tables need. A class is one-hot inside, a number standardised. q(y|x) and q(z|x) are linear in
     the last layer of one small network of `layers.ColumnFeatures`, whose weights decay; p(x|y,z) is linear. In training the
-    log-likelihood of a column and the KL of z weigh min(10 / D, 2), so that a table of many columns does not drown its
+    log-likelihood of a column and the KL of z weigh min(20 / D, 2), so that a table of many columns does not drown its
     labels. With prior="learned" p(y) and q(y|x) follow the shares of the classes, see `layers.ShiftedCategoricalNode`.
 
     Args:
@@ -48,8 +48,10 @@ class Table(NamedModel):
         activation: their activation.
         dropout: share of the network's outputs that a training step leaves out.
         weight_decay: weight of the sum of squares of the network's weights and of those of q(y|x), over the number of
-            classes (2 for a number), in nats per labelled example times `classification_weight` of 10.
+            classes (2 for a number), relative to log q(y|x) at the default `classification_weight`.
         gate_decay: weight of the sum of squares of the gates of the columns, likewise.
+        histograms: whether numbers that the schema has as "normal" or "log_normal" are scored as histograms: a number of
+            several modes or of none, such as a date, tells as much about the others as a category does.
         prior: p(y): "learned", "uniform", or the probabilities of the classes of each target. A number has a standard
             normal prior.
         seed: integer seed of the draws of z.
@@ -69,6 +71,7 @@ class Table(NamedModel):
         dropout: float = 0.2,
         weight_decay: float = 0.15,
         gate_decay: float = 0.1,
+        histograms: bool = True,
         prior: str | Sequence[float] = "learned",
         *,
         seed: int | None = None,
@@ -80,6 +83,7 @@ class Table(NamedModel):
             "dropout": dropout,
             "weight_decay": weight_decay,
             "gate_decay": gate_decay,
+            "histograms": histograms,
         }
         for name in ("weight_decay", "gate_decay"):
             if not sizes[name] >= 0:
@@ -97,12 +101,19 @@ class Table(NamedModel):
 
     @staticmethod
     def specify(
-        options: Options, targets: str, latent_dim: int, dropout: float, weight_decay: float, gate_decay: float
+        options: Options,
+        targets: str,
+        latent_dim: int,
+        dropout: float,
+        weight_decay: float,
+        gate_decay: float,
+        histograms: bool,
     ) -> Specification:
         """The two models of the class docstring."""
         columns, variables = options.columns(), _targets(targets).variables
         num_classes = max(2, *(len(column.categories) for column in variables.values()))
-        decay, gate_decay = (_CLASSIFICATION_WEIGHT * value / num_classes for value in (weight_decay, gate_decay))
+        scale = _classification_weight(columns) / num_classes
+        decay, gate_decay = weight_decay * scale, gate_decay * scale
         network = options.classifier or _network(options, dropout, decay, gate_decay)
         recognition: dict[str, nodes.Node] = {"features": nodes.Deterministic("x", network)}
         generative: dict[str, nodes.Node] = {}
@@ -113,19 +124,21 @@ class Table(NamedModel):
             "z": nodes.Normal(latent_dim, parents=row if computed else "features", dtype=options.dtype)
         }
         generative["z"] = options.latent(latent_dim)
-        weighted = Schema(dataclasses.replace(c, weight=c.weight * _weight(columns)) for c in columns)
+        weighted = Schema(_scored(column, histograms, _weight(columns)) for column in columns)
         parents = (*variables, "z")
         generative["x"] = nodes.Columns(weighted, parents=parents, network=options.decoder, dtype=options.dtype)
         return generative, recognition
 
-    def compile(self, *args: Any, classification_weight: float | None = _CLASSIFICATION_WEIGHT, **kwargs: Any) -> None:
+    def compile(self, *args: Any, classification_weight: float | None = None, **kwargs: Any) -> None:
         """As `SemiSupervisedModel.compile`, with another default.
 
         Args:
             *args: of `SemiSupervisedModel.compile`.
-            classification_weight: 10 by default, at equal weight of both streams.
+            classification_weight: None for 1 / (0.03 + g), where g is the share of cells that are gaps.
             **kwargs: of `SemiSupervisedModel.compile`.
         """
+        if classification_weight is None:
+            classification_weight = _classification_weight(self.options.columns())
         super().compile(*args, classification_weight=classification_weight, **kwargs)
 
     @property
@@ -176,6 +189,19 @@ class Table(NamedModel):
 def _weight(schema: Schema) -> float:
     """The weight of a column's log-likelihood, beside its own, and of the KL of z."""
     return min(_COLUMNS / len(schema), _HEAVIEST)
+
+
+def _classification_weight(schema: Schema) -> float:
+    """The default weight of log q(y|x) against the bound, which tells more where more cells are missing."""
+    gaps = sum(column.gaps for column in schema) / len(schema)
+    return 1 / (_BOUND + _BOUND_OF_GAPS * gaps)
+
+
+def _scored(column: Column, histograms: bool, weight: float) -> Column:
+    """The column as p(x|y,z) scores it."""
+    is_default = column.distribution in ("normal", "log_normal") and len(set(column.quantiles)) > 1
+    distribution = "histogram" if histograms and is_default else column.distribution
+    return dataclasses.replace(column, weight=column.weight * weight, distribution=distribution)
 
 
 def _targets(text: str) -> Targets:

@@ -1,5 +1,7 @@
 """The model of tables: its objective, its shares of classes, several targets, and its files."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -69,6 +71,14 @@ def test_shares_follow_the_examples_and_not_the_labels(data):
     np.testing.assert_allclose(head.shift, shift, rtol=1e-4, atol=1e-5)
 
 
+def test_the_bound_counts_more_where_cells_are_missing(data):
+    schema = data[0]
+    gaps = schema["other"].gaps / 3
+    assert made(schema).classification_weight == pytest.approx(1 / (0.03 + gaps))
+    complete = Schema(dataclasses.replace(column, gaps=0.0) for column in schema)
+    assert made(complete).classification_weight == pytest.approx(1 / 0.03)
+
+
 def test_given_priors_stay(data):
     schema, x, y = data
     for prior, expected in (("uniform", [0.5, 0.5]), ((0.25, 0.75), [0.25, 0.75])):
@@ -98,20 +108,22 @@ def test_labels_are_scored_by_their_own_shares(data):
     np.testing.assert_allclose(terms["label_objective"], -expected, rtol=1e-4, atol=1e-5)
 
 
-def test_rows_weigh_as_ten_columns_in_training_only(data):
+def test_rows_weigh_as_twenty_columns_in_training_only(data):
     schema, x, _ = data
     model = made(schema)
     tensors = model.data_format.x_tensors(tf.constant(x))
     terms = model.unlabelled_terms(tensors)
     weight = 2.0  # of three columns
-    assert weight == min(10 / len(schema), 2)
+    assert weight == min(20 / len(schema), 2)
     of_columns = np.array([column.weight for column in schema])
     np.testing.assert_allclose(
         terms["bound_unlabelled"], terms["log_px"] - terms["kl_y"] - terms["kl_z"], rtol=1e-4, atol=1e-4
     )
     np.testing.assert_allclose(model.kl_weight_in_use, weight)
-    scored = [column.weight for column in model.generative["x"].head.schema]
-    np.testing.assert_allclose(scored, weight * of_columns)
+    scored = model.generative["x"].head.schema
+    np.testing.assert_allclose([column.weight for column in scored], weight * of_columns)
+    assert scored["size"].distribution == "histogram"
+    assert made(schema, histograms=False).generative["x"].head.schema["size"].distribution == "normal"
 
 
 @pytest.fixture(scope="module")
