@@ -15,8 +15,8 @@ from ssdgm_tf.sklearn.estimator import SemiSupervisedEstimator
 class SemiSupervisedClassifier(ClassifierMixin, SemiSupervisedEstimator):
     """Classifies rows of mixed columns with gaps, learns from rows without a label too, draws new rows and fills gaps.
 
-    The model is `ssdgm_tf.models.Table`, p(y) p(z) p(x|y,z). Classes are numbers or text. -1, None and NaN say "no label", and
-    so does text of a gap, such as "" and "NA". As text "-1" is refused.
+    The model is `ssdgm_tf.models.Table`, p(y) p(z) p(x|y,z). Classes are numbers or text. -1, None and NaN say "no label",
+    and so does text of a gap, such as "" and "NA". As text "-1" is refused.
 
     X is a DataFrame of pandas or polars, or an array [N, D] of numbers, text and dates, with None or NaN for gaps. What its
     columns are is found in `fit`, as `ssdgm_tf.schema.infer` says, or stated in `schema`. A category that training did not
@@ -34,8 +34,8 @@ class SemiSupervisedClassifier(ClassifierMixin, SemiSupervisedEstimator):
         n_iter_no_change: steps after which training stops, where the loss of no round of 10 was lower than before; None to
             take all of `max_iter`. The loss is that of training: labels are too few to hold some out. The learning rate
             falls along `max_iter` all the same.
-        schema: the columns, a `ssdgm_tf.schema.Schema` or its JSON; of a DataFrame by name, of an array in order. None to find
-            them in the cells.
+        schema: the columns, a `ssdgm_tf.schema.Schema` or its JSON; of a DataFrame by name, of an array in order. None to
+            find them in the cells.
         random_state: of weights, order and draws: an integer, a `numpy.random.RandomState`, or None for NumPy's global one.
         verbose: whether to print the loss of each round of steps.
 

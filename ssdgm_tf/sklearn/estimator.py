@@ -265,7 +265,7 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
 
 def _encoded(schema: Schema, given: Mapping[str, Sequence[cells.Cell]]) -> np.ndarray:
-    """The numbers of cells, float32 [N, D]. A number that a column cannot take is taken for a gap, as an unknown category is.
+    """The numbers of cells, float32 [N, D]. A number that a column cannot take is a gap, as an unknown category is.
 
     Warns:
         UserWarning: such numbers and categories.

@@ -136,7 +136,7 @@ class Form:
 
     def __init__(self, table: Any, given: Mapping[str, Sequence[cells.Cell]], schema: Schema) -> None:
         #: The table without its rows.
-        self.empty = table[:0].copy() if isinstance(table, np.ndarray) else table.head(0)
+        self.empty: Any = table[:0].copy() if isinstance(table, np.ndarray) else table.head(0)
         learned = {column.name: column for column in schema}
         self.cells = {name: _Cells.of(column, learned.get(name)) for name, column in given.items()}
 

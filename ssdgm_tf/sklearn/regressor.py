@@ -14,8 +14,8 @@ from ssdgm_tf.sklearn.estimator import SemiSupervisedEstimator
 class SemiSupervisedRegressor(RegressorMixin, SemiSupervisedEstimator):
     """Predicts a number for rows of mixed columns with gaps, learns from rows without one too, draws rows and fills gaps.
 
-    The model is `ssdgm_tf.models.Table`, p(y) p(z) p(x|y,z), with y standardised. NaN and None in y say that the number is not
-    known; -1 is a number.
+    The model is `ssdgm_tf.models.Table`, p(y) p(z) p(x|y,z), with y standardised. NaN and None in y say that the number is
+    not known; -1 is a number.
 
     Otherwise it is as `ssdgm_tf.sklearn.SemiSupervisedClassifier`: X, gaps, and training.
 
