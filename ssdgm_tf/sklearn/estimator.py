@@ -19,6 +19,8 @@ from ssdgm_tf.sklearn import form, training
 
 # Rows that are generated at once.
 _MOST_ROWS = 10_000
+# Predictions are for a multiple of so many rows.
+_BLOCK = 64
 
 
 class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, abc.ABC):
@@ -171,12 +173,17 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return self.model_.get_config()["latent_dim"]
 
     def _means(self, X: Any) -> dict[str, np.ndarray]:
-        """The means of y and z of rows, {name: [N, ...]}."""
-        return self.model_.encode(self._rows(X)[2])
+        """The means of y and z of rows, {name: [N, ...]}.
+
+        Products of matrices round the last rows of a batch in another way. So batches are filled up, and what comes of a row
+        of a table of up to 1,000 rows does not depend on its place.
+        """
+        x = self._rows(X)[2]
+        means = self.model_.encode(np.resize(x, (-(-len(x) // _BLOCK) * _BLOCK, x.shape[1])))
+        return {name: values[: len(x)] for name, values in means.items()}
 
     def _rows(self, X: Any) -> tuple[Any, Mapping[str, Sequence[cells.Cell]], np.ndarray]:
         """Rows for the trained model: as a table in the order of training, their cells, and their numbers [N, D]."""
-        check_is_fitted(self)
         table = self._as_table(X)
         given = form.columns_of(table, list(self._form.cells))
         return table, given, _encoded(self.schema_, given)
@@ -184,6 +191,8 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _as_table(self, X: Any, y: Any = "no_validation") -> Any:
         """Rows as a DataFrame or an array [N, D]; in training, where y is given, their columns become those of `fit`."""
         is_training = not (isinstance(y, str) and y == "no_validation")
+        if not is_training:
+            check_is_fitted(self)
         if not form.is_frame(X):
             if is_training and y is None:
                 validate_data(self, X, y, skip_check_array=True)  # says that it is needed

@@ -12,7 +12,6 @@ from ssdgm_tf import models
 from ssdgm_tf.models.semi_supervised_model import check_counts
 from ssdgm_tf.schema import Schema, Targets
 
-ACTIVATION = "relu"
 #: Steps in which the learning rate rises from 0, and the share of it that is left at the end.
 WARM_UP, LEFT = 20, 0.05
 #: Labelled rows of a step, at most.
@@ -70,8 +69,8 @@ class Trained(NamedTuple):
 def train(recipe: Recipe, schema: Schema, targets: Targets, x: np.ndarray, y: np.ndarray, seed: int) -> Trained:
     """A model of the rows and their only target.
 
-    A step takes up to `LABELLED_ROWS` labelled rows, and `batch_size` of all rows, as if they had no label. So there are
-    such rows where every row has one. The learning rate rises in `WARM_UP` steps, then falls along half a cosine.
+    A step takes up to `LABELLED_ROWS` labelled rows, and `batch_size` of those without a label; where fewer than half have
+    none, of all rows as if they had none. The learning rate rises in `WARM_UP` steps, then falls along half a cosine.
 
     Args:
         recipe: the arguments.
@@ -82,7 +81,8 @@ def train(recipe: Recipe, schema: Schema, targets: Targets, x: np.ndarray, y: np
         seed: of the weights, the order and the draws.
     """
     is_known = y >= 0 if y.ndim == 1 else ~np.isnan(y[:, 0])
-    nothing = np.full_like(y, -1 if y.ndim == 1 else np.nan)
+    unlabelled = x if 2 * is_known.sum() > len(x) else x[~is_known]
+    nothing = np.full((len(unlabelled), *y.shape[1:]), -1 if y.ndim == 1 else np.nan, y.dtype)
     model = _model(recipe, schema, targets, seed)
     model.build((None, len(schema)))
     model.compile(keras.optimizers.Adam(_learning_rate(recipe)), steps_per_execution=_ROUND)
@@ -92,9 +92,9 @@ def train(recipe: Recipe, schema: Schema, targets: Targets, x: np.ndarray, y: np
         patience = math.ceil(recipe.n_iter_no_change / steps)
         callbacks = [keras.callbacks.EarlyStopping("loss", mode="min", patience=patience)]
     history = model.fit(
-        np.concatenate([x[is_known], x]),
+        np.concatenate([x[is_known], unlabelled]),
         np.concatenate([y[is_known], nothing]),
-        batch_size=min(recipe.batch_size, len(x)),
+        batch_size=min(recipe.batch_size, len(unlabelled)),
         labelled_batch_size=LABELLED_ROWS,
         steps_per_epoch=steps,
         epochs=recipe.max_iter // steps,
@@ -116,7 +116,6 @@ def _model(recipe: Recipe, schema: Schema, targets: Targets, seed: int) -> model
             recipe.latent_dim,
             schema=schema,
             hidden_units=tuple(recipe.hidden_units),
-            activation=ACTIVATION,
             gaps=True,
             seed=seed,
         )
