@@ -218,19 +218,28 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """The names of the columns of a training table; of an array those of the given schema, or x0, x1, ..."""
         if form.is_frame(table) and hasattr(self, "feature_names_in_"):
             return list(self.feature_names_in_)
-        schema = self._given_schema()
-        return [f"x{place}" for place in range(table.shape[1])] if schema is None else list(schema.names)
+        size, schema = table.shape[1], self._given_schema()
+        if schema is None:
+            return [f"x{place}" for place in range(size)]
+        if len(schema) != size:
+            raise ValueError(f"schema must have a column for each of X, {size}. Received: one of {len(schema)} columns")
+        return list(schema.names)
 
     def _given_schema(self) -> Schema | None:
-        """The argument `schema`."""
-        return Schema.from_json(self.schema) if isinstance(self.schema, str) else self.schema
+        """The argument `schema`.
+
+        Raises:
+            ValueError: another thing than a schema or its JSON.
+        """
+        schema = Schema.from_json(self.schema) if isinstance(self.schema, str) else self.schema
+        if schema is None or isinstance(schema, Schema):
+            return schema
+        raise ValueError(f"schema must be a Schema, or its JSON. Received: schema={schema!r}")
 
     def _schema_of(self, given: Mapping[str, Sequence[cells.Cell]], table: Any, names: list[str]) -> Schema:
         """The given schema, which must fit the table, or the one that is found in its cells."""
         schema = self._given_schema()
         if schema is not None:
-            if not isinstance(schema, Schema):
-                raise ValueError(f"schema must be a Schema, or its JSON. Received: a {type(schema).__name__}")
             if lacking := [name for name in schema.names if name not in given]:
                 raise ValueError(f"schema must be of columns of X. Received: the column {lacking[0]!r}, which X lacks")
             return schema

@@ -49,8 +49,8 @@ class SemiSupervisedRegressor(RegressorMixin, SemiSupervisedEstimator):
         Raises:
             ValueError: other columns than those of `fit`, or cells that cannot be.
         """
-        of = self._target
-        return self._means(X)["y"][:, 0].astype(np.float64) * of.scale + of.loc
+        standardised = self._means(X)["y"][:, 0].astype(np.float64)
+        return standardised * self._target.scale + self._target.loc
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2, the share of the variance of y that is explained, over the rows whose y is known.

@@ -199,8 +199,18 @@ def test_a_schema_names_the_columns_of_an_array():
     for stated in (schema, schema.to_json()):
         model = clone(SemiSupervisedClassifier(schema=stated, **FEW)).fit(table, classes)
         assert model.schema_ == schema
-    with pytest.raises(ValueError, match=r"schema must be of columns of X. Received: the column 'age', which X lacks"):
+    with pytest.raises(ValueError, match=r"schema must have a column for each of X, 3\. Received: one of 2 columns"):
         SemiSupervisedClassifier(schema=schema, **FEW).fit(np.eye(6)[:, :3], [0, 1] * 3)
+
+
+def test_a_schema_names_some_columns_of_a_frame():
+    pandas = pytest.importorskip("pandas")
+    given, classes = cells()
+    schema, _ = ssdgm.schema.infer({"age": given["age"]})
+    model = SemiSupervisedClassifier(schema=schema, **FEW).fit(table_of("pandas", given), classes)
+    assert model.schema_ == schema and model.n_features_in_ == len(NAMES)
+    with pytest.raises(ValueError, match=r"schema must be of columns of X\. Received: the column 'age', which X lacks"):
+        SemiSupervisedClassifier(schema=schema, **FEW).fit(pandas.DataFrame({"city": given["city"]}), classes)
 
 
 def test_the_random_state_makes_a_fit_and_leaves_those_of_others(numbers):
@@ -239,17 +249,38 @@ def test_minus_one_is_no_class_and_a_number():
     assert model.model_.targets.schema["y"].extent == (-1, 1)
 
 
-def test_in_a_pipeline_a_search_and_cross_validation(numbers):
-    _, x, y, known = numbers
-    labels = np.where(np.arange(60) < 40, (y > 1000).astype(int), -1)
-    pipeline = make_pipeline(StandardScaler(), SemiSupervisedClassifier(**FEW))
-    assert 0 <= pipeline.fit(x, labels).score(x, labels) <= 1
-    assert cross_val_score(pipeline, x, labels, cv=2).shape == (2,)
-    assert cross_val_score(SemiSupervisedRegressor(**FEW), x, known, cv=KFold(2, shuffle=True, random_state=0)).shape == (2,)
-    search = GridSearchCV(SemiSupervisedClassifier(**FEW), {"latent_dim": [1, 2]}, cv=2).fit(x, labels)
-    assert search.best_estimator_.transform(x).shape == (60, search.best_params_["latent_dim"])
-    features = make_pipeline(SemiSupervisedClassifier(**FEW), StandardScaler()).fit_transform(x, labels)
-    assert features.shape == (60, 3)
+@pytest.fixture(scope="module")
+def some_labels(numbers):
+    return np.where(np.arange(60) < 40, (numbers[2] > 1000).astype(int), -1)
+
+
+ONE = FEW | {"max_iter": 1}
+
+
+def test_in_pipelines(numbers, some_labels):
+    x = numbers[1]
+    pipeline = make_pipeline(StandardScaler(), SemiSupervisedClassifier(**ONE)).fit(x, some_labels)
+    assert pipeline.score(x, some_labels) == np.mean(pipeline.predict(x)[:40] == some_labels[:40])
+    features = make_pipeline(SemiSupervisedClassifier(**ONE), StandardScaler()).fit_transform(x, some_labels)
+    np.testing.assert_allclose(features.std(0), [1, 1, 1], rtol=1e-4)
+
+
+def test_in_cross_validation(numbers, some_labels):
+    _, x, _, known = numbers
+    assert np.isfinite(cross_val_score(SemiSupervisedClassifier(**ONE), x, some_labels, cv=2)).all()
+    folds = KFold(2, shuffle=True, random_state=0)
+    assert np.isfinite(cross_val_score(SemiSupervisedRegressor(**ONE), x, known, cv=folds)).all()
+
+
+def test_in_cross_validation_of_text_without_labels_by_given_folds(numbers, some_labels):
+    names = np.array(["low", "high", None], object)[some_labels]
+    folds = KFold(2, shuffle=True, random_state=0)
+    assert np.isfinite(cross_val_score(SemiSupervisedClassifier(**ONE), numbers[1], names, cv=folds)).all()
+
+
+def test_in_a_search(numbers, some_labels):
+    search = GridSearchCV(SemiSupervisedClassifier(**ONE), {"latent_dim": [2]}, cv=2).fit(numbers[1], some_labels)
+    assert np.isfinite(search.best_score_) and search.best_estimator_.transform(numbers[1]).shape == (60, 2)
 
 
 def test_clones_are_equal_and_not_fitted(numbers):
@@ -278,7 +309,7 @@ def test_every_label_may_be_known(numbers):
         ({"hidden_units": 8}, "hidden_units must be a tuple of widths. Received: hidden_units=8"),
         ({"hidden_units": (8, 0)}, "hidden_units must be a whole number of at least 1. Received: hidden_units=0"),
         ({"learning_rate": 0}, "learning_rate must be a number above 0. Received: learning_rate=0"),
-        ({"schema": 3}, "schema must be a Schema, or its JSON. Received: a int"),
+        ({"schema": 3}, "schema must be a Schema, or its JSON. Received: schema=3"),
     ],
 )
 def test_arguments_are_refused(arguments, message):
