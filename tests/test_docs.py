@@ -15,7 +15,8 @@ PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob(
 
 
 def public():
-    for module in (ssdgm_tf.objectives, ssdgm_tf.layers, ssdgm_tf.nodes, ssdgm_tf.models, ssdgm_tf.data, ssdgm_tf.baselines):
+    for name in ("objectives", "layers", "nodes", "models", "data", "baselines", "sklearn"):
+        module = getattr(ssdgm_tf, name)
         for name in module.__all__:
             yield f"{module.__name__}.{name}", getattr(module, name)
 

@@ -28,6 +28,7 @@ ALLOWED = {
     "engine": {"objectives", "layers", "nodes"},
     "models": {"rows", "checks", "keras_internals", "schema", "data", "objectives", "layers", "nodes", "engine", "plots"},
     "models/zoo": {"data", "layers", "nodes", "engine", "models", "plots"},
+    "sklearn": {"schema", "models"},
     "plots": set(),
     "tables": {"files", "data", "configs"},
     "runs": {"rows", "errors", "files", "objectives", "models", "models/zoo", "data", "plots", "baselines", "configs"},

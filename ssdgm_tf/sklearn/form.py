@@ -1,0 +1,245 @@
+"""Tables as users have them: data frames of pandas or polars, and arrays. Their columns, and new cells in their form."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from ssdgm_tf.schema import Column, Schema, cells
+
+
+def is_frame(table: Any) -> bool:
+    """Whether a table is a DataFrame of pandas or polars."""
+    return hasattr(table, "columns") and hasattr(table, "dtypes") and hasattr(table, "__getitem__")
+
+
+def _is_pandas(frame: Any) -> bool:
+    return hasattr(frame, "iloc")
+
+
+def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[cells.Cell]]:
+    """The cells of a table, {name: cells [N]}, None for a gap.
+
+    Args:
+        table: a DataFrame, or an array [N, D].
+        names: the names of its columns, in order.
+
+    Raises:
+        TypeError: a cell of an array that holds several values.
+        ValueError: the same of a DataFrame, a duration or a complex number.
+    """
+    if is_frame(table):
+        columns = [table.iloc[:, place] for place in range(len(names))] if _is_pandas(table) else table.get_columns()
+        return cells.read(dict(zip(names, columns, strict=True)))
+    if table.dtype == object:
+        _refuse_containers(table, names)
+    return cells.read({name: table[:, place] for place, name in enumerate(names)})
+
+
+def _refuse_containers(array: np.ndarray, names: Sequence[str]) -> None:
+    """Refuses cells of an array that hold several values.
+
+    Raises:
+        TypeError: there is one.
+    """
+    for row, of_row in enumerate(array):
+        for name, cell in zip(names, of_row, strict=True):
+            if hasattr(cell, "__len__") and not isinstance(cell, str | bytes):
+                raise TypeError(
+                    "A cell of the argument must be a string, a number, a date or a gap. "
+                    f"Received: a {type(cell).__name__} in row {row} of column {name!r}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """What the cells of a training column are.
+
+    Attributes:
+        sort: their type: str, int, float, bool, date or datetime.
+        is_whole: whether all are whole numbers.
+        in_utc: whether they are times with a zone.
+        words: {category: cell} of a discrete column.
+        rest: the cell of a new row where the schema leaves the column out: the only one that there was, or None.
+    """
+
+    sort: type
+    is_whole: bool
+    in_utc: bool
+    words: Mapping[str, cells.Cell]
+    rest: cells.Cell
+
+    @classmethod
+    def of(cls, given: Sequence[cells.Cell], column: Column | None) -> "_Cells":
+        """Those of a column, None where the schema leaves it out."""
+        known = [cell for cell in given if cell is not None]
+        numbers = [cells.number_of(cell) for cell in known]
+        is_whole = all(number is not None and number.is_integer() for number in numbers)
+        in_utc = any(isinstance(cell, datetime) and cell.tzinfo is not None for cell in known)
+        words: dict[str, cells.Cell] = {}
+        if column is not None and column.is_discrete:
+            places, rows = np.unique(column.encode(list(given)), return_index=True)
+            found = {column.categories[int(place)]: row for place, row in zip(places, rows, strict=True) if place == place}
+            words = {text: given[row] for text, row in found.items() if text != column.other}
+        rest = known[0] if column is None and len(set(map(cells.text_of, known))) == 1 else None
+        return cls(_sort(known), is_whole, in_utc, words, rest)
+
+    def cell(self, column: Column, decoded: Any) -> cells.Cell:
+        """A cell in this form.
+
+        Args:
+            column: the column.
+            decoded: what `Column.decode` made of a number: text of a category or a date, or a number.
+        """
+        if column.is_discrete:
+            return self.words[decoded] if decoded in self.words else self._number(cells.number_of(decoded), decoded)
+        if column.unit:
+            return decoded if self.sort is str else self._time(decoded)
+        number = float(decoded)
+        if self.is_whole:
+            number = max(round(number), 1.0 if column.kind == "positive" else -np.inf)
+        return self._number(number, decoded)
+
+    def _number(self, number: float | None, decoded: Any) -> cells.Cell:
+        if number is None:
+            return decoded
+        if self.sort is str:
+            return cells.text_of(number)
+        return self.sort(number) if self.sort in (int, float) else number
+
+    def _time(self, text: str) -> date:
+        time = datetime.fromisoformat(text)
+        if self.sort is datetime:
+            return time.replace(tzinfo=UTC) if self.in_utc else time
+        return time.date()
+
+
+def _sort(known: Sequence[cells.Cell]) -> type:
+    """The type that the cells have in common; str where there is none."""
+    for sort, kinds in ((bool, bool), (int, int), (float, Number), (datetime, datetime), (date, date)):
+        if known and all(isinstance(cell, kinds) for cell in known):
+            return sort
+    return str
+
+
+class Form:
+    """The form of a training table, for new rows and for gaps that are filled.
+
+    Args:
+        table: the table, a DataFrame or an array [N, D].
+        given: its cells, {name: cells [N]}, of all columns.
+        schema: the columns that are learned.
+    """
+
+    def __init__(self, table: Any, given: Mapping[str, Sequence[cells.Cell]], schema: Schema) -> None:
+        #: The table without its rows.
+        self.empty: Any = table[:0].copy() if isinstance(table, np.ndarray) else table.head(0)
+        learned = {column.name: column for column in schema}
+        self.cells = {name: _Cells.of(column, learned.get(name)) for name, column in given.items()}
+
+    def rows(self, schema: Schema, x: np.ndarray) -> Any:
+        """New rows as a table of this form.
+
+        A column that the schema leaves out has the only cell that it had, or gaps.
+
+        Args:
+            schema: the columns of x.
+            x: rows [N, D] of numbers, as `Schema.encode` gives them.
+        """
+        made = self._decoded(schema, x)
+        columns = [made.get(name, [of.rest] * len(x)) for name, of in self.cells.items()]
+        if not is_frame(self.empty):
+            return _array(columns, self.empty.dtype)
+        if not _is_pandas(self.empty):
+            return type(self.empty)(dict(zip(self.empty.columns, columns, strict=True)), self.empty.schema, strict=False)
+        frame = type(self.empty)({place: np.array([*column, None], object)[:-1] for place, column in enumerate(columns)})
+        for place, dtype in enumerate(self.empty.dtypes):
+            frame[place] = _as_dtype(frame[place], dtype)
+        frame.columns = self.empty.columns
+        return frame
+
+    def filled(self, table: Any, given: Mapping[str, Sequence[cells.Cell]], schema: Schema, x: np.ndarray) -> Any:
+        """A copy of a table with its gaps filled; all other cells are as they were.
+
+        Args:
+            table: a DataFrame, or an array [N, D], with the columns of this form in their order.
+            given: its cells, {name: cells [N]}.
+            schema: the columns of x.
+            x: rows [N, D] without gaps, as `Schema.encode` gives them.
+        """
+        fillings: dict[int, dict[int, cells.Cell]] = {}
+        for place, (name, of) in enumerate(self.cells.items()):
+            gaps = [row for row, cell in enumerate(given[name]) if cell is None]
+            if gaps and name in schema.names:
+                fillings[place] = dict(zip(gaps, self._decoded(schema, x[gaps], name)[name], strict=True))
+            elif gaps and of.rest is not None:
+                fillings[place] = dict.fromkeys(gaps, of.rest)
+        if isinstance(table, np.ndarray):
+            return _filled_array(table, fillings)
+        return _filled_pandas(table, fillings) if _is_pandas(table) else _filled_polars(table, fillings)
+
+    def _decoded(self, schema: Schema, x: np.ndarray, only: str | None = None) -> dict[str, list[cells.Cell]]:
+        """The cells of numbers in this form, {name: cells [N]} of all columns of the schema or of one."""
+        made = {}
+        for place, column in enumerate(schema):
+            if only in (None, column.name):
+                of = self.cells[column.name]
+                made[column.name] = [of.cell(column, value) for value in column.decode(x[:, place]).tolist()]
+        return made
+
+
+def _array(columns: Sequence[Sequence[cells.Cell]], dtype: np.dtype) -> np.ndarray:
+    """An array [N, D] of columns, of the dtype where it can hold them: integers have no gaps, and become float64."""
+    array = np.empty((len(columns[0]), len(columns)), object)
+    for place, column in enumerate(columns):
+        array[:, place] = column
+    if dtype.kind in "biu" and any(cell is None for cell in array.flat):
+        return array.astype(np.float64)
+    return array.astype(str if dtype.kind == "U" else dtype)
+
+
+def _as_dtype(column: Any, dtype: Any) -> Any:
+    """A column of pandas with objects as one of the dtype; where that cannot hold them, of the dtype that they suggest."""
+    try:
+        return column.astype(dtype)
+    except (TypeError, ValueError):
+        return column.infer_objects()
+
+
+def _filled_array(array: np.ndarray, fillings: Mapping[int, Mapping[int, cells.Cell]]) -> np.ndarray:
+    if array.dtype.kind == "U":
+        return _filled_array(array.astype(object), fillings).astype(str)
+    array = array.copy()
+    for place, of_column in fillings.items():
+        for row, cell in of_column.items():
+            array[row, place] = cell
+    return array
+
+
+def _filled_pandas(frame: Any, fillings: Mapping[int, Mapping[int, cells.Cell]]) -> Any:
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    made = {}
+    for place, column in enumerate(columns):
+        if place in fillings:
+            objects = column.astype(object).copy()
+            objects.iloc[list(fillings[place])] = np.array([*fillings[place].values(), None], object)[:-1]
+            column = _as_dtype(objects, column.dtype)
+        made[place] = column
+    copy = type(frame)(made, index=frame.index, copy=True)
+    copy.columns = frame.columns
+    return copy
+
+
+def _filled_polars(frame: Any, fillings: Mapping[int, Mapping[int, cells.Cell]]) -> Any:
+    made = []
+    for place, column in enumerate(frame.get_columns()):
+        if place in fillings:
+            values = column.to_list()
+            for row, cell in fillings[place].items():
+                values[row] = cell
+            column = type(column)(column.name, values, dtype=column.dtype, strict=False)
+        made.append(column)
+    return type(frame)(made)

@@ -1,0 +1,54 @@
+"""What counts as a label, and what as none."""
+
+import datetime
+
+import numpy as np
+import pytest
+
+from ssdgm_tf.sklearn import labels
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("y", "known", "of"),
+    [
+        ([0, 1, -1, 2], [0, 1, 2], "i"),
+        ([0.0, 1.0, NAN, -1.0], [0, 1], "f"),
+        (np.array([0, 1, None, -1], object), [0, 1], "i"),
+        (np.array(["a", "b", None, NAN], object), ["a", "b"], "O"),
+        (np.array(["a", -1, "b", -1], object), ["a", "b"], "O"),
+        (np.array(["a", "", "nan", "b"]), ["a", "b"], "U"),
+        ([True, False, True], [True, False, True], "b"),
+        ([3, 7, 7], [3, 7, 7], "i"),
+    ],
+)
+def test_classes(y, known, of):
+    found, is_known = labels.classes(y, len(y))
+    assert found[is_known].tolist() == known and found.dtype.kind == of
+    assert len(found) == len(is_known) == len(y)
+
+
+def test_classes_of_frames():
+    pandas = pytest.importorskip("pandas")
+    for column, known in (
+        (pandas.Series([1, None, 2], dtype="Int64"), [1, 2]),
+        (pandas.Series(["a", None, "b"], dtype="string"), ["a", "b"]),
+        (pandas.Series(["a", None, "b"], dtype="category"), ["a", "b"]),
+        (pandas.Series([True, None, False], dtype="boolean"), [True, False]),
+    ):
+        found, is_known = labels.classes(column, 3)
+        assert found[is_known].tolist() == known
+    polars = pytest.importorskip("polars")
+    for column in ([1, None, 2], ["a", None, "b"]):
+        found, is_known = labels.classes(polars.Series(column), 3)
+        assert found[is_known].tolist() == [column[0], column[2]]
+
+
+def test_numbers():
+    found = labels.numbers(np.array([1, None, 2.5, NAN], object), 4)
+    np.testing.assert_array_equal(found, [1, NAN, 2.5, NAN])
+    np.testing.assert_array_equal(labels.numbers([1, -1], 2), [1, -1])
+    for y in (["1", "2"], np.array([1, datetime.date(2020, 1, 1)], object)):
+        with pytest.raises(ValueError, match="y must hold numbers"):
+            labels.numbers(y, 2)
