@@ -19,9 +19,10 @@ from ssdgm_tf.data.preprocessing import (
     parse_preprocessing,
 )
 from ssdgm_tf.data.records import load_records
-from ssdgm_tf.data.sources import load, require
+from ssdgm_tf.data.sources import count_rows, load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.streaming import Bad, Examples
+from ssdgm_tf.data.tables import load_table
 from ssdgm_tf.data.tfds import load_tfds
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "SemiSupervisedData",
     "Standardization",
     "Whitening",
+    "count_rows",
     "directions",
     "draw_labels",
     "fit_preprocessing",
@@ -48,6 +50,7 @@ __all__ = [
     "load_npy",
     "load_npz",
     "load_records",
+    "load_table",
     "load_tfds",
     "make_canvases",
     "of_images",

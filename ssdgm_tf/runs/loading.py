@@ -5,12 +5,19 @@ from typing import Any
 
 from ssdgm_tf import data, rows
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import zoo
+from ssdgm_tf.runs.workdir import Workdir
+from ssdgm_tf.schema import to_document
 
 # The likelihoods of values in [0, 1].
 _OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic")
+# Of a table whose config leaves the epochs open: steps, and the fewest and the most epochs.
+_STEPS, _EPOCHS = 4000, (20, 200)
 
 
-def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -> data.SemiSupervisedData:
+def load_data(
+    config: Mapping[str, Any], data_dir: str | None, download: bool, folder: Workdir | None = None
+) -> data.SemiSupervisedData:
     """The data set that the config names.
 
     With `preprocessing="auto"` vectors are standardised, unless the likelihood needs values in [0, 1]: then they must lie
@@ -20,11 +27,14 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
         config: the fields.
         data_dir: folder of prepared TensorFlow Datasets, and of files that the config names relative to it.
         download: download the data set where it is not prepared.
+        folder: of a run that has begun: the columns of a table are then as it found them.
 
     Raises:
         UserError: the data set is missing, the labels cannot be drawn from it, or the likelihood does not take its vectors.
     """
-    keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL
+    is_table = config["model"] in zoo.names() and zoo.find(config["model"]).takes_tables
+    keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL and not is_table
+    kept = str(folder.schema.absolute()) if is_table and folder is not None and folder.schema.exists() else ""
     try:
         dataset = data.load(
             config["data"],
@@ -38,6 +48,8 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
             config["resize"],
             target=config["target"],
             image_shape=config["image_shape"],
+            is_table=is_table,
+            schema=kept or config["schema"],
         )
         if keeps_vectors:
             _check_vectors(dataset, config["likelihood"])
@@ -45,6 +57,45 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
         return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
+
+
+def check_schema(dataset: data.SemiSupervisedData, model: Any, folder: Workdir) -> None:
+    """Refuses a table whose columns are not those of a trained model.
+
+    Args:
+        dataset: the data set of the run.
+        model: its model.
+        folder: its folder.
+
+    Raises:
+        UserError: schema.json was changed.
+    """
+    if dataset.schema is None or dataset.targets is None:
+        return
+    if to_document(dataset.schema, dataset.targets) != to_document(model.options.schema, model.targets):
+        raise UserError(
+            "The schema of a run stays as it is: edit a copy, and train with --config.schema=COPY in another --workdir. "
+            f"Received: {folder.schema}, which its model was not trained with"
+        )
+
+
+def epochs_of(config: Mapping[str, Any], data_dir: str | None) -> int:
+    """The epochs of a config; where they are 0, those that suit the number of rows of its table.
+
+    Args:
+        config: the fields.
+        data_dir: folder that the config names files relative to.
+
+    Raises:
+        UserError: 0 epochs of another data set, or a table that cannot be read.
+    """
+    if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
+        return config["epochs"]
+    try:
+        num_rows = data.count_rows(config["data"], data_dir)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    return int(min(max(_STEPS * config["batch_size"] // num_rows, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def _check_vectors(dataset: data.SemiSupervisedData, likelihood: str) -> None:

@@ -1,6 +1,7 @@
 """The folder of a run: its files, and whether it belongs to a config.
 
     config.json      everything needed to run it again, and `earlier_epochs` where the run went on for more of them
+    schema.json      of a table: its columns and targets, in a form that people can edit for another run
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
     metrics.jsonl    one line per epoch
@@ -59,6 +60,7 @@ class Workdir:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config = self.path / "config.json"
+        self.schema = self.path / "schema.json"
         self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
         self.metrics = self.path / "metrics.jsonl"
