@@ -30,7 +30,19 @@ ALLOWED = {
     "models/zoo": {"data", "layers", "nodes", "engine", "models", "plots"},
     "plots": set(),
     "tables": {"files", "data", "configs"},
-    "runs": {"rows", "errors", "files", "schema", "objectives", "models", "models/zoo", "data", "plots", "baselines", "configs"},
+    "runs": {
+        "rows",
+        "errors",
+        "files",
+        "schema",
+        "objectives",
+        "models",
+        "models/zoo",
+        "data",
+        "plots",
+        "baselines",
+        "configs",
+    },
     "trainers": {"errors", "files", "configs", "data", "runs", "tables"},
 }
 

@@ -1,4 +1,4 @@
-"""Tables of mixed columns as data sets: `--config.data=csv:FILE` or `parquet:FILE` of `config.model=table`, and DataFrames."""
+"""Tables of mixed columns as data sets: `--config.data=csv:FILE` or `parquet:FILE` of `config.model=table`; DataFrames."""
 
 import dataclasses
 import re
@@ -213,7 +213,9 @@ def _read(table: Any, bad_examples: str) -> _Part:
         if bad_examples == "stop" or not block.ids:
             raise ValueError(f"{reason}, in {file.row} {place} of {file.path}")
         total = len(block.ids) + len(block.bad)
-        print(f"Bad examples dropped: {len(block.bad)} of {total} in {file.path.name}, {listed(list(block.bad))} ({file.row}s)")
+        print(
+            f"Bad examples dropped: {len(block.bad)} of {total} in {file.path.name}, {listed(list(block.bad))} ({file.row}s)"
+        )
     table_files.refuse_commas(block.columns, part.name)
     return part
 
@@ -259,6 +261,7 @@ def _found(part: _Part, names: tuple[str, ...]) -> tuple[Schema, Targets]:
     """The columns and the targets of a training table, which are printed."""
     targets = infer_targets(part.columns, names)
     schema, notes = infer(part.columns, exclude=names)
+    targets = Targets(Schema(_with_gaps(column, part) for column in targets.schema))
     print(f"Columns of {part.name}, {len(part.ids)} rows:\n{schema.describe()}")
     print(f"Targets:\n{targets.schema.describe()}")
     known = cells.read({name: part.columns[name] for name in names})
@@ -272,6 +275,12 @@ def _found(part: _Part, names: tuple[str, ...]) -> tuple[Schema, Targets]:
     for note in notes:
         print(note)
     return schema, targets
+
+
+def _with_gaps(column: Column, part: _Part) -> Column:
+    """A target with the share of rows where it is not known."""
+    known = is_known(next(iter(Targets(Schema([column])).encode(part.columns).values())))
+    return dataclasses.replace(column, gaps=float(1 - known.mean()))
 
 
 def _from_file(path: Path, part: _Part, names: tuple[str, ...]) -> tuple[Schema, Targets]:

@@ -1,6 +1,8 @@
 """The data set of a run."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ssdgm_tf import data, rows
@@ -36,6 +38,8 @@ def load_data(
     keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL and not is_table
     kept = str(folder.schema.absolute()) if is_table and folder is not None and folder.schema.exists() else ""
     try:
+        if kept and config["schema"]:
+            _check_same(Path(data_dir or "").expanduser() / Path(config["schema"]).expanduser(), Path(kept))
         dataset = data.load(
             config["data"],
             config["labels"],
@@ -79,18 +83,42 @@ def check_schema(dataset: data.SemiSupervisedData, model: Any, folder: Workdir) 
         )
 
 
-def epochs_of(config: Mapping[str, Any], data_dir: str | None) -> int:
-    """The epochs of a config; where they are 0, those that suit the number of rows of its table.
+def _check_same(given: Path, kept: Path) -> None:
+    """Refuses a schema that says something else than that of a run that has begun.
+
+    Raises:
+        ValueError: it does.
+    """
+    try:
+        wanted, found = (json.loads(path.read_text(encoding="utf-8")) for path in (given, kept))
+        for key in ("columns", "targets"):
+            fields = {column["name"]: column for column in found[key]}
+            for column in wanted[key]:
+                if not column.items() <= fields.pop(column["name"]).items():
+                    raise KeyError(column["name"])
+            if fields:
+                raise KeyError(next(iter(fields)))
+    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+        raise ValueError(
+            f"A workdir holds one schema: use another --workdir. Received: {given}, which differs from {kept} ({error})"
+        ) from error
+
+
+def epochs_of(config: Mapping[str, Any], data_dir: str | None, folder: Workdir) -> int:
+    """The epochs of a config; where they are 0, those of its folder, or those that suit the number of rows of its table.
 
     Args:
         config: the fields.
         data_dir: folder that the config names files relative to.
+        folder: the folder of the run.
 
     Raises:
         UserError: 0 epochs of another data set, or a table that cannot be read.
     """
     if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
         return config["epochs"]
+    if folder.config.exists():
+        return folder.load_config()["config"]["epochs"]
     try:
         num_rows = data.count_rows(config["data"], data_dir)
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.models.examples import examples
+from ssdgm_tf.runs import table_results
 
 # Test images whose log-likelihood is estimated: enough for a mean, and few enough to be quick.
 _LIKELIHOOD_IMAGES = 500
@@ -25,7 +26,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
 
     Returns:
         {name: figure}; `log_likelihood` is importance-weighted, and `values` says what the examples are after their
-        preprocessing, where they have any. `confusions` says what there is of classes.
+        preprocessing, where they have any. `confusions` says what there is of classes, and `table_results.of_numbers` of the
+        numbers of a table, whose errors are in the units of its columns.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
     size = rows.batch_size(dataset.x_test.shape, 500)
@@ -37,6 +39,9 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     results: dict[str, Any] = {name: float(value) for name, value in metrics.items()}
     if dataset.preprocessing is not None:
         results["values"] = dataset.preprocessing.values
+    if dataset.schema is not None:
+        # In place of errors of standardised numbers, those in the units of the columns.
+        results |= {"examples": "rows"} | table_results.of_numbers(model, dataset)
     return (
         results
         | confusions(model, *test, batch_size=size)

@@ -78,7 +78,7 @@ def _train(
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
     config = settings["config"]
-    settings = settings | {"config": config | {"epochs": epochs_of(config, source.data_dir)}}
+    settings = settings | {"config": config | {"epochs": epochs_of(config, source.data_dir, folder)}}
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:

@@ -112,6 +112,8 @@ class Workdir:
         if not self.config.exists():
             return
         found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
+        if wanted.get("config.epochs") == 0:  # left open: they are those of the folder
+            wanted["config.epochs"] = found["config.epochs"]
         differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
         epochs = found["config.epochs"], wanted.get("config.epochs")
         if differing == ["config.epochs"] and all(isinstance(number, int) for number in epochs) and not self.is_of_baseline:

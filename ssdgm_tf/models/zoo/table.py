@@ -10,9 +10,11 @@ import tensorflow as tf
 from ssdgm_tf import layers, nodes
 from ssdgm_tf.engine import counted
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
+from ssdgm_tf.models import table_figures
 from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel, Specification
 from ssdgm_tf.models.options import Options
+from ssdgm_tf.models.recipe import Recipe
 from ssdgm_tf.schema import Column, Schema, Targets
 
 # Nats per labelled example for each nat of log q(y|x), where `compile` names no weight.
@@ -182,6 +184,7 @@ def _targets(text: str) -> Targets:
     return Targets(Schema.from_json(text))
 
 
+<<<<<<< HEAD
 def _network(options: Options, dropout: float, decay: float, gate_decay: float) -> keras.Sequential:
     """The network of a row."""
     features = layers.ColumnFeatures(options.columns(), keras.regularizers.L2(gate_decay), dtype=options.dtype)
@@ -223,3 +226,25 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
 
 
 EXPERIMENT = Experiment(Table)
+=======
+def _make(recipe: Recipe) -> Table:
+    schema, targets = recipe.data.schema, recipe.data.targets
+    if schema is None or targets is None:
+        raise ValueError("A model of a table needs a table: config.data=csv:FILE. Received: other data")
+    own = recipe.own_arguments(Table)
+    del own["weight_decay"]  # in a config it is that of Adam
+    options = recipe.label_options() | recipe.image_options() | {"schema": schema}
+    del options["num_classes"]
+    return Table(targets, **(own | options), seed=recipe.config["seed"])
+
+
+EXPERIMENT = Experiment(
+    Table,
+    make=_make,
+    takes_tables=True,
+    takes_classifier=False,
+    comparisons=("table",),
+    shown=("error", "mae"),
+    figures=table_figures.of_table,
+)
+>>>>>>> 96635c2 (Runs of tables: results in units, comparisons, figures)
