@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf import baselines, rows
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.models import GraphicalModel, table_rows, zoo
+from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.recipe import classifier, dense_network
@@ -168,15 +168,8 @@ def _error_names(model: GraphicalModel) -> dict[str, str]:
 
 
 def _table(run: ComparedRun) -> dict[str, float]:
-    """The recognition model and boosted trees, on the rows with labels only, and a guess; numbers in their units."""
-    made = building.model(run.settings, run.dataset)
-    num_steps = min(run.model.num_steps, _MAX_RECOGNITION_STEPS)
-    y: Any
-    x, y = run.dataset.labelled
-    fit_recognition(made, np.asarray(x), y, num_steps, run.settings["config"])
-    points = table_rows.points(table_rows.predictions(made, np.asarray(run.dataset.x_test)))
+    """Boosted trees on the rows with labels, and a guess; numbers in their units."""
     of_each = {
-        "labels_only_": table_results.errors(run.dataset, points),
         "gradient_boosting_": table_results.gradient_boosting(run.dataset, run.settings["config"]["seed"]),
         "guess_": table_results.guess(run.dataset),
     }

@@ -184,7 +184,6 @@ def _targets(text: str) -> Targets:
     return Targets(Schema.from_json(text))
 
 
-<<<<<<< HEAD
 def _network(options: Options, dropout: float, decay: float, gate_decay: float) -> keras.Sequential:
     """The network of a row."""
     features = layers.ColumnFeatures(options.columns(), keras.regularizers.L2(gate_decay), dtype=options.dtype)
@@ -225,8 +224,6 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.stack([counted.mean(column) for column in tf.unstack(values, axis=-1)])
 
 
-EXPERIMENT = Experiment(Table)
-=======
 def _make(recipe: Recipe) -> Table:
     schema, targets = recipe.data.schema, recipe.data.targets
     if schema is None or targets is None:
@@ -247,4 +244,3 @@ EXPERIMENT = Experiment(
     shown=("error", "mae"),
     figures=table_figures.of_table,
 )
->>>>>>> 96635c2 (Runs of tables: results in units, comparisons, figures)
