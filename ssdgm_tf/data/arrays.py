@@ -36,6 +36,8 @@ class SemiSupervisedData(NamedTuple):
             for a gap; None for other data.
         targets: its target columns; labels are {variable: values} as `Targets.encode` gives them, or the values themselves
             where one class is the only target. None for other data.
+        decimals: for each column of `schema` and then of `targets` the most digits after the point that a cell had; -1 where
+            there are no numbers, or more than 6.
     """
 
     x_train: rows.ArrayOrRows
@@ -52,6 +54,7 @@ class SemiSupervisedData(NamedTuple):
     columns: tuple[str, ...] = ()
     schema: Schema | None = None
     targets: Targets | None = None
+    decimals: tuple[int, ...] = ()
 
     @property
     def monitored(self) -> tuple[rows.ArrayOrRows, Labels, str]:

@@ -18,6 +18,9 @@ from ssdgm_tf.schema.document import from_document
 
 _DEFAULT_TARGET = "label"
 
+# Digits after the point that are kept.
+_MOST_DECIMALS = 6
+
 Values = dict[str, np.ndarray]
 
 
@@ -404,7 +407,19 @@ def _assembled(
         columns=schema.names,
         schema=schema,
         targets=targets,
+        decimals=tuple(_decimals(column, parts[0]) for column in (*schema, *targets.schema)),
     )
+
+
+def _decimals(column: Column, part: _Part) -> int:
+    """The most digits after the point in the cells of a column; -1 for other cells than numbers, or for many digits."""
+    if column.is_discrete or column.unit or column.name not in part.columns:
+        return -1
+    known = [cell for cell in cells.read({column.name: part.columns[column.name]})[column.name] if cell is not None]
+    texts = [cell if isinstance(cell, str) else cells.text_of(cell) for cell in known]
+    digits = [_MOST_DECIMALS + 1 if "e" in text.lower() else len(text.partition(".")[2]) for text in texts]
+    most = max(digits, default=0)
+    return most if most <= _MOST_DECIMALS else -1
 
 
 def _restandardised(

@@ -171,7 +171,7 @@ def _train_model(
     if is_chief:
         _claim(job)
         kept = dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing, dataset.columns
-        folder.save_data(Served(*kept))
+        folder.save_data(Served(*kept, dataset.decimals))
         if dataset.schema is not None and dataset.targets is not None:
             write_text(folder.schema, to_document(dataset.schema, dataset.targets))
             print(f"The columns are kept in {folder.schema}; --config.schema takes an edited copy.")

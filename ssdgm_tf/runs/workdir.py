@@ -41,6 +41,7 @@ class Served(NamedTuple):
         raw_dtype: what raw images are, "uint8" or "float32"; see `ssdgm_tf.data.SemiSupervisedData`.
         preprocessing: the preprocessing fitted on the training images, or None.
         columns: names of the columns of a text table, or ().
+        decimals: digits after the point of its columns and targets, see `ssdgm_tf.data.SemiSupervisedData`; or ().
     """
 
     shape: tuple[int, ...]
@@ -48,6 +49,7 @@ class Served(NamedTuple):
     raw_dtype: str
     preprocessing: AffineMap | None
     columns: tuple[str, ...] = ()
+    decimals: tuple[int, ...] = ()
 
 
 class Workdir:
@@ -170,6 +172,7 @@ class Workdir:
         """
         arrays: dict[str, Any] = {"shape": np.array(served.shape), "class_names": np.array(served.class_names, np.str_)}
         arrays |= {"raw_dtype": np.array(served.raw_dtype), "columns": np.array(served.columns, np.str_)}
+        arrays |= {"decimals": np.array(served.decimals, np.int64)}
         if served.preprocessing is not None:
             arrays |= served.preprocessing.arrays
         with files.whole(self.data) as partial:
@@ -189,9 +192,11 @@ class Workdir:
                 raise ValueError(f"images of {raw_dtype}")
             with np.load(self.data, allow_pickle=False) as arrays:
                 preprocessing = restore(arrays, shape)
+                decimals = tuple(arrays["decimals"].tolist()) if "decimals" in arrays else ()
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
-        return Served(shape, tuple(map(str, class_names)), str(raw_dtype), preprocessing, tuple(map(str, columns)))
+        names = tuple(map(str, class_names)), tuple(map(str, columns))
+        return Served(shape, names[0], str(raw_dtype), preprocessing, names[1], decimals)
 
     def load_results(self) -> dict | None:
         """The results, or None where the run is not finished."""
