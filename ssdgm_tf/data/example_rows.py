@@ -271,7 +271,8 @@ class TableRows:
         self._bad = [Stored(name, None, reason) for name, reason in bad.items()]
         self.ids = [block.ids[row] for row in kept]
         of_good = {name: [block.columns[name][row] for row in kept] for name in schema.names if name in block.columns}
-        self.x, notes = np.zeros((0, len(schema)), np.float32), []
+        notes: list[str] = []
+        self.x = np.zeros((0, len(schema)), np.float32)
         if kept or not of_good:
             self.x, notes = tables.encoded_with_notes(schema, of_good or block.columns)
         self.notes = [*file.notes, *notes]

@@ -142,7 +142,8 @@ def calibration(model: Any, targets: Targets, x: np.ndarray, y: dict[str, np.nda
         x: test rows [N, D].
         y: {variable: values} of the test rows.
     """
-    predicted, panels = table_rows.predictions(model, x), []
+    predicted = table_rows.predictions(model, x)
+    panels: list[plots.Reliability | plots.Coverage] = []
     for name, column in targets.variables.items():
         known = _known(y[name])
         if not known.any():
@@ -214,11 +215,13 @@ def _panel(column: Column, data: np.ndarray, made: np.ndarray) -> plots.Marginal
         if size > _MOST_CATEGORIES:
             names.append(f"{size - _MOST_CATEGORIES} more")
             kept = [np.append(of_kept, 1 - of_kept.sum()) for of_kept in kept]
-        return plots.Marginal(column.name, *kept, names=tuple(names))
+        return plots.Marginal(column.name, kept[0], kept[1], names=tuple(names))
     edges = _edges(column, data)
     shares = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / max(1, len(values)) for values in (data, made)]
     date = (lambda day: text_of_day(day, column.unit == DAYS_AND_TIMES)) if column.unit else None
-    return plots.Marginal(column.name, *shares, edges=edges, is_logarithmic=column.kind == "positive", date=date)
+    return plots.Marginal(
+        column.name, shares[0], shares[1], edges=edges, is_logarithmic=column.kind == "positive", date=date
+    )
 
 
 def _edges(column: Column, values: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ def check_schema(dataset: data.SemiSupervisedData, model: Any, folder: Workdir) 
     """
     if dataset.schema is None or dataset.targets is None:
         return
-    if to_document(dataset.schema, dataset.targets) != to_document(model.options.schema, model.targets):
+    if to_document(dataset.schema, dataset.targets) != to_document(model.options.columns(), model.targets):
         raise UserError(
             "The schema of a run stays as it is: edit a copy, and train with --config.schema=COPY in another --workdir. "
             f"Received: {folder.schema}, which its model was not trained with"

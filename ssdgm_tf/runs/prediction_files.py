@@ -7,6 +7,8 @@ from typing import NamedTuple, Self
 from ssdgm_tf import files
 from ssdgm_tf.errors import UserError
 
+# Suffixes of the files of a run.
+_OF_RUNS = (".json", ".jsonl", ".keras", ".npz", ".html", ".png")
 _ERRORS, _TOP_UNCERTAIN = "_errors", "_top_uncertain"
 
 

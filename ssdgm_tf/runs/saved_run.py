@@ -90,7 +90,7 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
     if isinstance(model, models.Table):
-        extra |= {SCHEMA: to_document(model.options.schema, model.targets)}
+        extra |= {SCHEMA: to_document(model.options.columns(), model.targets)}
     output.parent.mkdir(parents=True, exist_ok=True)
     model.export(
         output,
@@ -150,17 +150,12 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tupl
         shown += f", ... ({len(columns)} in all)" if len(columns) > 20 else ""
         rows.append(("columns, in this order", f"{shown}; `ssdgm-predict` takes them from a table by their names"))
     if results.get("examples") == "rows":
-        rows.append(
-            ("cells", f"numbers in their units, the index of a category, NaN for a gap; assets.extra/{SCHEMA} has all")
-        )
+        what = "numbers in their units, the index of a category, NaN for a gap"
+        rows.append(("cells", f"{what}; assets.extra/{SCHEMA} describes them"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
-    rows.append(
-        (
-            f"log p(x) of {'a row' if 'examples' in results else 'an image'}, at least",
-            f"{results['log_likelihood']:.1f} {wording.nats(results)}",
-        )
-    )
+    one = "a row" if results.get("examples") == "rows" else "an image"
+    rows.append((f"log p(x) of {one}, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))
     packages = ("ssdgm_tf", "tensorflow", "keras")
     rows.append(("made with", ", ".join(f"{name} {results['environment'][name]}" for name in packages)))
     lines = ["## How it was trained", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]

@@ -41,10 +41,10 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
         block = table_files.read_all(file)
         for place, reason in block.bad.items():
             raise ValueError(f"{reason}, in {file.row} {place} of {source}")
-        columns = [*model.options.schema, *model.targets.schema]
+        columns = [*model.options.columns(), *model.targets.schema]
         for row, reason in tables.refused(columns, block.columns):
             raise ValueError(f"{reason}, in {file.row} {block.ids[row]} of {source}")
-        x, notes = tables.encoded_with_notes(model.options.schema, block.columns)
+        x, notes = tables.encoded_with_notes(model.options.columns(), block.columns)
         y = model.targets.encode(block.columns)
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -55,9 +55,10 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
         for column in columns:
             if gaps.get(column.name):
                 values = _rounded(column, made[column.name], decimals.get(column.name, -1))
-                whole[column.name] = list(block.columns[column.name])
+                of_column = list(block.columns[column.name])
                 for row in gaps[column.name]:
-                    whole[column.name][row] = values[row]
+                    of_column[row] = values[row]
+                whole[column.name] = of_column
         _write(file, outputs[index], whole)
     names = {column.name for column in columns}
     filled = sum(len(rows) for name, rows in gaps.items() if name in names)
@@ -82,8 +83,8 @@ def make(folder: Workdir, output: Path, num_rows: int, where: Sequence[str], see
     model, decimals = _load(folder)
     given = _given(model, where)
     x, y = table_rows.draw(model, num_rows, given, seed)
-    made = model.options.schema.decode(x) | model.targets.decode(y)
-    columns = [*model.options.schema, *model.targets.schema]
+    made = model.options.columns().decode(x) | model.targets.decode(y)
+    columns = [*model.options.columns(), *model.targets.schema]
     table_files.write_table(
         output, {column.name: _rounded(column, made[column.name], decimals.get(column.name, -1)) for column in columns}
     )
@@ -100,7 +101,7 @@ def _load(folder: Workdir) -> tuple[models.Table, dict[str, int]]:
         raise UserError(
             f"--workdir must be a run of a table, as of --config=table. Received: {folder.path}, of a {type(model).__name__}"
         )
-    names = [*model.options.schema.names, *model.targets.schema.names]
+    names = [*model.options.columns().names, *model.targets.schema.names]
     return model, dict(zip(names, folder.load_data().decimals, strict=False))
 
 
@@ -110,11 +111,11 @@ def _filled(
     """{column: cells [N]} of the table with its gaps filled in: once, or for each draw."""
     found = model.impute(x, y, num_samples=num_samples, num_draws=num_draws, seed=seed)
     if num_draws is None:
-        return [model.options.schema.decode(found["x"]) | model.targets.decode({name: found[name] for name in y})]
+        return [model.options.columns().decode(found["x"]) | model.targets.decode({name: found[name] for name in y})]
     generator, made = np.random.default_rng(seed), []
     for rows in found["x"]:
         drawn = table_rows.draw_targets(table_rows.predictions(model, rows), generator)
-        made.append(model.options.schema.decode(rows) | model.targets.decode(drawn))
+        made.append(model.options.columns().decode(rows) | model.targets.decode(drawn))
     return made
 
 

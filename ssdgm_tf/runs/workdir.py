@@ -185,8 +185,8 @@ class Workdir:
             UserError: there is no data.npz, or it is unreadable.
         """
         try:
-            names = ("shape", "class_names", "raw_dtype", "columns")
-            sizes, class_names, raw_dtype, columns = read_arrays(self.data, names)
+            held = ("shape", "class_names", "raw_dtype", "columns")
+            sizes, class_names, raw_dtype, columns = read_arrays(self.data, held)
             shape = tuple(int(size) for size in sizes)
             if str(raw_dtype) not in (BYTES, NUMBERS):
                 raise ValueError(f"images of {raw_dtype}")
@@ -195,8 +195,8 @@ class Workdir:
                 decimals = tuple(arrays["decimals"].tolist()) if "decimals" in arrays else ()
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
-        names = tuple(map(str, class_names)), tuple(map(str, columns))
-        return Served(shape, names[0], str(raw_dtype), preprocessing, names[1], decimals)
+        of_classes, of_columns = (tuple(map(str, names)) for names in (class_names, columns))
+        return Served(shape, of_classes, str(raw_dtype), preprocessing, of_columns, decimals)
 
     def load_results(self) -> dict | None:
         """The results, or None where the run is not finished."""

@@ -8,10 +8,10 @@ likeliest category. Targets are filled in too. With --draws=5 each gap gets a dr
 filled_1.csv to filled_5.csv. What is computed from each of them then differs by as much as the gaps leave open (multiple
 imputation).
 
-Tables are .csv, .tsv or .parquet files, as of training: columns are found by name. Columns that the model does not know, such
-as identifiers, stay as they are, and so do their gaps; a line says so. A category that training never saw stays, and counts
-as not known. Numbers have as many digits after the point as in the training table. A row with a cell that its column does not
-take, such as text for a number, stops the command, and nothing is written.
+Tables are .csv, .tsv or .parquet files, as of training: columns are found by name. Columns that the model does not know,
+such as identifiers, stay as they are, and so do their gaps; a line says so. A category that training never saw stays, and
+counts as not known. Numbers have as many digits after the point as in the training table. A row with a cell that its column
+does not take, such as text for a number, stops the command, and nothing is written.
 """
 
 from pathlib import Path
