@@ -503,14 +503,14 @@ def _draw_coverage(axes: Axes, panel: Coverage) -> None:
 
 
 def _round_numbers(low: float, high: float) -> np.ndarray:
-    """Up to five numbers such as 1, 2, 5, 10 between two positive ones."""
+    """Up to four numbers such as 1, 2, 5, 10 between two positive ones."""
     powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         found = np.sort(np.ravel(np.outer(powers, steps)))
         found = found[(found >= low) & (found <= high)]
-        if len(found) <= 5:
+        if len(found) <= 4:
             return found
-    return found[:: -(-len(found) // 5)]
+    return found[:: -(-len(found) // 4)]
 
 
 def _short(name: str, length: int) -> str:

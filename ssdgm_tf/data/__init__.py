@@ -19,7 +19,7 @@ from ssdgm_tf.data.preprocessing import (
     parse_preprocessing,
 )
 from ssdgm_tf.data.records import load_records
-from ssdgm_tf.data.sources import count_rows, load, require
+from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.streaming import Bad, Examples
 from ssdgm_tf.data.tables import load_table
@@ -33,7 +33,6 @@ __all__ = [
     "SemiSupervisedData",
     "Standardization",
     "Whitening",
-    "count_rows",
     "directions",
     "draw_labels",
     "fit_preprocessing",

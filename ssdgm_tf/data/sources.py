@@ -165,21 +165,6 @@ def _check_table(name: str, is_table: bool, schema: str, preprocessing: str, ima
         raise ValueError(f"schema is of the columns of config.model=table, and '' for others. Received: {schema!r}")
 
 
-def count_rows(name: str, data_dir: str | None = None) -> int:
-    """About how many rows the training table of `csv:` or `parquet:` has; its cells are not read.
-
-    Args:
-        name: name of the data set; see `load`.
-        data_dir: folder that relative paths start from.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: another data set, or a file that cannot be read.
-    """
-    _check_table(name, True, "", "none", "")
-    return table_files.count_rows(find_files(*_source(name), data_dir)[0])
-
-
 def require(name: str, data_dir: str | None = None, download: bool = False, resize: str = "") -> None:
     """Fails where `load` would find no data, before anything is imported, read or trained.
 

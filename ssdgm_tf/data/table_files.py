@@ -234,18 +234,6 @@ def refuse_commas(columns: Mapping[str, Sequence[Any]], where: str) -> None:
             )
 
 
-def count_rows(path: Path) -> int:
-    """About how many rows a table has, without reading its cells.
-
-    Args:
-        path: the file.
-    """
-    if path.suffix.lower() in PARQUET:
-        return ParquetTable(path).file.metadata.num_rows
-    with path.open("rb") as file:
-        return max(1, sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b"")))
-
-
 def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     """Writes a table whole or not at all, in the form that the suffix names: .csv, .tsv or .parquet.
 

@@ -13,8 +13,6 @@ from ssdgm_tf.schema import to_document
 
 # The likelihoods of values in [0, 1].
 _OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic")
-# Of a table whose config leaves the epochs open: steps, and the fewest and the most epochs.
-_STEPS, _EPOCHS = 4000, (20, 200)
 
 
 def load_data(
@@ -102,28 +100,6 @@ def _check_same(given: Path, kept: Path) -> None:
         raise ValueError(
             f"A workdir holds one schema: use another --workdir. Received: {given}, which differs from {kept} ({error})"
         ) from error
-
-
-def epochs_of(config: Mapping[str, Any], data_dir: str | None, folder: Workdir) -> int:
-    """The epochs of a config; where they are 0, those of its folder, or those that suit the number of rows of its table.
-
-    Args:
-        config: the fields.
-        data_dir: folder that the config names files relative to.
-        folder: the folder of the run.
-
-    Raises:
-        UserError: 0 epochs of another data set, or a table that cannot be read.
-    """
-    if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
-        return config["epochs"]
-    if folder.config.exists():
-        return folder.load_config()["config"]["epochs"]
-    try:
-        num_rows = data.count_rows(config["data"], data_dir)
-    except (OSError, ValueError) as error:
-        raise UserError(str(error)) from error
-    return int(min(max(_STEPS * config["batch_size"] // num_rows, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def _check_vectors(dataset: data.SemiSupervisedData, likelihood: str) -> None:

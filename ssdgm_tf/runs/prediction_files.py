@@ -94,9 +94,7 @@ def check_written(outputs: Sequence[Path], source: Path | None, model: Path) -> 
     written = [path for output in outputs for path in (output, files.partial(output))]
     if source is not None and (over := next((path for path in written if _is_same(path, source)), None)):
         raise UserError(f"--output must leave the input as it is. Received: {over}, which is --input={source}")
-    own = [
-        path for path in model.rglob("*") if path.is_file() and path.suffix in (".json", ".jsonl", ".keras", ".npz", ".html")
-    ]
+    own = [path for path in model.rglob("*") if path.is_file() and path.suffix in _OF_RUNS]
     if over := next((path for path in written if any(_is_same(path, file) for file in own)), None):
         raise UserError(f"--output must leave the files of the run as they are. Received: {over}")
     for output in outputs:

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import zoo
 from ssdgm_tf.models.failures import DeviceMemoryError
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, precision, report, strategies, training
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
-from ssdgm_tf.runs.loading import check_schema, epochs_of, load_data
+from ssdgm_tf.runs.loading import check_schema, load_data
 from ssdgm_tf.runs.plan import Job
 from ssdgm_tf.runs.training import Execution
 from ssdgm_tf.runs.workdir import Served, Workdir, write_json, write_text
@@ -77,19 +78,30 @@ def _train(
     settings: dict[str, Any], folder: Workdir, source: _Source, part_workdir: str | None, execution: Execution
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
-    config = settings["config"]
-    settings = settings | {"config": config | {"epochs": epochs_of(config, source.data_dir, folder)}}
+    settings, dataset = _with_epochs(settings, folder, source)
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
-    dataset = None
     if whole.part_folder is not None:
         dataset = _check_before_parts(whole, whole.part_folder, source, execution)
     for part in jobs[:-1]:
         _carry_out(part, source, execution)
     return _carry_out(whole, source, execution, dataset)
+
+
+def _with_epochs(
+    settings: dict[str, Any], folder: Workdir, source: _Source
+) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
+    """The settings with the epochs of a table that leave them open, by 0; and the data set, if that needed it."""
+    config = settings["config"]
+    if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
+        return settings, None
+    if folder.config.exists():
+        return settings | {"config": config | {"epochs": folder.load_config()["config"]["epochs"]}}, None
+    dataset = load_data(config, *source)
+    return settings | {"config": config | {"epochs": optimisation.epochs_for(config, dataset)}}, dataset
 
 
 def _check_before_parts(

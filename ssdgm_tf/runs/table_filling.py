@@ -84,10 +84,12 @@ def make(folder: Workdir, output: Path, num_rows: int, where: Sequence[str], see
     given = _given(model, where)
     x, y = table_rows.draw(model, num_rows, given, seed)
     made = model.options.columns().decode(x) | model.targets.decode(y)
-    columns = [*model.options.columns(), *model.targets.schema]
-    table_files.write_table(
-        output, {column.name: _rounded(column, made[column.name], decimals.get(column.name, -1)) for column in columns}
-    )
+    columns: dict[str, Sequence[Any]] = {}
+    for column in (*model.options.columns(), *model.targets.schema):
+        columns[column.name] = _rounded(column, made[column.name], decimals.get(column.name, -1))
+        if column.unit:
+            columns[column.name] = [np.datetime64(text).item() for text in made[column.name]]  # dates have types in Parquet
+    table_files.write_table(output, columns)
 
 
 def _load(folder: Workdir) -> tuple[models.Table, dict[str, int]]:
