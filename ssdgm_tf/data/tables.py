@@ -304,7 +304,8 @@ def _from_file(path: Path, part: _Part, names: tuple[str, ...]) -> tuple[Schema,
             "The targets of a schema must be those of the config, or config.target must be ''. "
             f"Received: {', '.join(names)}, where {path} has {', '.join(targets.schema.names)}"
         )
-    print(f"{len(schema)} columns and {len(targets.schema)} targets of {part.name} are as {path} says.")
+    numbers = [f"{len(of)} {what}{'s' * (len(of) > 1)}" for of, what in ((schema, "column"), (targets.schema, "target"))]
+    print(f"{' and '.join(numbers)} of {part.name} are as {path} says.")
     return schema, targets
 
 
@@ -416,7 +417,7 @@ def _decimals(column: Column, part: _Part) -> int:
     if column.is_discrete or column.unit or column.name not in part.columns:
         return -1
     known = [cell for cell in cells.read({column.name: part.columns[column.name]})[column.name] if cell is not None]
-    texts = [cell if isinstance(cell, str) else cells.text_of(cell) for cell in known]
+    texts = {cell if isinstance(cell, str) else cells.text_of(cell) for cell in set(known)}
     digits = [_MOST_DECIMALS + 1 if "e" in text.lower() else len(text.partition(".")[2]) for text in texts]
     most = max(digits, default=0)
     return most if most <= _MOST_DECIMALS else -1

@@ -1,5 +1,6 @@
 """The schema of a table, found in its cells. NumPy only."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ _SKEWED_COUNTS, _SKEWED, _LESS_SKEWED = 0.5, 1.0, 0.5
 # Entropy of a standard normal distribution, in nats.
 _NORMAL_ENTROPY = 0.5 * np.log(2 * np.pi * np.e)
 _NUM_QUANTILES = 9
+# Dates that are not in ISO format.
+_OTHER_DATE = re.compile(r"\d{1,4}([./-])(\d{1,2}|[A-Za-z]{3})\1\d{1,4}( .*)?")
 # The share of the standard deviation that the rounding to float32 may change.
 _ROUNDING = 0.01
 
@@ -103,6 +106,12 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
     if None not in days.values() and len(counts) > 2:
         return _of_days(name, np.array([days[text] for text in texts], np.float64), gaps)
     found = _categories(name, sorted(counts), counts, gaps)
+    if None in days.values() and all(map(_OTHER_DATE.fullmatch, counts)):
+        note = (
+            f"Column {name!r} seems to hold dates, such as {texts[0]!r}, and is taken for text. "
+            "Write dates in ISO format, 2024-12-31, to have them as dates."
+        )
+        return found._replace(note=f"{note} {found.note}".strip())
     if set(numbers.values()) == {None}:
         return found
     word = next(text for text in texts if numbers[text] is None)
@@ -156,7 +165,7 @@ def _of_numbers(name: str, given: list[cells.Cell], gaps: float) -> _Found:
     """
     Column(name, "numeric").encode(given)  # refuses these, with their row
     known = [cell for cell in given if cell is not None]
-    values = np.array([cells.number_of(cell) for cell in known], np.float64)
+    values = np.array(cells.each(cells.number_of, known), np.float64)
     distinct = np.unique(values)
     is_truth = all(isinstance(cell, bool) for cell in known)
 
