@@ -174,7 +174,7 @@ def outcome(kind: str, name: str) -> str:
             except (ValueError, OSError) as error:
                 said = f"refused: {error}"
         notes = [line for line in printed.getvalue().splitlines() if _is_note(line)]
-        return _stable(" ".join([*notes, said] if said else notes) or "nothing is said", folder)
+        return _stable(" / ".join([*notes, said] if said else notes) or "nothing is said", folder)
 
 
 def _read(kind: str, case: Case, folder: Path) -> str:
@@ -208,7 +208,7 @@ def _read(kind: str, case: Case, folder: Path) -> str:
 def _predicted(path: Path, schema: Schema) -> str:
     examples = data.Examples(str(path), (len(schema),), "float32", schema=schema)
     bad = [f"bad row {one.name}: {one.reason}" for *_, of_batch in examples.batches(50) for one in of_batch]
-    return " ".join([*examples.notes, *bad])
+    return " / ".join([*examples.notes, *bad])
 
 
 def _is_note(line: str) -> bool:
