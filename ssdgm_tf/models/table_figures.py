@@ -44,8 +44,9 @@ def of_table(model: Any, dataset: SemiSupervisedData, shown: np.ndarray, seed: i
     test = shown[:_MOST_TEST_ROWS]
     x_test, y_test = np.asarray(dataset.x_test)[test], {n: v[test] for n, v in _by_variable(dataset.y_test).items()}
     found = {"marginals": marginals(columns, data, made), "associations": associations(columns, data, made)}
-    found["importance"] = importance(model, schema, targets, x_test, y_test, seed)
-    found["calibration"] = calibration(model, targets, x_test, y_test)
+    predicted = table_rows.predictions(model, x_test)
+    found["importance"] = importance(model, schema, targets, x_test, y_test, predicted, seed)
+    found["calibration"] = calibration(targets, predicted, y_test)
     return found
 
 
@@ -94,7 +95,13 @@ def associations(columns: list[Column], data: np.ndarray, made: np.ndarray) -> C
 
 
 def importance(
-    model: Any, schema: Schema, targets: Targets, x: np.ndarray, y: dict[str, np.ndarray], seed: int
+    model: Any,
+    schema: Schema,
+    targets: Targets,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    predicted: dict[str, Any],
+    seed: int,
 ) -> Captioned:
     """How much worse every target is predicted where a column is permuted among the test rows.
 
@@ -104,19 +111,20 @@ def importance(
         targets: the targets.
         x: test rows [N, D].
         y: {variable: values} of the test rows.
+        predicted: what is predicted of them, see `table_rows.predictions`.
         seed: of the permutations.
     """
     generator = np.random.default_rng(seed)
     losses = {name: np.zeros((_PERMUTATIONS, len(schema))) for name in targets.variables}
-    base = _losses(model, targets, x, y)
+    base = _losses_of(targets, predicted, y, slice(None))
     for place in tqdm(range(len(schema)), desc="permuting columns", delay=2, leave=False):
         permuted = np.concatenate([x] * _PERMUTATIONS)
         for i in range(_PERMUTATIONS):
             permuted[i * len(x) : (i + 1) * len(x), place] = generator.permutation(x[:, place])
-        predicted = table_rows.predictions(model, permuted)
+        of_permuted = table_rows.predictions(model, permuted)
         for i in range(_PERMUTATIONS):
             part = slice(i * len(x), (i + 1) * len(x))
-            for name, loss in _losses_of(targets, predicted, y, part).items():
+            for name, loss in _losses_of(targets, of_permuted, y, part).items():
                 losses[name][i, place] = loss - base[name]
     panels = []
     for name, column in targets.variables.items():
@@ -133,16 +141,14 @@ def importance(
     )
 
 
-def calibration(model: Any, targets: Targets, x: np.ndarray, y: dict[str, np.ndarray]) -> Captioned:
+def calibration(targets: Targets, predicted: dict[str, Any], y: dict[str, np.ndarray]) -> Captioned:
     """Whether probabilities are right, and whether intervals of numbers hold their share of the test rows.
 
     Args:
-        model: the model.
         targets: the targets.
-        x: test rows [N, D].
+        predicted: what is predicted of the test rows, see `table_rows.predictions`.
         y: {variable: values} of the test rows.
     """
-    predicted = table_rows.predictions(model, x)
     panels: list[plots.Reliability | plots.Coverage] = []
     for name, column in targets.variables.items():
         known = _known(y[name])
@@ -178,10 +184,6 @@ def _numbers(targets: Targets, y: dict[str, np.ndarray]) -> list[np.ndarray]:
         values = np.asarray(y[name], np.float64).reshape(-1)
         found.append(np.where(values < 0, np.nan, values) if column.is_discrete else column.loc + column.scale * values)
     return found
-
-
-def _losses(model: Any, targets: Targets, x: np.ndarray, y: dict[str, np.ndarray]) -> dict[str, float]:
-    return _losses_of(targets, table_rows.predictions(model, x), y, slice(None))
 
 
 def _losses_of(targets: Targets, predicted: dict[str, Any], y: dict[str, np.ndarray], part: slice) -> dict[str, float]:

@@ -13,8 +13,8 @@ from ssdgm_tf.models.data_format import event
 if TYPE_CHECKING:
     from ssdgm_tf.models.zoo.table import Table
 
-# Rows that are drawn or predicted at once.
-_BLOCK = 2000
+# Rows that are drawn, and predicted, at once.
+_BLOCK, _PREDICTED = 2000, 500
 
 
 def draw(
@@ -53,7 +53,7 @@ def predictions(model: "Table", x: np.ndarray) -> dict[str, Any]:
         model: the model.
         x: rows [N, D].
     """
-    made = model.predict(x, batch_size=_BLOCK, verbose=0)
+    made = model.predict(x, batch_size=_PREDICTED, verbose=0)
     of_each = made if len(model.graph.supervised) > 1 else {model.graph.supervised[0]: made}
     return {
         name: value if name in model.data_format.classes else {key: array.reshape(-1) for key, array in value.items()}
