@@ -23,6 +23,7 @@ from ssdgm_tf.data.names import FORMS, find_files, resolve
 from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
 from ssdgm_tf.data.preprocessing import AffineMap, Standardization, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.public_tables import find_public_table, load_public_table
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.room import room
 from ssdgm_tf.data.splits import draw_labels, hide_labels
@@ -38,6 +39,7 @@ _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupe
     "folder": (find_folder, load_folder),
     "records": (find_records, load_records),
     "faces": (find_faces, load_faces),
+    "tables": (find_public_table, load_public_table),
 }
 # The kinds that `load_table` reads: csv: where it is asked to.
 _OF_TABLES = ("csv", "parquet")
@@ -75,7 +77,8 @@ def load(
             `load_npy`), "mat:FILE" (see `load_mat`), "csv:FILE" (see `load_csv`), "parquet:FILE" or "parquet:TRAIN,TEST"
             (with `is_table`), "idx:FOLDER" (see `load_idx`),
             "folder:FOLDER" (see `load_folder`), "records:FOLDER" (see `load_records`), "faces:FILE" (see `load_faces`),
-            "canvases:NAME" (see `make_canvases`; the images come from the data set NAME), or a TFDS name (see `load_tfds`).
+            "tables:NAME" (see `load_public_table`), "canvases:NAME" (see `make_canvases`; the images come from the data set
+            NAME), or a TFDS name (see `load_tfds`).
         num_labels: number of labels shown, as equal per class as possible (see `draw_labels`); 0 for all that are known.
         seed: seed of the label draw, and of the split where the source has none.
         num_validation: number of labelled training examples held out of training; 0 for the digits.
@@ -257,6 +260,12 @@ def _canvases(images: SemiSupervisedData, num_labels: int, seed: int, num_valida
 
 def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervisedData:
     """The data set with preprocessed examples; the preprocessing is fitted on the training examples."""
+    if dataset.schema is not None:
+        if preprocessing not in ("none", "auto"):
+            raise ValueError(
+                f"Rows of a table keep their units: preprocessing must be 'auto' or 'none'. Received: {preprocessing!r}"
+            )
+        return dataset
     fitted = fit_preprocessing(preprocessing, dataset.x_train)
     if fitted is None:
         return dataset

@@ -56,6 +56,7 @@ def load_data(
         if keeps_vectors:
             _check_vectors(dataset, config["likelihood"])
         dataset = dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
+        dataset = dataset.with_labelled_only() if config["labelled_only"] else dataset
         return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error

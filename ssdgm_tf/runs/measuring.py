@@ -106,6 +106,8 @@ def measure_baseline(
 ) -> dict[str, Any]:
     """Fits the baseline that the config names, and returns its test error, those of each class and its training time.
 
+    A table is given to it as `baselines.FilledTable` makes vectors of it.
+
     Args:
         config: the fields.
         dataset: the data set.
@@ -120,6 +122,9 @@ def measure_baseline(
     if part is not None:
         (latent,) = part.graph.latent
         x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
+    elif dataset.schema is not None:
+        filled = baselines.FilledTable(dataset.schema).fit(np.asarray(x_train))
+        x_train, x_test = filled.transform(np.asarray(x_train)), filled.transform(np.asarray(x_test))
     estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
     print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(y_train >= 0))} of them labelled.")
     start = time.monotonic()
