@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.names import resolve
@@ -84,6 +83,8 @@ def load_public_table(
         FileNotFoundError: no such file.
         ValueError: another form of path, a table without description, or too few rows of a class.
     """
+    from sklearn.model_selection import train_test_split  # slow to import
+
     name, share = _parse(path)
     table = read_table(name, data_dir)
     y = np.array([table.classes.index(label) for label in table.labels], np.int32)

@@ -43,6 +43,8 @@ _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupe
 }
 # The kinds that `load_table` reads: csv: where it is asked to.
 _OF_TABLES = ("csv", "parquet")
+# Tables of mixed columns whose description says what their columns and their target are.
+_DESCRIBED = "tables"
 # The examples of the other kinds are bytes, or all from one source.
 _MAY_HOLD_BAD = ("npz", "npy", "mat", "csv", "folder")
 #: Ways to treat an example that breaks a rule.
@@ -105,7 +107,7 @@ def load(
         raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
     kind, path = _source(name)
     _check_table(name, is_table, schema, preprocessing, image_shape)
-    if is_table:
+    if is_table and kind != _DESCRIBED:
         files = find_files(kind, path, data_dir)
         return load_table(
             files[0],
@@ -149,10 +151,10 @@ def _check_table(name: str, is_table: bool, schema: str, preprocessing: str, ima
     """
     kind, _ = _source(name)
     if is_table:
-        if kind not in _OF_TABLES:
+        if kind not in (*_OF_TABLES, _DESCRIBED):
             raise ValueError(
-                "config.model=table takes tables: config.data must be csv:FILE, csv:TRAIN,TEST, or the same of parquet:. "
-                f"Received: {name!r}"
+                "config.model=table takes tables: config.data must be csv:FILE, csv:TRAIN,TEST, the same of parquet:, or "
+                f"tables:NAME. Received: {name!r}"
             )
         if preprocessing not in ("none", "auto"):
             raise ValueError(
