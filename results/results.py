@@ -7,6 +7,7 @@ hand: a test runs this command and compares. The picture of errors against super
 """
 
 import ast
+import importlib.util
 import itertools
 import statistics
 from pathlib import Path
@@ -74,6 +75,8 @@ def measured() -> dict[str, str]:
     found = {row.preset: [] for table in TABLES.values() for row in table.rows.values()}
     for table in TABLES.values():
         if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
+            continue
+        if table.columns:  # a page of its own
             continue
         presets = [row.preset for row in table.rows.values()]
         every = rendering.lines(table, records.read_all(RESULTS / table.name)[0])
@@ -145,6 +148,14 @@ def presets_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def imputation_page() -> str:
+    """The page of missing cells filled in, see imputation.py."""
+    spec = importlib.util.spec_from_file_location("imputation", RESULTS / "imputation.py")
+    imputation = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(imputation)
+    return imputation.page(imputation.load())
+
+
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
     texts = rendering.documents(RESULTS)
@@ -155,7 +166,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
         ROOT / "docs" / "experiments" / "siddharth2017.md": siddharth_tables(),
     }
-    texts |= {ROOT / "docs" / "presets.md": presets_page()}
+    texts |= {ROOT / "docs" / "presets.md": presets_page(), RESULTS / "imputation.md": imputation_page()}
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 

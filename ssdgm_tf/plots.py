@@ -1,7 +1,7 @@
 """The figures: each function takes arrays and returns a matplotlib figure. None of them trains or saves."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,10 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
+from matplotlib.ticker import NullLocator, PercentFormatter
+from scipy import stats
 
 _GAP = 1
 # Of a confusion matrix: classes with numbers, classes that are named, and letters of a name.
 _MOST_NUMBERS, _MOST_NAMES, _LONGEST_NAME = 20, 40, 16
+# Errors of several variables in learning curves.
+_MOST_CURVES = 4
 _GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
 
 
@@ -26,7 +30,8 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         monitored: name of the data set of the `val_` metrics.
     """
     epochs = [row["epoch"] for row in rows]
-    errors = [name for name in rows[-1] if name.endswith(("error", "degrees")) and not name.startswith(("val_", "digit_"))]
+    ends, others = ("error", "degrees", "mae"), ("val_", "digit_", "place_")
+    errors = [name for name in rows[-1] if name.endswith(ends) and not name.startswith(others)][:_MOST_CURVES]
     panels = {
         "bound U(x), nats": {"bound_unlabelled": "training", "val_bound_unlabelled": monitored},
         **{name.replace("_", " "): {name: "labelled training examples", f"val_{name}": monitored} for name in errors},
@@ -41,7 +46,7 @@ def learning_curves(rows: list[dict], monitored: str) -> Figure:
         axes.set(title=title, xlabel="epoch")
         axes.legend(frameon=False)
         axes.grid(alpha=0.3)
-        if title.endswith(("error", "degrees")):
+        if title.endswith(ends):
             axes.set_ylim(bottom=0)
     bound = figure.axes[0]
     if len(rows) > 10:  # the first epochs lie far below the rest and would flatten the curve
@@ -304,3 +309,210 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
 def _visible(image: np.ndarray) -> np.ndarray:
     """The colours of an image [H, W, C], or its first channel: the only one, or the left image of a stereo pair."""
     return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+
+
+class Marginal(NamedTuple):
+    """Two histograms of a column.
+
+    Attributes:
+        name: of the column.
+        data: the share of the data in each bar.
+        made: the share of the model's rows in each bar.
+        names: names of the bars of categories.
+        edges: edges of the bars of numbers.
+        is_logarithmic: whether the axis of numbers is.
+        date: from a number to a date; None for numbers.
+    """
+
+    name: str
+    data: np.ndarray
+    made: np.ndarray
+    names: tuple[str, ...] = ()
+    edges: np.ndarray | None = None
+    is_logarithmic: bool = False
+    date: Callable[[float], str] | None = None
+
+    @property
+    def difference(self) -> float:
+        """Half the sum of the differences of the shares: the share that would have to move."""
+        return float(np.abs(self.data - self.made).sum() / 2)
+
+
+class Reliability(NamedTuple):
+    """The probabilities of the likeliest classes.
+
+    Attributes:
+        name: of the target.
+        probability: of the likeliest class, [N].
+        is_right: whether it is the true one, bool [N].
+    """
+
+    name: str
+    probability: np.ndarray
+    is_right: np.ndarray
+
+
+class Coverage(NamedTuple):
+    """The errors of predicted numbers.
+
+    Attributes:
+        name: of the target.
+        deviations: absolute errors in predicted standard deviations, [N].
+    """
+
+    name: str
+    deviations: np.ndarray
+
+
+def marginals(panels: Sequence[Marginal]) -> Figure:
+    """The histograms of columns, data and model.
+
+    Args:
+        panels: one for each column.
+    """
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.1 * columns, 2.35 * rows + 0.45), layout="constrained")
+    all_axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    for axes, panel in zip(all_axes, panels, strict=False):
+        if panel.edges is None:
+            places = np.arange(len(panel.names))
+            axes.bar(places - 0.2, panel.data, 0.4, color=_GENERATIVE, alpha=0.45, label="data")
+            axes.bar(places + 0.2, panel.made, 0.4, fill=False, edgecolor=_RECOGNITION, linewidth=1.6, label="model")
+            named = [_short(name, 12) for name in panel.names]
+            rotation = 90 if len(named) * (2 + max(map(len, named))) > 36 else 0
+            axes.set_xticks(places, named, rotation=rotation, fontsize=8, parse_math=False)
+        else:
+            axes.stairs(panel.data, panel.edges, fill=True, color=_GENERATIVE, alpha=0.45, label="data")
+            axes.stairs(panel.made, panel.edges, color=_RECOGNITION, linewidth=1.6, label="model")
+            if panel.is_logarithmic:
+                axes.set_xscale("log")
+                ticks = _round_numbers(panel.edges[0], panel.edges[-1])
+                axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+                axes.xaxis.set_minor_locator(NullLocator())
+            if panel.date is not None:
+                ticks = np.quantile(panel.edges, [0.15, 0.85])
+                axes.set_xticks(ticks, [panel.date(tick)[:10] for tick in ticks])
+            axes.tick_params(axis="x", labelsize=8)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_title(f"{_short(panel.name, 24)}   {panel.difference:.0%}", fontsize=9, parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*all_axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def associations(data: np.ndarray, made: np.ndarray, names: Sequence[str]) -> Figure:
+    """Matrices of associations [D, D] in [-1, 1]: of the data, of the model, and their difference.
+
+    Args:
+        data: of the data, NaN where not known.
+        made: of the model.
+        names: names of the columns.
+    """
+    size = len(names)
+    side = min(max(2.6, 0.26 * size), 6.5)
+    named = [_short(name, 18) for name in names]
+    margin = 0.3 + 0.075 * max(map(len, named))
+    figure = Figure(figsize=(3 * side + margin + 1.3, side + margin + 0.4), layout="constrained")
+    all_axes = figure.subplots(1, 3)
+    for index, (axes, title, matrix) in enumerate(
+        zip(all_axes, ("data", "model", "model - data"), (data, made, made - data), strict=True)
+    ):
+        axes.set_facecolor(_KNOWN)
+        shown = np.where(np.eye(size, dtype=bool), np.nan, matrix)
+        image = axes.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+        axes.set_title(title, fontsize=10)
+        axes.set_xticks(range(size), named, rotation=90, fontsize=8, parse_math=False)
+        axes.set_yticks(range(size), named if index == 0 else [""] * size, fontsize=8, parse_math=False)
+        axes.tick_params(length=0)
+    figure.colorbar(image, ax=list(all_axes), shrink=0.8, label="correlation")
+    return figure
+
+
+def importance(panels: Sequence[tuple[str, Sequence[str], np.ndarray, np.ndarray, str]]) -> Figure:
+    """The importance of columns for each target, as bars.
+
+    Args:
+        panels: (target, names of columns, means, spreads, unit) of each target.
+    """
+    height = 0.9 + 0.24 * max(len(names) for _, names, *_ in panels)
+    figure = Figure(figsize=(4.6 * len(panels) + 0.6, max(2.0, height)), layout="constrained")
+    for axes, (target, names, means, spreads, unit) in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
+        places = np.arange(len(names))
+        axes.barh(places, means, xerr=spreads, color=_GENERATIVE, height=0.7, error_kw={"linewidth": 1, "ecolor": "0.3"})
+        axes.set_yticks(places, [_short(name, 24) for name in names], fontsize=8, parse_math=False)
+        axes.invert_yaxis()
+        axes.axvline(0, color="0.3", linewidth=0.8)
+        axes.set_title(_short(target, 30), fontsize=10, parse_math=False)
+        axes.set_xlabel(unit, fontsize=9)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def calibration(panels: Sequence[Reliability | Coverage]) -> Figure:
+    """Whether predicted probabilities are right, for each target.
+
+    Args:
+        panels: one for each target.
+    """
+    columns = max(1, min(3, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    figure = Figure(figsize=(3.9 * columns, 3.7 * rows), layout="constrained")
+    all_axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    for axes, panel in zip(all_axes, panels, strict=False):
+        if isinstance(panel, Reliability):
+            _draw_reliability(axes, panel)
+        else:
+            _draw_coverage(axes, panel)
+        axes.set_title(_short(panel.name, 30), fontsize=10, parse_math=False)
+        axes.set_aspect("equal")
+        axes.grid(alpha=0.3)
+        axes.tick_params(labelsize=8)
+    return figure
+
+
+def _draw_reliability(axes: Axes, panel: Reliability) -> None:
+    """The share of right answers by probability, in bins of equal numbers of rows."""
+    order = np.argsort(panel.probability)
+    bins = [part for part in np.array_split(order, min(10, max(1, len(order) // 10))) if len(part)]
+    sure = np.array([panel.probability[part].mean() for part in bins])
+    right = np.array([panel.is_right[part].mean() for part in bins])
+    error = np.array(
+        [2 * np.sqrt(max(p * (1 - p), 1 / len(part) / 4) / len(part)) for p, part in zip(right, bins, strict=True)]
+    )
+    error = np.stack([np.minimum(error, right), np.minimum(error, 1 - right)])
+    low = min(0.95, sure.min(), (right - error[0]).min())
+    axes.plot([low, 1], [low, 1], linestyle="dashed", color="0.4", linewidth=1)
+    axes.errorbar(sure, right, yerr=error, fmt="o", color=_GENERATIVE, markersize=4, linewidth=1)
+    axes.set(xlabel="probability of the likeliest class", ylabel="share of right answers")
+
+
+def _draw_coverage(axes: Axes, panel: Coverage) -> None:
+    """The share of rows inside the central interval of every probability."""
+    nominal = np.linspace(0, 1, 101)[1:-1]
+    inside = np.array([np.mean(panel.deviations <= edge) for edge in stats.norm.ppf((1 + nominal) / 2)])
+    axes.plot([0, 1], [0, 1], linestyle="dashed", color="0.4", linewidth=1)
+    axes.plot(nominal, inside, color=_GENERATIVE, linewidth=1.6)
+    axes.set(xlabel="probability of the interval", ylabel="share of rows inside", xlim=(0, 1), ylim=(0, 1))
+
+
+def _round_numbers(low: float, high: float) -> np.ndarray:
+    """Up to four numbers such as 1, 2, 5, 10 between two positive ones."""
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for steps in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        found = np.sort(np.ravel(np.outer(powers, steps)))
+        found = found[(found >= low) & (found <= high)]
+        if len(found) <= 4:
+            return found
+    return found[:: -(-len(found) // 4)]
+
+
+def _short(name: str, length: int) -> str:
+    """A name cut to a length."""
+    return name if len(name) <= length else f"{name[: length - 1]}\u2026"

@@ -10,7 +10,7 @@ from ssdgm_tf import data
 from ssdgm_tf.configs import common, from_json, presets
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import training_examples
-from ssdgm_tf.runs import building, measuring, plan
+from ssdgm_tf.runs import building, measuring, optimisation, plan
 from tests.tiers import tiers
 
 #: The shapes of the real sets, without their files: image shape, classes.
@@ -23,6 +23,10 @@ def made_up(config, digits):
         return digits
     if config["model"] in ("faces", "multi_digit"):
         return several_variables(config)
+    if config["model"] == "table":
+        generator = np.random.default_rng(0)
+        cells = {"x": generator.normal(size=90).tolist(), "city": generator.choice(["Bern", "Kyiv", "Lima"], 90).tolist()}
+        return data.load_table(cells | {"label": [None, "a", "b"] * 30})
     shape, num_classes = SHAPES[config["data"].split(":")[0]]
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(1600, *shape)).astype("float32")
@@ -59,6 +63,7 @@ def built(name, digits):
     dataset = made_up(config, digits)
     if plan.is_baseline(config):
         return None, dataset, config
+    config |= {"epochs": config["epochs"] or optimisation.epochs_for(config, dataset)}
     settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
     part = None
     kind = zoo.find(config["model"]).builds_on

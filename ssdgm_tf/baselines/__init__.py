@@ -2,21 +2,29 @@
 
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
+from ssdgm_tf.baselines.filled_table import FilledTable
 from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.names import make
 from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
 from ssdgm_tf.baselines.network_classifier import NetworkClassifier
 from ssdgm_tf.baselines.self_training import SelfTraining
 from ssdgm_tf.baselines.support_vector_machine import SupportVectorMachine
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM, tsvm_objective
+from ssdgm_tf.baselines.trees import Boosting, Forest, SelfTrainingForest
 
 __all__ = [
     "Baseline",
+    "Boosting",
+    "FilledTable",
+    "Forest",
     "LabelGraph",
+    "LogisticRegression",
     "NearestNeighbours",
     "NetworkClassifier",
     "RBFFeatures",
     "SelfTraining",
+    "SelfTrainingForest",
     "SupportVectorMachine",
     "TransductiveSVM",
     "kernel_width",

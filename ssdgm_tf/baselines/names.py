@@ -7,18 +7,24 @@ import keras
 from ssdgm_tf import layers
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
 from ssdgm_tf.baselines.network_classifier import NetworkClassifier
 from ssdgm_tf.baselines.self_training import SelfTraining
 from ssdgm_tf.baselines.support_vector_machine import SupportVectorMachine
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM
+from ssdgm_tf.baselines.trees import Boosting, Forest, SelfTrainingForest
 
 # {name: (num_classes, seed) -> baseline}
 _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "nearest_neighbours": lambda num_classes, seed: NearestNeighbours(),
     "linear_svm": lambda num_classes, seed: SupportVectorMachine("linear", seed),
     "rbf_svm": lambda num_classes, seed: SupportVectorMachine("rbf", seed),
+    "logistic": lambda num_classes, seed: LogisticRegression(),
+    "forest": lambda num_classes, seed: Forest(seed=seed),
+    "boosting": lambda num_classes, seed: Boosting(seed=seed),
     "self_training": lambda num_classes, seed: SelfTraining(seed=seed),
+    "self_training_forest": lambda num_classes, seed: SelfTrainingForest(seed=seed),
     "label_propagation": lambda num_classes, seed: LabelGraph("propagation"),
     "label_spreading": lambda num_classes, seed: LabelGraph("spreading"),
     "transductive_svm": lambda num_classes, seed: TransductiveSVM(seed=seed),
@@ -36,9 +42,13 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     |---|---|---|
     | "nearest_neighbours" | `NearestNeighbours` | no |
     | "linear_svm", "rbf_svm" | `SupportVectorMachine` | no |
+    | "logistic" | `LogisticRegression` | no |
+    | "forest" | `Forest` | no |
+    | "boosting" | `Boosting` | no |
     | "network" | `NetworkClassifier`: dense layers of 500 and 500 rectified units | no |
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
     | "self_training" | `SelfTraining` | yes |
+    | "self_training_forest" | `SelfTrainingForest` | yes |
     | "label_propagation", "label_spreading" | `LabelGraph` | yes |
     | "transductive_svm" | `TransductiveSVM` with the RBF kernel | yes |
 

@@ -132,17 +132,21 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
     config = ConfigDict(
         {
             # Data: "digits", the name of a TensorFlow Datasets set, npz:FILE, npz:TRAIN,TEST, npy:X,Y, mat:FILE, csv:FILE,
-            # idx:FOLDER, folder:FOLDER, records:FOLDER, faces:FILE or canvases:DATA_SET.
+            # parquet:FILE, idx:FOLDER, folder:FOLDER, records:FOLDER, faces:FILE, tables:NAME or canvases:DATA_SET.
             "data": "digits",
             # "auto" standardises vectors and leaves images as they are; or "none", "standardize", "pca:DIMENSIONS", "zca".
             "preprocessing": "auto",
             "bad_examples": "stop",  # or "drop": examples that are not finite, files that are not images
             "resize": "",  # or "HEIGHTxWIDTH", such as "32x48": the images of folder:FOLDER are resized to it
-            "target": "",  # of csv: the name or the index of the label column; "" for the column "label"
+            # Of csv: the name or the index of the label column; "" for the column "label". Of tables (model "table") one or
+            # several columns, separated by commas.
+            "target": "",
+            "schema": "",  # of tables: a file like the schema.json of a run, which says what the columns are; "" to find it
             "image_shape": "",  # of csv: "28x28" or "28x28x1" makes images of the rows; "" for vectors
             "labels": 100,  # how many labels the model sees; 0 for all
             "supervised": "",  # the variables whose labels it sees, such as "identity,lighting"; "" for all
             "labelled_twice": False,  # whether labelled examples are among the unlabelled ones too, without their labels
+            "labelled_only": False,  # whether unlabelled examples are left out, and labelled ones repeated instead
             "num_validation": 0,
             "seed": 0,
             # Model: the name of a file in `ssdgm_tf.models.zoo`, or a baseline, see `ssdgm_tf.baselines.make`.

@@ -18,10 +18,12 @@ from ssdgm_tf.data.preprocessing import (
     of_images,
     parse_preprocessing,
 )
+from ssdgm_tf.data.public_tables import load_public_table
 from ssdgm_tf.data.records import load_records
 from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.streaming import Bad, Examples
+from ssdgm_tf.data.tables import load_table
 from ssdgm_tf.data.tfds import load_tfds
 
 __all__ = [
@@ -47,7 +49,9 @@ __all__ = [
     "load_mat",
     "load_npy",
     "load_npz",
+    "load_public_table",
     "load_records",
+    "load_table",
     "load_tfds",
     "make_canvases",
     "of_images",

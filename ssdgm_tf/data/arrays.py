@@ -36,6 +36,8 @@ class SemiSupervisedData(NamedTuple):
             for a gap; None for other data.
         targets: its target columns; labels are {variable: values} as `Targets.encode` gives them, or the values themselves
             where one class is the only target. None for other data.
+        decimals: for each column of `schema` and then of `targets` the most digits after the point that a cell had; -1 where
+            there are no numbers, or more than 6.
     """
 
     x_train: rows.ArrayOrRows
@@ -52,6 +54,7 @@ class SemiSupervisedData(NamedTuple):
     columns: tuple[str, ...] = ()
     schema: Schema | None = None
     targets: Targets | None = None
+    decimals: tuple[int, ...] = ()
 
     @property
     def monitored(self) -> tuple[rows.ArrayOrRows, Labels, str]:
@@ -106,6 +109,21 @@ class SemiSupervisedData(NamedTuple):
         y_train = {name: doubled(values) for name, values in y.items()} if isinstance(y, dict) else doubled(y)
         twice = np.concatenate([np.arange(len(shown)), np.flatnonzero(shown)])
         return self._replace(x_train=rows.take(self.x_train, twice), y_train=y_train)
+
+    def with_labelled_only(self) -> "SemiSupervisedData":
+        """The data set without its unlabelled training examples.
+
+        The others are there so often that there are as many examples as before, and so about as many steps in an epoch.
+
+        Raises:
+            ValueError: no example is labelled.
+        """
+        shown = np.flatnonzero(self.is_labelled)
+        if not len(shown):
+            raise ValueError("Training on labelled examples only needs some. Received: no labelled training example")
+        again, y = np.resize(shown, len(self.x_train)), self.y_train
+        y_train = {name: values[again] for name, values in y.items()} if isinstance(y, dict) else y[again]
+        return self._replace(x_train=rows.take(self.x_train, again), y_train=y_train)
 
     def to_images(self, x: np.ndarray) -> np.ndarray:
         """Undoes the preprocessing, for figures.

@@ -174,8 +174,8 @@ def report_label_noise(x: rows.ArrayOrRows, y: np.ndarray, name: str) -> None:
         print(f"Label noise: {len(noisy)} examples in {name} occur with different labels, {listed(noisy)}")
 
 
-def listed(indices: Sequence[int] | np.ndarray) -> str:
-    """The first five indices, in words."""
+def listed(indices: Sequence[int] | Sequence[str] | np.ndarray) -> str:
+    """The first five indices, or other names, in words."""
     first = ", ".join(map(str, indices[:5]))
     return f"at {first}" + (", ..." if len(indices) > 5 else "")
 

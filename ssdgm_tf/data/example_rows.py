@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssdgm_tf import checks
-from ssdgm_tf.data import file_kinds
+from ssdgm_tf.data import file_kinds, table_files, tables
 from ssdgm_tf.data.image_files import ImageFiles
 from ssdgm_tf.data.images import read_image
 from ssdgm_tf.data.mat import read_examples
@@ -20,6 +20,7 @@ from ssdgm_tf.data.npy import read_npy
 from ssdgm_tf.data.npz import DAMAGED, LARGE, MAX_RATIO
 from ssdgm_tf.data.raw import TextPixels
 from ssdgm_tf.data.text_table import TextTable, listed_names
+from ssdgm_tf.schema import Schema
 
 _NPZ_RULE = "An .npz file to predict from must hold an array x of numbers, [N, ...], not of objects."
 
@@ -53,7 +54,9 @@ class StoredExamples(Protocol):
         """The examples, in the stored order."""
 
 
-def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False, columns: tuple[str, ...] = ()) -> StoredExamples:
+def open_rows(
+    path: Path, shape: tuple[int, ...], resize: bool = False, columns: tuple[str, ...] = (), schema: Schema | None = None
+) -> StoredExamples:
     """The examples of a folder of images, or of a file: .npz (array `x`), .npy, .mat (array `X` or `x`), .csv or .tsv.
 
     Args:
@@ -61,11 +64,17 @@ def open_rows(path: Path, shape: tuple[int, ...], resize: bool = False, columns:
         shape: shape of one example; grey images in arrays may be without their axis of channels.
         resize: whether images of a folder are resized to that shape.
         columns: see `CsvRows`.
+        schema: of a model of tables, see `TableRows`; then the file is .csv, .tsv or .parquet.
 
     Raises:
         FileNotFoundError: no such folder or file, or another kind of file.
         ValueError: a file that is damaged, or without examples of that shape.
     """
+    if schema is not None:
+        table_files.check_suffix("--input", path)
+        if not path.is_file():
+            raise FileNotFoundError(f"--input must be a file. Received: no file {path}")
+        return TableRows(path, schema)
     if path.is_dir():
         return FolderRows(path, shape, resize)
     readers: dict[str, Callable[[Path, tuple[int, ...]], StoredExamples]] = {
@@ -241,6 +250,40 @@ class CsvRows:
             if value is not None:
                 pixels.see(line, value)
         return total
+
+
+class TableRows:
+    """The rows of a table of mixed columns, as numbers of its schema, NaN for a gap. The table is read at once.
+
+    Args:
+        path: a .csv, .tsv or .parquet file.
+        schema: the columns, which are found by name. Of one that is not there every cell is a gap.
+
+    Raises:
+        ValueError: not such a file, no row, or no column of the schema.
+    """
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        file = table_files.open_table(path)
+        block = table_files.read_all(file)
+        bad = block.bad | {block.ids[row]: reason for row, reason in tables.refused(list(schema), block.columns)}
+        kept = [row for row, name in enumerate(block.ids) if name not in bad]
+        self._bad = [Stored(name, None, reason) for name, reason in bad.items()]
+        self.ids = [block.ids[row] for row in kept]
+        of_good = {name: [block.columns[name][row] for row in kept] for name in schema.names if name in block.columns}
+        notes: list[str] = []
+        self.x = np.zeros((0, len(schema)), np.float32)
+        if kept or not of_good:
+            self.x, notes = tables.encoded_with_notes(schema, of_good or block.columns)
+        self.notes = [*file.notes, *notes]
+        if others := [name for name in file.names if name not in schema.names]:
+            self.notes.append(f"Columns left out of {path.name}: {listed_names(others)}")
+        self.total: int | None = len(self.ids) + len(self._bad)
+
+    def __iter__(self) -> Iterator[Stored]:
+        yield from self._bad
+        for name, row in zip(self.ids, self.x, strict=True):
+            yield Stored(name, row)
 
 
 def _places(columns: Sequence[str], names: list[str], path: Path) -> list[int]:

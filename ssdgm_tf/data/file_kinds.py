@@ -8,6 +8,7 @@ _MAGIC = {
     ".npy": b"\x93NUMPY",
     ".mat": b"MATLAB 5.0",
     ".mat of version 7.3": b"MATLAB 7.3",
+    ".parquet": b"PAR1",
     "HDF5": b"\x89HDF",
     "PNG": b"\x89PNG",
     "JPEG": b"\xff\xd8\xff",
@@ -19,11 +20,15 @@ _WORDS = {
     ".mat": "a .mat file: mat:FILE reads it, and --input under a name in .mat",
     ".mat of version 7.3": "a .mat file of version 7.3: save it with -v7 in MATLAB, and mat:FILE reads it",
     ".csv": "text: csv:FILE reads tables, and --input under a name in .csv",
+    ".parquet": "a Parquet file: parquet:FILE reads tables, and --input under a name in .parquet",
+    ".xlsx": "an Excel workbook: save its sheet as CSV, and csv:FILE reads it",
     "HDF5": "an HDF5 file: save its arrays with numpy.savez, and npz:FILE reads them",
     "PNG": "an image: folder:FOLDER reads images",
     "JPEG": "an image: folder:FOLDER reads images",
 }
 _HEAD = 512
+# In the head of an Excel workbook, which is a zip file as .npz files are.
+_OF_EXCEL = (b"[Content_Types].xml", b"xl/", b"docProps/")
 
 
 def kind_of(file: Path) -> str:
@@ -38,6 +43,8 @@ def kind_of(file: Path) -> str:
     except OSError:
         return ""
     found = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), "")
+    if found == ".npz" and any(name in head for name in _OF_EXCEL):
+        found = ".xlsx"
     is_text = bool(head) and all(byte >= 0x20 or byte in b"\t\r\n\f" for byte in head)
     return found or (".csv" if is_text else "")
 

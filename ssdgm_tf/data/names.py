@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 FORMS = (
-    "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'npy:X,Y', 'mat:FILE', 'csv:FILE', 'idx:FOLDER', 'folder:FOLDER', "
-    "'records:FOLDER', 'faces:FILE', 'canvases:DATA SET', or a name of TensorFlow Datasets such as 'mnist' or 'svhn_cropped'"
+    "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'npy:X,Y', 'mat:FILE', 'csv:FILE', 'parquet:FILE', 'idx:FOLDER', "
+    "'folder:FOLDER', 'records:FOLDER', 'faces:FILE', 'tables:NAME', 'canvases:DATA SET', or a name of TensorFlow Datasets "
+    "such as 'mnist' or 'svhn_cropped'"
 )
 # How many files a name may list, and that in words.
 _ONE_OR_TWO = (1, 2), "one file, or two separated by a comma"
@@ -13,6 +14,7 @@ _COUNTS: dict[str, tuple[tuple[int, ...], str]] = {
     "npz": _ONE_OR_TWO,
     "mat": _ONE_OR_TWO,
     "csv": _ONE_OR_TWO,
+    "parquet": _ONE_OR_TWO,
     "npy": ((2, 4), "two files, or four, separated by commas"),
 }
 
@@ -26,7 +28,7 @@ def find_files(kind: str, path: str, data_dir: str | None = None) -> list[Path]:
     """The files that a name such as `npz:TRAIN,TEST` lists. Does not open them.
 
     Args:
-        kind: "npz", "npy", "mat" or "csv".
+        kind: "npz", "npy", "mat", "csv" or "parquet".
         path: the rest of the name: paths, separated by commas.
         data_dir: folder that relative paths start from; None for the current one.
 

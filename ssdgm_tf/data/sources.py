@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssdgm_tf import rows
-from ssdgm_tf.data import raw
+from ssdgm_tf.data import raw, table_files
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
 from ssdgm_tf.data.csv import load_csv
@@ -19,13 +19,15 @@ from ssdgm_tf.data.folder import find_folder, load_folder
 from ssdgm_tf.data.idx import find_idx, load_idx
 from ssdgm_tf.data.images import parse_resize
 from ssdgm_tf.data.mat import load_mat
-from ssdgm_tf.data.names import FORMS, find_files
+from ssdgm_tf.data.names import FORMS, find_files, resolve
 from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
 from ssdgm_tf.data.preprocessing import AffineMap, Standardization, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.public_tables import find_public_table, load_public_table
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.room import room
 from ssdgm_tf.data.splits import draw_labels, hide_labels
+from ssdgm_tf.data.tables import load_table
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
 
 _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupervisedData]]] = {
@@ -37,7 +39,12 @@ _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupe
     "folder": (find_folder, load_folder),
     "records": (find_records, load_records),
     "faces": (find_faces, load_faces),
+    "tables": (find_public_table, load_public_table),
 }
+# The kinds that `load_table` reads: csv: where it is asked to.
+_OF_TABLES = ("csv", "parquet")
+# Tables of mixed columns whose description says what their columns and their target are.
+_DESCRIBED = "tables"
 # The examples of the other kinds are bytes, or all from one source.
 _MAY_HOLD_BAD = ("npz", "npy", "mat", "csv", "folder")
 #: Ways to treat an example that breaks a rule.
@@ -60,6 +67,8 @@ def load(
     resize: str = "",
     target: str = "",
     image_shape: str = "",
+    is_table: bool = False,
+    schema: str = "",
 ) -> SemiSupervisedData:
     """The data set `name`, in the form of `--config.data=`.
 
@@ -67,9 +76,11 @@ def load(
 
     Args:
         name: "digits" (shipped with scikit-learn), "npz:FILE" or "npz:TRAIN,TEST" (see `load_npz`), "npy:X,Y" (see
-            `load_npy`), "mat:FILE" (see `load_mat`), "csv:FILE" (see `load_csv`), "idx:FOLDER" (see `load_idx`),
+            `load_npy`), "mat:FILE" (see `load_mat`), "csv:FILE" (see `load_csv`), "parquet:FILE" or "parquet:TRAIN,TEST"
+            (with `is_table`), "idx:FOLDER" (see `load_idx`),
             "folder:FOLDER" (see `load_folder`), "records:FOLDER" (see `load_records`), "faces:FILE" (see `load_faces`),
-            "canvases:NAME" (see `make_canvases`; the images come from the data set NAME), or a TFDS name (see `load_tfds`).
+            "tables:NAME" (see `load_public_table`), "canvases:NAME" (see `make_canvases`; the images come from the data set
+            NAME), or a TFDS name (see `load_tfds`).
         num_labels: number of labels shown, as equal per class as possible (see `draw_labels`); 0 for all that are known.
         seed: seed of the label draw, and of the split where the source has none.
         num_validation: number of labelled training examples held out of training; 0 for the digits.
@@ -81,8 +92,10 @@ def load(
             bad examples, and print how many there were. Examples that occur with different labels are counted and printed
             too.
         resize: "HxW", such as "32x48", to which the images of folder: are resized, see `load_folder`; "" for none.
-        target: the label column of csv:, see `load_csv`; "" for other data.
+        target: the label column of csv:, see `load_csv`, or the targets of a table, see `load_table`; "" for other data.
         image_shape: the shape of the images in csv:, see `load_csv`; "" for vectors, and for other data.
+        is_table: whether csv: is a table of mixed columns with gaps, see `load_table`, and not of numbers.
+        schema: of such a table: a file that says what the columns are; "" to find it in the table.
 
     Raises:
         FileNotFoundError: missing files, or a TFDS set that is not prepared, with `download` False.
@@ -93,6 +106,19 @@ def load(
     if bad_examples not in BAD_EXAMPLES:
         raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
     kind, path = _source(name)
+    _check_table(name, is_table, schema, preprocessing, image_shape)
+    if is_table and kind != _DESCRIBED:
+        files = find_files(kind, path, data_dir)
+        return load_table(
+            files[0],
+            target,
+            *files[1:],
+            num_labels=num_labels,
+            seed=seed,
+            num_validation=num_validation,
+            bad_examples=bad_examples,
+            schema=resolve(schema, data_dir) if schema else "",
+        )
     of_tables = {field: value for field, value in (("target", target), ("image_shape", image_shape)) if value}
     if of_tables and kind not in ("csv", "canvases"):
         field, value = next(iter(of_tables.items()))
@@ -117,6 +143,33 @@ def load(
     return _preprocess(dataset, preprocessing)
 
 
+def _check_table(name: str, is_table: bool, schema: str, preprocessing: str, image_shape: str) -> None:
+    """Checks that tables of mixed columns and their fields go together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    kind, _ = _source(name)
+    if is_table:
+        if kind not in (*_OF_TABLES, _DESCRIBED):
+            raise ValueError(
+                "config.model=table takes tables: config.data must be csv:FILE, csv:TRAIN,TEST, the same of parquet:, or "
+                f"tables:NAME. Received: {name!r}"
+            )
+        if preprocessing not in ("none", "auto"):
+            raise ValueError(
+                "Networks standardise the columns of a table: config.preprocessing must be 'none'. "
+                f"Received: {preprocessing!r}"
+            )
+        if image_shape:
+            raise ValueError(f"image_shape is for csv: data of numbers. Received: {image_shape!r} with config.model=table")
+        return
+    if kind == "parquet":
+        raise ValueError(f"parquet: holds tables of mixed columns: config.model must be table. Received: {name!r}")
+    if schema:
+        raise ValueError(f"schema is of the columns of config.model=table, and '' for others. Received: {schema!r}")
+
+
 def require(name: str, data_dir: str | None = None, download: bool = False, resize: str = "") -> None:
     """Fails where `load` would find no data, before anything is imported, read or trained.
 
@@ -134,6 +187,9 @@ def require(name: str, data_dir: str | None = None, download: bool = False, resi
     kind, path = _source(name)
     if kind in _FILES:
         _FILES[kind][0](path, data_dir)
+    elif kind == "parquet":
+        for file in find_files(kind, path, data_dir):
+            table_files.check_suffix("parquet: data", file)
     elif kind == "canvases":
         require(path, data_dir, download)
     elif kind == "tfds" and not download:
@@ -163,11 +219,11 @@ def _source(name: str) -> tuple[str, str]:
         ValueError: an unknown form of name.
     """
     kind, _, path = name.partition(":")
-    if (kind in _FILES or kind == "canvases") and path:
+    if kind in (*_FILES, *_OF_TABLES, "canvases") and path:
         return kind, path
     if name == "digits":
         return "digits", ""
-    if kind in (*_FILES, "canvases") or not _TFDS_NAME.fullmatch(name):
+    if kind in (*_FILES, *_OF_TABLES, "canvases") or not _TFDS_NAME.fullmatch(name):
         raise ValueError(f"The data set must be {FORMS}. Received: {name!r}")
     return "tfds", ""
 
@@ -206,6 +262,12 @@ def _canvases(images: SemiSupervisedData, num_labels: int, seed: int, num_valida
 
 def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervisedData:
     """The data set with preprocessed examples; the preprocessing is fitted on the training examples."""
+    if dataset.schema is not None:
+        if preprocessing not in ("none", "auto"):
+            raise ValueError(
+                f"Rows of a table keep their units: preprocessing must be 'auto' or 'none'. Received: {preprocessing!r}"
+            )
+        return dataset
     fitted = fit_preprocessing(preprocessing, dataset.x_train)
     if fitted is None:
         return dataset

@@ -46,6 +46,31 @@ def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> 
     return np.sort(np.concatenate(drawn))
 
 
+def draw_rows(known: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
+    """Indices of the rows whose targets are shown, where these are not one class.
+
+    Args:
+        known: whether any target of a row is known, bool [N].
+        num_labels: number of rows; 0 for all that are known.
+        seed: seed of NumPy's PCG64.
+
+    Returns:
+        Sorted indices, int64.
+
+    Raises:
+        ValueError: too few known ones.
+    """
+    rows = np.flatnonzero(known)
+    if num_labels == 0:
+        return rows
+    if not 2 <= num_labels <= len(rows):
+        raise ValueError(
+            f"num_labels must be at least 2 and at most the {len(rows)} training rows with a known target, or 0 for all. "
+            f"Received: num_labels={num_labels}"
+        )
+    return np.sort(np.random.default_rng(seed).choice(rows, num_labels, replace=False))
+
+
 def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """`y` [N, ...] with -1 (labels, as int32) or NaN (numbers) everywhere but at the indices `shown`."""
     y = np.asarray(y)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ssdgm_tf.data.example_rows import open_rows
 from ssdgm_tf.data.raw import BYTES, NUMBERS, as_taken
+from ssdgm_tf.schema import Schema
 
 
 class Bad(NamedTuple):
@@ -36,6 +37,7 @@ class Examples:
             float32.
         resize: whether images of a folder are resized to that shape, as `config.resize` does for training.
         columns: the columns of the training table by name; a table with a header is read in their order. () for none.
+        schema: of a model of tables of mixed columns: the file is .csv, .tsv or .parquet, and may have gaps, which are NaN.
 
     Attributes:
         total: number of examples; None for tables of vectors, whose length is unknown before reading.
@@ -53,10 +55,12 @@ class Examples:
         dtype: str | None = None,
         resize: bool = False,
         columns: tuple[str, ...] = (),
+        schema: Schema | None = None,
     ) -> None:
         self.path, self.shape = Path(path), tuple(shape)
         self.dtype = np.dtype(NUMBERS if len(self.shape) < 2 else BYTES if dtype is None else dtype)
-        self._rows = open_rows(self.path, self.shape, resize, columns)
+        self._takes_gaps = schema is not None
+        self._rows = open_rows(self.path, self.shape, resize, columns, schema)
         self.total, self.notes = self._rows.total, self._rows.notes
 
     def batches(self, size: int) -> Iterator[tuple[list[str], np.ndarray, list[Bad]]]:
@@ -69,7 +73,7 @@ class Examples:
         values: list[np.ndarray] = []
         bad: list[Bad] = []
         for name, value, reason in self._rows:
-            if value is not None:
+            if value is not None and not self._takes_gaps:
                 value, reason = as_taken(value, self.dtype)
             if value is None:
                 bad.append(Bad(name, reason))

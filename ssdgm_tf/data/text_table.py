@@ -58,6 +58,7 @@ class TextTable:
     Args:
         path: the file.
         width: number of columns without an index; None where the first lines say it.
+        header: whether the first row is a header whatever it holds.
 
     Attributes:
         names: names of the columns; None without a header.
@@ -68,7 +69,7 @@ class TextTable:
         ValueError: not a text file, or no row.
     """
 
-    def __init__(self, path: Path, width: int | None = None) -> None:
+    def __init__(self, path: Path, width: int | None = None, header: bool = False) -> None:
         self.path, self._content = path, "cells" if width is None else "numbers"
         self.notes: list[str] = []
         self._encoding = _encoding(path)
@@ -79,9 +80,9 @@ class TextTable:
         if first is None:
             raise ValueError(f"A table must hold rows. Received: {path} without any")
         cells = first.cells or []
-        self._index = _index_columns(cells, width)
+        self._index = _leading_index(cells) if header else _index_columns(cells, width)
         rest = cells[self._index :]
-        is_header = _is_header(rest, width)
+        is_header = header or _is_header(rest, width)
         self.names: list[str] | None = rest if is_header else None
         self._first_line = first.line + 1 if is_header else first.line
         self.width = width or (len(rest) if is_header else _usual_width(shown, self._delimiter))
@@ -130,6 +131,11 @@ class TextTable:
         if _DECIMAL_COMMA.fullmatch(cells[index]):
             return None, f"Numbers must have a decimal point. Received: {cells[index][:20]!r} in column {column}"
         return None, f"A row must hold a finite number in every column. Received: {cells[index][:20]!r} in column {column}"
+
+    @property
+    def delimiter(self) -> str:
+        """What separates the cells."""
+        return self._delimiter
 
     def _first_lines(self) -> list[str]:
         """The first lines that are not blank."""
@@ -264,10 +270,15 @@ def _is_header(cells: list[str], width: int | None) -> bool:
 
 def _index_columns(cells: list[str], width: int | None) -> int:
     """How many columns of an index a header begins with."""
-    names = [bool(_INDEX_NAME.fullmatch(cell)) for cell in cells]
-    number = names.index(False) if False in names else 0
+    number = _leading_index(cells)
     is_index = width in (None, len(cells) - number) and _is_header(cells[number:], width)
     return number if is_index else 0
+
+
+def _leading_index(cells: list[str]) -> int:
+    """How many names of an index come before another name; 0 where no other does."""
+    names = [bool(_INDEX_NAME.fullmatch(cell)) for cell in cells]
+    return names.index(False) if False in names else 0
 
 
 def listed_names(names: list[str]) -> str:

@@ -68,6 +68,7 @@ class Experiment:
         model: the class.
         make: from a recipe to a model; None for the class with its own arguments and all options.
         builds_on: the trained model that it may build on; None for none.
+        takes_tables: whether its data are tables of mixed columns, which `data.load_table` reads.
         takes_classifier: whether a network of the image, `config.classifier`, may stand in q(y|...).
         uses_labels: whether training uses any label.
         comparisons: names of the comparisons on the same labels, see `ssdgm_tf.runs.comparisons`.
@@ -78,6 +79,7 @@ class Experiment:
     model: type[NamedModel]
     make: Callable[[Recipe], NamedModel] | None = None
     builds_on: Part | None = None
+    takes_tables: bool = False
     takes_classifier: bool = True
     uses_labels: bool = True
     comparisons: tuple[str, ...] = ("network", "nearest_neighbour")

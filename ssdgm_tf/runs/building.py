@@ -38,6 +38,8 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
             f"Received: config.preprocessing={config['preprocessing']!r}, config.likelihood={config['likelihood']!r}"
         )
     try:
+        if dataset.schema is not None and not zoo.find(config["model"]).takes_tables:
+            raise ValueError(f"Tables of mixed columns need config.model=table. Received: config.model={config['model']!r}")
         made = zoo.find(config["model"]).build(Recipe(config, dataset, precision.POLICIES[settings["precision"]], part))
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)

@@ -15,7 +15,7 @@ from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.recipe import classifier, dense_network
-from ssdgm_tf.runs import building, checkpoints
+from ssdgm_tf.runs import building, checkpoints, table_results
 
 # Steps of a network on the labels. A few thousand labels are learned long before.
 _MAX_NETWORK_STEPS = 3000
@@ -46,7 +46,7 @@ def compare(run: ComparedRun) -> dict[str, float]:
         run: the run.
 
     Returns:
-        {name: mean error}; a name is "labels_only_" or "nearest_neighbour_", then the name of the metric.
+        {name: mean error}; a name begins with one of `wording.COMPARED`, and ends with the name of the metric.
     """
     if not np.any(run.dataset.is_labelled):
         return {}
@@ -167,9 +167,19 @@ def _error_names(model: GraphicalModel) -> dict[str, str]:
     return {name: metric.name for name, metric in model.monitor.errors.items()}
 
 
+def _table(run: ComparedRun) -> dict[str, float]:
+    """Boosted trees on the rows with labels, and a guess; numbers in their units."""
+    of_each = {
+        "gradient_boosting_": table_results.gradient_boosting(run.dataset, run.settings["config"]["seed"]),
+        "guess_": table_results.guess(run.dataset),
+    }
+    return {prefix + name: error for prefix, found in of_each.items() for name, error in found.items()}
+
+
 _COMPARISONS: dict[str, Callable[[ComparedRun], dict[str, float]]] = {
     "network": _network,
     "nearest_neighbour": _nearest_neighbour,
     "recognition_networks": _recognition_networks,
     "nearest_neighbour_by_variable": _nearest_neighbour_by_variable,
+    "table": _table,
 }

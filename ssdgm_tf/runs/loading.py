@@ -1,16 +1,23 @@
 """The data set of a run."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ssdgm_tf import data, rows
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import zoo
+from ssdgm_tf.runs.workdir import Workdir
+from ssdgm_tf.schema import to_document
 
 # The likelihoods of values in [0, 1].
 _OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic")
 
 
-def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -> data.SemiSupervisedData:
+def load_data(
+    config: Mapping[str, Any], data_dir: str | None, download: bool, folder: Workdir | None = None
+) -> data.SemiSupervisedData:
     """The data set that the config names.
 
     With `preprocessing="auto"` vectors are standardised, unless the likelihood needs values in [0, 1]: then they must lie
@@ -20,12 +27,17 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
         config: the fields.
         data_dir: folder of prepared TensorFlow Datasets, and of files that the config names relative to it.
         download: download the data set where it is not prepared.
+        folder: of a run that has begun: the columns of a table are then as it found them.
 
     Raises:
         UserError: the data set is missing, the labels cannot be drawn from it, or the likelihood does not take its vectors.
     """
-    keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL
+    is_table = config["model"] in zoo.names() and zoo.find(config["model"]).takes_tables
+    keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL and not is_table
+    kept = str(folder.schema.absolute()) if is_table and folder is not None and folder.schema.exists() else ""
     try:
+        if kept and config["schema"]:
+            _check_same(Path(data_dir or "").expanduser() / Path(config["schema"]).expanduser(), Path(kept))
         dataset = data.load(
             config["data"],
             config["labels"],
@@ -38,13 +50,57 @@ def load_data(config: Mapping[str, Any], data_dir: str | None, download: bool) -
             config["resize"],
             target=config["target"],
             image_shape=config["image_shape"],
+            is_table=is_table,
+            schema=kept or config["schema"],
         )
         if keeps_vectors:
             _check_vectors(dataset, config["likelihood"])
         dataset = dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
+        dataset = dataset.with_labelled_only() if config["labelled_only"] else dataset
         return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
+
+
+def check_schema(dataset: data.SemiSupervisedData, model: Any, folder: Workdir) -> None:
+    """Refuses a table whose columns are not those of a trained model.
+
+    Args:
+        dataset: the data set of the run.
+        model: its model.
+        folder: its folder.
+
+    Raises:
+        UserError: schema.json was changed.
+    """
+    if dataset.schema is None or dataset.targets is None:
+        return
+    if to_document(dataset.schema, dataset.targets) != to_document(model.options.columns(), model.targets):
+        raise UserError(
+            "The schema of a run stays as it is: edit a copy, and train with --config.schema=COPY in another --workdir. "
+            f"Received: {folder.schema}, which its model was not trained with"
+        )
+
+
+def _check_same(given: Path, kept: Path) -> None:
+    """Refuses a schema that says something else than that of a run that has begun.
+
+    Raises:
+        ValueError: it does.
+    """
+    try:
+        wanted, found = (json.loads(path.read_text(encoding="utf-8")) for path in (given, kept))
+        for key in ("columns", "targets"):
+            fields = {column["name"]: column for column in found[key]}
+            for column in wanted[key]:
+                if not column.items() <= fields.pop(column["name"]).items():
+                    raise KeyError(column["name"])
+            if fields:
+                raise KeyError(next(iter(fields)))
+    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
+        raise ValueError(
+            f"A workdir holds one schema: use another --workdir. Received: {given}, which differs from {kept} ({error})"
+        ) from error
 
 
 def _check_vectors(dataset: data.SemiSupervisedData, likelihood: str) -> None:

@@ -10,6 +10,7 @@ from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
 from ssdgm_tf.models.examples import examples
+from ssdgm_tf.runs import table_results
 
 # Test images whose log-likelihood is estimated: enough for a mean, and few enough to be quick.
 _LIKELIHOOD_IMAGES = 500
@@ -25,7 +26,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
 
     Returns:
         {name: figure}; `log_likelihood` is importance-weighted, and `values` says what the examples are after their
-        preprocessing, where they have any. `confusions` says what there is of classes.
+        preprocessing, where they have any. `confusions` says what there is of classes, and `table_results.of_numbers` of the
+        numbers of a table, whose errors are in the units of its columns.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
     size = rows.batch_size(dataset.x_test.shape, 500)
@@ -37,6 +39,9 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     results: dict[str, Any] = {name: float(value) for name, value in metrics.items()}
     if dataset.preprocessing is not None:
         results["values"] = dataset.preprocessing.values
+    if dataset.schema is not None:
+        # In place of errors of standardised numbers, those in the units of the columns.
+        results |= {"examples": "rows"} | table_results.of_numbers(model, dataset)
     return (
         results
         | confusions(model, *test, batch_size=size)
@@ -101,6 +106,8 @@ def measure_baseline(
 ) -> dict[str, Any]:
     """Fits the baseline that the config names, and returns its test error, those of each class and its training time.
 
+    A table is given to it as `baselines.FilledTable` makes vectors of it.
+
     Args:
         config: the fields.
         dataset: the data set.
@@ -115,6 +122,9 @@ def measure_baseline(
     if part is not None:
         (latent,) = part.graph.latent
         x_train, x_test = part.encode(x_train)[latent], part.encode(x_test)[latent]
+    elif dataset.schema is not None:
+        filled = baselines.FilledTable(dataset.schema).fit(np.asarray(x_train))
+        x_train, x_test = filled.transform(np.asarray(x_train)), filled.transform(np.asarray(x_test))
     estimator = baselines.make(config["model"], dataset.num_classes, config["seed"])
     print(f"Fitting {config['model']} on {len(x_train)} examples, {int(np.sum(y_train >= 0))} of them labelled.")
     start = time.monotonic()

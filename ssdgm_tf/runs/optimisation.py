@@ -13,6 +13,8 @@ from ssdgm_tf.models.examples import training_examples
 from ssdgm_tf.models.order import steps_per_epoch as steps_of_pass
 
 _Config = Mapping[str, Any]
+# Of a config that leaves the epochs open: steps, and the fewest and the most epochs.
+_STEPS, _EPOCHS = 4000, (20, 1000)
 
 
 def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
@@ -94,6 +96,17 @@ def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
         raise ValueError(f"config.supervision_rate must lie between 0 and 1. Received: config.supervision_rate={rate}")
     num_labels = int(np.sum(dataset.is_labelled))
     return objectives.gamma_of_rate(rate, len(dataset.x_train) - num_labels, max(num_labels, 1))
+
+
+def epochs_for(config: _Config, dataset: SemiSupervisedData) -> int:
+    """The epochs of a config that leaves them open: those of about 4,000 steps, at least 20 and at most 1,000.
+
+    Args:
+        config: the fields.
+        dataset: the data set.
+    """
+    steps = steps_of_pass(dataset.is_labelled, config["batch_size"], config["labelled_batch_size"])
+    return int(min(max(_STEPS // steps, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def steps_per_epoch(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:

@@ -1,11 +1,14 @@
 """The files of a prediction: their names, and where they may lie. Imports no TensorFlow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from ssdgm_tf import files
 from ssdgm_tf.errors import UserError
 
+# Suffixes of the files of a run.
+_OF_RUNS = (".json", ".jsonl", ".keras", ".npz", ".html", ".png")
 _ERRORS, _TOP_UNCERTAIN = "_errors", "_top_uncertain"
 
 
@@ -75,6 +78,31 @@ class PredictionFiles(NamedTuple):
         own = [path for path in model.rglob("*") if path.is_file() and path.suffix != ".csv"]
         if over := next((path for path in written if any(_is_same(path, file) for file in own)), None):
             raise UserError(f"--output must leave the files of the run as they are. Received: {over}")
+
+
+def check_written(outputs: Sequence[Path], source: Path | None, model: Path) -> None:
+    """Refuses files that would be written over the input or a file of the run, or that cannot be written. Reads nothing.
+
+    Args:
+        outputs: the files.
+        source: the input, or None.
+        model: the folder of the run.
+
+    Raises:
+        UserError: such a file.
+    """
+    written = [path for output in outputs for path in (output, files.partial(output))]
+    if source is not None and (over := next((path for path in written if _is_same(path, source)), None)):
+        raise UserError(f"--output must leave the input as it is. Received: {over}, which is --input={source}")
+    own = [path for path in model.rglob("*") if path.is_file() and path.suffix in _OF_RUNS]
+    if over := next((path for path in written if any(_is_same(path, file) for file in own)), None):
+        raise UserError(f"--output must leave the files of the run as they are. Received: {over}")
+    for output in outputs:
+        if output.is_dir():
+            raise UserError(f"--output must name a file. Received: {output}, a folder")
+    parent = next(path for path in outputs[0].absolute().parents if path.exists())
+    if not parent.is_dir():
+        raise UserError(f"--output must lie in a folder. Received: {outputs[0]}, in the file {parent}")
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from ssdgm_tf import data, files
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.prediction_files import PredictionFiles
-from ssdgm_tf.runs.saved_run import CLASS_NAMES, COLUMNS, RESIZE
+from ssdgm_tf.runs.saved_run import CLASS_NAMES, COLUMNS, RESIZE, SCHEMA
+from ssdgm_tf.schema import Column, from_document
 
 # Examples in one call of a signature.
 _BATCH = 200
@@ -37,6 +38,8 @@ class Predictor:
         shape: shape of one example.
         resizes: whether images were resized to that shape for training.
         input_columns: names of the columns of the training table, in the order of an example; () where it had none.
+        schema: the columns of a model of tables; None for others.
+        targets: {variable: its column} of a model of tables; {} for others.
 
     Raises:
         UserError: not a SavedModel of this package, or one with several observed variables.
@@ -62,6 +65,11 @@ class Predictor:
         self.resizes = (saved_model / "assets.extra" / RESIZE).exists()
         of_table = saved_model / "assets.extra" / COLUMNS
         self.input_columns: tuple[str, ...] = tuple(json.loads(of_table.read_text())) if of_table.exists() else ()
+        of_columns = saved_model / "assets.extra" / SCHEMA
+        self.schema, self.targets = None, dict[str, Column]()
+        if of_columns.exists():
+            self.schema, targets = from_document(of_columns.read_text(encoding="utf-8"))
+            self.targets = targets.variables
         names = saved_model / "assets.extra" / CLASS_NAMES
         by_variable = json.loads(names.read_text()) if names.exists() else {}
         is_only = "classify" in self.loaded.signatures
@@ -89,15 +97,27 @@ class Predictor:
             elif kind in ("classify", "estimate"):
                 made = {key: value.numpy() for key, value in function(**given).items()}
                 columns = self._of_class if kind == "classify" else self._of_number
+                column = self.targets.get(name or "y")
+                if column is not None and kind == "estimate":
+                    made = {"mean": column.loc + column.scale * made["mean"], "stddev": column.scale * made["stddev"]}
+                    columns = self._of_one_number
+                named = column.name if column is not None and name else name
                 for i, row in enumerate(rows):
-                    row |= columns(name, {key: value[i] for key, value in made.items()})
+                    row |= columns(named, {key: value[i] for key, value in made.items()})
         return rows
 
     def _of_class(self, name, made):
         prefix = f"{name}_" if name else ""
-        names = self.class_names.get(name) or [str(k) for k in range(len(made["probabilities"]))]
+        column = next((column for column in self.targets.values() if column.name == name or not name), None)
+        known = list(column.categories) if column is not None else self.class_names.get(name)
+        names = known or [str(k) for k in range(len(made["probabilities"]))]
         row = {prefix + "class": names[int(made["class"])], prefix + "entropy": float(made["entropy"])}
         return row | {f"{prefix}p_{label}": float(p) for label, p in zip(names, made["probabilities"], strict=True)}
+
+    @staticmethod
+    def _of_one_number(name, made):
+        prefix = f"{name}_" if name else ""
+        return {prefix + key: float(made[key].reshape(-1)[0]) for key in ("mean", "stddev")}
 
     @staticmethod
     def _of_number(name, made):

@@ -13,7 +13,7 @@ from ssdgm_tf import files, plots
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.figures import Captioned
-from ssdgm_tf.runs import wording
+from ssdgm_tf.runs import table_results, wording
 from ssdgm_tf.runs.workdir import Workdir, write_text
 
 # Classes whose recall is in the report; results.json has all.
@@ -38,14 +38,16 @@ def figures(
         config: the fields.
     """
     shown = np.random.default_rng(config["seed"]).permutation(len(dataset.x_test))
+    is_number = dataset.targets is not None and not all(column.is_discrete for column in dataset.targets.schema)
+    numbers = " Of numbers (mae) it is the mean absolute error, in standard deviations of the labels." if is_number else ""
     curves = Captioned(
         plots.learning_curves(rows, dataset.monitored[-1]),
         "Learning curves. Left: the bound U(x) per example. Middle: the share of wrong labels; on the few labelled examples "
-        "it soon reaches 0. Right: the KL terms of the latent variables, on unlabelled examples.",
+        f"it soon reaches 0.{numbers} Right: the KL terms of the latent variables, on unlabelled examples.",
     )
     confused = {
         name: Captioned(
-            plots.confusion(np.array(matrix), class_names(dataset, len(matrix))),
+            plots.confusion(np.array(matrix), class_names(dataset, len(matrix), name.removesuffix("confusion"))),
             f"Test examples by their true {_words(name, 'confusion')}class (rows) and the predicted one (columns). Shades "
             "are shares of the true class; on the diagonal they are its recall.",
         )
@@ -55,13 +57,16 @@ def figures(
     return {"learning_curves": curves} | confused | zoo.find(config["model"]).figures(model, dataset, shown, config["seed"])
 
 
-def class_names(dataset: SemiSupervisedData, size: int) -> list[str]:
+def class_names(dataset: SemiSupervisedData, size: int, prefix: str = "") -> list[str]:
     """The names of so many classes: those of the data set, if they are its classes; else their numbers.
 
     Args:
         dataset: the data set.
         size: number of classes.
+        prefix: the name of the variable and "_"; "" where there is only one.
     """
+    if dataset.targets is not None and (column := dataset.targets.variables.get(prefix.removesuffix("_"))) is not None:
+        return list(column.categories)
     return list(dataset.class_names) if len(dataset.class_names) == size else [str(k) for k in range(size)]
 
 
@@ -95,6 +100,7 @@ def write(
     page = _PAGE.substitute(
         title=html.escape(f"{wording.title(config)} on {config['data']}, {wording.labels(config)}"),
         results=_table(_result_rows(results)),
+        columns=_columns(dataset),
         classes="\n".join(_class_table(name, results, dataset) for name in results if name.endswith("recall")),
         figures="\n".join(blocks),
         settings=_table((settings | config | results["environment"]).items(), leave_out=("config",)),
@@ -108,9 +114,14 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Test bound U(x)", f"{results['bound_unlabelled']:.2f} {wording.nats(results)}"),
         (
             f"Importance-weighted bound on log p(x), {results['log_likelihood_samples']} samples, "
-            f"{results['log_likelihood_images']} images",
+            f"{results['log_likelihood_images']} {wording.examples(results)}",
             f"{results['log_likelihood']:.2f} {wording.nats(results)}",
         ),
+    ]
+    rows += [
+        (f"Test rows inside the central 90 % interval{_of(name)}", f"{100 * value:.1f} %")
+        for name, value in results.items()
+        if name.endswith("coverage_90")
     ]
     if "ece" in results:
         rows += [
@@ -120,13 +131,29 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name in (name for name in results if name.endswith("_seconds") and name != "training_seconds"):
         part = name.removesuffix("_seconds").replace("_", " ")
         rows.append((f"Training time of its {part}, included in the next line", f"{results[name]:.0f} s"))
-    return [*rows, ("Test images", str(results["test_images"])), ("Training time", f"{results['training_seconds']:.0f} s")]
+    return [
+        *rows,
+        (f"Test {wording.examples(results)}", str(results["test_images"])),
+        ("Training time", f"{results['training_seconds']:.0f} s"),
+    ]
+
+
+def _columns(dataset: SemiSupervisedData) -> str:
+    """A heading and a table of the columns of a table; nothing of other data."""
+    if dataset.schema is None:
+        return ""
+    head = ("column", "kind", "distribution", "cells", "gaps")
+    cells = (
+        "".join(f"<td>{html.escape(text)}</td>" for text in row) for row in (head, *table_results.table_of_columns(dataset))
+    )
+    return f"<h2>Columns</h2>\n<table>{''.join(f'<tr>{of_row}</tr>' for of_row in cells)}</table>"
 
 
 def _class_table(name: str, results: Mapping[str, Any], dataset: SemiSupervisedData) -> str:
     """A heading and a table of the recall of each class, the least first; of many classes, of the least ones."""
     recall, confusion = results[name], results[name.removesuffix("recall") + "confusion"]
-    found = zip(class_names(dataset, len(recall)), recall, map(sum, confusion), strict=True)
+    names = class_names(dataset, len(recall), name.removesuffix("recall"))
+    found = zip(names, recall, map(sum, confusion), strict=True)
     classes = sorted(found, key=lambda of_class: 2.0 if of_class[1] is None else of_class[1])
     rows = [
         (label, "no examples" if share is None else f"{100 * share:.1f} % of {size}")
@@ -135,6 +162,12 @@ def _class_table(name: str, results: Mapping[str, Any], dataset: SemiSupervisedD
     if len(classes) > _MOST_CLASSES:
         rows.append((f"{len(classes) - _MOST_CLASSES} more classes", "in results.json"))
     return f"<h2>Test recall of each {html.escape(_words(name, 'recall'))}class</h2>\n{_table(rows)}"
+
+
+def _of(name: str) -> str:
+    """The variable of an interval, in words; "" where there is only one."""
+    words = _words(name, "coverage_90")
+    return f" of {words.strip()}" if words else ""
 
 
 def _words(name: str, suffix: str) -> str:

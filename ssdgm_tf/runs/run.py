@@ -8,14 +8,16 @@ import tensorflow as tf
 
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.models import zoo
 from ssdgm_tf.models.failures import DeviceMemoryError
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, precision, report, strategies, training
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
-from ssdgm_tf.runs.loading import load_data
+from ssdgm_tf.runs.loading import check_schema, load_data
 from ssdgm_tf.runs.plan import Job
 from ssdgm_tf.runs.training import Execution
-from ssdgm_tf.runs.workdir import Served, Workdir, write_json
+from ssdgm_tf.runs.workdir import Served, Workdir, write_json, write_text
+from ssdgm_tf.schema import to_document
 
 
 class _Source(NamedTuple):
@@ -76,17 +78,30 @@ def _train(
     settings: dict[str, Any], folder: Workdir, source: _Source, part_workdir: str | None, execution: Execution
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
+    settings, dataset = _with_epochs(settings, folder, source)
     jobs = plan.make(settings, folder, part_workdir)
     whole = jobs[-1]
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
-    dataset = None
     if whole.part_folder is not None:
         dataset = _check_before_parts(whole, whole.part_folder, source, execution)
     for part in jobs[:-1]:
         _carry_out(part, source, execution)
     return _carry_out(whole, source, execution, dataset)
+
+
+def _with_epochs(
+    settings: dict[str, Any], folder: Workdir, source: _Source
+) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
+    """The settings with the epochs of a table that leave them open, by 0; and the data set, if that needed it."""
+    config = settings["config"]
+    if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
+        return settings, None
+    if folder.config.exists():
+        return settings | {"config": config | {"epochs": folder.load_config()["config"]["epochs"]}}, None
+    dataset = load_data(config, *source)
+    return settings | {"config": config | {"epochs": optimisation.epochs_for(config, dataset)}}, dataset
 
 
 def _check_before_parts(
@@ -99,7 +114,7 @@ def _check_before_parts(
     """
     dataset = None
     if not whole.is_baseline and not checkpoints.exists(whole.folder.model):
-        dataset = load_data(whole.settings["config"], *source)
+        dataset = load_data(whole.settings["config"], *source, whole.folder)
         building.model(whole.settings, dataset)
     if strategies.is_multi_worker(execution.devices) and not part_folder.results.exists():
         raise UserError(
@@ -118,7 +133,7 @@ def _carry_out(
     if job.is_finished:
         print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
-    dataset = load_data(job.data_config, *source) if dataset is None else dataset
+    dataset = load_data(job.data_config, *source, job.folder) if dataset is None else dataset
     part = _load_part(job, dataset, execution)
     if job.is_baseline:
         _claim(job)
@@ -163,11 +178,15 @@ def _train_model(
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
+        check_schema(dataset, model, folder)
         optimisation.reschedule(model, config, dataset)
     if is_chief:
         _claim(job)
         kept = dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing, dataset.columns
-        folder.save_data(Served(*kept))
+        folder.save_data(Served(*kept, dataset.decimals))
+        if dataset.schema is not None and dataset.targets is not None:
+            write_text(folder.schema, to_document(dataset.schema, dataset.targets))
+            print(f"The columns are kept in {folder.schema}; --config.schema takes an edited copy.")
     training.fit(model, config, dataset, folder, execution)
     if not is_chief:
         return {}

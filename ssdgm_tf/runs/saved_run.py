@@ -7,17 +7,20 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ssdgm_tf import data, files
+from ssdgm_tf import data, files, models
 from ssdgm_tf.data.names import shown as shown_name
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import saved_model
 from ssdgm_tf.rows import LEVELS
 from ssdgm_tf.runs import checkpoints, wording
 from ssdgm_tf.runs.workdir import Workdir
+from ssdgm_tf.schema import to_document
 
 #: Files in the assets.extra of a SavedModel, where there is something to say: the names of classes, `config.resize`, and the
 #: names of the columns of a table.
 CLASS_NAMES, RESIZE, COLUMNS = "class_names.json", "resize.txt", "columns.json"
+#: Of a model of tables: its columns and targets, as in the schema.json of the run.
+SCHEMA = "schema.json"
 
 
 class Pixels:
@@ -86,6 +89,8 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
+    if isinstance(model, models.Table):
+        extra |= {SCHEMA: to_document(model.options.columns(), model.targets)}
     output.parent.mkdir(parents=True, exist_ok=True)
     model.export(
         output,
@@ -135,7 +140,7 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tupl
         ("data", f"`{config['data']}`, {wording.labels(config)} shown, drawn with seed {config['seed']}"),
         ("preprocessing", f"part of the SavedModel: {preprocessing.words}"),
         ("training", f"{config['epochs']} epochs, {results['training_seconds'] / 60:.1f} minutes"),
-        ("measured on", f"{results['test_images']} test images"),
+        ("measured on", f"{results['test_images']} test {wording.examples(results)}"),
         *wording.error_rows(results),
     ]
     if config["resize"]:
@@ -144,9 +149,13 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tupl
         shown = ", ".join(shown_name(name).replace("|", "\\|") for name in columns[:20])
         shown += f", ... ({len(columns)} in all)" if len(columns) > 20 else ""
         rows.append(("columns, in this order", f"{shown}; `ssdgm-predict` takes them from a table by their names"))
+    if results.get("examples") == "rows":
+        what = "numbers in their units, the index of a category, NaN for a gap"
+        rows.append(("cells", f"{what}; assets.extra/{SCHEMA} describes them"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
-    rows.append(("log p(x) of an image, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))
+    one = "a row" if results.get("examples") == "rows" else "an image"
+    rows.append((f"log p(x) of {one}, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))
     packages = ("ssdgm_tf", "tensorflow", "keras")
     rows.append(("made with", ", ".join(f"{name} {results['environment'][name]}" for name in packages)))
     lines = ["## How it was trained", "", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), ""]

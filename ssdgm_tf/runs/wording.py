@@ -6,7 +6,12 @@ from typing import Any
 from ssdgm_tf.models import zoo
 
 #: What a model is compared with, by the prefix of the names in its results.
-COMPARED = {"labels_only_": "network, labels only", "nearest_neighbour_": "nearest neighbour"}
+COMPARED = {
+    "labels_only_": "network, labels only",
+    "nearest_neighbour_": "nearest neighbour",
+    "gradient_boosting_": "boosted trees",
+    "guess_": "commonest or mean",
+}
 
 
 def title(config: Mapping[str, Any]) -> str:
@@ -39,7 +44,7 @@ def errors(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     Returns:
         {name: {"": the model's, "labels_only_": ..., "nearest_neighbour_": ...}}.
     """
-    ends = ("error", "_degrees", "_mae")
+    ends = ("error", "_degrees", "mae", "rmse")
     names = [name for name in results if name.endswith(ends) and not name.startswith(tuple(COMPARED))]
     return {
         name: {prefix: results[prefix + name] for prefix in ("", *COMPARED) if prefix + name in results} for name in names
@@ -55,7 +60,18 @@ def with_unit(name: str, error: float) -> str:
     """
     if name.endswith("error"):
         return f"{100 * error:.2f} %"
-    return f"{error:.2f} degrees" if name.endswith("degrees") else f"{error:.3f}"
+    if name.endswith("degrees"):
+        return f"{error:.2f} degrees"
+    return f"{error:.3f}" if abs(error) < 10 else f"{float(f'{error:.4g}'):.10g}"  # four digits
+
+
+def examples(results: Mapping[str, Any]) -> str:
+    """What the examples are: "images", or "rows" of a table.
+
+    Args:
+        results: the results of a run.
+    """
+    return results.get("examples", "images")
 
 
 def nats(results: Mapping[str, Any]) -> str:
@@ -87,7 +103,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         results: the results of the run.
         config: its fields.
     """
-    lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test images"]
+    lines = [f"{config['data']}, {labels(config)}, seed {config['seed']}: {results['test_images']} test {examples(results)}"]
     titles = {"": title(config)} | COMPARED
     width = max([17, *(len(name) + 1 for name in errors(results))])
     for name, of_each in errors(results).items():
@@ -98,8 +114,8 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         unit = nats(results)
         lines += [
             f"  test bound  U(x)                        {results['bound_unlabelled']:7.2f} {unit}",
-            f"  log p(x) >= {results['log_likelihood_samples']:>4} samples, {results['log_likelihood_images']:>4} images   "
-            f"{results['log_likelihood']:7.2f} {unit}",
+            f"  log p(x) >= {results['log_likelihood_samples']:>4} samples, {results['log_likelihood_images']:>4} "
+            f"{examples(results):<6}   {results['log_likelihood']:7.2f} {unit}",
         ]
     if "ece" in results:
         lines.append(f"  ECE         of q(y|x)                   {results['ece']:8.3f}")

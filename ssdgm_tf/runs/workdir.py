@@ -1,6 +1,7 @@
 """The folder of a run: its files, and whether it belongs to a config.
 
     config.json      everything needed to run it again, and `earlier_epochs` where the run went on for more of them
+    schema.json      of a table: its columns and targets, in a form that people can edit for another run
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
     metrics.jsonl    one line per epoch
@@ -40,6 +41,7 @@ class Served(NamedTuple):
         raw_dtype: what raw images are, "uint8" or "float32"; see `ssdgm_tf.data.SemiSupervisedData`.
         preprocessing: the preprocessing fitted on the training images, or None.
         columns: names of the columns of a text table, or ().
+        decimals: digits after the point of its columns and targets, see `ssdgm_tf.data.SemiSupervisedData`; or ().
     """
 
     shape: tuple[int, ...]
@@ -47,6 +49,7 @@ class Served(NamedTuple):
     raw_dtype: str
     preprocessing: AffineMap | None
     columns: tuple[str, ...] = ()
+    decimals: tuple[int, ...] = ()
 
 
 class Workdir:
@@ -59,6 +62,7 @@ class Workdir:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         self.config = self.path / "config.json"
+        self.schema = self.path / "schema.json"
         self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
         self.metrics = self.path / "metrics.jsonl"
@@ -110,6 +114,8 @@ class Workdir:
         if not self.config.exists():
             return
         found, wanted = _flat(self.load_config()), _flat(json.loads(json.dumps(settings)))
+        if wanted.get("config.epochs") == 0:  # left open: they are those of the folder
+            wanted["config.epochs"] = found["config.epochs"]
         differing = [name for name in sorted(found | wanted) if found.get(name) != wanted.get(name)]
         epochs = found["config.epochs"], wanted.get("config.epochs")
         if differing == ["config.epochs"] and all(isinstance(number, int) for number in epochs) and not self.is_of_baseline:
@@ -166,6 +172,7 @@ class Workdir:
         """
         arrays: dict[str, Any] = {"shape": np.array(served.shape), "class_names": np.array(served.class_names, np.str_)}
         arrays |= {"raw_dtype": np.array(served.raw_dtype), "columns": np.array(served.columns, np.str_)}
+        arrays |= {"decimals": np.array(served.decimals, np.int64)}
         if served.preprocessing is not None:
             arrays |= served.preprocessing.arrays
         with files.whole(self.data) as partial:
@@ -178,16 +185,18 @@ class Workdir:
             UserError: there is no data.npz, or it is unreadable.
         """
         try:
-            names = ("shape", "class_names", "raw_dtype", "columns")
-            sizes, class_names, raw_dtype, columns = read_arrays(self.data, names)
+            held = ("shape", "class_names", "raw_dtype", "columns")
+            sizes, class_names, raw_dtype, columns = read_arrays(self.data, held)
             shape = tuple(int(size) for size in sizes)
             if str(raw_dtype) not in (BYTES, NUMBERS):
                 raise ValueError(f"images of {raw_dtype}")
             with np.load(self.data, allow_pickle=False) as arrays:
                 preprocessing = restore(arrays, shape)
+                decimals = tuple(arrays["decimals"].tolist()) if "decimals" in arrays else ()
         except (OSError, KeyError, ValueError) as error:
             raise UserError(f"data.npz must be one that ssdgm-train wrote. Received: {self.data} ({error})") from error
-        return Served(shape, tuple(map(str, class_names)), str(raw_dtype), preprocessing, tuple(map(str, columns)))
+        of_classes, of_columns = (tuple(map(str, names)) for names in (class_names, columns))
+        return Served(shape, of_classes, str(raw_dtype), preprocessing, of_columns, decimals)
 
     def load_results(self) -> dict | None:
         """The results, or None where the run is not finished."""

@@ -1,6 +1,6 @@
 """The cells of a table as Python values, and what a cell says: text, a number, a day, or nothing. NumPy only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from numbers import Number
 from typing import Any
@@ -70,7 +70,11 @@ def read(columns: Mapping[str, Any]) -> dict[str, list[Cell]]:
     """
     read = {}
     for name, column in columns.items():
-        read[name] = [_read_one(name, row, value) for row, value in enumerate(_values(name, column))]
+        values = _values(name, column)
+        texts = {value: _read_one(name, 0, value) for value in set(filter(_is_text, values))}  # each text once
+        read[name] = [
+            texts[value] if type(value) is str else _read_one(name, row, value) for row, value in enumerate(values)
+        ]
     for name, cells in read.items():
         first = next(iter(read))
         length = len(read[first])
@@ -118,6 +122,21 @@ def _read_one(name: str, row: int, value: Any) -> Cell:
     if isinstance(value, Number):
         return None if value != value else value
     return value if isinstance(value, date) else str(value)
+
+
+def each(function: Callable[[Cell], Any], known: Sequence[Cell]) -> list[Any]:
+    """What a function makes of every cell; None of a gap. It is called once for all cells of the same text.
+
+    Args:
+        function: of a cell that is no gap.
+        known: cells, see `read`.
+    """
+    texts = {text: function(text) for text in set(filter(_is_text, known))}
+    return [texts[cell] if type(cell) is str else None if cell is None else function(cell) for cell in known]
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
 
 
 def number_of(cell: Cell) -> float | None:

@@ -103,9 +103,10 @@ class Column:
             ValueError: a cell that is no number or no date, infinite in float32, no count, or not positive.
         """
         if self.is_discrete:
-            return np.array([math.nan if cell is None else self._place(cell) for cell in given], np.float32)
+            return np.array([math.nan if place is None else place for place in cells.each(self._place, given)], np.float32)
         number_of, what = (cells.day_of, "a date in ISO format") if self.unit else (cells.number_of, "a number")
-        values = [math.nan if cell is None else number_of(cell) for cell in given]
+        made = cells.each(number_of, given)
+        values = [math.nan if cell is None else value for cell, value in zip(given, made, strict=True)]
         if None in values:
             row = values.index(None)
             raise ValueError(f"A cell must be {what} or a gap. Received: {self._shown(given, row)}")

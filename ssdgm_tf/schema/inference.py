@@ -1,7 +1,8 @@
 """The schema of a table, found in its cells. NumPy only."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,12 @@ _SKEWED_COUNTS, _SKEWED, _LESS_SKEWED = 0.5, 1.0, 0.5
 # Entropy of a standard normal distribution, in nats.
 _NORMAL_ENTROPY = 0.5 * np.log(2 * np.pi * np.e)
 _NUM_QUANTILES = 9
+# Dates that are not in ISO format.
+_OTHER_DATE = re.compile(r"\d{1,4}([./-])(\d{1,2}|[A-Za-z]{3})\1\d{1,4}( .*)?")
 # The share of the standard deviation that the rounding to float32 may change.
 _ROUNDING = 0.01
+# What `infer` may be told of a column.
+_KINDS = ("numeric", "categorical")
 
 
 class _Found(NamedTuple):
@@ -32,7 +37,7 @@ class _Found(NamedTuple):
     note: str = ""
 
 
-def infer(table: Any, *, exclude: Sequence[str] = ()) -> tuple[Schema, list[str]]:
+def infer(table: Any, *, exclude: Sequence[str] = (), kinds: Mapping[str, str] | None = None) -> tuple[Schema, list[str]]:
     """The schema of a training table. The first rule that fits a column holds; gaps are passed over, see `cells.read`.
 
     | the known cells of a column | become |
@@ -59,22 +64,29 @@ def infer(table: Any, *, exclude: Sequence[str] = ()) -> tuple[Schema, list[str]
     Args:
         table: a mapping {name: cells}, a DataFrame of pandas or polars, or a structured array, of N rows.
         exclude: columns that are left out, such as labels.
+        kinds: {column: "numeric" or "categorical"}, where it is known: numbers, which become numeric, positive or count; or
+            categories, which become binary or categorical. None where no column's is.
 
     Returns:
         The schema, and sentences about what was left out or is not plain to see.
 
     Raises:
-        ValueError: no table or row, columns of different lengths or of one name, a name in `exclude` that is no column,
-            numbers that are infinite in float32, or nothing that is left.
+        ValueError: no table or row, columns of different lengths or of one name, a name in `exclude` or `kinds` that is no
+            column, another kind, text in a numeric column, numbers that are infinite in float32, or nothing that is left.
     """
+    kinds = kinds or {}
     given = cells.columns_of(table)
     if strange := [name for name in exclude if name not in given]:
         raise ValueError(f"exclude must name columns of the table, which are {', '.join(given)}. Received: {strange[0]!r}")
+    _check_kinds(kinds, given)
     known = cells.read({name: column for name, column in given.items() if name not in exclude})
     if not any(known.values()):
         received = f"{len(known)} such columns and no row"
         raise ValueError(f"A table must hold rows, and columns that are not excluded. Received: {received}")
-    found = [_found(name, column, getattr(given[name], "dtype", None)) for name, column in known.items()]
+    found = [
+        _of_kind(name, column, kinds[name]) if name in kinds else _found(name, column, getattr(given[name], "dtype", None))
+        for name, column in known.items()
+    ]
     notes = [note for _, note in found if note]
     columns = [column for column, _ in found if column is not None]
     if not columns:
@@ -103,6 +115,12 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
     if None not in days.values() and len(counts) > 2:
         return _of_days(name, np.array([days[text] for text in texts], np.float64), gaps)
     found = _categories(name, sorted(counts), counts, gaps)
+    if None in days.values() and all(map(_OTHER_DATE.fullmatch, counts)):
+        note = (
+            f"Column {name!r} seems to hold dates, such as {texts[0]!r}, and is taken for text. "
+            "Write dates in ISO format, 2024-12-31, to have them as dates."
+        )
+        return found._replace(note=f"{note} {found.note}".strip())
     if set(numbers.values()) == {None}:
         return found
     word = next(text for text in texts if numbers[text] is None)
@@ -111,6 +129,32 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
         "If the text means a gap, empty those cells."
     )
     return found._replace(note=f"{mixed} {found.note}".strip())
+
+
+def _check_kinds(kinds: Mapping[str, str], given: Mapping[str, Any]) -> None:
+    """Refuses kinds of columns that are not there, and other kinds than `_KINDS`."""
+    for name, kind in kinds.items():
+        if name not in given:
+            raise ValueError(f"kinds must name columns of the table, which are {', '.join(given)}. Received: {name!r}")
+        if kind not in _KINDS:
+            raise ValueError(f"A kind in kinds must be one of {', '.join(_KINDS)}. Received: {kind!r} of column {name!r}")
+
+
+def _of_kind(name: str, given: list[cells.Cell], kind: str) -> _Found:
+    """What becomes of a column whose kind, "numeric" or "categorical", is known."""
+    known = [cell for cell in given if cell is not None]
+    if not known:
+        return _left_out(name, "it holds gaps only")
+    gaps = (len(given) - len(known)) / len(given)
+    if kind == "numeric":
+        values = _numbers(name, given)
+        if (values == values[0]).all():
+            return _left_out(name, f"every known cell is {cells.text_of(float(values[0]))}")
+        return _kind_of_number(name, values, gaps)
+    counts = Counter(map(cells.text_of, known))
+    if len(counts) == 1:
+        return _left_out(name, f"every known cell is {known[0]!r}")
+    return _categories(name, sorted(counts), counts, gaps)
 
 
 def _left_out(name: str, why: str) -> _Found:
@@ -154,9 +198,7 @@ def _of_numbers(name: str, given: list[cells.Cell], gaps: float) -> _Found:
     Raises:
         ValueError: infinite numbers.
     """
-    Column(name, "numeric").encode(given)  # refuses these, with their row
-    known = [cell for cell in given if cell is not None]
-    values = np.array([cells.number_of(cell) for cell in known], np.float64)
+    values, known = _numbers(name, given), [cell for cell in given if cell is not None]
     distinct = np.unique(values)
     is_truth = all(isinstance(cell, bool) for cell in known)
 
@@ -173,6 +215,23 @@ def _of_numbers(name: str, given: list[cells.Cell], gaps: float) -> _Found:
     is_few = _FEWEST_LEVELS <= len(distinct) <= _MOST_LEVELS
     if is_whole and is_few and 0 <= distinct[0] and distinct[-1] <= _HIGHEST_LEVEL:
         return _Found(_discrete(name, "ordinal", texts(distinct), Counter(texts(values)), gaps))
+    return _kind_of_number(name, values, gaps)
+
+
+def _numbers(name: str, given: list[cells.Cell]) -> np.ndarray:
+    """The known cells of a column of numbers, float64 [N].
+
+    Raises:
+        ValueError: text, or infinite numbers.
+    """
+    Column(name, "numeric").encode(given)  # refuses these, with their row
+    return np.array(cells.each(cells.number_of, [cell for cell in given if cell is not None]), np.float64)
+
+
+def _kind_of_number(name: str, values: np.ndarray, gaps: float) -> _Found:
+    """The column of numbers [N] that are no categories: count, positive or numeric."""
+    distinct = np.unique(values)
+    is_whole = bool((values == np.trunc(values)).all())
     is_spread = values.var() > values.mean() and _skewness(values) > _SKEWED_COUNTS
     if is_whole and distinct[0] == 0 and len(distinct) > _MOST_LEVELS and is_spread:
         return _continuous(name, "count", values, np.log1p(values), gaps)

@@ -74,7 +74,7 @@ class Targets:
         for name, column in self.variables.items():
             known = read.get(column.name, [None] * size)
             if column.is_discrete:
-                known = [None if _is_no_label(cell, column) else cell for cell in known]
+                known = cells.each(lambda cell: None if _is_no_label(cell, column) else cell, known)  # noqa: B023
             x = column.encode(known)
             if strange := [cell for cell, value in zip(known, x, strict=True) if cell is not None and np.isnan(value)]:
                 shown = ", ".join(map(repr, column.categories[:10]))
@@ -165,7 +165,7 @@ def number_target(name: str, known: np.ndarray, gaps: float = 0.0) -> Column:
 def _target(name: str, given: list[cells.Cell]) -> Column:
     """The target column of its cells."""
     known = [cell for cell in given if cell is not None]
-    numbers = [cells.number_of(cell) for cell in known]
+    numbers = cells.each(cells.number_of, known)
     if None in numbers or all(isinstance(cell, bool) for cell in known):
         return class_target(name, sorted({cells.text_of(cell) for cell in known}))
     values = np.array(numbers, np.float64)

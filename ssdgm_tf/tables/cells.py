@@ -80,21 +80,33 @@ def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list
 
     Args:
         table: the table.
-        rows: names of rows; empty for all.
+        rows: names of rows, or of lines that show several; empty for all.
         labels: label counts; empty for all.
         seeds: numbers and ranges, such as "0-2,5".
 
     Raises:
         ValueError: an unknown row or label count, or seeds of another form.
     """
-    for row in rows:
-        if row not in table.rows:
-            raise ValueError(f"--rows must be rows of {table.name}: {', '.join(table.rows)}. Received: {row!r}")
+    names = [name for row in rows for name in _rows(table, row)]
     counts = [_label_count(table, text) for text in labels] or table.labels
-    chosen = [table.rows[name] for name in rows or table.rows]
+    chosen = [table.rows[name] for name in names or table.rows]
     numbers = parse_seeds(seeds)
     cells = [_cell(table, row, count, seed) for count in counts for row in chosen for seed in numbers]
     return list(dict.fromkeys(cells))
+
+
+def _rows(table: Table, name: str) -> list[str]:
+    """The rows of a name: one row, or those of a line that shows several.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [name] if name in table.rows else [row.name for row in table.rows.values() if row.group == name]
+    if not found:
+        groups = dict.fromkeys(row.group for row in table.rows.values())
+        more = f", each with a column of {', '.join(table.columns)}" if table.columns else ""
+        raise ValueError(f"--rows must be rows of {table.name}: {', '.join(groups)}{more}. Received: {name!r}")
+    return found
 
 
 def _cell(table: Table, row: Row, labels: int, seed: int) -> Cell:

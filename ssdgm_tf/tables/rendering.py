@@ -33,6 +33,10 @@ _CSV_COLUMNS = (
 ).split()
 
 
+# Errors in percent that differ by less are the same.
+_SAME = 1e-9
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of a rendered table: a row at a label count.
@@ -102,6 +106,8 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
         heading: the marks before its title.
     """
     every = lines(table, runs)
+    if table.columns:
+        return _of_columns(table, every, damaged, heading)
     several = len(table.measures) > 1
     # In a table of several measures a run may lack some of them.
     shown = [line for line in every if line.figures or (line.runs and not (several and line.spread()[0] is None))]
@@ -124,6 +130,57 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     if sources:
         parts += [_footnote(shown, sources)]
     return "\n".join(parts)
+
+
+def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading: str) -> str:
+    """A table of several data sets as Markdown: a line for each method, a column for each data set."""
+    groups: dict[str, dict[str, Line]] = {}
+    for line in every:
+        groups.setdefault(line.row.group, {})[line.row.column] = line
+    measured = {name: lines for name, lines in groups.items() if any(line.runs for line in lines.values())}
+    means = {name: {column: line.spread()[0] for column, line in lines.items()} for name, lines in measured.items()}
+    header = ["model", *table.columns, "mean", "best in", "below labels only in", "runs", "minutes per run"]
+    body = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for name, lines in measured.items():
+        found = [mean for mean in means[name].values() if mean is not None]
+        cells = [_one_decimal(*lines[column].spread()) for column in table.columns]
+        overall = f"{statistics.mean(found):.2f}" if len(found) == len(table.columns) else "–"
+        best = _count(means, name, [other for other in means if other != name], ties=True)
+        below = _count(means, name, ["labels_only"], ties=False) if "labels_only" in means and name != "labels_only" else "–"
+        runs = str(sum(len(line.runs) for line in lines.values()))
+        minutes = statistics.mean(line.minutes for line in lines.values() if line.minutes is not None)
+        title = next(iter(lines.values())).row.title
+        body.append("| " + " | ".join([title, *cells, overall, best, below, runs, f"{minutes:.2f}"]) + " |")
+    parts = [f"{heading} {table.title}\n", table.note + "\n" if table.note else ""]
+    parts.append(
+        f"`ssdgm-table --table={table.name}`; errors in percent, minutes of training. Best in: the data sets where no "
+        "method has a lower mean error. Below labels only in: those with a lower mean error than the same network, "
+        "trained on labelled rows only.\n"
+    )
+    parts += ["\n".join(body) + "\n"] if measured else []
+    if unrun := [name for name in groups if name not in measured]:
+        parts += [f"Not run: {', '.join(unrun)}.\n"]
+    if damaged:
+        parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]
+    return "\n".join(part for part in parts if part)
+
+
+def _count(means: dict[str, dict[str, float | None]], name: str, others: list[str], ties: bool) -> str:
+    """In how many columns the mean of a line is below those of the others; with `ties` at most as large."""
+    lowest = compared = 0
+    for column, mean in means[name].items():
+        against = [value for other in others if (value := means[other].get(column)) is not None]
+        if mean is None or not against:
+            continue
+        compared += 1
+        lowest += mean < min(against) + (_SAME if ties else -_SAME)
+    return f"{lowest} of {compared}" if compared else "–"
+
+
+def _one_decimal(mean: float | None, deviation: float | None) -> str:
+    if mean is None:
+        return "–"
+    return f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}")
 
 
 def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str, str]:

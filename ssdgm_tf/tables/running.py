@@ -110,6 +110,8 @@ def _check_config(table: Table, cell: Cell, record: dict) -> None:
     ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
     for fields in (now, ran):
         fields["preprocessing"] = data.of_images(fields["preprocessing"])  # the data of the tables are images
+    if now["epochs"] == 0:  # left to the data
+        now["epochs"] = ran["epochs"]
     if changed := [name for name in now if ran.get(name) != now[name]]:
         raise ValueError(
             f"A cell has the config of its preset. Received: {cell.table}/{cell.name}, which was run with another "
@@ -173,7 +175,7 @@ def _check_epochs(path: Path, epochs: int) -> None:
         numbers = [*settings.get(EARLIER_EPOCHS, []), settings["config"]["epochs"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return  # a new run, or one that the command itself refuses
-    if numbers != [epochs]:
+    if numbers != [epochs] and not (epochs == 0 and len(numbers) == 1):  # 0 leaves them to the data
         received = ", then ".join(map(str, numbers))
         raise RunFailed(f"A cell is one run of {epochs} epochs: remove {path.parent}. Received: a run of {received} epochs")
 

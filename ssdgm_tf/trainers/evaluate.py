@@ -20,11 +20,12 @@ def main() -> None:
     config = settings["config"]
     command.import_tensorflow_quietly()
     from ssdgm_tf.runs import checkpoints, measuring, precision, wording
-    from ssdgm_tf.runs.loading import load_data
+    from ssdgm_tf.runs.loading import check_schema, load_data
 
     precision.choose_products(settings["precision"])
     model = checkpoints.load(folder.model)
-    dataset = load_data(config, values.data_dir, values.download)
+    dataset = load_data(config, values.data_dir, values.download, folder)
+    check_schema(dataset, model, folder)
     print(wording.summary(measuring.measure(model, config, dataset), config))
     print(f"Measured: {folder.model}")
 

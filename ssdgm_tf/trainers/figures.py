@@ -22,11 +22,12 @@ def main() -> None:
         raise UserError(f"A run has figures when it is finished. Received: {folder.path}, without results.json")
     command.import_tensorflow_quietly()
     from ssdgm_tf.runs import checkpoints, precision, report
-    from ssdgm_tf.runs.loading import load_data
+    from ssdgm_tf.runs.loading import check_schema, load_data
 
     precision.choose_products(settings["precision"])
     model = checkpoints.load(folder.model)
-    dataset = load_data(settings["config"], values.data_dir, values.download)
+    dataset = load_data(settings["config"], values.data_dir, values.download, folder)
+    check_schema(dataset, model, folder)
     report.write(model, dataset, settings, results, folder)
     print(f"Figures in {folder.figures}: open {folder.report}")
 

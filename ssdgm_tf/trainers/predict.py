@@ -15,6 +15,12 @@ above 1. The first row of a table is a header if none of its cells is a number o
 are 0, 1, 2, ... in order, as pandas writes the columns of an array. An index that pandas writes first, under an empty name,
 is left out. Where the training table and this one have headers, columns are found by their names, and others are left out.
 Numbers have a decimal point.
+
+A model of a table of mixed columns takes a .csv, .tsv or .parquet file with gaps. Columns are found by name, and others are
+left out. An empty cell is a gap. So are a category that training never saw and a column that the file lacks; a line says how
+many there are. A row with a cell that its column does not take, such as text for a number, is a bad example. For a number
+it writes the mean and the standard deviation, in the units of the column. Of several targets the columns begin with the
+target's name.
 """
 
 import tempfile
@@ -32,7 +38,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "input",
     None,
-    "Folder of images, or an .npz, .npy, .mat, .csv or .tsv file of examples.",
+    "Folder of images, or an .npz, .npy, .mat, .csv, .tsv or .parquet file of examples.",
     module_name=command.__name__,
 )
 flags.DEFINE_string(
@@ -78,7 +84,7 @@ def main() -> None:
         predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
             examples = data.Examples(
-                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.input_columns
+                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.input_columns, predictor.schema
             )
         except (OSError, ValueError) as error:
             raise UserError(str(error)) from error

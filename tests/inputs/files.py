@@ -36,6 +36,7 @@ _CONFIG = {
     "target": "",
     "supervised": "",
     "labelled_twice": False,
+    "labelled_only": False,
 }
 #: What the reason in the table of errors of `ssdgm-predict` follows.
 SKIPPED, ALL_SKIPPED = "A bad example: ", "Only bad examples: "

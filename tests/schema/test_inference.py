@@ -208,6 +208,44 @@ def test_columns_may_be_excluded():
     assert infer(table, exclude=("label", "bad"))[0].names == ("x",)
 
 
+def test_kinds_that_are_known():
+    table = {
+        "grade": [1, 2, 3, 2] * 6,
+        "code": ["1", "2", "10", ""] * 6,
+        "two": [0, 1, 1, 0] * 6,
+        "index": list(range(1, 25)),
+        "n": [0, 0, 1, 2, 3, 5, 6, 7, 8, 9, 11, 60] * 2,
+        "same": [3, 3, None, 3] * 6,
+        "none": [None] * 24,
+        "one": ["a", None] * 12,
+    }
+    kinds = dict.fromkeys(table, "numeric") | {"code": "categorical", "one": "categorical"}
+    schema, notes = infer(table, kinds=kinds)
+    found = {column.name: column.kind for column in schema}
+    assert found == {"grade": "numeric", "code": "categorical", "two": "numeric", "index": "numeric", "n": "count"}
+    assert schema["code"].categories == ("1", "10", "2") and schema["code"].gaps == 0.25
+    assert (schema["grade"].loc, schema["grade"].extent) == (2, (1, 3))
+    assert notes == [
+        "Column 'same' is left out: every known cell is 3.",
+        "Column 'none' is left out: it holds gaps only.",
+        "Column 'one' is left out: every known cell is 'a'.",
+    ]
+    assert infer({"b": ["x", "y"]}, kinds={"b": "categorical"})[0]["b"].kind == "binary"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "rule"),
+    [
+        ({"w": "numeric"}, "kinds must name columns of the table, which are v. Received: 'w'"),
+        ({"v": "ordinal"}, "A kind in kinds must be one of numeric, categorical. Received: 'ordinal' of column 'v'"),
+        ({"v": "numeric"}, "A cell must be a number or a gap. Received: 'a' in row 1 of column 'v'"),
+    ],
+)
+def test_kinds_that_do_not_fit_are_refused(kinds, rule):
+    with pytest.raises(ValueError, match=f"^{re.escape(rule)}$"):
+        infer({"v": [1, "a", 2]}, kinds=kinds)
+
+
 @pytest.mark.parametrize(
     ("table", "exclude", "rule"),
     [

@@ -52,7 +52,7 @@ def test_what_the_table_does_not_have_is_refused_with_what_it_has(table, rows, l
 
 
 def test_an_unknown_table_lists_the_known():
-    with pytest.raises(ValueError, match=r"one of kingma_mnist, .*digits. Received: 'kingma'"):
+    with pytest.raises(ValueError, match=r"one of kingma_mnist, .*digits, tables, tables_hidden. Received: 'kingma'"):
         cells.find_table("kingma")
     with pytest.raises(ValueError, match=r"Received: None"):
         cells.find_table(None)

@@ -97,6 +97,17 @@ def test_a_cell_does_not_go_on_with_a_run_of_other_epochs(epochs, earlier, recei
     assert re.search(rf"one run of 1 epochs: remove .*m2_labels30_seed0\. Received: a run of {received} epochs", message)
 
 
+def test_epochs_that_are_left_to_the_data_fit_any(table, options, launcher, finish):
+    """0 stands for the number that the run has found; a run that went on to more is still refused."""
+    rows = {"m2": dataclasses.replace(table.rows["m2"], overrides={"epochs": 0})}
+    open_table = dataclasses.replace(table, rows=rows)
+    config = cells.config(open_table, Cell("tiny", "m2", 30, 0))
+    assert config["epochs"] == 0
+    finish(options.run_folder(Cell("tiny", "m2", 30, 0)), **config | {"epochs": 7})
+    go(open_table, options, lambda words, log: 0, rows=["m2"], labels=["30"])
+    assert running.plan(open_table, [Cell("tiny", "m2", 30, 0)], options) == ([], [])
+
+
 def test_an_edited_file_is_reported_and_run_again(table, options, launcher):
     go(table, options, launcher, rows=["m2"], labels=["30"], seeds="0-1")
     path = options.results_file(Cell("tiny", "m2", 30, 1))

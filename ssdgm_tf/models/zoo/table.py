@@ -10,9 +10,11 @@ import tensorflow as tf
 from ssdgm_tf import layers, nodes
 from ssdgm_tf.engine import counted
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
+from ssdgm_tf.models import table_figures
 from ssdgm_tf.models.experiment import Experiment
 from ssdgm_tf.models.named_model import NamedModel, Specification
 from ssdgm_tf.models.options import Options
+from ssdgm_tf.models.recipe import Recipe
 from ssdgm_tf.schema import Column, Schema, Targets
 
 # The weight of the bound against log q(y|x) in a table without gaps, and what a share of gaps of 1 would add to it.
@@ -248,4 +250,23 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.stack([counted.mean(column) for column in tf.unstack(values, axis=-1)])
 
 
-EXPERIMENT = Experiment(Table)
+def _make(recipe: Recipe) -> Table:
+    schema, targets = recipe.data.schema, recipe.data.targets
+    if schema is None or targets is None:
+        raise ValueError("A model of a table needs a table: config.data=csv:FILE. Received: other data")
+    own = recipe.own_arguments(Table)
+    del own["weight_decay"]  # in a config it is that of Adam
+    options = recipe.label_options() | recipe.image_options() | {"schema": schema}
+    del options["num_classes"]
+    return Table(targets, **(own | options), seed=recipe.config["seed"])
+
+
+EXPERIMENT = Experiment(
+    Table,
+    make=_make,
+    takes_tables=True,
+    takes_classifier=False,
+    comparisons=("table",),
+    shown=("error", "mae"),
+    figures=table_figures.of_table,
+)
