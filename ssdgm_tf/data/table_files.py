@@ -226,7 +226,7 @@ def refuse_commas(columns: Mapping[str, Sequence[Any]], where: str) -> None:
         ValueError: every known cell of a column is a number, some of them with a comma.
     """
     for name, of_column in columns.items():
-        texts = {cell for cell in of_column if isinstance(cell, str) and cell not in cells.MISSING}
+        texts = dict.fromkeys(cell for cell in of_column if isinstance(cell, str) and cell not in cells.MISSING)
         found = next((text for text in texts if _WITH_COMMA.fullmatch(text)), None)
         if found and all(is_number(text) or _WITH_COMMA.fullmatch(text) for text in texts):
             raise ValueError(

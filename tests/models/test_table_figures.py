@@ -83,7 +83,7 @@ def test_rare_categories_share_a_bar_and_dates_are_told():
     days = Column("day", "numeric", loc=19000, scale=300, unit=DAYS)
     panel = table_figures._panel(days, np.linspace(19000, 19700, 50), np.full(50, 19001.0))
     figure = plots.marginals([panel])
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["2022-04-13", "2023-08-17"]
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["2022-04-25", "2023-08-24"]
 
 
 def test_the_columns_that_differ_most_are_shown():
