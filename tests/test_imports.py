@@ -27,7 +27,7 @@ ALLOWED = {
     "nodes": {"layers", "schema"},
     "engine": {"objectives", "layers", "nodes"},
     "models": {"rows", "checks", "keras_internals", "schema", "data", "objectives", "layers", "nodes", "engine", "plots"},
-    "models/zoo": {"data", "layers", "nodes", "engine", "models", "plots"},
+    "models/zoo": {"schema", "data", "layers", "nodes", "engine", "models", "plots"},
     "sklearn": {"schema", "models"},
     "plots": set(),
     "tables": {"files", "data", "configs"},

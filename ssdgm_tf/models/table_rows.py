@@ -1,7 +1,7 @@
 """Rows that a model of a table draws, and what it predicts, {variable: ...} for one target as for several."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -9,21 +9,19 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf.engine import propagation
 from ssdgm_tf.models.data_format import event
-
-if TYPE_CHECKING:
-    from ssdgm_tf.models.zoo.table import Table
+from ssdgm_tf.models.named_model import NamedModel
 
 # Rows that are drawn, and predicted, at once.
 _BLOCK, _PREDICTED = 2000, 500
 
 
 def draw(
-    model: "Table", num_rows: int, given: Mapping[str, Any] | None = None, seed: int | None = None
+    model: NamedModel, num_rows: int, given: Mapping[str, Any] | None = None, seed: int | None = None
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Rows and targets of the generative model; what is not given is drawn.
 
     Args:
-        model: the model.
+        model: a `Table`.
         num_rows: N.
         given: {variable: its value}: a class 0..K-1, or a standardised number.
         seed: integer; the same seed gives the same rows. None for the model's own stream.
@@ -46,11 +44,11 @@ def draw(
     return np.concatenate(rows), {name: np.concatenate([part[name] for part in found]) for name in heads}
 
 
-def predictions(model: "Table", x: np.ndarray) -> dict[str, Any]:
+def predictions(model: NamedModel, x: np.ndarray) -> dict[str, Any]:
     """What `predict` gives, by variable: probabilities [N, K], or {"mean": [N], "stddev": [N]} of a standardised number.
 
     Args:
-        model: the model.
+        model: a `Table`.
         x: rows [N, D].
     """
     made = model.predict(x, batch_size=_PREDICTED, verbose=0)

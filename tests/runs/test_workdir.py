@@ -168,9 +168,9 @@ def test_what_serving_needs_comes_back(raw_dtype, spec, tmp_path):
     x = np.random.default_rng(0).uniform(size=(20, 2, 3, 1)).astype(np.float32)
     fitted = data.fit_preprocessing(spec, x)
     given = (2, 3, 1), ("cat", "dög"), raw_dtype
-    Workdir(tmp_path).save_data(Served(*given, fitted, ("länge", "1")))
-    *kept, preprocessing, columns = Workdir(tmp_path).load_data()
-    assert tuple(kept) == given and columns == ("länge", "1")
+    Workdir(tmp_path).save_data(Served(*given, fitted, ("länge", "1"), (2, -1)))
+    *kept, preprocessing, columns, decimals = Workdir(tmp_path).load_data()
+    assert tuple(kept) == given and columns == ("länge", "1") and decimals == (2, -1)
     if fitted is None:
         assert preprocessing is None
     else:
