@@ -18,7 +18,6 @@ get_config = preset(
     activation="relu",
     prior="learned",
     dropout=0.2,
-    classification_weight=10.0,
     learning_rate=5e-3,
     learning_rate_schedule="cosine",
     batch_size=64,
