@@ -19,7 +19,7 @@ from ssdgm_tf.trainers import flags as command
 
 flags.DEFINE_string("workdir", None, "Folder of a run of a table.", module_name=command.__name__)
 flags.DEFINE_integer("rows", 1000, "Number of rows.", lower_bound=1, module_name=command.__name__)
-flags.DEFINE_multi_string("where", [], "TARGET=VALUE, once for each target that is held.", module_name=command.__name__)
+flags.DEFINE_multi_string("where", [], "TARGET=VALUE, once for each target that is held", module_name=command.__name__)
 flags.DEFINE_string("output", None, "The table to write, .csv, .tsv or .parquet.", module_name=command.__name__)
 flags.DEFINE_integer("seed", 0, "Seed of the draws.", module_name=command.__name__)
 
