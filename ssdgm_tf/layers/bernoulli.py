@@ -22,6 +22,7 @@ class BernoulliNode(StochasticNode):
         prior: None, or "uniform" for Bernoulli(1/2): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     priors = ("uniform",)
@@ -77,6 +78,7 @@ class ContinuousBernoulliNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.UnitInterval()

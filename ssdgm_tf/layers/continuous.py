@@ -43,6 +43,7 @@ class LaplaceNode(_TwoParameterNode):
         prior: None, or "standard" for Laplace(0, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     priors = ("standard",)
@@ -60,6 +61,7 @@ class LogNormalNode(_TwoParameterNode):
         prior: None, or "standard" for LogNormal(0, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Positive()
@@ -78,6 +80,7 @@ class GammaNode(_TwoParameterNode):
         prior: None, or "standard" for Gamma(1, 1), the unit exponential: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Positive()
@@ -96,6 +99,7 @@ class BetaNode(_TwoParameterNode):
         prior: None, or "uniform" for Beta(1, 1): adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.OpenUnitInterval()

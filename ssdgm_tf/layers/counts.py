@@ -19,6 +19,7 @@ class PoissonNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -41,6 +42,7 @@ class NegativeBinomialNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -64,6 +66,7 @@ class ZeroInflatedPoissonNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Whole()
@@ -88,6 +91,7 @@ class ZeroInflatedNegativeBinomialNode(StochasticNode):
         prior: None; this node has no named prior.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Whole()

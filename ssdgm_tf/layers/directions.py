@@ -30,6 +30,7 @@ class VonMisesNode(StochasticNode):
         prior: None, or "uniform" for the uniform distribution on the circle: adds the analytic KL to the model's loss.
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
+        kernel_regularizer: of the weights of the projection; see `StochasticNode`.
     """
 
     support = supports.Angles()

@@ -71,7 +71,14 @@ def test_kinds(cells, kind, categories):
 def test_moments_are_of_the_known_cells(cells, scored, kind):
     column, _ = one([*cells, None, *[""] * 49])
     assert column == Column(
-        "v", kind, loc=scored.mean(), scale=scored.std(), gaps=0.2, extent=(cells.min(), cells.max()), weight=1.0
+        "v",
+        kind,
+        loc=scored.mean(),
+        scale=scored.std(),
+        gaps=0.2,
+        extent=(cells.min(), cells.max()),
+        weight=1.0,
+        quantiles=np.quantile(cells, np.linspace(0, 1, 9)).tolist(),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, DISTRIBUTIONS, KINDS, Column, Schema, cells
+from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, DISCRETE, DISTRIBUTIONS, KINDS, Column, Schema, cells
 
 NAN = np.nan
 COLOURS = ("red", "green", "blue")
@@ -50,7 +50,8 @@ def test_a_schema_is_its_columns():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_distribution_is_the_default(kind):
-    made = [one(kind, distribution=distribution)["v"].distribution for distribution in ("", *DISTRIBUTIONS[kind])]
+    more = {} if kind in DISCRETE else {"quantiles": (1.0, 2.0, 3.0)}  # which a histogram needs
+    made = [one(kind, distribution=name, **more)["v"].distribution for name in ("", *DISTRIBUTIONS[kind])]
     assert made == [DISTRIBUTIONS[kind][0], *DISTRIBUTIONS[kind]]
 
 
@@ -74,7 +75,7 @@ def test_schemas_that_are_none_are_refused(columns, rule):
         ({"kind": "real"}, "kind must be one of numeric, positive, count, binary, categorical, ordinal. Received: 'real'"),
         (
             {"distribution": "poisson"},
-            "distribution of a numeric column must be one of normal, student_t. Received: 'poisson'",
+            "distribution of a numeric column must be one of normal, student_t, histogram. Received: 'poisson'",
         ),
         ({"loc": NAN}, "loc must be a finite number. Received: nan"),
         ({"loc": "1"}, "loc must be a finite number. Received: '1'"),
@@ -82,8 +83,12 @@ def test_schemas_that_are_none_are_refused(columns, rule):
         ({"scale": 0}, "scale must be greater than 0. Received: 0.0"),
         ({"weight": -1}, "weight must be at least 0. Received: -1.0"),
         ({"gaps": 1.5}, "gaps must be a share in [0, 1]. Received: 1.5"),
-        ({"extent": (1,)}, "extent must be () or the lowest and the highest number. Received: (1,)"),
-        ({"extent": (1, np.inf)}, "extent must be () or the lowest and the highest number. Received: (1, inf)"),
+        ({"extent": (1,)}, "extent must be () or at least 2 numbers. Received: (1,)"),
+        ({"extent": (1, np.inf)}, "extent must be () or at least 2 numbers. Received: (1, inf)"),
+        ({"extent": (1, 2, 3)}, "extent must be () or the lowest and the highest number. Received: (1.0, 2.0, 3.0)"),
+        ({"quantiles": (1, 2)}, "quantiles must be () or at least 3 numbers. Received: (1, 2)"),
+        ({"quantiles": (1, 3, 2)}, "quantiles must be in order. Received: (1.0, 3.0, 2.0)"),
+        ({"distribution": "histogram"}, "A histogram needs quantiles that differ. Received: ()"),
         ({"extent": (2, 1)}, "extent must be in order. Received: (2.0, 1.0)"),
         (
             {"unit": "weeks"},
@@ -115,7 +120,7 @@ def test_schemas_that_are_none_are_refused(columns, rule):
         ({"other": "c"}, "other must be one of the categories, or ''. Received: 'c'"),
         (
             {"kind": "binary", "categories": ("a", "b"), "loc": 1},
-            "loc, scale and extent are of numbers, not of a binary column. Received: (1.0, 1.0, ())",
+            "loc, scale, extent and quantiles are of numbers, not of a binary column. Received: (1.0, 1.0, (), ())",
         ),
     ],
 )
