@@ -23,7 +23,7 @@ def made_up(config, digits):
         return digits
     if config["model"] in ("faces", "multi_digit"):
         return several_variables(config)
-    if config["model"] == "table":
+    if config["model"] == "table" or config["data"].startswith("tables:"):
         generator = np.random.default_rng(0)
         cells = {"x": generator.normal(size=90).tolist(), "city": generator.choice(["Bern", "Kyiv", "Lima"], 90).tolist()}
         return data.load_table(cells | {"label": [None, "a", "b"] * 30})
