@@ -76,7 +76,10 @@ def measured() -> dict[str, str]:
     for table in TABLES.values():
         if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
             continue
-        if table.columns:  # a page of its own
+        if table.columns:  # too many figures for a line
+            names = {run["row"] for run in records.read_all(RESULTS / table.name)[0]}
+            for preset in dict.fromkeys(row.preset for row in table.rows.values() if row.name in names):
+                found[preset].append(f"[{table.title}](../results/{table.name}.md)")
             continue
         presets = [row.preset for row in table.rows.values()]
         every = rendering.lines(table, records.read_all(RESULTS / table.name)[0])
