@@ -14,7 +14,7 @@ from ssdgm_tf.models.order import steps_per_epoch as steps_of_pass
 
 _Config = Mapping[str, Any]
 # Of a config that leaves the epochs open: steps, and the fewest and the most epochs.
-_STEPS, _EPOCHS = 4000, (20, 1000)
+_STEPS, _EPOCHS = 400, (5, 1000)
 
 
 def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
@@ -99,7 +99,7 @@ def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
 
 
 def epochs_for(config: _Config, dataset: SemiSupervisedData) -> int:
-    """The epochs of a config that leaves them open: those of about 4,000 steps, at least 20 and at most 1,000.
+    """The epochs of a config that leaves them open: those of about 400 steps, at least 5 and at most 1,000.
 
     Args:
         config: the fields.

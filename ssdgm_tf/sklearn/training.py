@@ -10,6 +10,7 @@ import numpy as np
 
 from ssdgm_tf import models
 from ssdgm_tf.models.semi_supervised_model import check_counts
+from ssdgm_tf.models.zoo import table
 from ssdgm_tf.schema import Schema, Targets
 
 #: Steps in which the learning rate rises from 0, and the share of it that is left at the end.
@@ -83,7 +84,7 @@ def train(recipe: Recipe, schema: Schema, targets: Targets, x: np.ndarray, y: np
     is_known = y >= 0 if y.ndim == 1 else ~np.isnan(y[:, 0])
     unlabelled = x if 2 * is_known.sum() > len(x) else x[~is_known]
     nothing = np.full((len(unlabelled), *y.shape[1:]), -1 if y.ndim == 1 else np.nan, y.dtype)
-    model = _model(recipe, schema, targets, seed)
+    model = _model(recipe, schema, targets, int(is_known.sum()), seed)
     model.build((None, len(schema)))
     model.compile(keras.optimizers.Adam(_learning_rate(recipe)), steps_per_execution=_ROUND)
     steps = max(size for size in range(1, _ROUND + 1) if recipe.max_iter % size == 0)
@@ -106,8 +107,9 @@ def train(recipe: Recipe, schema: Schema, targets: Targets, x: np.ndarray, y: np
     return Trained(model, losses, len(losses) * steps)
 
 
-def _model(recipe: Recipe, schema: Schema, targets: Targets, seed: int) -> models.Table:
+def _model(recipe: Recipe, schema: Schema, targets: Targets, num_labels: int, seed: int) -> models.Table:
     """The model, with weights that the seed determines; the user's random state is left as it was."""
+    decays: dict[str, Any] = table.decays(num_labels)
     before = random.getstate()
     random.seed(seed)  # Keras draws the seeds of initializers there
     try:
@@ -118,6 +120,7 @@ def _model(recipe: Recipe, schema: Schema, targets: Targets, seed: int) -> model
             hidden_units=tuple(recipe.hidden_units),
             gaps=True,
             seed=seed,
+            **decays,
         )
     finally:
         random.setstate(before)

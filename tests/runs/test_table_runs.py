@@ -141,7 +141,7 @@ def test_epochs_are_left_to_the_number_of_steps_and_then_kept(trained, monkeypat
     Workdir(folder / "run").check(settings)
     made, dataset = run._with_epochs(settings, Workdir(folder / "new"), source)
     steps = np.ceil((~dataset.is_labelled).sum() / 64)
-    assert made["config"]["epochs"] == 1000 if steps < 4 else 4000 // steps
+    assert made["config"]["epochs"] == min(max(400 // steps, 5), 1000)
 
 
 def test_predictions_by_column_name(trained, exported, tmp_path):

@@ -21,6 +21,8 @@ from ssdgm_tf.schema import Column, Schema, Targets
 _BOUND, _BOUND_OF_GAPS = 0.03, 1.0
 # A row weighs as much as this many columns, a column at most so much.
 _COLUMNS, _HEAVIEST = 20.0, 2.0
+# The decays that suit so many labels.
+_WEIGHT_DECAY, _GATE_DECAY, _FEW_LABELS = 0.15, 0.1, 50
 # Of the weights of q(y|x) at the start.
 _SPREAD = 0.2
 
@@ -50,7 +52,8 @@ class Table(NamedModel):
         activation: their activation.
         dropout: share of the network's outputs that a training step leaves out.
         weight_decay: weight of the sum of squares of the network's weights and of those of q(y|x), over the number of
-            classes (2 for a number), relative to log q(y|x) at the default `classification_weight`.
+            classes (2 for a number), relative to log q(y|x) at the default `classification_weight`. The default suits about
+            50 labels; `decays` has that for more.
         gate_decay: weight of the sum of squares of the gates of the columns, likewise.
         histograms: whether numbers that the schema has as "normal" or "log_normal" are scored as histograms: a number of
             several modes or of none, such as a date, tells as much about the others as a category does.
@@ -71,8 +74,8 @@ class Table(NamedModel):
         hidden_units: Sequence[int] = (48,),
         activation: str = "relu",
         dropout: float = 0.2,
-        weight_decay: float = 0.15,
-        gate_decay: float = 0.1,
+        weight_decay: float = _WEIGHT_DECAY,
+        gate_decay: float = _GATE_DECAY,
         histograms: bool = True,
         prior: str | Sequence[float] = "learned",
         *,
@@ -188,6 +191,19 @@ class Table(NamedModel):
         return {name: head for name, head in heads.items() if isinstance(head, ShiftedCategoricalNode)}
 
 
+def decays(num_labels: int) -> dict[str, float]:
+    """The decays of `Table` for a number of labelled rows: its defaults up to 50, less for more, as labels count as a mean.
+
+    Args:
+        num_labels: rows with a target.
+
+    Returns:
+        {argument of `Table`: value}.
+    """
+    rate = min(1.0, _FEW_LABELS / max(num_labels, 1))
+    return {"weight_decay": rate * _WEIGHT_DECAY, "gate_decay": rate * _GATE_DECAY}
+
+
 def _weight(schema: Schema) -> float:
     """The weight of a column's log-likelihood, beside its own, and of the KL of z."""
     return min(_COLUMNS / len(schema), _HEAVIEST)
@@ -255,7 +271,7 @@ def _make(recipe: Recipe) -> Table:
     if schema is None or targets is None:
         raise ValueError("A model of a table needs a table: config.data=csv:FILE. Received: other data")
     own = recipe.own_arguments(Table)
-    del own["weight_decay"]  # in a config it is that of Adam
+    own |= decays(int(recipe.data.is_labelled.sum()))  # a config's weight_decay is that of Adam
     options = recipe.label_options() | recipe.image_options() | {"schema": schema}
     del options["num_classes"]
     return Table(targets, **(own | options), seed=recipe.config["seed"])
