@@ -72,7 +72,8 @@ class SemiSupervisedClassifier(ClassifierMixin, SemiSupervisedEstimator):
         Raises:
             ValueError: see `predict_proba`.
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        places = np.argmax(self.predict_proba(X), axis=1)  # first, as it says where nothing was fitted
+        return self.classes_[places]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy over the rows that have a label.

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks. In the first tier with two steps of training, as no check but those of accuracy needs more."""
+"""scikit-learn's own checks. In the first tier with one step of training, as no check but those of accuracy needs more."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -15,9 +15,9 @@ DECLARED = {
     },
     "SemiSupervisedRegressor": {},
 }
-#: Checks that two steps of training cannot pass.
+#: Checks that one step of training cannot pass.
 OF_ACCURACY = ("check_classifiers_train", "check_regressors_train")
-FEW = {"max_iter": 2, "hidden_units": (8,)}
+FEW = {"max_iter": 1, "hidden_units": (8,)}
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
