@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
@@ -24,11 +23,9 @@ class CountNode(StochasticNode):
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see: None for log(1 + n) of a count n; a number t for log(1 + t n / N), where N
             is the sum of the known counts of the example, so that its size is not seen.
-        weight: the weight that the log-likelihood of the counts has in training; logged terms and bounds are without it. With
-            many counts and few labels a small one keeps a class from serving the counts and not the labels.
 
     Raises:
-        ValueError: a `target_sum` or a `weight` that is not positive.
+        ValueError: a `target_sum` that is not positive.
     """
 
     def __init__(
@@ -38,23 +35,16 @@ class CountNode(StochasticNode):
         seed: int | None = None,
         gaps: bool | None = None,
         target_sum: float | None = None,
-        weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, prior, seed, gaps, **kwargs)
         if target_sum is not None and not target_sum > 0:
             raise ValueError(f"target_sum must be None or a positive number. Received: target_sum={target_sum!r}")
-        if not weight > 0:
-            raise ValueError(f"weight must be a positive number. Received: weight={weight!r}")
-        self.target_sum, self.weight = target_sum, weight
+        self.target_sum = target_sum
 
     @property
     def support(self) -> supports.Support:
         return supports.Whole(target_sum=self.target_sum, event_rank=len(self.event_shape or (1,)))
-
-    @property
-    def element_weights(self) -> np.ndarray | None:
-        return None if self.weight == 1 else np.full(self.known_event_shape, self.weight)
 
     def with_exposure(self, parameters: tf.Tensor, log_exposure: tf.Tensor) -> tf.Tensor:
         """The parameters with a number added to the log mean of every count.
@@ -67,7 +57,7 @@ class CountNode(StochasticNode):
         return tf.concat([log_mean + log_exposure, rest + tf.zeros_like(log_exposure)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "target_sum": self.target_sum, "weight": self.weight}
+        return {**super().get_config(), "target_sum": self.target_sum}
 
 
 class OverdispersedNode(CountNode):
@@ -79,7 +69,6 @@ class OverdispersedNode(CountNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        weight: the weight of the log-likelihood in training; see `CountNode`.
         shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
             not a function of them.
     """
@@ -91,11 +80,10 @@ class OverdispersedNode(CountNode):
         seed: int | None = None,
         gaps: bool | None = None,
         target_sum: float | None = None,
-        weight: float = 1.0,
         shared_concentration: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, prior, seed, gaps, target_sum, weight, **kwargs)
+        super().__init__(event_shape, prior, seed, gaps, target_sum, **kwargs)
         self.shared_concentration = shared_concentration
         self._raw_concentration: keras.Variable | None = None
 
@@ -132,7 +120,6 @@ class PoissonNode(CountNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        weight: the weight of the log-likelihood in training; see `CountNode`.
     """
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
@@ -154,7 +141,6 @@ class NegativeBinomialNode(OverdispersedNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        weight: the weight of the log-likelihood in training; see `CountNode`.
         shared_concentration: whether the concentration of an element is the same for all inputs; see `OverdispersedNode`.
     """
 
@@ -176,7 +162,6 @@ class ZeroInflatedPoissonNode(CountNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        weight: the weight of the log-likelihood in training; see `CountNode`.
     """
 
     parameters_per_element = 2
@@ -201,7 +186,6 @@ class ZeroInflatedNegativeBinomialNode(OverdispersedNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        weight: the weight of the log-likelihood in training; see `CountNode`.
         shared_concentration: whether the concentration of an element is the same for all inputs; see `OverdispersedNode`.
     """
 

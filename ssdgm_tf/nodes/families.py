@@ -47,12 +47,10 @@ class CountOptions(NodeOptions, total=False):
     Attributes:
         exposure: see `RandomVariable`.
         target_sum: see `layers.CountNode`.
-        weight: see `layers.CountNode`.
     """
 
     exposure: str | None
     target_sum: float | None
-    weight: float
 
 
 class OverdispersedOptions(CountOptions, total=False):
@@ -66,7 +64,7 @@ class OverdispersedOptions(CountOptions, total=False):
 
 
 # The options that belong to the layer.
-_OF_LAYER = ("gaps", "target_sum", "weight", "shared_concentration")
+_OF_LAYER = ("gaps", "target_sum", "shared_concentration")
 
 
 def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Any) -> RandomVariable:
