@@ -141,7 +141,8 @@ class NegativeBinomialNode(OverdispersedNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        shared_concentration: whether the concentration of an element is the same for all inputs; see `OverdispersedNode`.
+        shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
+            not a function of them.
     """
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
@@ -186,7 +187,8 @@ class ZeroInflatedNegativeBinomialNode(OverdispersedNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         target_sum: what networks of children see; see `CountNode`.
-        shared_concentration: whether the concentration of an element is the same for all inputs; see `OverdispersedNode`.
+        shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
+            not a function of them.
     """
 
     @property

@@ -57,7 +57,7 @@ class OverdispersedOptions(CountOptions, total=False):
     """The arguments of negative binomial counts beside their shape.
 
     Attributes:
-        shared_concentration: see `layers.OverdispersedNode`.
+        shared_concentration: see `layers.NegativeBinomialNode`.
     """
 
     shared_concentration: bool
