@@ -9,6 +9,7 @@ hand: a test runs this command and compares. The picture of errors against super
 import ast
 import importlib.util
 import itertools
+import json
 import statistics
 from pathlib import Path
 
@@ -159,6 +160,18 @@ def imputation_page() -> str:
     return imputation.page(imputation.load())
 
 
+def cells_table() -> str:
+    """Types of single cells: accuracies of the example and of logistic regression, in percent."""
+    names = ("M2", "LR", "LR, components not standardised")
+    lines = [f"| cells | {' | '.join(names)} | M2 above LR, points | training, s |", "|---|---|---|---|---|---|"]
+    for name, found in json.loads((RESULTS / "cells.json").read_text()).items():
+        spreads = " | ".join(f"{statistics.mean(found[n]):.1f} ± {statistics.stdev(found[n]):.1f}" for n in names)
+        above = [ours - theirs for ours, theirs in zip(found["M2"], found["LR"], strict=True)]
+        gain = f"{statistics.mean(above):+.1f} ± {statistics.stdev(above):.1f}"
+        lines.append(f"| {name} | {spreads} | {gain} | {statistics.mean(found['seconds']):.0f} |")
+    return "\n".join(lines) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
     texts = rendering.documents(RESULTS)
@@ -168,6 +181,7 @@ def documents() -> dict[Path, str]:
         ROOT / "README.md": error_table(digits("m2", 30) | recommended(100)),
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
         ROOT / "docs" / "experiments" / "siddharth2017.md": siddharth_tables(),
+        ROOT / "docs" / "experiments" / "cells.md": cells_table(),
     }
     texts |= {ROOT / "docs" / "presets.md": presets_page(), RESULTS / "imputation.md": imputation_page()}
     return texts | {path: between(path, table) for path, table in pages.items()}

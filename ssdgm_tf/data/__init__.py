@@ -2,6 +2,7 @@
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import Canvases, known_places, load_canvases, make_canvases, save_canvases, stream_canvases
+from ssdgm_tf.data.cells import Cells, load_cells
 from ssdgm_tf.data.csv import load_csv
 from ssdgm_tf.data.digits import load_digits
 from ssdgm_tf.data.faces import directions, load_faces
@@ -30,6 +31,7 @@ __all__ = [
     "AffineMap",
     "Bad",
     "Canvases",
+    "Cells",
     "Examples",
     "SemiSupervisedData",
     "Standardization",
@@ -41,6 +43,7 @@ __all__ = [
     "known_places",
     "load",
     "load_canvases",
+    "load_cells",
     "load_csv",
     "load_digits",
     "load_faces",

@@ -10,6 +10,7 @@ from ssdgm_tf.layers.columns import ColumnsNode
 from ssdgm_tf.layers.continuous import BetaNode, GammaNode, LaplaceNode, LogNormalNode, StudentTNode
 from ssdgm_tf.layers.convolutional import ConvDecoder, ConvEncoder, LocalContrast
 from ssdgm_tf.layers.counts import (
+    CountNode,
     NegativeBinomialNode,
     OneMoreNode,
     PoissonNode,
@@ -34,6 +35,7 @@ __all__ = [
     "ContinuousBernoulliNode",
     "ConvDecoder",
     "ConvEncoder",
+    "CountNode",
     "DirichletNode",
     "DiscretizedLogisticNode",
     "DistributionNode",

@@ -1,5 +1,8 @@
 """Stochastic nodes of counts, unlimited and limited."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
@@ -10,8 +13,105 @@ from ssdgm_tf.layers.count_distributions import NegativeBinomial, ZeroInflated
 from ssdgm_tf.layers.stochastic import StochasticNode, positive
 
 
+class CountNode(StochasticNode):
+    """The base of counts without a limit, whose first parameters are the logarithms of their means, or of their rates.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
+        target_sum: what networks of children see: None for log(1 + n) of a count n; a number t for log(1 + t n / N), where N
+            is the sum of the known counts of the example, so that its size is not seen.
+
+    Raises:
+        ValueError: a `target_sum` that is not positive.
+    """
+
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] | None,
+        prior: None = None,
+        seed: int | None = None,
+        gaps: bool | None = None,
+        target_sum: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, prior, seed, gaps, **kwargs)
+        if target_sum is not None and not target_sum > 0:
+            raise ValueError(f"target_sum must be None or a positive number. Received: target_sum={target_sum!r}")
+        self.target_sum = target_sum
+
+    @property
+    def support(self) -> supports.Support:
+        return supports.Whole(target_sum=self.target_sum, event_rank=len(self.event_shape or (1,)))
+
+    def with_exposure(self, parameters: tf.Tensor, log_exposure: tf.Tensor) -> tf.Tensor:
+        """The parameters with a number added to the log mean of every count.
+
+        Args:
+            parameters: [..., num_parameters].
+            log_exposure: [..., 1]; leading axes broadcast.
+        """
+        log_mean, rest = tf.split(parameters, [self._event_size, -1], axis=-1)
+        return tf.concat([log_mean + log_exposure, rest + tf.zeros_like(log_exposure)], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_sum": self.target_sum}
+
+
+class OverdispersedNode(CountNode):
+    """The base of counts whose variance exceeds their mean by mean^2 / c, for a concentration c of each element.
+
+    Args:
+        event_shape: shape of one draw, an integer or a tuple.
+        prior: None; this node has no named prior.
+        seed: integer seed of the node's draws.
+        gaps: whether elements may be missing; see `StochasticNode`.
+        target_sum: what networks of children see; see `CountNode`.
+        shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
+            not a function of them.
+    """
+
+    def __init__(
+        self,
+        event_shape: int | Sequence[int] | None,
+        prior: None = None,
+        seed: int | None = None,
+        gaps: bool | None = None,
+        target_sum: float | None = None,
+        shared_concentration: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, prior, seed, gaps, target_sum, **kwargs)
+        self.shared_concentration = shared_concentration
+        self._raw_concentration: keras.Variable | None = None
+
+    @property
+    def parameters_per_element(self) -> int:
+        return 1 if self.shared_concentration else 2
+
+    def build_own_weights(self) -> None:
+        if self.shared_concentration and self._raw_concentration is None:
+            shape = self.known_event_shape
+            self._raw_concentration = self.add_weight(
+                shape=shape, initializer="zeros", dtype=self.density_dtype, name="concentration"
+            )
+
+    def _counts(self, log_mean: tf.Tensor, raw_concentration: tf.Tensor | None = None) -> NegativeBinomial:
+        """The distribution of each element; without a raw concentration with the shared one."""
+        if raw_concentration is None:
+            self.build_own_weights()
+            own = tf.cast(tf.convert_to_tensor(self._raw_concentration), log_mean.dtype)
+            raw_concentration = own[(None,) * (log_mean.shape.rank - own.shape.rank)]
+        return NegativeBinomial(log_mean, positive(raw_concentration))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "shared_concentration": self.shared_concentration}
+
+
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class PoissonNode(StochasticNode):
+class PoissonNode(CountNode):
     """Poisson(log_rate = W inputs + b), independent over the event; draws are whole numbers and carry no gradient.
 
     Args:
@@ -20,16 +120,15 @@ class PoissonNode(StochasticNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         kernel_regularizer: of the weights of the projection; see `StochasticNode`.
+        target_sum: what networks of children see; see `CountNode`.
     """
-
-    support = supports.Whole()
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         return self._independent(tfd.Poisson(log_rate=self._reshape_to_event(parameters)))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class NegativeBinomialNode(StochasticNode):
+class NegativeBinomialNode(OverdispersedNode):
     """NegativeBinomial(mean mu = exp(m), concentration c = positive(r)), with m, r = W inputs + b.
 
         variance = mu + mu^2 / c,    positive(r) = softplus(r + 0.5413) + 1e-4, about 1 in a new node
@@ -43,18 +142,17 @@ class NegativeBinomialNode(StochasticNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         kernel_regularizer: of the weights of the projection; see `StochasticNode`.
+        target_sum: what networks of children see; see `CountNode`.
+        shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
+            not a function of them.
     """
 
-    support = supports.Whole()
-    parameters_per_element = 2
-
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
-        log_mean, raw_concentration = self._split(parameters, 2)
-        return self._independent(NegativeBinomial(log_mean, positive(raw_concentration)))
+        return self._independent(self._counts(*self._split(parameters, self.parameters_per_element)))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class ZeroInflatedPoissonNode(StochasticNode):
+class ZeroInflatedPoissonNode(CountNode):
     """0 with probability pi = sigmoid(l), else Poisson(log_rate = m), with m, l = W inputs + b; independent over the event.
 
         P(n) = pi [n = 0] + (1 - pi) Poisson(n)
@@ -67,9 +165,9 @@ class ZeroInflatedPoissonNode(StochasticNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         kernel_regularizer: of the weights of the projection; see `StochasticNode`.
+        target_sum: what networks of children see; see `CountNode`.
     """
 
-    support = supports.Whole()
     parameters_per_element = 2
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
@@ -78,7 +176,7 @@ class ZeroInflatedPoissonNode(StochasticNode):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class ZeroInflatedNegativeBinomialNode(StochasticNode):
+class ZeroInflatedNegativeBinomialNode(OverdispersedNode):
     """0 with probability pi = sigmoid(l), else a negative binomial count, with m, r, l = W inputs + b.
 
         P(n) = pi [n = 0] + (1 - pi) NegativeBinomial(n; mean exp(m), concentration positive(r))
@@ -92,14 +190,18 @@ class ZeroInflatedNegativeBinomialNode(StochasticNode):
         seed: integer seed of the node's draws.
         gaps: whether elements may be missing; see `StochasticNode`.
         kernel_regularizer: of the weights of the projection; see `StochasticNode`.
+        target_sum: what networks of children see; see `CountNode`.
+        shared_concentration: whether the concentration of an element is a weight of the node, the same for all inputs, and
+            not a function of them.
     """
 
-    support = supports.Whole()
-    parameters_per_element = 3
+    @property
+    def parameters_per_element(self) -> int:
+        return super().parameters_per_element + 1
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
-        log_mean, raw_concentration, logits = self._split(parameters, 3)
-        return self._independent(ZeroInflated(logits, NegativeBinomial(log_mean, positive(raw_concentration))))
+        *of_counts, logits = self._split(parameters, self.parameters_per_element)
+        return self._independent(ZeroInflated(logits, self._counts(*of_counts)))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")

@@ -169,7 +169,11 @@ class StochasticNode(SavedRandomState, abc.ABC):
         """A reparameterised distribution that tends to `distribution` as its temperature tends to 0."""
         raise ValueError(f"{type(self).__name__} has no relaxation.")
 
+    def build_own_weights(self) -> None:
+        """Makes the parameters that do not depend on the inputs, of a node that has some and has not made them yet."""
+
     def build(self, input_shape: Shape) -> None:
+        self.build_own_weights()
         self.projection = keras.layers.Dense(
             self.num_parameters, kernel_regularizer=self.kernel_regularizer, dtype=self.dtype_policy, name="parameters"
         )

@@ -428,10 +428,13 @@ class Whole(Support):
 
     Args:
         last: the largest number; None for no limit.
+        target_sum: of counts without a limit, t in log(1 + t n / N), where N is the sum of the known counts of the example:
+            what networks get in place of log(1 + n); None for that.
+        event_rank: the number of axes of the counts of one example, over which N is the sum.
     """
 
-    def __init__(self, last: int | None = None) -> None:
-        self.last = last
+    def __init__(self, last: int | None = None, target_sum: float | None = None, event_rank: int = 1) -> None:
+        self.last, self.target_sum, self.event_rank = last, target_sum, event_rank
         self.rule = "be whole numbers of at least 0" if last is None else f"be whole numbers in 0..{last}"
 
     def contains(self, value: tf.Tensor) -> tf.Tensor:
@@ -447,7 +450,12 @@ class Whole(Support):
 
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
-        return tf.math.log1p(value) if self.last is None else value
+        if self.last is not None:
+            return value
+        if self.target_sum is not None:
+            total = tf.reduce_sum(value, axis=list(range(-self.event_rank, 0)), keepdims=True)
+            value = self.target_sum * value / tf.maximum(total, 1)
+        return tf.math.log1p(value)
 
 
 class Simplex(Support):

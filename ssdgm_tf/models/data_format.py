@@ -25,10 +25,24 @@ class DataFormat:
     Args:
         observed: {name: head} of the variables that are always given.
         supervised: {name: head} of those given for some examples.
+        exposures: the variables that counts are multiples of, of which no element may be missing.
     """
 
-    def __init__(self, observed: Mapping[str, StochasticNode], supervised: Mapping[str, StochasticNode]) -> None:
-        self.observed, self.supervised = dict(observed), dict(supervised)
+    def __init__(
+        self,
+        observed: Mapping[str, StochasticNode],
+        supervised: Mapping[str, StochasticNode],
+        exposures: Collection[str] = (),
+    ) -> None:
+        self.observed, self.supervised, self.exposures = dict(observed), dict(supervised), tuple(exposures)
+
+    def takes_gaps(self, name: str) -> bool:
+        """Whether elements of an observed variable may be missing.
+
+        Args:
+            name: its name.
+        """
+        return self.observed[name].has_independent_elements and name not in self.exposures
 
     def x(self, x: Any) -> dict[str, Any]:
         """The observed variables, each an array or `Rows` [N, ...].
@@ -41,7 +55,7 @@ class DataFormat:
         """
         arrays = self._observed("x", x)
         checked = {
-            name: head.observed_support.check_array(name, arrays[name], head.event_shape, gaps=head.has_independent_elements)
+            name: head.observed_support.check_array(name, arrays[name], head.event_shape, gaps=self.takes_gaps(name))
             for name, head in self.observed.items()
         }
         sizes = {name: len(array) for name, array in checked.items()}
@@ -91,7 +105,7 @@ class DataFormat:
         tensors = {name: _not_empty(tensor, batch) for name, tensor in self._observed("x", x).items()}
         checked = {}
         for name, head in self.observed.items():
-            tensor, gaps = tensors[name], head.has_independent_elements
+            tensor, gaps = tensors[name], self.takes_gaps(name)
             if gaps and name in complete and tensor.dtype.is_floating:
                 tensor = _without_nan(name, tensor, batch)
             checked[name] = head.observed_support.check_tensor(name, tensor, head.event_shape, batch=batch, gaps=gaps)
@@ -233,7 +247,7 @@ class DataFormat:
     def _observation(self, name: str, value: tf.Tensor, complete: Iterable[str]) -> Held:
         """An observed variable, and which of its elements are known unless all are."""
         head = self.observed[name]
-        if name in complete or not head.has_independent_elements:
+        if name in complete or not self.takes_gaps(name):
             return Held(value)
         is_known = ~tf.math.is_nan(value)
         return Held(value if head.gaps else head.support.filled(value, is_known), is_known=is_known)

@@ -71,6 +71,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         data_format = DataFormat(
             {name: graph.generative[name].head for name in graph.observed},
             {name: graph.recognition[name].head for name in graph.supervised},
+            {node.exposure for node in graph.generative.values() if isinstance(node, RandomVariable) and node.exposure},
         )
         super().__init__(data_format, _term_names(graph), **kwargs)
         self.graph = graph

@@ -391,7 +391,8 @@ def check_num_samples(num_samples: int) -> None:
 
 def _given_format(model: "GraphicalModel") -> DataFormat:
     """The observed variables, and every other as one that may be given."""
-    return DataFormat(model.data_format.observed, {name: model.recognition[name].head for name in model.graph.inferred})
+    inferred = {name: model.recognition[name].head for name in model.graph.inferred}
+    return DataFormat(model.data_format.observed, inferred, model.data_format.exposures)
 
 
 def _held(model: "GraphicalModel", x: Mapping, given: Mapping) -> dict:

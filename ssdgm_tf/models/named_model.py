@@ -35,7 +35,7 @@ class NamedModel(GraphicalModel):
     labelled_bound_of_its_own: ClassVar[str | None] = None
     #: The specification: a static method of the options and of the subclass's own arguments, by name.
     specify: ClassVar[Callable[..., Specification]]
-    _parts: ClassVar[tuple[str, ...]] = ("classifier", "encoder", "decoder", "estimator")
+    _parts: ClassVar[tuple[str, ...]] = ("classifier", "encoder", "decoder", "estimator", "likelihood")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -47,10 +47,14 @@ class NamedModel(GraphicalModel):
             raise TypeError(f"{type(self).__name__} takes the options {', '.join(sorted(names))}. Received: {unknown}")
         given = Options(**{name: value for name, value in options.items() if name in names})
         generative, recognition = type(self).specify(given, **sizes)
+        observed = (self.observed,) if isinstance(self.observed, str) else self.observed
+        if given.exposure is not None:
+            generative[given.exposure] = nodes.LogNormal(1, prior="learned", dtype=given.dtype)
+            observed = (*observed, given.exposure)
         super().__init__(
             generative,
             recognition,
-            observed=self.observed,
+            observed=observed,
             supervised=self.supervised_variables(**sizes),
             seed=seed,
             dtype=given.dtype,

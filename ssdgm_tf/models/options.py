@@ -24,7 +24,10 @@ class Options:
         activation: the activation of the hidden layers.
         normalization: the normalisation of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
         likelihood: the distribution of the observed variable: "bernoulli" (values in [0, 1]; for grey pixels it is a
-            cross-entropy and not a normalised density), "normal", or "discretized_logistic" (pixels of 256 levels).
+            cross-entropy and not a normalised density), "normal", or "discretized_logistic" (pixels of 256 levels); or a
+            stochastic layer, such as `layers.NegativeBinomialNode(None)` for counts.
+        exposure: of counts: the name of a further observed variable, one positive number per example, whose logarithm is
+            added to the log mean of every count; see `nodes.RandomVariable`. Its distribution is log-normal, and learned.
         likelihood_scale: the standard deviation of "normal", or None to learn one for every element. Where it is wide, y
             explains only the large features of an image. With few labels that keeps the model from confirming its errors.
         schema: the columns of a table, a `Schema` or its JSON; then x is rows of it (`nodes.Columns`) and the likelihood is
@@ -45,8 +48,9 @@ class Options:
     hidden_units: Sequence[int] = (500, 500)
     activation: str = "softplus"
     normalization: str | None = None
-    likelihood: str = "bernoulli"
+    likelihood: str | layers.StochasticNode = "bernoulli"
     likelihood_scale: float | None = 0.2
+    exposure: str | None = None
     schema: Schema | str | None = None
     prior: str | Sequence[float] = "uniform"
     estimator: str | nodes.Estimator | None = None
@@ -58,8 +62,15 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
-        if self.likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood must be one of {LIKELIHOODS}. Received: likelihood={self.likelihood!r}")
+        if not isinstance(self.likelihood, layers.StochasticNode) and self.likelihood not in LIKELIHOODS:
+            raise ValueError(
+                f"likelihood must be one of {LIKELIHOODS}, or a stochastic layer. Received: likelihood={self.likelihood!r}"
+            )
+        if self.exposure is not None and not isinstance(self.likelihood, layers.CountNode):
+            raise ValueError(
+                "Only counts have an exposure: likelihood must be a layer of counts. "
+                f"Received: exposure={self.exposure!r} with likelihood={self.likelihood!r}"
+            )
         if isinstance(self.schema, str):
             object.__setattr__(self, "schema", Schema.from_json(self.schema))
         if not isinstance(self.prior, str):
@@ -124,6 +135,10 @@ class Options:
         given: dict[str, Any] = {"parents": parents, "network": self.decoder or self.dense(), "dtype": self.dtype}
         if self.schema is not None:
             return nodes.Columns(self.schema, gaps=self.gaps, **given)
+        if isinstance(self.likelihood, layers.StochasticNode):
+            if self.gaps is not None:
+                self.likelihood.gaps = self.gaps
+            return nodes.RandomVariable(self.likelihood, exposure=self.exposure, **given)
         heads: dict[str, Callable[..., nodes.RandomVariable]] = {
             "bernoulli": nodes.Bernoulli,
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),

@@ -41,9 +41,35 @@ class NodeOptions(TypedDict, total=False):
     trainable: bool
 
 
-def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Unpack[NodeOptions]) -> RandomVariable:
-    gaps = options.pop("gaps", None)
-    return RandomVariable(layer_class(*args, gaps=gaps, dtype=options.get("dtype")), **options)
+class CountOptions(NodeOptions, total=False):
+    """The arguments of counts without a limit beside their shape.
+
+    Attributes:
+        exposure: see `RandomVariable`.
+        target_sum: see `layers.CountNode`.
+    """
+
+    exposure: str | None
+    target_sum: float | None
+
+
+class OverdispersedOptions(CountOptions, total=False):
+    """The arguments of negative binomial counts beside their shape.
+
+    Attributes:
+        shared_concentration: see `layers.NegativeBinomialNode`.
+    """
+
+    shared_concentration: bool
+
+
+# The options that belong to the layer.
+_OF_LAYER = ("gaps", "target_sum", "shared_concentration")
+
+
+def _node(layer_class: Callable[..., layers.StochasticNode], *args: Any, **options: Any) -> RandomVariable:
+    of_layer = {name: options.pop(name) for name in _OF_LAYER if name in options}
+    return RandomVariable(layer_class(*args, dtype=options.get("dtype"), **of_layer), **options)
 
 
 def Normal(
@@ -114,23 +140,23 @@ def Columns(schema: Schema | str, **options: Unpack[NodeOptions]) -> RandomVaria
     return _node(layers.ColumnsNode, schema, **options)
 
 
-def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
-    """Counts. The networks of its children get log(1 + count).
+def Poisson(event_shape: int | Sequence[int] | None, **options: Unpack[CountOptions]) -> RandomVariable:
+    """Counts. The networks of its children get log(1 + count), or see `target_sum`.
 
     See `layers.PoissonNode` for `event_shape`.
     """
     return _node(layers.PoissonNode, event_shape, **options)
 
 
-def NegativeBinomial(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
-    """Counts of a variance above their mean. The networks of its children get log(1 + count).
+def NegativeBinomial(event_shape: int | Sequence[int] | None, **options: Unpack[OverdispersedOptions]) -> RandomVariable:
+    """Counts of a variance above their mean. The networks of its children get log(1 + count), or see `target_sum`.
 
     See `layers.NegativeBinomialNode` for `event_shape`.
     """
     return _node(layers.NegativeBinomialNode, event_shape, **options)
 
 
-def ZeroInflatedPoisson(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
+def ZeroInflatedPoisson(event_shape: int | Sequence[int] | None, **options: Unpack[CountOptions]) -> RandomVariable:
     """Counts with more zeros than `Poisson` has.
 
     See `layers.ZeroInflatedPoissonNode` for `event_shape`.
@@ -138,7 +164,9 @@ def ZeroInflatedPoisson(event_shape: int | Sequence[int] | None, **options: Unpa
     return _node(layers.ZeroInflatedPoissonNode, event_shape, **options)
 
 
-def ZeroInflatedNegativeBinomial(event_shape: int | Sequence[int] | None, **options: Unpack[NodeOptions]) -> RandomVariable:
+def ZeroInflatedNegativeBinomial(
+    event_shape: int | Sequence[int] | None, **options: Unpack[OverdispersedOptions]
+) -> RandomVariable:
     """Counts with more zeros than `NegativeBinomial` has.
 
     See `layers.ZeroInflatedNegativeBinomialNode` for `event_shape`.

@@ -13,7 +13,7 @@ from tensorflow_probability import distributions as tfd
 from ssdgm_tf import layers
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
-from ssdgm_tf.layers.supports import Filled, Support
+from ssdgm_tf.layers.supports import Filled, Positive, Support
 from ssdgm_tf.layers.types import Align, Shape
 from ssdgm_tf.nodes import estimators
 
@@ -186,9 +186,13 @@ class RandomVariable(Node):
             choose: see `GraphicalModel`.
         prior: for a root only. None for the standard prior of the head (learned parameters if it has none), "learned", or
             the parameters themselves, `head.num_parameters` numbers (such as logits of classes).
+        exposure: of counts: the name of a variable of one positive number per example, whose logarithm is added to the log
+            mean of every count, such as the size of a library of a cell, the length of a text or the years that were looked
+            at; it is a parent that the network does not see. None for none.
 
     Raises:
-        ValueError: a parent named twice, a network without parents, a prior with parents, or a prior of the wrong length.
+        ValueError: a parent named twice, a network without parents, a prior with parents, a prior of the wrong length, or an
+            exposure of a head that is not of counts, or without or among the parents.
     """
 
     _parts = ("head", "network", "estimator")
@@ -200,11 +204,22 @@ class RandomVariable(Node):
         network: keras.layers.Layer | None = None,
         estimator: str | estimators.Estimator | None = None,
         prior: str | Sequence[float] | np.ndarray | None = None,
+        exposure: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(parents, network, **kwargs)
         if not isinstance(head, layers.StochasticNode):
             raise ValueError(f"head must be a stochastic layer of ssdgm_tf.layers. Received: head={head!r}")
+        if exposure is not None:
+            if not isinstance(head, layers.CountNode):
+                raise ValueError(f"Only counts have an exposure. Received: exposure={exposure!r} of a {type(head).__name__}")
+            if not self.parents or exposure in self.parents:
+                raise ValueError(
+                    "An exposure stands beside the parents, and there must be some. "
+                    f"Received: exposure={exposure!r} with parents={self.parents}"
+                )
+            self.parents = (*self.parents, exposure)
+        self.exposure = exposure
         if self.parents and prior is not None:
             raise ValueError(f"Only a root takes a prior. Received: prior={prior!r} with parents={self.parents}")
         if isinstance(prior, str) and prior != "learned":
@@ -232,6 +247,15 @@ class RandomVariable(Node):
         return RandomVariable(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
     def build(self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None) -> None:
+        if self.exposure is not None:
+            *parent_shapes, shape = parent_shapes
+            supports = [Positive()] if parent_supports is None else list(parent_supports)
+            parent_supports, of_exposure = supports[:-1] or None, getattr(supports[-1], "support", supports[-1])
+            if tuple(shape) != (1,) or not isinstance(of_exposure, Positive):
+                raise ValueError(
+                    "An exposure must be one positive number per example, such as a LogNormal(1) or a Gamma(1). "
+                    f"Received: {self.exposure!r} of shape {tuple(shape)}, whose values must {of_exposure.rule}"
+                )
         super().build(parent_shapes, parent_supports)
         event_shape = self.head.known_event_shape
         *space, channels = event_shape
@@ -245,6 +269,7 @@ class RandomVariable(Node):
             self.root = self.add_weight(shape=(self.head.num_parameters,), initializer="zeros", name="parameters")
         elif self.parents and not self.gives_parameters and not self.head.built:
             self.head.build((None, math.prod(self.feature_shape)))
+        self.head.build_own_weights()
         _freeze_again(self, self.head, self.network)
         self.baseline = None
         if self.parents and getattr(self.estimator, "baseline", None) == "learned":
@@ -275,15 +300,28 @@ class RandomVariable(Node):
         Returns:
             [*leading, num_parameters]; and [*leading], or None.
         """
-        features = self.features(values, training, align)
+        of_network, own_align = values, align
+        if self.exposure is not None:
+            of_network = values[:-1]
+            if align is not None:
+                own_align = lambda tensors: align([*tensors, values[-1]])[:-1]  # noqa: E731
+        features = self.features(of_network, training, own_align)
         flat = _flatten(features, len(self.feature_shape))
         baseline = None if self.baseline is None else self.baseline(tf.stop_gradient(flat))[..., 0]
+        parameters = self._parameters(features, flat)
+        if self.exposure is not None:
+            exposure = (values if align is None else align(values))[-1]
+            parameters = self.head.with_exposure(parameters, tf.math.log(tf.cast(exposure, parameters.dtype)))
+        return parameters, baseline
+
+    def _parameters(self, features: tf.Tensor, flat: tf.Tensor) -> tf.Tensor:
+        """The parameters [*leading, num_parameters], of the features [*leading, *feature_shape] and the same flattened."""
         if not self.gives_parameters:
-            return self.head.parameters_of(flat), baseline
+            return self.head.parameters_of(flat)
         event_shape = self.head.known_event_shape
         per_element = features.shape[-1] // event_shape[-1]
         parts = tf.split(tf.cast(features, self.head.density_dtype), per_element, axis=-1)
-        return tf.concat([_flatten(part, len(event_shape)) for part in parts], axis=-1), baseline
+        return tf.concat([_flatten(part, len(event_shape)) for part in parts], axis=-1)
 
     def root_distribution(self, batch_shape: Sequence[int] = ()) -> tfd.Distribution:
         """The distribution of a root, broadcast to `batch_shape`; the standard prior has no batch axes.
@@ -299,9 +337,11 @@ class RandomVariable(Node):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
+            "parents": self.parents if self.exposure is None else self.parents[:-1],
             "head": self.head,
             "estimator": self.estimator,
             "prior": self.prior,
+            "exposure": self.exposure,
         }
 
 

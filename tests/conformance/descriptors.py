@@ -212,7 +212,11 @@ DESCRIPTORS = {
         lambda **kwargs: layers.PoissonNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
     ),
     "NegativeBinomialNode": Descriptor(
-        lambda **kwargs: layers.NegativeBinomialNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
+        lambda **kwargs: layers.NegativeBinomialNode((8, 8), seed=1, target_sum=10.0, shared_concentration=True, **kwargs),
+        (5,),
+        (8, 8),
+        True,
+        has_gradient=False,
     ),
     "ZeroInflatedPoissonNode": Descriptor(
         lambda **kwargs: layers.ZeroInflatedPoissonNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
@@ -269,6 +273,6 @@ DESCRIPTORS = {
     "GraphicalModel": Descriptor(graphical_model, (4, 3), (3,), False),
 }
 # Bases: nobody makes one.
-ABSTRACT = {"StochasticNode", "SemiSupervisedModel", "NamedModel"}
+ABSTRACT = {"StochasticNode", "CountNode", "SemiSupervisedModel", "NamedModel"}
 # Neither layers nor models.
 HELPERS = {"affine_transform", "Options", "empirical_prior"}

@@ -66,7 +66,8 @@ CASES = {
         lambda **k: nodes.RelaxedOneHotCategorical(3, **k), lambda r, n: r.dirichlet([2] * 3, size=n), False
     ),
     "NegativeBinomial": Case(
-        lambda **k: nodes.NegativeBinomial(2, **k), lambda r, n: r.negative_binomial(2, 0.4, size=(n, 2))
+        lambda **k: nodes.NegativeBinomial(2, target_sum=10.0, shared_concentration=True, **k),
+        lambda r, n: r.negative_binomial(2, 0.4, size=(n, 2)),
     ),
     "ZeroInflatedNegativeBinomial": Case(
         lambda **k: nodes.ZeroInflatedNegativeBinomial(2, **k), lambda r, n: r.negative_binomial(2, 0.4, size=(n, 2))
