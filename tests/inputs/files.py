@@ -26,6 +26,7 @@ NAMES = {
     "records": ("records:own/1.0.0", "own/1.0.0"),
 }
 _CONFIG = {
+    "model": "m2",
     "labels": 0,
     "seed": 0,
     "num_validation": 0,
@@ -34,6 +35,8 @@ _CONFIG = {
     "bad_examples": "stop",
     "resize": "",
     "target": "",
+    "image_shape": "",
+    "schema": "",
     "supervised": "",
     "labelled_twice": False,
     "labelled_only": False,
