@@ -167,6 +167,7 @@ def by_model(schema: Schema, x: np.ndarray, seed: int) -> np.ndarray:
         dropout=0.0,
         weight_decay=0.0,
         gate_decay=0.0,
+        histograms=False,
         prior="uniform",
         schema=schema,
         decoder=layers.MLP(units, "relu") if units else None,
