@@ -28,7 +28,7 @@ ALLOWED = {
     "engine": {"objectives", "layers", "nodes"},
     "models": {"rows", "checks", "keras_internals", "schema", "data", "objectives", "layers", "nodes", "engine", "plots"},
     "models/zoo": {"schema", "data", "layers", "nodes", "engine", "models", "plots"},
-    "sklearn": {"schema", "models"},
+    "sklearn": {"schema", "models", "models/zoo"},
     "plots": set(),
     "tables": {"files", "data", "configs"},
     "runs": {

@@ -225,7 +225,7 @@ class Column:
             are_numbers and (not given or len(given) >= fewest), f"{field} must be () or at least {fewest} numbers", given
         )
         object.__setattr__(self, field, tuple(map(float, given)))
-        self._require(list(given) == sorted(given), f"{field} must be in order", given)
+        self._require(list(given) == sorted(given), f"{field} must be in order", getattr(self, field))
 
     def _check_categories(self) -> None:
         """Checks `categories` and `other`, and makes a tuple of the first."""
