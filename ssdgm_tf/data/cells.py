@@ -1,10 +1,12 @@
 """Counts of genes in single cells from .npz and .h5ad files."""
 
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 from ssdgm_tf.checks import UNLABELLED
 
@@ -20,7 +22,7 @@ class Cells(NamedTuple):
         class_names: the name of each class; the numbers themselves where the file has no names.
     """
 
-    counts: sparse.csr_matrix
+    counts: "sparse.csr_matrix"
     y: np.ndarray
     class_names: tuple[str, ...]
 
@@ -59,6 +61,8 @@ def _from_npz(path: str) -> Cells:
         if absent := [name for name in _ARRAYS if name not in arrays]:
             raise ValueError(f"An .npz file of cells must hold {', '.join(_ARRAYS)}. Received: {path} without {absent}")
         parts = arrays["data"].astype(np.float32), arrays["indices"].astype(np.int64), arrays["indptr"].astype(np.int64)
+        from scipy import sparse  # the help of commands needs none
+
         counts = sparse.csr_matrix(parts, tuple(int(size) for size in arrays["shape"]))
         y = arrays["y"].astype(np.int32)
         names = arrays["class_names"] if "class_names" in arrays else range(max(y.max(initial=0) + 1, 0))
@@ -81,4 +85,6 @@ def _from_h5ad(path: str, label: str) -> Cells:
     y = np.full(len(column), UNLABELLED, np.int32)
     y[is_known] = classes
     counts = cells.layers["counts"] if "counts" in cells.layers else cells.X
+    from scipy import sparse
+
     return Cells(sparse.csr_matrix(counts, dtype=np.float32), y, tuple(str(name) for name in names))

@@ -12,7 +12,7 @@ from ssdgm_tf.runs.workdir import Workdir
 
 
 def rows(name, results, class_names=()):
-    table = report._class_table(name, results, types.SimpleNamespace(class_names=class_names))
+    table = report._class_table(name, results, types.SimpleNamespace(class_names=class_names, targets=None))
     return re.search(r"<h2>(.*)</h2>", table)[1], re.findall(r"<td>([^<]*)</td><td>([^<]*)</td>", table)
 
 
