@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ssdgm_tf.checks import UNLABELLED
+
 if TYPE_CHECKING:
     from scipy import sparse
-
-from ssdgm_tf.checks import UNLABELLED
 
 _ARRAYS = ("data", "indices", "indptr", "shape", "y")
 
