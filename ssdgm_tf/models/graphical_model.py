@@ -185,10 +185,19 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     ) -> dict[str, Any]:
         one_pass = self.pass_over(x, complete=complete, training=training)
         result = self.bound_of(one_pass, self.unlabelled_bound)
+        if training:
+            self.follow(one_pass)
         return self._terms(result, one_pass) | {
             "bound_unlabelled": result.bound,
             "objective": result.warmed + result.surrogate,
         }
+
+    def follow(self, one_pass: trace.Trace) -> None:
+        """Sets what a training step takes from the examples without labels and no gradient changes; here nothing.
+
+        Args:
+            one_pass: the pass over these examples.
+        """
 
     def labelled_terms(
         self,

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from ssdgm_tf import layers, nodes
-from ssdgm_tf.engine import counted
+from ssdgm_tf.engine import counted, trace
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.models import table_figures
 from ssdgm_tf.models.experiment import Experiment
@@ -171,18 +171,13 @@ class Table(NamedModel):
                 head.see_labels(_mean(value), self.step)
         return terms
 
-    def unlabelled_terms(
-        self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
-    ) -> dict[str, Any]:
-        """As `GraphicalModel.unlabelled_terms`; in training the shares of the classes follow the predictions."""
-        one_pass = self.pass_over(x, complete=complete, training=training)
-        result = self.bound_of(one_pass, self.unlabelled_bound)
-        if training and self.objective_scale is not None:
-            for name, head in self._shifted.items():
-                log_shares = head.follow(_mean(tf.stop_gradient(one_pass.mean(name))), self.objective_scale.num_labelled)
-                self.generative[name].root.assign(log_shares)
-        objective = result.warmed + result.surrogate
-        return self._terms(result, one_pass) | {"bound_unlabelled": result.bound, "objective": objective}
+    def follow(self, one_pass: trace.Trace) -> None:
+        """Lets the shares of the classes follow the predictions."""
+        if self.objective_scale is None:
+            return
+        for name, head in self._shifted.items():
+            log_shares = head.follow(_mean(tf.stop_gradient(one_pass.mean(name))), self.objective_scale.num_labelled)
+            self.generative[name].root.assign(log_shares)
 
     @property
     def _shifted(self) -> dict[str, ShiftedCategoricalNode]:
