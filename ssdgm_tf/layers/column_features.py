@@ -9,6 +9,7 @@ import tensorflow as tf
 from ssdgm_tf.layers.columns import FARTHEST, TableRows
 from ssdgm_tf.layers.types import Shape
 from ssdgm_tf.schema import Column, Schema
+from ssdgm_tf.schema.column import scored
 
 # The size of a row of independent columns: the root of the sum of the variances of its features.
 _SIZE = 5.0
@@ -104,11 +105,7 @@ def _quantiles(column: Column) -> np.ndarray:
     """The quantiles of a number, standardised as a network sees it."""
     if not column.quantiles:
         return _NORMAL
-    quantiles = np.asarray(column.quantiles)
-    if column.kind == "positive":
-        quantiles = np.log(quantiles)
-    elif column.kind == "count":
-        quantiles = np.log1p(quantiles)
+    quantiles = scored(column.kind, np.asarray(column.quantiles))
     return np.clip((quantiles - column.loc) / column.scale, -FARTHEST, FARTHEST)
 
 

@@ -11,7 +11,7 @@ from ssdgm_tf.models import table_rows
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.schema import Column, Schema, Targets
 from ssdgm_tf.schema.cells import text_of_day
-from ssdgm_tf.schema.column import DAYS_AND_TIMES
+from ssdgm_tf.schema.column import DAYS_AND_TIMES, scored
 
 # Rows of the data and of the model that are compared, and test rows whose columns are permuted, so many times.
 _MOST_ROWS, _MOST_TEST_ROWS, _PERMUTATIONS = 4000, 1000, 3
@@ -255,9 +255,7 @@ def _part(column: Column, values: np.ndarray) -> np.ndarray:
     """A column as numbers [N, 1], or as one-hot categories [N, K]."""
     if column.kind == "categorical":
         return np.eye(len(column.categories))[np.nan_to_num(values).astype(int)]
-    if column.kind in ("positive", "count"):
-        values = np.log(values) if column.kind == "positive" else np.log1p(values)
-    return values[:, None]
+    return scored(column.kind, values)[:, None]
 
 
 def _association(a: np.ndarray, b: np.ndarray) -> float:

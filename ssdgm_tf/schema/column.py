@@ -250,5 +250,15 @@ class Column:
         object.__setattr__(self, "shares", tuple(map(float, shares)))
 
 
+def scored(kind: str, values: np.ndarray) -> np.ndarray:
+    """What `loc` and `scale` of a column are of: logarithms of positive numbers, log(1 + n) of counts, other numbers.
+
+    Args:
+        kind: the kind of the column.
+        values: known cells of it, [N].
+    """
+    return np.log(values) if kind == "positive" else np.log1p(values) if kind == "count" else values
+
+
 def _is_finite(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssdgm_tf.schema import cells
-from ssdgm_tf.schema.column import DISCRETE, KINDS, Column
+from ssdgm_tf.schema.column import DISCRETE, KINDS, Column, scored
 from ssdgm_tf.schema.schema import Schema
 from ssdgm_tf.schema.targets import Targets
 
@@ -61,15 +61,10 @@ def with_moments(column: Column, given: Any) -> Column:
     if column.is_discrete:
         return column
     values = np.asarray(given, np.float64)
-    scored = _scored(column.kind, values[~np.isnan(values)])
-    if not scored.size or not scored.std() > 0:
+    known = scored(column.kind, values[~np.isnan(values)])
+    if not known.size or not known.std() > 0:
         return column
-    return dataclasses.replace(column, loc=float(scored.mean()), scale=float(scored.std()))
-
-
-def _scored(kind: str, values: np.ndarray) -> np.ndarray:
-    """What `loc` and `scale` are of: logarithms of positive numbers, log(1 + n) of counts."""
-    return np.log(values) if kind == "positive" else np.log1p(values) if kind == "count" else values
+    return dataclasses.replace(column, loc=float(known.mean()), scale=float(known.std()))
 
 
 def _completed(fields: Any, table: Mapping[str, Any] | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ssdgm_tf.schema import cells
-from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, Column
+from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, Column, scored
 from ssdgm_tf.schema.schema import Schema
 
 # From so many rows on, a column without equal cells is taken for an identifier.
@@ -234,31 +234,32 @@ def _kind_of_number(name: str, values: np.ndarray, gaps: float) -> _Found:
     is_whole = bool((values == np.trunc(values)).all())
     is_spread = values.var() > values.mean() and _skewness(values) > _SKEWED_COUNTS
     if is_whole and distinct[0] == 0 and len(distinct) > _MOST_LEVELS and is_spread:
-        return _continuous(name, "count", values, np.log1p(values), gaps)
+        return _continuous(name, "count", values, gaps)
     if _is_positive(values):
-        return _continuous(name, "positive", values, np.log(values), gaps)
-    return _continuous(name, "numeric", values, values, gaps)
+        return _continuous(name, "positive", values, gaps)
+    return _continuous(name, "numeric", values, gaps)
 
 
 def _of_days(name: str, days: np.ndarray, gaps: float) -> _Found:
     """The column of cells that are dates, days since 1970-01-01 [N], or gaps."""
     unit = DAYS_AND_TIMES if (days % 1).any() else DAYS
-    found = _continuous(name, "numeric", days, days, gaps, unit)
+    found = _continuous(name, "numeric", days, gaps, unit)
     return found._replace(note=f"Column {name!r} holds dates, and is numeric: {unit}. {found.note}".strip())
 
 
-def _continuous(name: str, kind: str, values: np.ndarray, scored: np.ndarray, gaps: float, unit: str = "") -> _Found:
-    """A column of numbers [N], whose moments are those of `scored` [N]."""
+def _continuous(name: str, kind: str, values: np.ndarray, gaps: float, unit: str = "") -> _Found:
+    """A column of numbers [N]."""
     single = values.astype(np.float32)
     if single.min() == single.max():
         return _left_out(
             name, f"float32 does not tell its numbers apart, {cells.text_of(values.min())} to {cells.text_of(values.max())}"
         )
+    of_moments = scored(kind, values)
     column = Column(
         name,
         kind,
-        loc=scored.mean(),
-        scale=scored.std(),
+        loc=of_moments.mean(),
+        scale=of_moments.std(),
         gaps=gaps,
         extent=(values.min(), values.max()),
         quantiles=tuple(np.quantile(values, np.linspace(0, 1, _NUM_QUANTILES)).tolist()),

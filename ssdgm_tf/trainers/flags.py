@@ -48,6 +48,27 @@ def trained_run() -> Workdir:
     return folder
 
 
+def table_path(name: str) -> Path:
+    """The file of a table that a flag names.
+
+    Args:
+        name: the flag.
+
+    Raises:
+        UserError: none, or a file of another suffix.
+    """
+    from ssdgm_tf.data import table_files
+
+    value = flags.FLAGS[name].value
+    if value is None:
+        raise UserError(f"--{name} must be given. Received: none")
+    try:
+        table_files.check_suffix(f"--{name}", Path(value))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return Path(value)
+
+
 def define_training() -> None:
     """The flags of `ssdgm-train`."""
     define_workdir()

@@ -9,11 +9,8 @@ many digits after the point as in the training table. Rare categories that train
 the same rows.
 """
 
-from pathlib import Path
-
 from absl import flags
 
-from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.prediction_files import check_written
 from ssdgm_tf.trainers import flags as command
 
@@ -28,15 +25,7 @@ def main() -> None:
     """`ssdgm-generate`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
-    if values.output is None:
-        raise UserError("--output must be given. Received: none")
-    from ssdgm_tf.data import table_files
-
-    output = Path(values.output)
-    try:
-        table_files.check_suffix("--output", output)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    output = command.table_path("output")
     check_written([output], None, folder.path)
     settings = folder.load_config()
     command.import_tensorflow_quietly()

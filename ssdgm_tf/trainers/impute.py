@@ -14,8 +14,6 @@ counts as not known. Numbers have as many digits after the point as in the train
 does not take, such as text for a number, stops the command, and nothing is written.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from ssdgm_tf.errors import UserError
@@ -42,17 +40,7 @@ def main() -> None:
     """`ssdgm-impute`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
-    for name in ("input", "output"):
-        if values[name].value is None:
-            raise UserError(f"--{name} must be given. Received: none")
-    from ssdgm_tf.data import table_files
-
-    source, output = Path(values.input), Path(values.output)
-    try:
-        for name, path in (("--input", source), ("--output", output)):
-            table_files.check_suffix(name, path)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    source, output = command.table_path("input"), command.table_path("output")
     if not source.is_file():
         raise UserError(f"--input must be a file. Received: no file {source}")
     numbers = range(1, values.draws + 1)
