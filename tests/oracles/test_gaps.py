@@ -78,6 +78,7 @@ def test_the_list_holds_every_node_of_independent_elements():
     vectors = {name for name, made in makers.items() if made.has_independent_elements is False}
     assert vectors == {
         "OneHotCategoricalNode",
+        "ShiftedCategoricalNode",
         "RelaxedOneHotCategoricalNode",
         "OneMoreNode",
         "DirichletNode",
