@@ -10,7 +10,7 @@ from ssdgm_tf.layers.categorical import OneHotCategoricalNode
 
 # How fast the predicted shares follow the predictions of a batch; the mean over labels does not get slower than this.
 _RATE, _SLOWEST = 0.03, 0.01
-# Labels of each class that the shares among the labels count as, where the shares among the examples are learned.
+# Labels of each class that the shares among the labels count as, against M labels of the mean prediction.
 _PSEUDO_LABELS = 8.0
 _SMALLEST = 1e-3
 
@@ -26,9 +26,14 @@ class ShiftedCategoricalNode(OneHotCategoricalNode):
 
     pi is unknown. It is the mean prediction, drawn towards s as by 8 more labels of each class:
 
-        pi = (1 - rho) mean q(y|x) + rho s,      rho = 8 K / (M + 8 K)          K classes, M labels
+        pi = (1 - rho) mean q(y|x) + rho s,      rho = 8 K / (M r + 8 K)          K classes, M labels
 
-    Both means are running ones, of the batches of training. The shift is 0 at the start, and no gradient changes it.
+    r is the share of the variance of y that the predictions explain: 1 if they are certain, 0 if they are the same for all
+    examples, for then their mean tells nothing of pi, and a classifier that tells little must not call all of one class:
+
+        r = (mean sum_k q(k|x)^2 - m) / (1 - m),      m = sum_k (mean q(k|x))^2
+
+    All means are running ones, of the batches of training. The shift is 0 at the start, and no gradient changes it.
 
     Args:
         num_classes: number of classes K, at least 2.
@@ -39,6 +44,7 @@ class ShiftedCategoricalNode(OneHotCategoricalNode):
         shift: log pi - log s, [K].
         labelled: s, [K].
         predicted: the running mean of q(y|x), [K].
+        certainty: the running mean of sum_k q(k|x)^2, scalar.
     """
 
     def __init__(self, num_classes: int, prior: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
@@ -47,10 +53,11 @@ class ShiftedCategoricalNode(OneHotCategoricalNode):
         self.shift = self._add_fixed("shift", "zeros")
         self.labelled = self._add_fixed("labelled", uniform)
         self.predicted = self._add_fixed("predicted", uniform)
+        self.certainty = self._add_fixed("certainty", uniform, ())
 
-    def _add_fixed(self, name: str, initializer: Any) -> keras.Variable:
+    def _add_fixed(self, name: str, initializer: Any, shape: tuple[int, ...] | None = None) -> keras.Variable:
         return self.add_weight(
-            shape=(self.num_classes,),
+            shape=(self.num_classes,) if shape is None else shape,
             initializer=initializer,
             dtype=self.density_dtype,
             trainable=False,
@@ -83,18 +90,23 @@ class ShiftedCategoricalNode(OneHotCategoricalNode):
         mean = shares / tf.where(total > 0, total, tf.ones_like(total))
         self.labelled.assign_add(tf.where(total > 0, rate, tf.zeros_like(rate)) * (mean - self.labelled))
 
-    def follow(self, predicted: tf.Tensor, num_labels: float) -> tf.Tensor:
+    def follow(self, predicted: tf.Tensor, certainty: tf.Tensor, num_labels: float) -> tf.Tensor:
         """Takes the mean prediction of a batch into pi, and sets the shift.
 
         Args:
             predicted: the mean of q(y|x) over the batch, [K].
+            certainty: the mean of sum_k q(k|x)^2 over the batch, scalar.
             num_labels: M.
 
         Returns:
             log pi, [K].
         """
         self.predicted.assign_add(_RATE * (predicted - self.predicted))
-        rho = _PSEUDO_LABELS * self.num_classes / (num_labels + _PSEUDO_LABELS * self.num_classes)
+        self.certainty.assign_add(_RATE * (certainty - self.certainty))
+        of_mean = tf.reduce_sum(tf.square(self.predicted))
+        explained = tf.clip_by_value((self.certainty - of_mean) / tf.maximum(1 - of_mean, _SMALLEST), 0.0, 1.0)
+        pseudo_labels = _PSEUDO_LABELS * self.num_classes
+        rho = pseudo_labels / (num_labels * explained + pseudo_labels)
         log_shares = tf.math.log(tf.maximum((1 - rho) * self.predicted + rho * self.labelled, _SMALLEST / self.num_classes))
         self.shift.assign(log_shares - tf.math.log(tf.maximum(self.labelled, _SMALLEST)))
         return log_shares

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ssdgm_tf import layers
 
-LABELLED, PREDICTED = np.array([0.5, 0.25, 0.25]), np.array([0.1, 0.1, 0.8])
+LABELLED, PREDICTED, CERTAINTY = np.array([0.5, 0.25, 0.25]), np.array([0.1, 0.1, 0.8]), 0.83
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ def node():
     made = layers.ShiftedCategoricalNode(3, seed=1)
     made.labelled.assign(LABELLED)
     made.predicted.assign(PREDICTED)
+    made.certainty.assign(CERTAINTY)
     return made
 
 
@@ -25,8 +26,9 @@ def test_at_first_there_is_no_shift():
 
 
 def test_the_shift_is_that_of_bayes_rule(node):
-    log_shares = node.follow(tf.constant(PREDICTED, tf.float32), 26.0)
-    rho = 24 / (26 + 24)
+    log_shares = node.follow(tf.constant(PREDICTED, tf.float32), tf.constant(CERTAINTY), 26.0)
+    explained = 0.5  # of the variance: (0.83 - 0.66) / (1 - 0.66)
+    rho = 24 / (26 * explained + 24)
     shares = (1 - rho) * PREDICTED + rho * LABELLED
     np.testing.assert_allclose(np.exp(log_shares), shares, rtol=1e-5)
     inputs = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
@@ -36,7 +38,7 @@ def test_the_shift_is_that_of_bayes_rule(node):
 
 
 def test_a_label_is_scored_by_the_shares_among_the_labels(node):
-    node.follow(tf.constant(PREDICTED, tf.float32), 26.0)
+    node.follow(tf.constant(PREDICTED, tf.float32), tf.constant(CERTAINTY), 26.0)
     inputs = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
     probs, value = node.distribution(inputs).probs_parameter(), tf.eye(3)
     scored = tf.math.log(tf.reduce_sum(value * probs, axis=-1)) + node.log_prob_among_labels(probs, value)
@@ -44,8 +46,24 @@ def test_a_label_is_scored_by_the_shares_among_the_labels(node):
 
 
 def test_predicted_shares_follow_slowly(node):
-    node.follow(tf.constant([1.0, 0.0, 0.0]), 26.0)
+    node.follow(tf.constant([1.0, 0.0, 0.0]), tf.constant(1.0), 26.0)
     np.testing.assert_allclose(node.predicted, PREDICTED + 0.03 * (np.array([1.0, 0, 0]) - PREDICTED), rtol=1e-5)
+    np.testing.assert_allclose(node.certainty, CERTAINTY + 0.03 * (1 - CERTAINTY), rtol=1e-5)
+
+
+def test_predictions_that_are_the_same_for_all_examples_shift_nothing(node):
+    node.predicted.assign([0.9, 0.05, 0.05])
+    node.certainty.assign(0.9**2 + 2 * 0.05**2)
+    log_shares = node.follow(node.predicted, node.certainty, 26.0)
+    np.testing.assert_allclose(np.exp(log_shares), LABELLED, rtol=1e-5)
+    np.testing.assert_allclose(node.shift, 0, atol=1e-5)
+
+
+def test_certain_predictions_count_as_all_labels_do(node):
+    node.certainty.assign(1.0)
+    log_shares = node.follow(tf.constant(PREDICTED, tf.float32), tf.constant(1.0), 26.0)
+    rho = 24 / (26 + 24)
+    np.testing.assert_allclose(np.exp(log_shares), (1 - rho) * PREDICTED + rho * LABELLED, rtol=1e-5)
 
 
 def test_shares_among_the_labels_are_the_mean_of_the_batches():

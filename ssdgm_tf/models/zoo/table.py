@@ -176,7 +176,9 @@ class Table(NamedModel):
         if self.objective_scale is None:
             return
         for name, head in self._shifted.items():
-            log_shares = head.follow(_mean(tf.stop_gradient(one_pass.mean(name))), self.objective_scale.num_labelled)
+            predicted = tf.stop_gradient(one_pass.mean(name))
+            certainty = counted.mean(tf.reduce_sum(predicted**2, axis=-1))
+            log_shares = head.follow(_mean(predicted), certainty, self.objective_scale.num_labelled)
             self.generative[name].root.assign(log_shares)
 
     @property
