@@ -19,6 +19,8 @@ _GAP = 1
 _MOST_NUMBERS, _MOST_NAMES, _LONGEST_NAME = 20, 40, 16
 # Errors of several variables in learning curves.
 _MOST_CURVES = 4
+# Channels of time series that are shown.
+_MOST_CHANNELS = 4
 _GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
 
 
@@ -309,6 +311,61 @@ def latent_space(z: np.ndarray, y: np.ndarray) -> Figure:
 def _visible(image: np.ndarray) -> np.ndarray:
     """The colours of an image [H, W, C], or its first channel: the only one, or the left image of a stereo pair."""
     return image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+
+
+def series(x: np.ndarray, reconstructed: np.ndarray) -> Figure:
+    """Time series as dots, and their reconstructions as lines: a panel for each, and a row of panels for each channel.
+
+    Args:
+        x: series [N, T, C], NaN for a gap. Of more than 4 channels the first 4 are shown.
+        reconstructed: [N, T, C].
+    """
+    channels = min(x.shape[2], _MOST_CHANNELS)
+    figure, panels = _panels_of_series(len(x), channels)
+    for (channel, index), axes in np.ndenumerate(panels):
+        axes.plot(x[index, :, channel], ".", markersize=3, color=_GENERATIVE, label="data")
+        axes.plot(reconstructed[index, :, channel], color=_RECOGNITION, linewidth=1.2, label="model")
+    _name_rows(panels, x.shape[2])
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def series_of_classes(data: Sequence[np.ndarray], made: np.ndarray, names: Sequence[str]) -> Figure:
+    """Time series of each class, data and model: a column of panels for each class, a row for each channel.
+
+    Args:
+        data: for each class some series [N, T, C], NaN for a gap; perhaps none.
+        made: series of the model, [K, M, T, C]. Of more than 4 channels the first 4 are shown.
+        names: names of the classes.
+    """
+    num_channels = made.shape[3]
+    figure, panels = _panels_of_series(len(made), min(num_channels, _MOST_CHANNELS))
+    for (channel, label), axes in np.ndenumerate(panels):
+        for values, colour in ((data[label], _GENERATIVE), (made[label], _RECOGNITION)):
+            axes.plot(values[..., channel].T, color=colour, alpha=0.5, linewidth=0.8)
+        if channel == 0:
+            axes.set_title(_short(names[label], 16), fontsize=9, parse_math=False)
+    _name_rows(panels, num_channels)
+    handles = [Line2D([], [], color=_GENERATIVE, label="data"), Line2D([], [], color=_RECOGNITION, label="model")]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _panels_of_series(columns: int, rows: int) -> tuple[Figure, np.ndarray]:
+    """A figure of panels [rows, columns] that share their axes."""
+    figure = Figure(figsize=(min(2.1 * columns + 0.6, 16.0), 1.7 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
+    for axes in panels.flat:
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("time", fontsize=9)
+    return figure, panels
+
+
+def _name_rows(panels: np.ndarray, num_channels: int) -> None:
+    """Names the channels at the left, where there are several."""
+    for channel, axes in enumerate(panels[:, 0] if num_channels > 1 else ()):
+        axes.set_ylabel(f"channel {channel}", fontsize=8)
 
 
 class Marginal(NamedTuple):

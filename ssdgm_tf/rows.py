@@ -153,7 +153,7 @@ ArrayOrRows = np.ndarray | Rows
 
 
 def extent(x: ArrayOrRows) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest and the highest value of each number of an example, over all examples.
+    """The lowest and the highest value of each number of an example, over all examples in which it is not NaN.
 
     Args:
         x: examples [N, ...], an array or `Rows`.
@@ -161,7 +161,7 @@ def extent(x: ArrayOrRows) -> tuple[np.ndarray, np.ndarray]:
     low = high = x[0]
     for some in blocks(x.shape):
         values = x[some]
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        low, high = np.fmin(low, np.fmin.reduce(values)), np.fmax(high, np.fmax.reduce(values))
     return low, high
 
 

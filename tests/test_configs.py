@@ -14,7 +14,13 @@ from ssdgm_tf.runs import building, measuring, optimisation, plan
 from tests.tiers import tiers
 
 #: The shapes of the real sets, without their files: image shape, classes.
-SHAPES = {"mnist": ((28, 28, 1), 10), "svhn_cropped": ((32, 32, 3), 10), "npz": ((32, 32, 2), 5), "folder": ((20, 24, 3), 3)}
+SHAPES = {
+    "mnist": ((28, 28, 1), 10),
+    "svhn_cropped": ((32, 32, 3), 10),
+    "npz": ((32, 32, 2), 5),
+    "folder": ((20, 24, 3), 3),
+    "series": ((24, 1), 2),
+}
 
 
 def made_up(config, digits):

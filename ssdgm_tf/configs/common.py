@@ -159,12 +159,13 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "likelihood_scale": 0.2,
             "prior": "uniform",  # or "learned", "empirical"
             "estimator": config_dict.placeholder(str),
-            # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved images), "local_contrast"
-            # (convolutional, of the local contrast of moved images).
+            # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved images, or of series), "recurrent" (of
+            # series), "local_contrast" (convolutional, of the local contrast of moved images).
             "classifier": "dense",
             "noise": 0.3,  # for "noisy"
-            "dropout": 0.5,  # for "convolutional" and "local_contrast"
-            "encoder": "dense",  # or "convolutional", "pooled" (convolutional, of images at half their size)
+            "dropout": 0.5,  # for "convolutional", "recurrent" and "local_contrast"
+            # Or "convolutional", "recurrent" (of series), "pooled" (convolutional, of images at half their size).
+            "encoder": "dense",
             "decoder": "dense",  # or "convolutional"
             # Objective. By default gamma is N / M and classification_weight is 0.1 (N + M) / M. A supervision rate,
             # gamma M / (N + gamma M), takes the place of gamma.

@@ -21,6 +21,7 @@ from ssdgm_tf.data.preprocessing import (
 )
 from ssdgm_tf.data.public_tables import load_public_table
 from ssdgm_tf.data.records import load_records
+from ssdgm_tf.data.series import interpolated, load_series
 from ssdgm_tf.data.sources import load, require
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.streaming import Bad, Examples
@@ -40,6 +41,7 @@ __all__ = [
     "draw_labels",
     "fit_preprocessing",
     "hide_labels",
+    "interpolated",
     "known_places",
     "load",
     "load_canvases",
@@ -54,6 +56,7 @@ __all__ = [
     "load_npz",
     "load_public_table",
     "load_records",
+    "load_series",
     "load_table",
     "load_tfds",
     "make_canvases",

@@ -17,8 +17,9 @@ class SemiSupervisedData(NamedTuple):
     """A data set with few training labels shown.
 
     Attributes:
-        x_train: images [N, H, W, C], float32 in [0, 1]; or vectors [N, D], float32; or preprocessed examples. Bytes and
-            arrays in files are `Rows`, which are converted where they are read; `np.asarray` reads them all.
+        x_train: images [N, H, W, C], float32 in [0, 1]; vectors [N, D], float32; series [N, T, C], float32, NaN for a gap;
+            or preprocessed examples. Bytes and arrays in files are `Rows`, which are converted where they are read;
+            `np.asarray` reads them all.
         y_train: labels [N], int32; -1 where the label is hidden or unknown. With several variables {name: values [N, ...]},
             where hidden numbers are NaN.
         x_test: test examples, in the form of `x_train`.
@@ -62,6 +63,18 @@ class SemiSupervisedData(NamedTuple):
         if len(self.x_validation):
             return self.x_validation, self.y_validation, "validation"
         return self.x_test, self.y_test, "test"
+
+    @property
+    def noun(self) -> str:
+        """What the examples are, in words: "images" (or vectors), "series", or "rows" of a table."""
+        return "rows" if self.schema is not None else "series" if len(self.raw_shape) == 2 else "images"
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether an element of a series is missing."""
+        return self.noun == "series" and any(
+            rows.has_nan(x) for x in (self.x_train, self.x_test, self.x_validation) if len(x)
+        )
 
     @property
     def raw_shape(self) -> tuple[int, ...]:
@@ -132,7 +145,7 @@ class SemiSupervisedData(NamedTuple):
             x: examples [..., *x_train.shape[1:]] in the form of `x_train`.
 
         Returns:
-            Images [..., H, W, C] clipped to [0, 1], or vectors [..., D], not clipped; `x` itself without preprocessing.
+            Images [..., H, W, C] clipped to [0, 1], or series or vectors, not clipped; `x` itself without preprocessing.
         """
         if self.preprocessing is None:
             return x

@@ -220,7 +220,7 @@ class CsvRows:
             if others := [name for name in self.table.names if name not in columns]:
                 self.notes.append(f"Columns left out of {path.name}: {listed_names(others)}")
         self.total: int | None = None
-        self.pixels = TextPixels() if len(shape) > 1 else None
+        self.pixels = TextPixels() if len(shape) == 3 else None
         if self.pixels is not None:
             self.total = self._scan(self.pixels)
             self.notes.append(f"The images of {path.name} are {self.pixels.words}")
@@ -311,18 +311,20 @@ def _check(x_shape: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...], re
     """Refuses an array that holds no examples of a shape.
 
     Raises:
-        ValueError: another shape, no example, not numbers, or vectors of uint8, which could be pixels or values.
+        ValueError: another shape, no example, not numbers, or vectors or series of uint8, which could be pixels or values.
     """
     if dtype.kind not in "biuf":
         raise ValueError(f"x must hold numbers, not objects or text. Received: {received} with {dtype}")
-    grey = shape[:2] if len(shape) == 3 and shape[-1] == 1 else shape
+    grey = shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
     if x_shape[1:] not in (shape, grey) or not len(x_shape):
         wanted = f"[N, {', '.join(map(str, shape))}]{checks.channels_hint(x_shape, shape)}"
         raise ValueError(f"x must have the shape {wanted}. Received: {received} with {x_shape}")
     if x_shape[0] < 1:
         raise ValueError(f"x must hold at least one example. Received: {received} with {x_shape}")
-    if dtype == np.uint8 and len(shape) == 1:
-        raise ValueError(f"Vectors must be numbers other than uint8. Received: {received} with {dtype}, shape {x_shape}")
+    if dtype == np.uint8 and len(shape) < 3:
+        raise ValueError(
+            f"Vectors and series must be numbers other than uint8. Received: {received} with {dtype}, shape {x_shape}"
+        )
 
 
 @contextlib.contextmanager

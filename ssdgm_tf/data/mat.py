@@ -63,7 +63,7 @@ def read_examples(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         ValueError: a file that is damaged or not a .mat file, or no such array of numbers.
     """
     x = _read(file, (_X,))[0]
-    grey = shape[:2] if len(shape) == 3 and shape[-1] == 1 else shape
+    grey = shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
     if x.shape in (shape, grey) and x.ndim > 1:  # MATLAB keeps no last axis of size 1
         return x[None]
     first, last = x.shape[1:] in (shape, grey), x.shape[:-1] in (shape, grey)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 FORMS = (
     "'digits', 'npz:FILE', 'npz:TRAIN,TEST', 'npy:X,Y', 'mat:FILE', 'csv:FILE', 'parquet:FILE', 'idx:FOLDER', "
-    "'folder:FOLDER', 'records:FOLDER', 'faces:FILE', 'tables:NAME', 'canvases:DATA SET', or a name of TensorFlow Datasets "
-    "such as 'mnist' or 'svhn_cropped'"
+    "'folder:FOLDER', 'records:FOLDER', 'faces:FILE', 'tables:NAME', 'series:FILE', 'canvases:DATA SET', or a name of "
+    "TensorFlow Datasets such as 'mnist' or 'svhn_cropped'"
 )
 # How many files a name may list, and that in words.
 _ONE_OR_TWO = (1, 2), "one file, or two separated by a comma"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ssdgm_tf.rows import Rows, blocks, extent
+from ssdgm_tf.rows import Rows, blocks, extent, has_nan
 
 # The covariance is computed from at most this many rows: all of MNIST, NORB and SVHN. 100,000 rows of 3,072 pixels take
 # about a minute.
@@ -97,18 +97,19 @@ class AffineMap(abc.ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Standardization(AffineMap):
-    """Every column of vectors with mean 0 and standard deviation 1 on the training set.
+    """Every column of vectors, or channel of series, with mean 0 and standard deviation 1 on the training set.
 
         z = (x - mean) / scale, in the shape of x
 
-    The scale of a constant column is 1: it is only centred.
+    The scale of a constant column is 1: it is only centred. A channel has one mean and one scale for all times. Gaps stay
+    gaps.
     """
 
     values = "standardised"
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """That of the vectors, (P,)."""
+        """That of the vectors, (P,), or of the series, (T, C)."""
         return self.shape
 
     def map_rows(self, rows: Any) -> Any:
@@ -208,9 +209,9 @@ def of_images(spec: str) -> str:
 def fit_preprocessing(spec: str, x: np.ndarray | Rows) -> AffineMap | None:
     """The preprocessing `spec`, fitted on training examples, labelled and unlabelled alike.
 
-    "standardize" subtracts from each column of vectors its mean and divides it by its standard deviation. It is not for
-    images: they lie in [0, 1] already, and pixels that rarely vary would become very large where they do. "auto"
-    standardises vectors and leaves images as they are.
+    "standardize" subtracts from each column of vectors its mean and divides it by its standard deviation, and does the same
+    with each channel of series over all times. It is not for images: they lie in [0, 1] already, and pixels that rarely vary
+    would become very large where they do. "auto" standardises vectors and series and leaves images as they are.
 
     "pca:D" projects on the first D principal components, each scaled to unit variance (as Kingma et al. 2014 did for SVHN).
     "zca" keeps all directions in which the images vary and rotates the result back to pixels. Neither damps small variances:
@@ -221,22 +222,24 @@ def fit_preprocessing(spec: str, x: np.ndarray | Rows) -> AffineMap | None:
 
     Args:
         spec: "auto", "none", "standardize", "zca" or "pca:D".
-        x: training images [N, H, W, C] or vectors [N, D], float32.
+        x: training images [N, H, W, C], series [N, T, C] or vectors [N, D], float32.
 
     Returns:
         The fitted map; None for "none", and for "auto" of images.
 
     Raises:
-        ValueError: an unknown `spec`, "standardize" of images, fewer than two images, or more dimensions than the images
-            vary in.
+        ValueError: an unknown `spec`, "standardize" of images, "pca:D" or "zca" of series with gaps, fewer than two images,
+            or more dimensions than the images vary in.
     """
     kind, num_dimensions = parse_preprocessing(spec)
     if kind == "auto":
-        kind = "standardize" if x.ndim == 2 else "none"
+        kind = "none" if x.ndim == 4 else "standardize"
     if kind == "none":
         return None
     if kind == "standardize":
         return _standardization(x)
+    if x.ndim == 3 and has_nan(x):
+        raise ValueError(f"preprocessing={spec!r} takes series without gaps; 'standardize' takes gaps. Received: gaps")
     mean, components, variances = _principal_components(x)
     if not 1 <= (num_dimensions or 1) <= len(variances):
         raise ValueError(
@@ -253,25 +256,33 @@ def fit_preprocessing(spec: str, x: np.ndarray | Rows) -> AffineMap | None:
 
 
 def _standardization(x: np.ndarray | Rows) -> Standardization:
-    """The standardisation of vectors [N, D]."""
+    """The standardisation of vectors [N, D] or series [N, T, C]."""
     from sklearn.preprocessing import StandardScaler
 
-    if x.ndim != 2:
+    if x.ndim == 4:
         raise ValueError(
-            "preprocessing='standardize' takes vectors [N, D]; images lie in [0, 1] as they are. "
+            "preprocessing='standardize' takes vectors [N, D] or series [N, T, C]; images lie in [0, 1] as they are. "
             f"Received: examples of shape {list(x.shape[1:])}"
         )
-    scaler = StandardScaler()
-    for some in blocks(x.shape):
-        scaler.partial_fit(x[some])
+    scaler, columns = StandardScaler(), columns_of(x)
+    for some in blocks(columns.shape):
+        scaler.partial_fit(columns[some])
     mean, scale = scaler.mean_.astype(np.float32), np.sqrt(scaler.var_).astype(np.float32)
     # Of equal float32 numbers the float64 mean may differ, and so their deviation from it; tiny ones are 0 in TensorFlow.
-    is_constant = np.equal(*extent(x)) | (scale < np.finfo(np.float32).tiny)
-    return Standardization(
-        mean=np.where(is_constant, x[0].astype(np.float32), mean),
-        scale=np.where(is_constant, np.float32(1), scale),
-        shape=x.shape[1:],
-    )
+    low, high = extent(columns)
+    is_constant = (low == high) | (scale < np.finfo(np.float32).tiny)
+    mean, scale = np.where(is_constant, low.astype(np.float32), mean), np.where(is_constant, np.float32(1), scale)
+    each_time = x.shape[1] if x.ndim == 3 else 1
+    return Standardization(mean=np.tile(mean, each_time), scale=np.tile(scale, each_time), shape=x.shape[1:])
+
+
+def columns_of(x: np.ndarray | Rows) -> np.ndarray | Rows:
+    """The columns that are standardised: of vectors [N, D] these, of series [N, T, C] the channels, [N T, C].
+
+    Args:
+        x: examples.
+    """
+    return x.reshape(-1, x.shape[-1]) if isinstance(x, np.ndarray) and x.ndim == 3 else x
 
 
 def _principal_components(x: np.ndarray | Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """Raw examples: bytes, or numbers. The rules by which files are read, the same for training and for prediction.
 
-Images in files are bytes (uint8), which a model sees divided by 255, or numbers in [0, 1]. Vectors are numbers. A run
-remembers which of the two its images were, and what it exports takes the same.
+Images in files are bytes (uint8), which a model sees divided by 255, or numbers in [0, 1]. Vectors and series are numbers.
+A run remembers which of the two its images were, and what it exports takes the same.
 """
 
 import numpy as np
@@ -37,23 +37,25 @@ def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
         raise ValueError(f"Images must be [N, H, W, C]: {checks.CHANNELS_LAST}. Received: {name} of shape {list(x_shape)}")
 
 
-def as_taken(value: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray | None, str]:
+def as_taken(value: np.ndarray, dtype: np.dtype, gaps: bool = False) -> tuple[np.ndarray | None, str]:
     """An example of a file as a model takes it.
 
     Args:
-        value: an image [H, W, C] of uint8 or of numbers in [0, 1], or a vector [D].
+        value: an image [H, W, C] of uint8 or of numbers in [0, 1], a series [T, C] or a vector [D].
         dtype: uint8 or float32, what the model takes.
+        gaps: whether it takes gaps, NaN, in series and vectors.
 
     Returns:
         (example, ""), or (None, reason) where the model cannot take it.
     """
-    if value.dtype == np.uint8 and value.ndim > 1:
+    if value.dtype == np.uint8 and value.ndim == 3:
         return value if dtype == np.uint8 else value / np.float32(255), ""
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
         value = value.astype(np.float32)
-    if not np.all(np.isfinite(value)):
-        return None, "An example must be finite in float32. Received: NaN or an infinite value"
-    if value.ndim == 1:
+    if not np.all(np.isfinite(value) | (gaps & np.isnan(value))):
+        rule = "An example must be finite in float32, or NaN for a gap" if gaps else "An example must be finite in float32"
+        return None, f"{rule}. Received: {'an' if gaps else 'NaN or an'} infinite value"
+    if value.ndim < 3:
         return value, ""
     if value.min() < 0 or value.max() > 1:
         return None, _outside(value)

@@ -22,10 +22,11 @@ from ssdgm_tf.data.mat import load_mat
 from ssdgm_tf.data.names import FORMS, find_files, resolve
 from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
-from ssdgm_tf.data.preprocessing import AffineMap, Standardization, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.preprocessing import AffineMap, Standardization, columns_of, fit_preprocessing, parse_preprocessing
 from ssdgm_tf.data.public_tables import find_public_table, load_public_table
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.room import room
+from ssdgm_tf.data.series import find_series, load_series
 from ssdgm_tf.data.splits import draw_labels, hide_labels
 from ssdgm_tf.data.tables import load_table
 from ssdgm_tf.data.tfds import find_prepared, load_tfds
@@ -40,6 +41,7 @@ _FILES: dict[str, tuple[Callable[..., Path | list[Path]], Callable[..., SemiSupe
     "records": (find_records, load_records),
     "faces": (find_faces, load_faces),
     "tables": (find_public_table, load_public_table),
+    "series": (find_series, load_series),
 }
 # The kinds that `load_table` reads: csv: where it is asked to.
 _OF_TABLES = ("csv", "parquet")
@@ -79,15 +81,15 @@ def load(
             `load_npy`), "mat:FILE" (see `load_mat`), "csv:FILE" (see `load_csv`), "parquet:FILE" or "parquet:TRAIN,TEST"
             (with `is_table`), "idx:FOLDER" (see `load_idx`),
             "folder:FOLDER" (see `load_folder`), "records:FOLDER" (see `load_records`), "faces:FILE" (see `load_faces`),
-            "tables:NAME" (see `load_public_table`), "canvases:NAME" (see `make_canvases`; the images come from the data set
-            NAME), or a TFDS name (see `load_tfds`).
+            "tables:NAME" (see `load_public_table`), "series:FILE" (see `load_series`), "canvases:NAME" (see `make_canvases`;
+            the images come from the data set NAME), or a TFDS name (see `load_tfds`).
         num_labels: number of labels shown, as equal per class as possible (see `draw_labels`); 0 for all that are known.
         seed: seed of the label draw, and of the split where the source has none.
         num_validation: number of labelled training examples held out of training; 0 for the digits.
         data_dir: folder of prepared TFDS sets; relative paths of other sets start from it.
         download: whether to download and prepare a TFDS set that is not prepared.
         preprocessing: "none", "auto", "standardize", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training
-            examples. How many columns of vectors were standardised is printed.
+            examples. How many columns of vectors, or channels of series, were standardised is printed.
         bad_examples: "stop" at a bad example of npz:, npy:, mat:, csv: or folder:, with its index, line or file; or "drop"
             bad examples, and print how many there were. Examples that occur with different labels are counted and printed
             too.
@@ -272,9 +274,11 @@ def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervis
     if fitted is None:
         return dataset
     if isinstance(fitted, Standardization):
-        constant = np.count_nonzero(np.equal(*rows.extent(dataset.x_train)))
+        constant = np.count_nonzero(np.equal(*rows.extent(columns_of(dataset.x_train))))
         more = f", {constant} of them constant" if constant else ""
-        print(f"Vectors standardised: {len(fitted.mean)} columns{more}")
+        what = "Series" if dataset.x_train.ndim == 3 else "Vectors"
+        number = f"{len(fitted.mean)} columns" if what == "Vectors" else f"{dataset.x_train.shape[-1]} channels"
+        print(f"{what} standardised: {number}{more}")
     return dataset._replace(
         x_train=_mapped(dataset.x_train, fitted),
         x_test=_mapped(dataset.x_test, fitted),

@@ -31,13 +31,14 @@ class Examples:
 
     Args:
         path: the folder or file.
-        shape: shape of one example, an image (H, W, C) or a vector (D,).
+        shape: shape of one example, an image (H, W, C), a series (T, C) or a vector (D,).
         dtype: what the model takes: "uint8", bytes, or "float32", numbers in [0, 1]; None for bytes of images. Bytes are
-            divided by 255 for a model of numbers. Numbers for a model of bytes must be multiples of 1/255. Vectors are
-            float32.
+            divided by 255 for a model of numbers. Numbers for a model of bytes must be multiples of 1/255. Vectors and
+            series are float32.
         resize: whether images of a folder are resized to that shape, as `config.resize` does for training.
         columns: the columns of the training table by name; a table with a header is read in their order. () for none.
         schema: of a model of tables of mixed columns: the file is .csv, .tsv or .parquet, and may have gaps, which are NaN.
+        gaps: whether the model takes gaps in series or vectors of other files, NaN.
 
     Attributes:
         total: number of examples; None for tables of vectors, whose length is unknown before reading.
@@ -56,10 +57,11 @@ class Examples:
         resize: bool = False,
         columns: tuple[str, ...] = (),
         schema: Schema | None = None,
+        gaps: bool = False,
     ) -> None:
         self.path, self.shape = Path(path), tuple(shape)
-        self.dtype = np.dtype(NUMBERS if len(self.shape) < 2 else BYTES if dtype is None else dtype)
-        self._takes_gaps = schema is not None
+        self.dtype = np.dtype(NUMBERS if len(self.shape) < 3 else BYTES if dtype is None else dtype)
+        self._is_table, self._takes_gaps = schema is not None, gaps
         self._rows = open_rows(self.path, self.shape, resize, columns, schema)
         self.total, self.notes = self._rows.total, self._rows.notes
 
@@ -73,8 +75,8 @@ class Examples:
         values: list[np.ndarray] = []
         bad: list[Bad] = []
         for name, value, reason in self._rows:
-            if value is not None and not self._takes_gaps:
-                value, reason = as_taken(value, self.dtype)
+            if value is not None and not self._is_table:
+                value, reason = as_taken(value, self.dtype, self._takes_gaps)
             if value is None:
                 bad.append(Bad(name, reason))
             else:

@@ -1,7 +1,8 @@
-"""Convolutional networks for small images."""
+"""Convolutional networks for small images and for time series."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -9,26 +10,42 @@ import tensorflow as tf
 from ssdgm_tf.layers.types import Activation, Shape
 
 
+class _Layers(NamedTuple):
+    """The layers of inputs of one rank."""
+
+    convolution: type[keras.layers.Layer]
+    pooling: type[keras.layers.Layer]
+    transposed: type[keras.layers.Layer]
+
+
+_OF_RANK = {
+    3: _Layers(keras.layers.Conv1D, keras.layers.MaxPooling1D, keras.layers.Conv1DTranspose),
+    4: _Layers(keras.layers.Conv2D, keras.layers.MaxPooling2D, keras.layers.Conv2DTranspose),
+}
+
+
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ConvEncoder(keras.layers.Layer):
-    """Features of images: a strided convolution, then convolutions each followed by 2x2 pooling, then a dense layer.
+    """Features of images or series: a strided convolution, then convolutions each followed by pooling, then a dense layer.
+
+    Convolutions go along every axis between the first and the last: two of an image, one of a time series.
 
     Args:
-        filters: channels of each convolution; the first is 5x5 with stride 2, the others 3x3.
+        filters: channels of each convolution; the first is 5 wide (images: 5x5) with stride 2, the others 3 wide.
         units: width of the dense layer.
         dropout: share of the last feature map that is dropped in training.
         activation: the activation of every layer.
         seed: integer seed of the dropout.
 
     Call arguments:
-        inputs: images [B, H, W, C].
+        inputs: images [B, H, W, C] or series [B, T, C].
         training: whether to apply dropout.
 
     Returns:
         [B, units], in the compute dtype.
 
     Raises:
-        ValueError: no filters, or a number below 1.
+        ValueError: no filters, or a number below 1; inputs that are neither images nor series.
     """
 
     def __init__(
@@ -45,12 +62,15 @@ class ConvEncoder(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape: Shape) -> None:
+        if len(input_shape) not in _OF_RANK:
+            raise ValueError(f"inputs must be images [B, H, W, C] or series [B, T, C]. Received: shape {input_shape}")
+        of_rank = _OF_RANK[len(input_shape)]
         first, *rest = self.filters
         same = {"padding": "same", "activation": self.activation, "dtype": self.dtype_policy}
-        stack = [keras.layers.Conv2D(first, 5, strides=2, **same)]
+        stack = [of_rank.convolution(first, 5, strides=2, **same)]
         for channels in rest:
-            pooling = keras.layers.MaxPooling2D(padding="same", dtype=self.dtype_policy)
-            stack += [keras.layers.Conv2D(channels, 3, **same), pooling]
+            pooling = of_rank.pooling(padding="same", dtype=self.dtype_policy)
+            stack += [of_rank.convolution(channels, 3, **same), pooling]
         dropout = keras.layers.Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
         stack += [keras.layers.Flatten(dtype=self.dtype_policy), dropout]
         self.stack = [*stack, keras.layers.Dense(self.units, self.activation, dtype=self.dtype_policy)]
@@ -69,13 +89,13 @@ class ConvEncoder(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class ConvDecoder(keras.layers.Layer):
-    """Images from vectors: a dense layer, then transposed convolutions that each double height and width.
+    """Images or series from vectors: a dense layer, then transposed convolutions that each double height and width, or time.
 
-    As the network of an image's node it gives the parameters of each pixel directly. Its `image_shape` is then
-    [H, W, C times the parameters per element].
+    As the network of an image's node it gives the parameters of each pixel directly. Its `example_shape` is then
+    [H, W, C times the parameters per element]; likewise of a series.
 
     Args:
-        image_shape: (height, width, channels) of the output.
+        example_shape: of the output, (height, width, channels) or (times, channels).
         filters: channels of the feature maps, smallest map first.
         activation: the activation of every layer but the last.
 
@@ -83,43 +103,49 @@ class ConvDecoder(keras.layers.Layer):
         inputs: vectors [B, D].
 
     Returns:
-        [B, *image_shape], in the compute dtype.
+        [B, *example_shape], in the compute dtype.
 
     Raises:
-        ValueError: no filters, or a number below 1.
+        ValueError: no filters, or a number below 1; a shape of other than two or three numbers.
     """
 
     def __init__(
-        self, image_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation: Activation = "relu", **kwargs: Any
+        self, example_shape: Sequence[int], filters: Sequence[int] = (64, 32), activation: Activation = "relu", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.image_shape, self.filters = tuple(image_shape), _checked(filters)
+        self.example_shape, self.filters = tuple(example_shape), _checked(filters)
+        if len(self.example_shape) + 1 not in _OF_RANK:
+            raise ValueError(
+                "example_shape must be (height, width, channels) or (times, channels). "
+                f"Received: example_shape={example_shape}"
+            )
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape: Shape) -> None:
-        height, width, channels = self.image_shape
+        *lengths, channels = self.example_shape
+        transposed = _OF_RANK[len(self.example_shape) + 1].transposed
         factor = 2 ** len(self.filters)
-        small = (-(-height // factor), -(-width // factor), self.filters[0])
+        small = (*(-(-length // factor) for length in lengths), self.filters[0])
         inner = {"activation": self.activation, "dtype": self.dtype_policy}
         stack = [
-            keras.layers.Dense(small[0] * small[1] * small[2], **inner),
+            keras.layers.Dense(math.prod(small), **inner),
             keras.layers.Reshape(small, dtype=self.dtype_policy),
         ]
         for maps in self.filters[1:]:
-            stack.append(keras.layers.Conv2DTranspose(maps, 4, strides=2, padding="same", **inner))
-        stack.append(keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", dtype=self.dtype_policy))
+            stack.append(transposed(maps, 4, strides=2, padding="same", **inner))
+        stack.append(transposed(channels, 4, strides=2, padding="same", dtype=self.dtype_policy))
         self.stack = stack
         _build_in_turn(self.stack, input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        height, width, _ = self.image_shape
-        return _call_in_turn(self.stack, inputs, False)[:, :height, :width]
+        made = _call_in_turn(self.stack, inputs, False)
+        return made[(slice(None), *(slice(length) for length in self.example_shape[:-1]))]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (input_shape[0], *self.image_shape)
+        return (input_shape[0], *self.example_shape)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"image_shape": self.image_shape, "filters": self.filters}
+        own = {"example_shape": self.example_shape, "filters": self.filters}
         return {**super().get_config(), **own, "activation": keras.activations.serialize(self.activation)}
 
 

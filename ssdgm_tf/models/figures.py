@@ -14,6 +14,8 @@ from ssdgm_tf.models.graphical_model import GraphicalModel
 
 # Values of each of the two dimensions of a style that is explored.
 _QUANTILES = 7
+# Series of each class, of the data and of the model.
+_NUM_SERIES = 10
 
 
 class Captioned(NamedTuple):
@@ -51,7 +53,7 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
         seed: of the draws.
 
     Returns:
-        {name: figure}. Vectors have a latent space only.
+        {name: figure}. Vectors have a latent space only; of series see `_of_series`.
     """
     labels: Any = dataset.y_test
     few, _ = examples(model, dataset.x_test[shown[:10]], labels[shown[:10]])
@@ -69,6 +71,8 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
     def images(values: Any) -> np.ndarray:
         return dataset.to_images(values["x"] if isinstance(values, dict) else values)
 
+    if dataset.noun == "series":
+        return made | _of_series(model, dataset, shown, images, seed)
     if images(few).ndim < 4:
         return made
     knows_labels = "y" in model.generative
@@ -93,6 +97,32 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
     if knows_labels and codes.shape[1] > 1:
         made["styles"] = _styles(model, codes, dataset.num_classes, images, seed)
     return made
+
+
+def _of_series(
+    model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarray, in_units: Callable[[Any], np.ndarray], seed: int
+) -> dict[str, Captioned]:
+    """Reconstructions of test series, and series of each class, drawn from the model beside those of the test set."""
+    labels: Any = dataset.y_test
+    few, _ = examples(model, dataset.x_test[shown[:6]], labels[shown[:6]])
+    knows_labels = "y" in model.generative
+    num_classes = dataset.num_classes if knows_labels else 1
+    given = {"y": np.repeat(np.arange(num_classes), _NUM_SERIES)} if knows_labels else None
+    drawn = in_units(model.generate(given, num_samples=num_classes * _NUM_SERIES, seed=seed))
+    of_class = [shown[labels[shown] == label] if knows_labels else shown for label in range(num_classes)]
+    data = [in_units(dataset.x_test[indices[:_NUM_SERIES]]) for indices in of_class]
+    names = dataset.class_names or tuple(map(str, range(num_classes)))
+    return {
+        "reconstructions": Captioned(
+            plots.series(in_units(few), in_units(model.reconstruct(few))),
+            "Test series, and their reconstructions from the likeliest label and the mean latent variables. Where a series "
+            "has a gap there is no dot.",
+        ),
+        "samples": Captioned(
+            plots.series_of_classes(data, drawn.reshape((num_classes, _NUM_SERIES, *drawn.shape[1:])), names),
+            "Test series of each class, and series drawn from the model with that label and a style from its prior.",
+        ),
+    }
 
 
 def _styles(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,10 +12,12 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import empirical_prior
 
-CLASSIFIERS = ("dense", "noisy", "convolutional", "local_contrast")
-ENCODERS = ("dense", "convolutional", "pooled")
+CLASSIFIERS = ("dense", "noisy", "convolutional", "recurrent", "local_contrast")
+ENCODERS = ("dense", "convolutional", "recurrent", "pooled")
+_OF_IMAGES, _OF_SERIES = ("local_contrast", "pooled"), ("recurrent",)
 DECODERS = ("dense", "convolutional")
 _OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
+_RECURRENT_UNITS = 64
 # Faces are aligned: they move less than digits, and must not turn.
 _MOVED_FACES = {"shift": 1.5, "rotation": 4.0, "scaling": 0.05, "shear": 0.05}
 
@@ -51,13 +53,14 @@ class Recipe:
             "num_classes": self.data.num_classes,
             "prior": self._prior(),
             "estimator": self.config["estimator"],
-            "classifier": classifier(self.config, self.dtype),
+            "classifier": classifier(self.config, self.data.x_train.shape[1:], self.dtype),
         }
 
     def image_options(self) -> dict[str, Any]:
         """The options about the observed variable and the networks."""
         options = {name: self.config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
-        return options | {"encoder": self._encoder(), "decoder": self._decoder(), "dtype": self.dtype}
+        options |= {"encoder": self._encoder(), "decoder": self._decoder(), "dtype": self.dtype}
+        return options | ({"gaps": True} if self.data.has_gaps else {})
 
     def _prior(self) -> Any:
         if self.config["prior"] == "empirical":
@@ -68,10 +71,13 @@ class Recipe:
         return self.config["prior"]
 
     def _encoder(self) -> keras.layers.Layer | None:
-        if _known("encoder", self.config, ENCODERS) == "dense":
+        kind = _known("encoder", self.config, ENCODERS, self.data.x_train.shape[1:])
+        if kind == "dense":
             return None
+        if kind == "recurrent":
+            return recurrent_network(self.config, self.dtype)
         encoder = layers.ConvEncoder(units=256, dtype=self.dtype)
-        if self.config["encoder"] == "convolutional":
+        if kind == "convolutional":
             return encoder
         return keras.Sequential([keras.layers.AveragePooling2D(2, dtype=self.dtype), encoder])
 
@@ -79,32 +85,40 @@ class Recipe:
         if _known("decoder", self.config, DECODERS) == "dense":
             return None
         *space, channels = self.data.x_train.shape[1:]
-        if len(space) != 2:
+        if not space:
             raise ValueError(
-                f"A convolutional decoder makes images [H, W, C]. Received: examples of shape {self.data.x_train.shape[1:]}"
+                "A convolutional decoder makes images [H, W, C] or series [T, C]. "
+                f"Received: examples of shape {self.data.x_train.shape[1:]}"
             )
         learns_scale = self.config["likelihood"] == "normal" and self.config["likelihood_scale"] is None
         has_scale = self.config["likelihood"] == "discretized_logistic" or learns_scale
         return layers.ConvDecoder((*space, channels * (1 + has_scale)), dtype=self.dtype)
 
 
-def classifier(config: Mapping[str, Any], dtype: str | None = None) -> keras.layers.Layer | None:
+def classifier(
+    config: Mapping[str, Any], example_shape: Sequence[int], dtype: str | None = None
+) -> keras.layers.Layer | None:
     """The network of q(y|...) that a config asks for; None for the model's own dense one.
 
     Args:
         config: the fields.
+        example_shape: shape of one example: an image (H, W, C), a series (T, C) or a vector (D,).
         dtype: of its layers, except those that compute places of pixels, which need float32.
 
     Raises:
-        ValueError: another name.
+        ValueError: another name, or a network of other examples.
     """
-    if _known("classifier", config, CLASSIFIERS) == "dense":
+    if _known("classifier", config, CLASSIFIERS, example_shape) == "dense":
         return None
     if config["classifier"] == "noisy":
         dense = dense_network(config, dtype)
         noise = keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)
         return keras.Sequential([keras.layers.Flatten(dtype=dtype), noise, dense])
+    if config["classifier"] == "recurrent":
+        return recurrent_network(config, dtype)
     seeded = {"seed": config["seed"], "dtype": dtype}
+    if len(example_shape) == 2:
+        return layers.ConvEncoder(dropout=config["dropout"], **seeded)
     if config["classifier"] == "local_contrast":
         moved = layers.RandomAffine(**_MOVED_FACES, seed=config["seed"], dtype="float32")
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
@@ -123,7 +137,28 @@ def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers
     return layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS), dtype=dtype)
 
 
-def _known(field: str, config: Mapping[str, Any], known: tuple[str, ...]) -> str:
-    if config[field] not in known:
-        raise ValueError(f"config.{field} must be one of {known}. Received: config.{field}={config[field]!r}")
-    return config[field]
+def recurrent_network(config: Mapping[str, Any], dtype: str | None = None) -> keras.Sequential:
+    """Features of series [B, T, C]: a gated recurrent unit in each direction of time, then dropout.
+
+    Args:
+        config: the fields.
+        dtype: of its layers.
+    """
+    unit = keras.layers.GRU(_RECURRENT_UNITS, dtype=dtype)
+    dropout = keras.layers.Dropout(config["dropout"], seed=config["seed"], dtype=dtype)
+    return keras.Sequential([keras.layers.Bidirectional(unit, dtype=dtype), dropout])
+
+
+def _known(field: str, config: Mapping[str, Any], known: tuple[str, ...], example_shape: Sequence[int] = ()) -> str:
+    """The value of a field that names a network.
+
+    Raises:
+        ValueError: another name, or a network of other examples.
+    """
+    name, num_axes = config[field], len(example_shape)
+    if name not in known:
+        raise ValueError(f"config.{field} must be one of {known}. Received: config.{field}={name!r}")
+    if (name in _OF_IMAGES and num_axes != 3) or (name in _OF_SERIES and num_axes != 2):
+        what = "images [H, W, C]" if name in _OF_IMAGES else "series [T, C]"
+        raise ValueError(f"config.{field}={name} is for {what}. Received: examples of shape {tuple(example_shape)}")
+    return name

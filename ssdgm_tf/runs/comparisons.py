@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm.auto import tqdm
 
 from ssdgm_tf import baselines, rows
-from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.data import SemiSupervisedData, interpolated
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.examples import examples
@@ -66,21 +66,24 @@ def need_part(names: Iterable[str]) -> bool:
 def _network(run: ComparedRun) -> dict[str, float]:
     """The network of q(y|...), trained on the labelled examples only."""
     config = run.settings["config"]
-    network = classifier(config) or dense_network(config)
+    network = classifier(config, run.dataset.x_train.shape[1:]) or dense_network(config)
     rate, num_steps = min(config["learning_rate"], 1e-3), min(run.model.num_steps, _MAX_NETWORK_STEPS)
     made = baselines.NetworkClassifier(network, run.dataset.num_classes, rate, num_steps, seed=config["seed"])
     return {"labels_only_error": _error(made, run.dataset)}
 
 
 def _nearest_neighbour(run: ComparedRun) -> dict[str, float]:
-    """The label of the nearest labelled example, in pixels."""
+    """The label of the nearest labelled example, in pixels or in the elements of a series."""
     return {"nearest_neighbour_error": _error(baselines.NearestNeighbours(num_neighbours=1), run.dataset)}
 
 
 def _error(estimator: baselines.Baseline, dataset: SemiSupervisedData) -> float:
     y: Any
     x, y = dataset.labelled
-    return 1 - estimator.fit(x, y).score(dataset.x_test, dataset.y_test)
+    x_test = dataset.x_test
+    if dataset.noun == "series":
+        x, x_test = interpolated(np.asarray(x)), interpolated(np.asarray(x_test))
+    return 1 - estimator.fit(x, y).score(x_test, dataset.y_test)
 
 
 def _recognition_networks(run: ComparedRun) -> dict[str, float]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssdgm_tf import data, rows
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
@@ -104,18 +106,24 @@ def _check_same(given: Path, kept: Path) -> None:
 
 
 def _check_vectors(dataset: data.SemiSupervisedData, likelihood: str) -> None:
-    """Says that vectors in [0, 1] are kept for a likelihood that needs them there, and refuses others; passes images.
+    """Says that vectors and series in [0, 1] are kept for a likelihood that needs them there, and refuses others.
+
+    It passes images.
 
     Raises:
-        ValueError: a vector outside [0, 1].
+        ValueError: a vector or series outside [0, 1].
     """
-    if dataset.x_train.ndim > 2:
+    if dataset.x_train.ndim == 4:
         return
+    what = "vectors" if dataset.x_train.ndim == 2 else "series"
     extents = [rows.extent(x) for x in (dataset.x_train, dataset.x_test, dataset.x_validation) if x.size]
-    low, high = min(low.min() for low, _ in extents) + 0.0, max(high.max() for _, high in extents) + 0.0  # no "-0" in words
+    low, high = (
+        min(np.nanmin(low) for low, _ in extents) + 0.0,
+        max(np.nanmax(high) for _, high in extents) + 0.0,
+    )  # no "-0" in words
     if low < 0 or high > 1:
         raise ValueError(
-            f"config.likelihood={likelihood} takes values in [0, 1]; config.likelihood=normal takes standardised vectors. "
-            f"Received: vectors with values from {low:.4g} to {high:.4g}"
+            f"config.likelihood={likelihood} takes values in [0, 1]; config.likelihood=normal takes standardised {what}. "
+            f"Received: {what} with values from {low:.4g} to {high:.4g}"
         )
-    print(f"Vectors kept as they are, in [0, 1]: config.likelihood={likelihood} takes no others.")
+    print(f"{what.capitalize()} kept as they are, in [0, 1]: config.likelihood={likelihood} takes no others.")

@@ -39,9 +39,11 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     results: dict[str, Any] = {name: float(value) for name, value in metrics.items()}
     if dataset.preprocessing is not None:
         results["values"] = dataset.preprocessing.values
+    if dataset.noun != "images":
+        results["examples"] = dataset.noun
     if dataset.schema is not None:
         # In place of errors of standardised numbers, those in the units of the columns.
-        results |= {"examples": "rows"} | table_results.of_numbers(model, dataset)
+        results |= table_results.of_numbers(model, dataset)
     return (
         results
         | confusions(model, *test, batch_size=size)

@@ -19,6 +19,8 @@ from ssdgm_tf.schema import to_document
 #: Files in the assets.extra of a SavedModel, where there is something to say: the names of classes, `config.resize`, and the
 #: names of the columns of a table.
 CLASS_NAMES, RESIZE, COLUMNS = "class_names.json", "resize.txt", "columns.json"
+#: Where a model was trained with gaps: the names of its observed variables that may have them, one on each line.
+GAPS = "gaps.txt"
 #: Of a model of tables: its columns and targets, as in the schema.json of the run.
 SCHEMA = "schema.json"
 
@@ -29,8 +31,8 @@ class Pixels:
         x = raw / 255 or raw          z = the map of x, see `ssdgm_tf.data.AffineMap`
 
     Args:
-        shape: shape of one example before the preprocessing, an image (H, W, C) or a vector (D,).
-        raw_dtype: what raw examples are: "uint8", images of bytes; or "float32", images in [0, 1] or vectors.
+        shape: shape of one example before the preprocessing, an image (H, W, C), a series (T, C) or a vector (D,).
+        raw_dtype: what raw examples are: "uint8", images of bytes; or "float32", images in [0, 1], series or vectors.
         preprocessing: the fitted preprocessing, or None.
     """
 
@@ -45,7 +47,7 @@ class Pixels:
         steps = ["pixels / 255"] if self.is_bytes else []
         steps += [self.preprocessing.values] if self.preprocessing is not None else []
         made = ", then ".join(steps) or "none"
-        return f"{made}; pixels are numbers in [0, 1]" if len(self.shape) > 1 and not self.is_bytes else made
+        return f"{made}; pixels are numbers in [0, 1]" if len(self.shape) == 3 and not self.is_bytes else made
 
     def transform(self, raw: tf.Tensor) -> tf.Tensor:
         """Raw examples as the values that the model was trained on, float32."""
@@ -89,6 +91,8 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
+    with_gaps = [name for name, head in model.data_format.observed.items() if head.gaps]
+    extra |= {GAPS: "\n".join(with_gaps)} if with_gaps else {}
     if isinstance(model, models.Table):
         extra |= {SCHEMA: to_document(model.options.columns(), model.targets)}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +158,7 @@ def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tupl
         rows.append(("cells", f"{what}; assets.extra/{SCHEMA} describes them"))
     if "ece" in results:
         rows.append(("calibration error of the probabilities", f"{results['ece']:.3f}"))
-    one = "a row" if results.get("examples") == "rows" else "an image"
+    one = {"rows": "a row", "series": "a series"}.get(wording.examples(results), "an image")
     rows.append((f"log p(x) of {one}, at least", f"{results['log_likelihood']:.1f} {wording.nats(results)}"))
     packages = ("ssdgm_tf", "tensorflow", "keras")
     rows.append(("made with", ", ".join(f"{name} {results['environment'][name]}" for name in packages)))

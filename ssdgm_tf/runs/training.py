@@ -60,8 +60,7 @@ def fit(
     seconds = labels_first(model, config, dataset)
     epoch_steps = optimisation.steps_per_epoch(model, config, dataset)
     initial_epoch = (model.num_steps - config["labels_first_steps"]) // epoch_steps
-    noun = "images" if dataset.schema is None else "rows"
-    print(f"Training on {config['data']}; the learning curve shows the {monitored} set ({len(x_monitored)} {noun}).")
+    print(f"Training on {config['data']}; the learning curve shows the {monitored} set ({len(x_monitored)} {dataset.noun}).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     is_chief = strategies.is_chief(model.distribute_strategy)

@@ -66,7 +66,7 @@ def with_unit(name: str, error: float) -> str:
 
 
 def examples(results: Mapping[str, Any]) -> str:
-    """What the examples are: "images", or "rows" of a table.
+    """What the examples are: "images", "series", or "rows" of a table.
 
     Args:
         results: the results of a run.

@@ -16,6 +16,8 @@ are 0, 1, 2, ... in order, as pandas writes the columns of an array. An index th
 is left out. Where the training table and this one have headers, columns are found by their names, and others are left out.
 Numbers have a decimal point.
 
+A model of time series takes arrays [N, T, C], or [N, T] of one channel. If it was trained with gaps, NaN is a gap.
+
 A model of a table of mixed columns takes a .csv, .tsv or .parquet file with gaps. Columns are found by name, and others are
 left out. An empty cell is a gap. So are a category that training never saw and a column that the file lacks; a line says how
 many there are. A row with a cell that its column does not take, such as text for a number, is a bad example. For a number
@@ -84,7 +86,13 @@ def main() -> None:
         predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
         try:
             examples = data.Examples(
-                values.input, predictor.shape, predictor.dtype, predictor.resizes, predictor.input_columns, predictor.schema
+                values.input,
+                predictor.shape,
+                predictor.dtype,
+                predictor.resizes,
+                predictor.input_columns,
+                predictor.schema,
+                predictor.takes_gaps,
             )
         except (OSError, ValueError) as error:
             raise UserError(str(error)) from error

@@ -157,7 +157,9 @@ def test_deviations_below_the_numbers_of_tensorflow_count_as_none():
 
 def test_images_are_not_standardised(images):
     assert data.fit_preprocessing("auto", images) is None
-    with pytest.raises(ValueError, match=r"takes vectors \[N, D\]; .* Received: examples of shape \[4, 3, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"takes vectors \[N, D\] or series \[N, T, C\]; .* Received: examples of shape \[4, 3, 2\]"
+    ):
         data.fit_preprocessing("standardize", images)
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers, models, nodes
@@ -192,6 +193,35 @@ def test_images_with_gaps(network):
     model = m2(classifier=network())
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
     assert np.all(np.isfinite(model.predict(x, verbose=0)))
+
+
+NETWORKS_OF_SERIES = {
+    "dense": lambda: keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(6)]),
+    "convolutional": lambda: layers.ConvEncoder((4,), 6),
+    "recurrent": lambda: keras.layers.Bidirectional(keras.layers.GRU(3)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS_OF_SERIES)
+def test_the_bound_of_a_series_with_gaps_is_that_of_its_known_elements(name):
+    """Exact, element by element: nothing is drawn, because y is the only hidden variable.
+
+    U(x) = sum_y q(y|x) [ log p(y) + sum over known (t, c) of log Normal(x_tc; loc_tc(y), scale_tc(y)) - log q(y|x) ]
+    """
+    x, _ = data((6, 2), size=12)
+    p = {
+        "y": nodes.OneHotCategorical(3),
+        "x": nodes.Normal(None, parents="y", network=layers.ConvDecoder((6, 4), (4,))),
+    }
+    q = {"y": nodes.OneHotCategorical(3, parents="x", network=NETWORKS_OF_SERIES[name]())}
+    model = models.GraphicalModel(p, q, observed="x", supervised="y", seed=1)
+    model.compile(keras.optimizers.Adam(1e-2))
+    assert np.isfinite(model.fit(x, np.where(np.arange(12) < 6, np.arange(12) % 3, -1), verbose=0).history["loss"][0])
+    of_class = [model.generative["x"].distribution([tf.one_hot([y], 3)]) for y in range(3)]
+    log_px = np.stack([np.nansum(stats.norm.logpdf(x, d.mean(), d.stddev()), axis=(1, 2)) for d in of_class], axis=1)
+    probs = model.predict(x, verbose=0).astype(np.float64)
+    expected = (probs * (log_px - np.log(3) - np.log(probs))).sum(axis=1)
+    assert_close(model.bound(x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_several_observed_variables_have_gaps_of_their_own():

@@ -1,0 +1,140 @@
+"""Time series with gaps from an .npz file: `--config.data=series:FILE`."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ssdgm_tf import checks
+from ssdgm_tf.data import raw
+from ssdgm_tf.data.arrays import SemiSupervisedData
+from ssdgm_tf.data.assembly import assemble, count_classes
+from ssdgm_tf.data.names import resolve
+from ssdgm_tf.data.npz import read_arrays
+from ssdgm_tf.data.splits import hold_out_test
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+_FORM = re.compile(r"([^,]+)(,pooled)?(?:,hidden=(0?\.\d+))?")
+# Hidden elements are drawn by this number and the seed, so that they do not depend on the draw of the labels.
+_SEED_OF_HIDDEN = 1000
+
+
+def load_series(
+    path: str,
+    num_labels: int,
+    seed: int,
+    num_validation: int = 0,
+    data_dir: str | None = None,
+) -> SemiSupervisedData:
+    """Time series of an .npz file: `--config.data=series:FILE`, `series:FILE,pooled` or `series:FILE,hidden=0.3`.
+
+    The file holds x_train and x_test, series [N, T] of one channel or [N, T, C], as numbers in any units, and y_train and
+    y_test [N], whole numbers 0..K-1, or -1 or NaN where unknown. NaN in a series is a gap: a sensor that failed, or the time
+    after the end of a series that is shorter than others.
+
+    Args:
+        path: the file. After "FILE,pooled" the two sets are taken together, and a fifth of the series of each class, drawn
+            by the seed, is the test set: for sets with few training series. After "FILE,hidden=0.3" that share of all
+            elements, drawn by the seed, becomes gaps; "FILE,pooled,hidden=0.3" does both.
+        num_labels: number of labels shown; 0 for all that are known.
+        seed: seed of the split, of the label draw, and of the hidden elements.
+        num_validation: number of labelled training series held out of training: the last in the (shuffled) order.
+        data_dir: folder that relative paths start from; None for the current one.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another form of path, a file or arrays in another form, a series without any known element, or too few
+            labelled series to draw.
+    """
+    name, pooled, share = _parse(path)
+    x, y, x_test, y_test = read_arrays(resolve(name, data_dir), _ARRAYS)
+    x, x_test = _series(x, "x_train"), _series(x_test, "x_test")
+    if x.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            "Training and test series must have the same number of times and of channels; a shorter one ends in NaN. "
+            f"Received: x_train {list(x.shape)}, x_test {list(x_test.shape)}"
+        )
+    y, y_test = checks.labels("y_train", y, len(x)), checks.labels("y_test", y_test, len(x_test))
+    num_classes = count_classes(y, y_test)
+    if share:
+        generator = np.random.default_rng(_SEED_OF_HIDDEN + seed)
+        x, x_test = (np.where(generator.random(part.shape) < share, np.nan, part).astype(np.float32) for part in (x, x_test))
+    if pooled:
+        x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
+        kept, held_out = hold_out_test(y, np.random.default_rng(seed), ())
+        x, y, x_test, y_test = x[kept], y[kept], x[held_out], y[held_out]
+    return assemble((x, y), (x_test, y_test), num_labels, seed, num_validation, num_classes, raw_dtype=raw.NUMBERS)
+
+
+def find_series(path: str, data_dir: str | None = None) -> Path:
+    """The file that `path` names. Does not open it.
+
+    Args:
+        path: as `load_series` takes it.
+        data_dir: folder that relative paths start from; None for the current one.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another form of path.
+    """
+    file = resolve(_parse(path)[0], data_dir)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"series:FILE must name a file; relative paths start from --data_dir where given. Received: no file {file}"
+        )
+    return file
+
+
+def interpolated(x: np.ndarray) -> np.ndarray:
+    """Series without gaps, for methods that take no others: on a line between the known neighbours of a gap in time.
+
+    Before the first known element and after the last it stays at that one; a channel without any is 0.
+
+    Args:
+        x: series [N, T, C], NaN for a gap.
+
+    Returns:
+        Series of the same shape.
+    """
+    filled, times = np.zeros_like(x), np.arange(x.shape[1])
+    for index, channel in np.ndindex(len(x), x.shape[2]):
+        values = x[index, :, channel]
+        known = ~np.isnan(values)
+        if known.any():
+            filled[index, :, channel] = np.interp(times, times[known], values[known])
+    return filled
+
+
+def _parse(path: str) -> tuple[str, bool, float]:
+    """The file, whether the sets are taken together, and the share of hidden elements.
+
+    Raises:
+        ValueError: another form.
+    """
+    found = _FORM.fullmatch(path)
+    if found is None:
+        raise ValueError(
+            "Series must be series:FILE, then perhaps ',pooled', then perhaps ',hidden=SHARE' with a share such as 0.3. "
+            f"Received: 'series:{path}'"
+        )
+    return found[1], bool(found[2]), float(found[3] or 0)
+
+
+def _series(x: np.ndarray, name: str) -> np.ndarray:
+    """Series in the form of training, float32 [N, T, C].
+
+    Raises:
+        ValueError: another shape, not numbers, an infinite value, or a series of gaps only.
+    """
+    if x.ndim not in (2, 3) or x.dtype.kind not in "iuf" or not x.size:
+        raise ValueError(
+            f"{name} must hold series [N, T] or [N, T, C] of numbers. Received: {name} {list(x.shape)} of {x.dtype}"
+        )
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
+        x = x.astype(np.float32).reshape(*x.shape[:2], -1)
+    is_gap = np.isnan(x)
+    checks.finite(name, np.where(is_gap, 0, x))
+    empty = np.flatnonzero(is_gap.all(axis=(1, 2)))
+    if len(empty):
+        raise ValueError(f"A series must have a known element. Received: {name}[{empty[0]}] with NaN only")
+    return x
