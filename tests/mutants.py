@@ -436,8 +436,8 @@ MUTANTS = (
     Mutant(
         "weights of columns are in the bound",
         "engine/trace.py",
-        "return self._log_p(name)\n",
-        "return self._log_p(name, self.generative(name).head.element_weights)\n",
+        "site.value, site.extent, site.is_known, weights)",
+        "site.value, site.extent, site.is_known, self.generative(name).head.element_weights)",
         "tests/layers/test_columns.py -k weights_change",
     ),
     Mutant(

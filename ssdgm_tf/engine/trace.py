@@ -39,23 +39,28 @@ class Trace:
         """The distribution of a variable given its parents in the generative model."""
         return _known(self.sites[name].p)
 
-    def log_p(self, name: str) -> tf.Tensor:
-        """Log p of a variable's value given its parents in the generative model."""
-        return self._log_p(name)
-
-    def weighting(self, name: str) -> tf.Tensor | None:
+    def weighting(self, name: str, log_p: tf.Tensor) -> tf.Tensor | None:
         """What the weights of the elements of an observed variable add to its log p in training; None where all are 1.
 
             sum_{d known} (weight_d - 1) log p(x_d | parents)
 
         Args:
             name: an observed variable.
+            log_p: its `log_p`, of which it is a multiple where all weights are the same.
         """
         weights = self.generative(name).head.element_weights
-        return None if weights is None else self._log_p(name, weights - 1)
+        if weights is None:
+            return None
+        is_one = np.all(weights == weights.flat[0])
+        return (float(weights.flat[0]) - 1) * log_p if is_one else self.log_p(name, weights - 1)
 
-    def _log_p(self, name: str, weights: np.ndarray | None = None) -> tf.Tensor:
-        """Log p of a variable's value, its elements weighted."""
+    def log_p(self, name: str, weights: np.ndarray | None = None) -> tf.Tensor:
+        """Log p of a variable's value given its parents in the generative model.
+
+        Args:
+            name: the variable.
+            weights: factors of the log densities of its elements, [*event]; None for 1.
+        """
         site = self.sites[name]
         term = log_density(self.states, self.generative(name), site.value, site.extent, site.is_known, weights)
         return self.joined(*term)

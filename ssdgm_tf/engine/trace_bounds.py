@@ -52,7 +52,7 @@ def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits
     warmed = total
     if not isinstance(kl_weight, float) or kl_weight != 1.0:
         warmed = _sum(kl_weight * ratio if name in graph.latent else ratio for name, ratio in ratios.items())
-    weighted = [term for name in graph.observed if (term := trace.weighting(name)) is not None]
+    weighted = [term for name in graph.observed if (term := trace.weighting(name, ratios[name])) is not None]
     warmed = _sum([warmed, *weighted]) if weighted else warmed
     terms = {name: objectives.evidence_lower_bound(ratio, log_weight) for name, ratio in ratios.items()}
     value = _evaluate(trace, kind, total, log_weight)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers.count_distributions import NegativeBinomial, ZeroInflated
-from ssdgm_tf.layers.histogram import Histogram
+from ssdgm_tf.layers.histogram import NOTHING, Histogram
 from ssdgm_tf.layers.stochastic import positive
 from ssdgm_tf.schema import DISTRIBUTIONS, Column, Schema
 
@@ -20,13 +20,13 @@ _TAIL_SCALE = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Columns of one distribution, and of one number of categories.
+    """Columns of one distribution, and of similar numbers of categories.
 
     Attributes:
         distribution: its name; see `Column`.
         places: their indices in the table, [n].
-        num_categories: K of discrete columns and of the bins of histograms, else 0.
-        edges: of the bins of histograms, [n, K + 1]; else of no column, [0].
+        sizes: the number of categories of each, or of the bins of histograms; else 0.
+        edges: of the bins of each histogram, [size + 1]; else of no column.
         is_positive: whether the columns are positive.
         loc: `Column.loc` of each, [n].
         scale: `Column.scale` of each, [n].
@@ -34,8 +34,8 @@ class Group:
 
     distribution: str
     places: tuple[int, ...]
-    num_categories: int
-    edges: np.ndarray
+    sizes: tuple[int, ...]
+    edges: tuple[np.ndarray, ...]
     is_positive: bool
     loc: np.ndarray
     scale: np.ndarray
@@ -43,7 +43,11 @@ class Group:
     @property
     def num_parameters(self) -> int:
         """How many numbers parameterise the whole group."""
-        return len(self.places) * _parameters_per_column(self.distribution, self.num_categories)
+        return sum(self._parameters_per_column)
+
+    @property
+    def _parameters_per_column(self) -> list[int]:
+        return [_num_parameters(self.distribution, size) for size in self.sizes]
 
     @property
     def is_discrete(self) -> bool:
@@ -61,9 +65,7 @@ class Group:
         Args:
             parameters: [..., num_parameters].
         """
-        n, per_column = len(self.places), _parameters_per_column(self.distribution, self.num_categories)
-        shape = tf.concat([tf.shape(parameters)[:-1], [n, per_column]], axis=0)
-        raw = tf.ensure_shape(tf.reshape(parameters, shape), [*parameters.shape[:-1], n, per_column])
+        raw = _by_column(parameters, self._parameters_per_column)
         if self.is_discrete:
             return _OF_CATEGORIES[self.distribution](raw)
         loc, scale = (tf.constant(value, parameters.dtype) for value in (self.loc, self.scale))
@@ -83,19 +85,30 @@ def groups_of(schema: Schema) -> tuple[Group, ...]:
     places: dict[tuple[str, int, bool], list[int]] = {}
     for index, column in enumerate(schema):
         places.setdefault(_kind_of(column), []).append(index)
-    return tuple(_group(schema.columns, kind[0], kind[1], found) for kind, found in places.items())
+    return tuple(_group(schema.columns, kind[0], found) for kind, found in places.items())
 
 
-def _group(columns: Sequence[Column], distribution: str, num_categories: int, places: list[int]) -> Group:
+def _group(columns: Sequence[Column], distribution: str, places: list[int]) -> Group:
     of_group = [columns[place] for place in places]
     loc, scale = (np.array([getattr(column, name) for column in of_group]) for name in ("loc", "scale"))
-    edges = np.array([_edges(column) for column in of_group] if distribution == "histogram" else [])
-    return Group(distribution, tuple(places), num_categories, edges, of_group[0].kind == "positive", loc, scale)
+    edges = tuple(_edges(column) for column in of_group) if distribution == "histogram" else ()
+    sizes = tuple(map(_size, of_group))
+    return Group(distribution, tuple(places), sizes, edges, of_group[0].kind == "positive", loc, scale)
 
 
 def _kind_of(column: Column) -> tuple[str, int, bool]:
-    size = len(_edges(column)) - 1 if column.distribution == "histogram" else len(column.categories)
-    return column.distribution, size, column.kind == "positive"
+    """What the columns of a group share. Sizes up to the same power of two fill up at most half of a group in vain."""
+    size = _size(column)
+    return (
+        column.distribution,
+        size if column.distribution == "ordinal" else (size - 1).bit_length(),
+        column.kind == "positive",
+    )
+
+
+def _size(column: Column) -> int:
+    """The number of categories, or of bins; 0 of others."""
+    return len(_edges(column)) - 1 if column.distribution == "histogram" else len(column.categories)
 
 
 def _edges(column: Column) -> np.ndarray:
@@ -103,10 +116,24 @@ def _edges(column: Column) -> np.ndarray:
     return np.unique(np.array(column.quantiles, np.float32))
 
 
-def _parameters_per_column(distribution: str, num_categories: int) -> int:
-    if num_categories:
-        return {"bernoulli": 1, "ordinal": num_categories - 1}.get(distribution, num_categories)
+def _num_parameters(distribution: str, size: int) -> int:
+    if size:
+        return {"bernoulli": 1, "ordinal": size - 1}.get(distribution, size)
     return {"poisson": 1, "zero_inflated_negative_binomial": 3}.get(distribution, 2)
+
+
+def _by_column(parameters: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+    """The parameters of columns one after the other, [..., sum of sizes], as [..., n, largest size].
+
+    Shorter columns are filled up with logits of nothing.
+    """
+    most, before = max(sizes), np.cumsum([0, *sizes[:-1]])[:, None]
+    if min(sizes) == most:
+        shape = tf.concat([tf.shape(parameters)[:-1], [len(sizes), most]], axis=0)
+        return tf.ensure_shape(tf.reshape(parameters, shape), [*parameters.shape[:-1], len(sizes), most])
+    index = np.where(np.arange(most) < np.array(sizes)[:, None], before + np.arange(most), sum(sizes))
+    filled_up = tf.pad(parameters, [[0, 0]] * (parameters.shape.rank - 1) + [[0, 1]], constant_values=NOTHING)
+    return tf.gather(filled_up, index, axis=-1)
 
 
 def _ordinal(raw: tf.Tensor) -> tfd.Distribution:
@@ -120,12 +147,27 @@ def _ordinal(raw: tf.Tensor) -> tfd.Distribution:
     below, above = tf.math.log_sigmoid(thresholds), tf.math.log_sigmoid(-thresholds)
     inside = below[..., 1:] + above[..., :-1] + tf.math.log(-tf.math.expm1(-steps))
     log_probs = tf.concat([below[..., :1], inside, above[..., -1:]], axis=-1)
-    return tfd.Categorical(logits=log_probs, dtype=log_probs.dtype)
+    return Categories(log_probs)
+
+
+class Categories(tfd.Categorical):
+    """TFP's Categorical of indices as floats, whose density is a few operations.
+
+    Args:
+        logits: [..., n, K].
+    """
+
+    def __init__(self, logits: tf.Tensor) -> None:
+        super().__init__(logits=logits, dtype=logits.dtype)
+
+    def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
+        one_hot = tf.one_hot(tf.cast(value, tf.int32), self.logits.shape[-1], dtype=self.logits.dtype)
+        return tf.reduce_sum(one_hot * tf.nn.log_softmax(self.logits), axis=-1)
 
 
 _OF_CATEGORIES: dict[str, Callable[[tf.Tensor], tfd.Distribution]] = {
     "bernoulli": lambda raw: tfd.Bernoulli(logits=raw[..., 0], dtype=raw.dtype),
-    "categorical": lambda raw: tfd.Categorical(logits=raw, dtype=raw.dtype),
+    "categorical": Categories,
     "ordinal": _ordinal,
 }
 # Of the location in the units of the column (of its logarithm, if it is positive or a count), the scale of the column, and

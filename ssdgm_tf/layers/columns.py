@@ -190,7 +190,9 @@ class TableRows(supports.Support):
         #: Columns that are shown one-hot, and those that are shown as one number.
         self.one_hot = np.flatnonzero(sizes > 2)
         self.single = np.flatnonzero(sizes <= 2)
-        self._num_categories = sizes[self.one_hot]
+        #: The column and the category of each number of the one-hot columns.
+        self._column_of = np.repeat(self.one_hot, sizes[self.one_hot])
+        self._category = np.concatenate([np.arange(size) for size in sizes[self.one_hot]] or [[]])
         self._middle = np.array([_middle_of(column) for column in schema])
         self._loc = np.array([0.5 if column.kind == "binary" else column.loc for column in schema])
         self._scale = np.array([0.5 if column.kind == "binary" else column.scale for column in schema])
@@ -211,7 +213,7 @@ class TableRows(supports.Support):
         return tf.broadcast_to(tf.constant(self._middle, like.dtype), tf.shape(like))
 
     def network_shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
-        return (len(self.single) + int(self._num_categories.sum()),)
+        return (len(self.single) + len(self._category),)
 
     def network_input(self, value: tf.Tensor) -> tf.Tensor:
         value = tf.convert_to_tensor(value)
@@ -222,11 +224,9 @@ class TableRows(supports.Support):
         value = tf.where(self._is_positive | self._is_count, logarithm, value)
         standard = (value - tf.constant(self._loc, value.dtype)) / tf.constant(self._scale, value.dtype)
         standard = tf.where(is_known, tf.clip_by_value(standard, -FARTHEST, FARTHEST), tf.zeros_like(value))
-        shown = [tf.gather(standard, self.single, axis=-1)]
-        for place, size in zip(self.one_hot, self._num_categories, strict=True):
-            one_hot = tf.one_hot(tf.cast(value[..., place], tf.int32), size, dtype=value.dtype)
-            shown.append(tf.where(is_known[..., place, None], one_hot, tf.zeros_like(one_hot)))
-        return tf.concat(shown, axis=-1)
+        of_column, is_shown = (tf.gather(of, self._column_of, axis=-1) for of in (value, is_known))
+        one_hot = tf.cast((of_column == tf.constant(self._category, value.dtype)) & is_shown, value.dtype)
+        return tf.concat([tf.gather(standard, self.single, axis=-1), one_hot], axis=-1)
 
     def with_gaps(self) -> supports.Filled:
         return _MaskedRows(self)

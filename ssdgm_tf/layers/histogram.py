@@ -1,6 +1,7 @@
 """The distribution of a number of any shape: shares of bins, and wide tails."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from ssdgm_tf.layers.scalar_distribution import ScalarDistribution
 
 #: The share of values that come from the tail.
 TAIL = 0.01
-# What stands for the log density of bins beyond their ends: it underflows beside the tail, and has a gradient.
-_NOTHING = -1e4
+#: What stands for the logit of what there is not, and the log density of bins beyond their ends: its exponential is 0.
+NOTHING = -1e4
 
 
 class Histogram(ScalarDistribution):
@@ -24,15 +25,23 @@ class Histogram(ScalarDistribution):
     Beyond the outer edges there is the tail only. Draws are exact and carry no gradient.
 
     Args:
-        logits: [..., n, K], of n columns.
-        edges: of the bins, increasing, [n, K + 1].
+        logits: [..., n, K], of n columns; those beyond the last bin of a column are left out.
+        edges: of the bins of each column, increasing, [number of bins + 1].
         tail: a distribution of batch shape [n].
         name: of its operations.
     """
 
-    def __init__(self, logits: tf.Tensor, edges: np.ndarray, tail: tfd.Distribution, name: str = "Histogram") -> None:
-        self.logits = tf.convert_to_tensor(logits)
-        self.edges, self.tail = tf.constant(edges, self.logits.dtype), tail
+    def __init__(
+        self, logits: tf.Tensor, edges: Sequence[np.ndarray], tail: tfd.Distribution, name: str = "Histogram"
+    ) -> None:
+        logits = tf.convert_to_tensor(logits)
+        num_bins, most = np.array([len(of) - 1 for of in edges]), logits.shape[-1]
+        # Bins that there are not are of width 1, beyond the last one.
+        filled_up = [np.concatenate([of, of[-1] + 1 + np.arange(most + 1 - len(of))]) for of in edges]
+        is_bin = np.arange(most) < num_bins[:, None]
+        self.logits = logits if is_bin.all() else tf.where(is_bin, logits, tf.constant(NOTHING, logits.dtype))
+        self.edges, self.last = tf.constant(np.array(filled_up), logits.dtype), num_bins - 1
+        self.end, self.tail = tf.constant([of[-1] for of in edges], logits.dtype), tail
         super().__init__({"logits": self.logits, "edges": edges, "tail": tail}, self.logits.dtype, name)
 
     @classmethod
@@ -53,12 +62,13 @@ class Histogram(ScalarDistribution):
     def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
         low, high = self.edges[:, :-1], self.edges[:, 1:]
         in_bin = tf.reduce_sum(tf.cast(value[..., None] >= self.edges[:, 1:-1], tf.int32), axis=-1)
-        one_hot = tf.one_hot(in_bin, self.logits.shape[-1], dtype=self.dtype)
+        one_hot = tf.one_hot(tf.minimum(in_bin, tf.constant(self.last, tf.int32)), self.logits.shape[-1], dtype=self.dtype)
         log_density = tf.nn.log_softmax(self.logits) - tf.math.log(high - low)
         in_bins = tf.reduce_sum(one_hot * log_density, axis=-1)
-        is_inside = (value >= self.edges[:, 0]) & (value <= self.edges[:, -1])
-        in_bins = tf.where(is_inside, in_bins, _NOTHING * tf.ones_like(in_bins))
-        return tfp.math.log_add_exp(math.log1p(-TAIL) + in_bins, math.log(TAIL) + self.tail.log_prob(value))
+        is_inside = (value >= self.edges[:, 0]) & (value <= self.end)
+        in_bins = tf.where(is_inside, in_bins, NOTHING * tf.ones_like(in_bins))
+        of_bins, of_tail = math.log1p(-TAIL) + in_bins, math.log(TAIL) + self.tail.log_prob(value)
+        return of_tail + tf.nn.softplus(of_bins - of_tail)  # log(exp(of_bins) + exp(of_tail))
 
     def _mean(self) -> tf.Tensor:
         middles = (self.edges[:, :-1] + self.edges[:, 1:]) / 2

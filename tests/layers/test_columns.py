@@ -231,3 +231,31 @@ def test_a_missing_category_is_no_category_to_a_network_of_the_values_alone():
 def test_any_cell_of_a_table_may_be_missing():
     with pytest.raises(ValueError, match=r"gaps must be True\. Received: gaps=False"):
         layers.ColumnsNode(every_kind(), gaps=False)
+
+
+def test_columns_of_similar_sizes_share_a_group():
+    """Those shorter than the largest are filled up in vain: densities, draws and parameters are those of each alone."""
+    sizes, edges = (5, 8, 6), ([0.0, 1.0, 3.0], [0.0, 1.0, 2.0, 5.0, 6.0], [-1.0, 0.0, 2.0, 4.0])
+    columns = [Column(f"c{size}", "categorical", categories=tuple(map(str, range(size)))) for size in sizes]
+    columns += [
+        Column(f"h{len(of)}", "numeric", distribution="histogram", loc=1.0, scale=2.0, quantiles=tuple(of))
+        for of in edges[1:]
+    ]
+    node = layers.ColumnsNode(Schema(columns), dtype="float64", seed=1)
+    assert [group.places for group in node.groups] == [(0, 1, 2), (3, 4)]
+    assert node.num_parameters == 5 + 8 + 6 + 4 + 3
+    parameters = np.random.default_rng(0).normal(size=(7, node.num_parameters))
+    row = np.array([4, 7, 5, 6.0, 1.5])  # the last category, the last edge, and a number inside
+    found = node.make_distribution(tf.constant(parameters)).log_prob_of_columns(tf.constant(np.tile(row, (7, 1))))
+    parts = np.split(parameters, np.cumsum([5, 8, 6, 4]), axis=1)
+    for column, part in enumerate(parts):
+        log_shares = special.log_softmax(part, axis=1)
+        expected = log_shares[:, int(row[column])] if column < 3 else None
+        if column >= 3:
+            of = np.array(edges[1:][column - 3])
+            place = min(int(np.searchsorted(of, row[column], side="right")) - 1, len(of) - 2)
+            of_bin = np.exp(log_shares[:, place]) / (of[place + 1] - of[place])
+            expected = np.log(0.99 * of_bin + 0.01 * stats.norm.pdf(row[column], 1.0, 6.0))
+        np.testing.assert_allclose(found[:, column], expected, rtol=1e-6)
+    drawn = node.make_distribution(tf.constant(np.repeat(parameters, 300, axis=0))).sample(seed=1).numpy()
+    assert np.all(drawn[:, :3].max(axis=0) == np.array(sizes) - 1) and np.all(drawn[:, :3] >= 0)
