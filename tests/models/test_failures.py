@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ssdgm_tf import nodes
 from ssdgm_tf.models import M2, GraphicalModel, failures
+from tests.tiers import tiers
 
 pytestmark = pytest.mark.filterwarnings("ignore:No labelled example", "ignore:Gradients do not exist")
 
@@ -31,8 +32,10 @@ def model_of(network):
     return model
 
 
-@pytest.mark.parametrize("call", ["fit", "evaluate"])
-@pytest.mark.parametrize("nested", [True, False])
+NAMED = [(call, nested) for call in ("fit", "evaluate") for nested in (True, False)]
+
+
+@pytest.mark.parametrize(("call", "nested"), tiers(NAMED, first=[("fit", True), ("evaluate", False)]))
 def test_an_operation_that_xla_does_not_know_is_named_with_its_node(call, nested):
     network = keras.Sequential([keras.layers.Dense(3), Looked(name="looked")]) if nested else Looked(name="looked")
     with pytest.raises(ValueError, match=r"Received: PyFunc in the network of q_z \(.*looked.*/PyFunc\)$"):

@@ -87,6 +87,7 @@ def test_an_example_without_gaps_is_scored_as_by_a_model_without():
 
 
 @pytest.mark.parametrize("model_class", [models.M2, models.ADGM])
+@pytest.mark.usefixtures("eager")
 def test_a_step_on_complete_examples_looks_for_no_gaps(model_class):
     """A fully observed example costs nothing more: the compiled step of complete arrays asks for no NaN.
 
@@ -95,8 +96,8 @@ def test_a_step_on_complete_examples_looks_for_no_gaps(model_class):
 
     def operations(x, y):
         model = model_class(3, 2, hidden_units=(8,), likelihood="normal", seed=1)
-        model.compile("adam")
-        model.fit(x, y, batch_size=20, seed=0, verbose=0)
+        model.compile("sgd")
+        model.fit(x, y, batch_size=40, seed=0, verbose=0)
         step = tf.function(model.train_step, autograph=False)
         x, y = tf.constant(x), tf.constant(y)
         batch = {"labelled": ({"x": x[:20]}, {"y": y[:20]}), "unlabelled": {"x": x[20:]}}
@@ -107,6 +108,7 @@ def test_a_step_on_complete_examples_looks_for_no_gaps(model_class):
     assert "IsNan" not in operations(np.nan_to_num(x), y)
 
 
+@pytest.mark.usefixtures("eager")
 def test_batches_with_gaps_are_trained_on_like_arrays():
     x, y = data()
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(30)
@@ -129,6 +131,7 @@ def test_batches_with_gaps_are_trained_on_like_arrays():
     assert np.isfinite(model.train_on_batch(x, y, return_dict=True)["loss"])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_gap_that_comes_after_a_first_batch_without():
     """It is refused, with what to do about it; a node with gaps=True takes it."""
     x, _ = data()
@@ -141,6 +144,7 @@ def test_a_gap_that_comes_after_a_first_batch_without():
     assert np.isfinite(m2(gaps=True).fit(batches, verbose=0).history["loss"][0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_model_that_was_built_without_gaps_says_so():
     """It fills them with a value in the middle; its bounds are exact all the same."""
     x, y = data()
@@ -186,6 +190,7 @@ def test_the_loss_of_a_step_is_the_same_under_xla():
     ],
     ids=["convolutional", "any", "made for the values alone"],
 )
+@pytest.mark.usefixtures("eager")
 def test_images_with_gaps(network):
     """Half of each image missing; a network that is made for the shape of the values sees the values only."""
     x, y = data((4, 4, 2))
@@ -224,6 +229,7 @@ def test_the_bound_of_a_series_with_gaps_is_that_of_its_known_elements(name):
     assert_close(model.bound(x), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_several_observed_variables_have_gaps_of_their_own():
     p = {
         "z": nodes.Normal(2),
@@ -255,6 +261,7 @@ def test_elements_of_a_vector_cannot_be_missing_alone():
         models.GraphicalModel(p, {"z": nodes.Normal(2, parents="v")}, observed="v")
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_named_model_of_a_table(tmp_path):
     """M2 on columns of every kind; a file keeps the schema."""
     x = rows(np.random.default_rng(0), 40).astype(np.float32)
@@ -278,6 +285,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("eager")
 def test_gaps_of_the_unlabelled_examples_alone_are_seen(way):
     """The first kind of examples is complete, the other is not."""
     x, y = data()
@@ -291,6 +299,7 @@ def test_gaps_of_the_unlabelled_examples_alone_are_seen(way):
     assert model.data_format.observed["x"].gaps
 
 
+@pytest.mark.usefixtures("eager")
 def test_variables_that_share_a_head_share_their_gaps():
     x, _ = data()
     first = nodes.Normal(None, parents="z")
@@ -307,6 +316,7 @@ def gamma(parameters):
     return tfd.Independent(tfd.Gamma(*(1 + tf.nn.softplus(part) for part in tf.split(parameters, 2, axis=-1))), 1)
 
 
+@pytest.mark.usefixtures("eager")
 def test_gradients_are_finite_whatever_the_support():
     p = {"z": nodes.Normal(2), "x": nodes.Distribution(5, 10, gamma, parents="z", gaps=True)}
     model = models.GraphicalModel(p, {"z": nodes.Normal(2, parents="x")}, observed="x", seed=1)
@@ -315,6 +325,7 @@ def test_gradients_are_finite_whatever_the_support():
     assert model.fit(np.exp(x), epochs=2, verbose=0).history["skipped_steps"] == [0, 0]
 
 
+@pytest.mark.usefixtures("eager")
 def test_m1m2_on_an_m1_that_took_its_gaps_from_the_data():
     x, y = data()
     m1 = models.VAE(4, hidden_units=(8,), likelihood="normal", seed=1)
@@ -325,6 +336,7 @@ def test_m1m2_on_an_m1_that_took_its_gaps_from_the_data():
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_part_that_knows_no_gaps_gets_no_nan():
     x, _ = data()
     part = m2()
@@ -341,6 +353,7 @@ def test_a_part_that_knows_no_gaps_gets_no_nan():
     assert np.all(np.isfinite(model.predict(x, verbose=0)))
 
 
+@pytest.mark.usefixtures("eager")
 def test_what_is_filled_in_are_rows_of_the_table():
     """Means too: counts are whole, and a category is one."""
     x = rows(np.random.default_rng(0), 40).astype(np.float32)

@@ -55,10 +55,12 @@ def test_a_step_that_is_not_finite_is_left_out_and_counted(tiny, jit_compile):
     assert all(np.all(np.isfinite(weight)) for weight in model.get_weights())
 
 
+@pytest.mark.usefixtures("eager")
 def test_steps_are_not_left_out_without_need(tiny, tiny_m2):
     assert fit(tiny_m2, tiny)["skipped_steps"] == [0.0, 0.0]
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_loss_scale_looks_for_itself(tiny):
     """Zeros in the place of an overflow would keep its scale where it is for ever."""
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2), initial_scale=2.0**15)
