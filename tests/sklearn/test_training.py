@@ -6,13 +6,17 @@ import pytest
 import ssdgm_tf as ssdgm
 from ssdgm_tf.sklearn import SemiSupervisedClassifier, training
 from tests.sklearn.examples import cells, hidden, table_of
+from tests.tiers import tiers
 
 FEW = {"latent_dim": 2, "hidden_units": (8,), "random_state": 0}
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = (X[:, 0] > 0).astype(int)
 
 
-@pytest.mark.parametrize(("max_iter", "rounds"), [(1, 1), (7, 1), (11, 11), (20, 2)])
+ROUNDS = [(1, 1), (7, 1), (11, 11), (20, 2)]  # rounds of ten steps are in the next test too
+
+
+@pytest.mark.parametrize(("max_iter", "rounds"), tiers(ROUNDS, second=[(20, 2)]))
 def test_max_iter_is_the_steps(max_iter, rounds, untraced):
     model = SemiSupervisedClassifier(max_iter=max_iter, **FEW).fit(X, Y)
     assert model.n_iter_ == max_iter == model.model_.num_steps and len(model.loss_curve_) == rounds
