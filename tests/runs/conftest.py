@@ -10,3 +10,9 @@ def bare(monkeypatch):
     """Runs are trained and measured, but draw no figures and train no baselines: a third of the time."""
     monkeypatch.setattr(run.report, "write", lambda *args: None)
     monkeypatch.setattr(run, "compare", lambda compared: {})
+
+
+@pytest.fixture
+def unmeasured(bare, monkeypatch):
+    """Nor measured: what is left is the training."""
+    monkeypatch.setattr(run.measuring, "measure", lambda model, config, dataset: {"test_images": 1, "error": 0.5})

@@ -32,7 +32,7 @@ def test_every_precision_has_a_policy():
     assert tuple(precision.POLICIES) == PRECISIONS
 
 
-@pytest.mark.usefixtures("bare")
+@pytest.mark.usefixtures("unmeasured")
 def test_a_run_chooses_its_products(tmp_path, capsys):
     for name in ("tf32", "float32"):
         run.train(settings(epochs=1) | {"precision": name}, tmp_path / name)

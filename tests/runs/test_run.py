@@ -279,7 +279,7 @@ def test_a_loaded_model_follows_the_schedule_of_all_epochs(precision, digits, tm
         assert float(loaded.optimizer.learning_rate) == follows
 
 
-@pytest.mark.usefixtures("bare")
+@pytest.mark.usefixtures("unmeasured")
 def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
     run.train(settings(epochs=1, learning_rate_schedule="cosine"), tmp_path)
     run.train(settings(epochs=2, learning_rate_schedule="cosine"), tmp_path)
