@@ -192,7 +192,7 @@ class TableRows(supports.Support):
         self.single = np.flatnonzero(sizes <= 2)
         #: The column and the category of each number of the one-hot columns.
         self._column_of = np.repeat(self.one_hot, sizes[self.one_hot])
-        self._category = np.concatenate([np.arange(size) for size in sizes[self.one_hot]] or [[]])
+        self._category = np.concatenate([np.arange(0), *(np.arange(size) for size in sizes[self.one_hot])])
         self._middle = np.array([_middle_of(column) for column in schema])
         self._loc = np.array([0.5 if column.kind == "binary" else column.loc for column in schema])
         self._scale = np.array([0.5 if column.kind == "binary" else column.scale for column in schema])
