@@ -638,6 +638,70 @@ MUTANTS = (
         "return sorted(names.index(column) for column in columns)",
         "tests/data/test_streaming.py -k columns",
     ),
+    # Tables and series.
+    Mutant(
+        "networks see a gap as the first category",
+        "layers/columns.py",
+        "(of_column == tf.constant(self._category, value.dtype)) & is_shown",
+        "of_column == tf.constant(self._category, value.dtype)",
+        "tests/layers/test_columns.py -k missing_category",
+    ),
+    Mutant(
+        "the last edge of a short histogram is in a bin that there is not",
+        "layers/histogram.py",
+        "tf.minimum(in_bin, tf.constant(self.last, tf.int32))",
+        "in_bin",
+        "tests/layers/test_columns.py -k share_a_group",
+    ),
+    Mutant(
+        "columns of a group get the parameters of the first",
+        "layers/column_groups.py",
+        "before + np.arange(most), sum(sizes)",
+        "np.arange(most), sum(sizes)",
+        "tests/layers/test_columns.py -k share_a_group",
+    ),
+    Mutant(
+        "a weight of all columns is added to theirs",
+        "engine/trace.py",
+        "(float(weights.flat[0]) - 1) * log_p",
+        "float(weights.flat[0]) * log_p",
+        "tests/layers/test_columns.py -k same_weight",
+    ),
+    Mutant(
+        "classes follow predictions that tell nothing",
+        "layers/shifted_categorical.py",
+        "rho = pseudo_labels / (num_labels * explained + pseudo_labels)",
+        "rho = pseudo_labels / (num_labels + pseudo_labels)",
+        "tests/layers/test_shifted_categorical.py",
+    ),
+    Mutant(
+        "channels of series are standardised by each other's moments",
+        "data/preprocessing.py",
+        "mean=np.tile(mean, each_time)",
+        "mean=np.repeat(mean, each_time)",
+        "tests/data/test_series.py -k standardised",
+    ),
+    Mutant(
+        "gaps of a series are lost where sets are taken together",
+        "data/series.py",
+        "np.where(generator.random(part.shape) < share, np.nan, part)",
+        "np.where(generator.random(part.shape) < share, 0, part)",
+        "tests/data/test_series.py -k hidden",
+    ),
+    Mutant(
+        "predictions take gaps that the networks never saw",
+        "data/raw.py",
+        "np.isfinite(value) | (gaps & np.isnan(value))",
+        "np.isfinite(value) | np.isnan(value)",
+        "tests/runs/test_series_runs.py -k complete_series",
+    ),
+    Mutant(
+        "the networks of a run of series do not see its gaps",
+        "models/recipe.py",
+        'options | ({"gaps": True} if self.data.has_gaps else {})',
+        "options",
+        "tests/runs/test_series_runs.py -k networks_see",
+    ),
 )
 
 

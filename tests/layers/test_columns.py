@@ -1,5 +1,7 @@
 """Rows of a table: each column against SciPy, draws, what networks see, and weights."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -182,8 +184,9 @@ def test_values_that_are_no_rows_are_refused():
             model.log_likelihood(bad)
 
 
-def table_model(**options):
-    p = {"z": nodes.Normal(2), "x": nodes.Columns(every_kind(), parents="z", network=layers.MLP((6,)), **options)}
+def table_model(schema=None, **options):
+    schema = schema or every_kind()
+    p = {"z": nodes.Normal(2), "x": nodes.Columns(schema, parents="z", network=layers.MLP((6,)), **options)}
     q = {"z": nodes.Normal(2, parents="x", network=layers.MLP((6,)))}
     model = models.GraphicalModel(p, q, observed="x", seed=1)
     model.compile("adam")
@@ -204,6 +207,16 @@ def test_weights_change_what_training_maximises_and_not_the_bound():
     )
     np.testing.assert_allclose(bound.warmed - bound.bound, expected, rtol=1e-4)
     assert layers.ColumnsNode(Schema([Column("a", "numeric")])).element_weights is None
+
+
+def test_the_same_weight_of_all_columns_multiplies_their_density():
+    weighted = Schema(dataclasses.replace(column, weight=1.7) for column in every_kind())
+    model = table_model(weighted)
+    x = rows(np.random.default_rng(0), 5).astype(np.float32)
+    x[0, 2] = np.nan
+    one_pass = model.pass_over({"x": tf.constant(x)}, seed=(1, 2))
+    bound = model.bound_of(one_pass, "evidence_lower_bound")
+    np.testing.assert_allclose(bound.warmed - bound.bound, 0.7 * one_pass.log_p("x")[0, 0], rtol=1e-4)
 
 
 def test_a_table_is_learned_and_filled_in():
@@ -245,7 +258,7 @@ def test_columns_of_similar_sizes_share_a_group():
     assert [group.places for group in node.groups] == [(0, 1, 2), (3, 4)]
     assert node.num_parameters == 5 + 8 + 6 + 4 + 3
     parameters = np.random.default_rng(0).normal(size=(7, node.num_parameters))
-    row = np.array([4, 7, 5, 6.0, 1.5])  # the last category, the last edge, and a number inside
+    row = np.array([4, 7, 5, 1.5, 4.0])  # the last category, a number inside, and the last edge of the shorter histogram
     found = node.make_distribution(tf.constant(parameters)).log_prob_of_columns(tf.constant(np.tile(row, (7, 1))))
     parts = np.split(parameters, np.cumsum([5, 8, 6, 4]), axis=1)
     for column, part in enumerate(parts):
