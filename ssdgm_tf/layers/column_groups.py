@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf.layers.count_distributions import NegativeBinomial, ZeroInflated
@@ -155,10 +157,16 @@ class Categories(tfd.Categorical):
 
     Args:
         logits: [..., n, K].
+        name: of its operations.
     """
 
-    def __init__(self, logits: tf.Tensor) -> None:
-        super().__init__(logits=logits, dtype=logits.dtype)
+    def __init__(self, logits: tf.Tensor, name: str = "Categories") -> None:
+        super().__init__(logits=logits, dtype=logits.dtype, name=name)
+        self._parameters = {"logits": logits, "name": name}
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: int | None = None) -> dict[str, Any]:
+        return {"logits": tfp.util.ParameterProperties(event_ndims=1)}
 
     def _log_prob(self, value: tf.Tensor) -> tf.Tensor:
         one_hot = tf.one_hot(tf.cast(value, tf.int32), self.logits.shape[-1], dtype=self.logits.dtype)

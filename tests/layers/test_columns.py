@@ -272,3 +272,11 @@ def test_columns_of_similar_sizes_share_a_group():
         np.testing.assert_allclose(found[:, column], expected, rtol=1e-6)
     drawn = node.make_distribution(tf.constant(np.repeat(parameters, 300, axis=0))).sample(seed=1).numpy()
     assert np.all(drawn[:, :3].max(axis=0) == np.array(sizes) - 1) and np.all(drawn[:, :3] >= 0)
+
+
+def test_making_a_row_logs_nothing(caplog):
+    """TFP logs a page about a distribution whose parameters it cannot name."""
+    node = layers.ColumnsNode(every_kind(), seed=1)
+    made = node.distribution(np.zeros((2, 5), np.float32))
+    assert made.sample(seed=1).shape == (2, 11) and made.copy().batch_shape == (2,)
+    assert not caplog.records
