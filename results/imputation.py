@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from ssdgm_tf import files
-from ssdgm_tf.data.public_tables import hidden_cells, read_table
+from ssdgm_tf.data.public_tables import read_table
+from ssdgm_tf.data.splits import hidden_elements
 from ssdgm_tf.schema import Schema, Targets, class_target, infer
 from ssdgm_tf.tables.cells import parse_seeds
 from ssdgm_tf.tables.records import git_revision
@@ -50,7 +51,7 @@ def hidden_table(name: str, seed: int, data_dir: str | None) -> tuple[Schema, np
     """The schema of a table with hidden cells, its rows [N, D], and the same rows with the hidden cells NaN."""
     table = read_table(name, data_dir)
     rows = np.arange(len(table.labels))
-    hidden = hidden_cells(len(rows), len(table.cells), SHARE, seed)
+    hidden = hidden_elements((len(rows), len(table.cells)), SHARE, seed)
     schema, _ = infer(table.rows(rows, hidden), kinds=table.kinds)
     return schema, schema.encode(table.rows(rows)), schema.encode(table.rows(rows, hidden))
 

@@ -18,7 +18,7 @@ from ssdgm_tf.data.mat import read_examples
 from ssdgm_tf.data.names import shown
 from ssdgm_tf.data.npy import read_npy
 from ssdgm_tf.data.npz import DAMAGED, LARGE, MAX_RATIO
-from ssdgm_tf.data.raw import TextPixels
+from ssdgm_tf.data.raw import TextPixels, without_channel
 from ssdgm_tf.data.text_table import TextTable, listed_names
 from ssdgm_tf.schema import Schema
 
@@ -315,7 +315,7 @@ def _check(x_shape: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...], re
     """
     if dtype.kind not in "biuf":
         raise ValueError(f"x must hold numbers, not objects or text. Received: {received} with {dtype}")
-    grey = shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+    grey = without_channel(shape)
     if x_shape[1:] not in (shape, grey) or not len(x_shape):
         wanted = f"[N, {', '.join(map(str, shape))}]{checks.channels_hint(x_shape, shape)}"
         raise ValueError(f"x must have the shape {wanted}. Received: {received} with {x_shape}")

@@ -12,6 +12,7 @@ from ssdgm_tf.data import file_kinds, mat_format, npz
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import Arrays, from_arrays
 from ssdgm_tf.data.names import find_files
+from ssdgm_tf.data.raw import without_channel
 
 _X, _Y = ("X", "x"), ("y", "Y")
 # SVHN calls the digit 0 ten.
@@ -63,7 +64,7 @@ def read_examples(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         ValueError: a file that is damaged or not a .mat file, or no such array of numbers.
     """
     x = _read(file, (_X,))[0]
-    grey = shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+    grey = without_channel(shape)
     if x.shape in (shape, grey) and x.ndim > 1:  # MATLAB keeps no last axis of size 1
         return x[None]
     first, last = x.shape[1:] in (shape, grey), x.shape[:-1] in (shape, grey)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.names import resolve
-from ssdgm_tf.data.splits import hide_labels
+from ssdgm_tf.data.splits import hidden_elements, hide_labels
 from ssdgm_tf.schema import Schema, Targets, class_target, infer
 
 _FOLDER, _DESCRIPTIONS = "tables", "tables.json"
@@ -26,8 +26,6 @@ _LEFT_OUT = {
 }
 _SMALLEST_CLASS, _MOST_ROWS = 20, 5000
 _TEST_SHARE, _FEWEST_LABELS = 0.3, 2
-# Hidden cells are drawn by this number and the seed, so that they do not depend on the draw of the labels.
-_SEED_OF_HIDDEN = 1000
 
 
 class Described(NamedTuple):
@@ -88,7 +86,7 @@ def load_public_table(
     name, share = _parse(path)
     table = read_table(name, data_dir)
     y = np.array([table.classes.index(label) for label in table.labels], np.int32)
-    hidden = hidden_cells(len(y), len(table.cells), share, seed) if share else None
+    hidden = hidden_elements((len(y), len(table.cells)), share, seed) if share else None
     train, test = train_test_split(np.arange(len(y)), test_size=_TEST_SHARE, random_state=seed, stratify=y)
     if not 0 <= num_validation < len(train):
         raise ValueError(
@@ -173,18 +171,6 @@ def read_table(name: str, data_dir: str | None = None) -> Described:
         labels=labels,
         classes=tuple(dict.fromkeys(labels)),
     )
-
-
-def hidden_cells(num_rows: int, num_columns: int, share: float, seed: int) -> np.ndarray:
-    """Cells drawn at random, each with the same probability: bool [N, D].
-
-    Args:
-        num_rows: N.
-        num_columns: D.
-        share: the probability.
-        seed: seed of the draw.
-    """
-    return np.random.default_rng(_SEED_OF_HIDDEN + seed).random((num_rows, num_columns)) < share
 
 
 def _parse(path: str) -> tuple[str, float]:

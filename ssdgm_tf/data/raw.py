@@ -23,6 +23,15 @@ def dtype_of(*arrays: np.ndarray) -> str:
     return BYTES if all(x.dtype == np.uint8 and x.ndim > 2 for x in arrays) else NUMBERS
 
 
+def without_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that files may give examples of one channel: without its axis. Others stay as they are.
+
+    Args:
+        shape: of one example, an image (H, W, C), a series (T, C) or a vector (D,).
+    """
+    return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+
+
 def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
     """Refuses images [N, C, H, W], which would be taken for images of height C.
 

@@ -11,12 +11,10 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import assemble, count_classes
 from ssdgm_tf.data.names import resolve
 from ssdgm_tf.data.npz import read_arrays
-from ssdgm_tf.data.splits import hold_out_test
+from ssdgm_tf.data.splits import hidden_elements, hold_out_test
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FORM = re.compile(r"([^,]+)(,pooled)?(?:,hidden=(0?\.\d+))?")
-# Hidden elements are drawn by this number and the seed, so that they do not depend on the draw of the labels.
-_SEED_OF_HIDDEN = 1000
 
 
 def load_series(
@@ -28,9 +26,9 @@ def load_series(
 ) -> SemiSupervisedData:
     """Time series of an .npz file: `--config.data=series:FILE`, `series:FILE,pooled` or `series:FILE,hidden=0.3`.
 
-    The file holds x_train and x_test, series [N, T] of one channel or [N, T, C], as numbers in any units, and y_train and
-    y_test [N], whole numbers 0..K-1, or -1 or NaN where unknown. NaN in a series is a gap: a sensor that failed, or the time
-    after the end of a series that is shorter than others.
+    The file holds x_train and x_test, series [N, T] of one channel or [N, T, C], as numbers in any units, and their labels
+    y_train and y_test [N], whole numbers 0..K-1. In y_train -1 or NaN is no label. NaN in a series is a gap: a sensor that
+    failed, or the time after the end of a series that is shorter than others.
 
     Args:
         path: the file. After "FILE,pooled" the two sets are taken together, and a fifth of the series of each class, drawn
@@ -57,8 +55,8 @@ def load_series(
     y, y_test = checks.labels("y_train", y, len(x)), checks.labels("y_test", y_test, len(x_test))
     num_classes = count_classes(y, y_test)
     if share:
-        generator = np.random.default_rng(_SEED_OF_HIDDEN + seed)
-        x, x_test = (np.where(generator.random(part.shape) < share, np.nan, part).astype(np.float32) for part in (x, x_test))
+        is_hidden = hidden_elements((len(x) + len(x_test), *x.shape[1:]), share, seed)
+        x[is_hidden[: len(x)]], x_test[is_hidden[len(x) :]] = np.nan, np.nan
     if pooled:
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
         kept, held_out = hold_out_test(y, np.random.default_rng(seed), ())

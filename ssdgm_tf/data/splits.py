@@ -3,6 +3,8 @@
 import numpy as np
 
 _TEST_SHARE = 5
+# Hidden elements are drawn by this number and the seed, so that they do not depend on the draw of the labels.
+_SEED_OF_HIDDEN = 1000
 
 
 def draw_labels(y: np.ndarray, num_labels: int, num_classes: int, seed: int) -> np.ndarray:
@@ -77,6 +79,17 @@ def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
     hidden = np.full(y.shape, np.nan, y.dtype) if y.dtype.kind == "f" else np.full(y.shape, -1, np.int32)
     hidden[shown] = y[shown]
     return hidden
+
+
+def hidden_elements(shape: tuple[int, ...], share: float, seed: int) -> np.ndarray:
+    """Elements drawn at random to become gaps, each with the same probability: bool of the shape.
+
+    Args:
+        shape: of the examples, [N, ...].
+        share: the probability.
+        seed: seed of the draw.
+    """
+    return np.random.default_rng(_SEED_OF_HIDDEN + seed).random(shape) < share
 
 
 def hold_out(y: np.ndarray, num_validation: int) -> tuple[np.ndarray, np.ndarray]:

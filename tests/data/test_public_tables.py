@@ -8,7 +8,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from ssdgm_tf import data
-from ssdgm_tf.data.public_tables import hidden_cells, read_table
+from ssdgm_tf.data.public_tables import read_table
+from ssdgm_tf.data.splits import hidden_elements
 
 SIZE = 200
 NAMES = ("colour", "size", "level", "duration", "empty", "kind")
@@ -99,9 +100,9 @@ def test_hidden_cells_are_gaps_of_training_and_test_rows(folder):
     assert hidden.schema["level"].gaps == pytest.approx(np.isnan(hidden.x_train[:, 1]).mean())
     other = load(folder, "horse_colic,hidden=0.3", labels=10)  # does not depend on the labels
     np.testing.assert_array_equal(other.x_test, hidden.x_test)
-    mask = hidden_cells(20_000, 3, 0.3, 0)
+    mask = hidden_elements((20_000, 3), 0.3, 0)
     np.testing.assert_allclose(mask.mean(axis=0), 0.3, atol=0.02)  # six standard errors
-    assert np.any(mask != hidden_cells(20_000, 3, 0.3, 1))
+    assert np.any(mask != hidden_elements((20_000, 3), 0.3, 1))
 
 
 @pytest.mark.parametrize(
