@@ -41,8 +41,8 @@ def load_series(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another form of path, a file or arrays in another form, a series without any known element, or too few
-            labelled series to draw.
+        ValueError: another form of path, a file or arrays in another form, a series without any known element, a channel
+            without any in training, or too few labelled series to draw.
     """
     name, pooled, share = _parse(path)
     x, y, x_test, y_test = read_arrays(resolve(name, data_dir), _ARRAYS)
@@ -61,6 +61,9 @@ def load_series(
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
         kept, held_out = hold_out_test(y, np.random.default_rng(seed), ())
         x, y, x_test, y_test = x[kept], y[kept], x[held_out], y[held_out]
+    unknown = np.flatnonzero(np.isnan(x).all(axis=(0, 1)))
+    if len(unknown):
+        raise ValueError(f"A channel must have a known element in training. Received: channel {unknown[0]} with NaN only")
     return assemble((x, y), (x_test, y_test), num_labels, seed, num_validation, num_classes, raw_dtype=raw.NUMBERS)
 
 

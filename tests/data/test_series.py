@@ -1,4 +1,4 @@
-"""Time series from a file: their form, gaps, the two sets taken together, hidden elements, what is refused."""
+"""Time series from a file: what is read, what is hidden or pooled, and what is refused."""
 
 import numpy as np
 import pytest
@@ -90,6 +90,10 @@ BAD = {
     "all gaps": (
         {"x_test": np.full((9, 7, 2), np.nan)},
         r"A series must have a known element. Received: x_test\[0\] with NaN",
+    ),
+    "a channel of gaps": (
+        {"x_train": np.full((30, 7, 2), [1.0, np.nan])},
+        r"A channel must have a known element in training. Received: channel 1 with NaN only",
     ),
     "other length": ({"x_test": np.zeros((9, 6, 2))}, r"same number of times and of channels; a shorter one ends in NaN"),
     "other number of labels": ({"y_train": LABELS[:-1]}, r"y_train"),
