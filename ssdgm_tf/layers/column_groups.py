@@ -99,7 +99,7 @@ def _group(columns: Sequence[Column], distribution: str, places: list[int]) -> G
 
 
 def _kind_of(column: Column) -> tuple[str, int, bool]:
-    """What the columns of a group share. Sizes up to the same power of two fill up at most half of a group in vain."""
+    """What the columns of a group share. Their sizes lie between two powers of two, so that less than half is padding."""
     size = _size(column)
     return (
         column.distribution,
@@ -127,7 +127,7 @@ def _num_parameters(distribution: str, size: int) -> int:
 def _by_column(parameters: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
     """The parameters of columns one after the other, [..., sum of sizes], as [..., n, largest size].
 
-    Shorter columns are filled up with logits of nothing.
+    Shorter columns are padded with logits of probability 0.
     """
     most, before = max(sizes), np.cumsum([0, *sizes[:-1]])[:, None]
     if min(sizes) == most:

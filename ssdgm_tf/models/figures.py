@@ -63,8 +63,9 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
     made = {
         "latent_space": Captioned(
             plots.latent_space(codes, labels[of_codes]),
-            "The last latent variable of test images, coloured by label. For a style, the more mixed the colours, the "
-            "better label and style are separated; for the features of a model without labels it is the other way round.",
+            f"The last latent variable of test {dataset.noun}, coloured by label. For a style, the more mixed the "
+            "colours, the better label and style are separated; for the features of a model without labels it is the other "
+            "way round.",
         )
     }
 
@@ -102,7 +103,7 @@ def of_classes(model: GraphicalModel, dataset: SemiSupervisedData, shown: np.nda
 def _of_series(
     model: GraphicalModel, dataset: SemiSupervisedData, shown: np.ndarray, in_units: Callable[[Any], np.ndarray], seed: int
 ) -> dict[str, Captioned]:
-    """Reconstructions of test series, and series of each class, drawn from the model beside those of the test set."""
+    """Reconstructions of test series, and means of the model beside test series: of each class, where it has labels."""
     labels: Any = dataset.y_test
     few, _ = examples(model, dataset.x_test[shown[:6]], labels[shown[:6]])
     knows_labels = "y" in model.generative
@@ -111,7 +112,7 @@ def _of_series(
     drawn = in_units(model.generate(given, num_samples=num_classes * _NUM_SERIES, seed=seed))
     of_class = [shown[labels[shown] == label] if knows_labels else shown for label in range(num_classes)]
     data = [in_units(dataset.x_test[indices[:_NUM_SERIES]]) for indices in of_class]
-    names = dataset.class_names or tuple(map(str, range(num_classes)))
+    names = dataset.class_names or tuple(map(str, range(num_classes))) if knows_labels else ("all",)
     return {
         "reconstructions": Captioned(
             plots.series(in_units(few), in_units(model.reconstruct(few))),
@@ -120,7 +121,8 @@ def _of_series(
         ),
         "samples": Captioned(
             plots.series_of_classes(data, drawn.reshape((num_classes, _NUM_SERIES, *drawn.shape[1:])), names),
-            "Test series of each class, and series drawn from the model with that label and a style from its prior.",
+            "Test series, and the means that the model gives for latent variables from their prior. Where it has labels, "
+            "there is a column for each.",
         ),
     }
 

@@ -247,7 +247,7 @@ def test_any_cell_of_a_table_may_be_missing():
 
 
 def test_columns_of_similar_sizes_share_a_group():
-    """Those shorter than the largest are filled up in vain: densities, draws and parameters are those of each alone."""
+    """Shorter columns are padded. Densities, draws and parameters are those of each column alone."""
     sizes, edges = (5, 8, 6), ([0.0, 1.0, 3.0], [0.0, 1.0, 2.0, 5.0, 6.0], [-1.0, 0.0, 2.0, 4.0])
     columns = [Column(f"c{size}", "categorical", categories=tuple(map(str, range(size)))) for size in sizes]
     columns += [

@@ -275,7 +275,7 @@ class TestCallbacks:
             keras.utils.set_random_seed(3)
             model = models.M2(3, 2, hidden_units=(8,), seed=3)
             model.build((None, 4, 3))
-            model.compile(keras.optimizers.SGD(1e-2, momentum=0.9))  # the state of which is restored too
+            model.compile(keras.optimizers.SGD(1e-2, momentum=0.9))  # its momentum is restored too
             return model
 
         def fit(model, *callbacks):

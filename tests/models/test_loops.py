@@ -70,7 +70,7 @@ def stateful():
 
 
 def compiled(make, optimizer="sgd", **options):
-    """A model with the plainest optimizer, whose trace is the shortest, for what does not depend on it."""
+    """A model. Its optimizer is plain descent, which is the quickest to trace, unless a test needs another."""
     keras.utils.set_random_seed(5)
     model = make()
     model.build((None, 4, 4, 1))

@@ -14,5 +14,5 @@ def bare(monkeypatch):
 
 @pytest.fixture
 def unmeasured(bare, monkeypatch):
-    """Nor measured: what is left is the training."""
+    """Runs are trained, and do nothing else."""
     monkeypatch.setattr(run.measuring, "measure", lambda model, config, dataset: {"test_images": 1, "error": 0.5})
