@@ -69,16 +69,27 @@ def pytest_runtest_teardown(item, nextitem):
         gc.collect()
 
 
-@pytest.fixture(autouse=True)
-def random_seed(request):
-    """Every test starts from the same random state, whatever ran before it; with --vary-seed from a printed one."""
+def seed_everything(config) -> int:
     import keras
 
-    seed = secrets.randbelow(2**31) if request.config.getoption("--vary-seed") else 17
+    seed = secrets.randbelow(2**31) if config.getoption("--vary-seed") else 17
     if seed != 17:
         print(f"random seed {seed}")
     keras.utils.set_random_seed(seed)
     return seed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    """What tests share starts from the same random state too, whichever worker makes it and when."""
+    if fixturedef.scope in ("module", "session"):
+        seed_everything(request.config)
+
+
+@pytest.fixture(autouse=True)
+def random_seed(request):
+    """Every test starts from the same random state, whatever ran before it; with --vary-seed from a printed one."""
+    return seed_everything(request.config)
 
 
 @pytest.fixture
