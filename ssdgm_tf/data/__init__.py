@@ -20,6 +20,7 @@ from ssdgm_tf.data.preprocessing import (
     parse_preprocessing,
 )
 from ssdgm_tf.data.public_tables import load_public_table
+from ssdgm_tf.data.raw import Limits
 from ssdgm_tf.data.records import load_records
 from ssdgm_tf.data.series import interpolated, load_series
 from ssdgm_tf.data.sources import load, require
@@ -34,6 +35,7 @@ __all__ = [
     "Canvases",
     "Cells",
     "Examples",
+    "Limits",
     "SemiSupervisedData",
     "Standardization",
     "Whitening",

@@ -311,7 +311,7 @@ def _check(x_shape: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...], re
     """Refuses an array that holds no examples of a shape.
 
     Raises:
-        ValueError: another shape, no example, not numbers, or vectors or series of uint8, which could be pixels or values.
+        ValueError: another shape, no example, not numbers, or vectors of uint8, which could be pixels or values.
     """
     if dtype.kind not in "biuf":
         raise ValueError(f"x must hold numbers, not objects or text. Received: {received} with {dtype}")
@@ -321,10 +321,8 @@ def _check(x_shape: tuple[int, ...], dtype: np.dtype, shape: tuple[int, ...], re
         raise ValueError(f"x must have the shape {wanted}. Received: {received} with {x_shape}")
     if x_shape[0] < 1:
         raise ValueError(f"x must hold at least one example. Received: {received} with {x_shape}")
-    if dtype == np.uint8 and len(shape) < 3:
-        raise ValueError(
-            f"Vectors and series must be numbers other than uint8. Received: {received} with {dtype}, shape {x_shape}"
-        )
+    if dtype == np.uint8 and len(shape) == 1:
+        raise ValueError(f"Vectors must be numbers other than uint8. Received: {received} with {dtype}, shape {x_shape}")
 
 
 @contextlib.contextmanager

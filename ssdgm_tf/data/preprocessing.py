@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ssdgm_tf.rows import Rows, blocks, extent, has_nan
+from ssdgm_tf.schema.inference import ROUNDING
 
 # The covariance is computed from at most this many rows: all of MNIST, NORB and SVHN. 100,000 rows of 3,072 pixels take
 # about a minute.
@@ -274,6 +275,20 @@ def _standardization(x: np.ndarray | Rows) -> Standardization:
     mean, scale = np.where(is_constant, low.astype(np.float32), mean), np.where(is_constant, np.float32(1), scale)
     each_time = x.shape[1] if x.ndim == 3 else 1
     return Standardization(mean=np.tile(mean, each_time), scale=np.tile(scale, each_time), shape=x.shape[1:])
+
+
+def lost_digits(fitted: Standardization, num_columns: int) -> np.ndarray:
+    """The columns, or channels, whose numbers are so large beside their spread that float32 rounds much of it away.
+
+    Args:
+        fitted: their standardisation.
+        num_columns: how many columns or channels there are.
+
+    Returns:
+        Their indices.
+    """
+    mean, scale = fitted.mean[:num_columns], fitted.scale[:num_columns]
+    return np.flatnonzero(np.spacing(np.abs(mean)) / 2 > ROUNDING * scale)
 
 
 def columns_of(x: np.ndarray | Rows) -> np.ndarray | Rows:

@@ -4,6 +4,8 @@ Images in files are bytes (uint8), which a model sees divided by 255, or numbers
 A run remembers which of the two its images were, and what it exports takes the same.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ssdgm_tf import checks
@@ -12,6 +14,26 @@ from ssdgm_tf import checks
 BYTES, NUMBERS = "uint8", "float32"
 # How far, in steps of 1/255, a number may be from a byte.
 _TOLERANCE = 1e-3
+
+
+#: The rule that holds for series and vectors with gaps.
+NEEDS_AN_ELEMENT = "An example must have a known element"
+
+
+class Limits(NamedTuple):
+    """What a model takes in vectors and series, beside finite numbers.
+
+    Attributes:
+        gaps: whether elements may be missing, NaN.
+        unit_interval: whether numbers must lie in [0, 1].
+    """
+
+    gaps: bool = False
+    unit_interval: bool = False
+
+
+#: Of a model that was trained without gaps, on any numbers.
+NO_GAPS = Limits()
 
 
 def dtype_of(*arrays: np.ndarray) -> str:
@@ -46,13 +68,13 @@ def check_channels_last(x_shape: tuple[int, ...], name: str) -> None:
         raise ValueError(f"Images must be [N, H, W, C]: {checks.CHANNELS_LAST}. Received: {name} of shape {list(x_shape)}")
 
 
-def as_taken(value: np.ndarray, dtype: np.dtype, gaps: bool = False) -> tuple[np.ndarray | None, str]:
+def as_taken(value: np.ndarray, dtype: np.dtype, limits: Limits = NO_GAPS) -> tuple[np.ndarray | None, str]:
     """An example of a file as a model takes it.
 
     Args:
         value: an image [H, W, C] of uint8 or of numbers in [0, 1], a series [T, C] or a vector [D].
         dtype: uint8 or float32, what the model takes.
-        gaps: whether it takes gaps, NaN, in series and vectors.
+        limits: of its vectors and series.
 
     Returns:
         (example, ""), or (None, reason) where the model cannot take it.
@@ -61,10 +83,17 @@ def as_taken(value: np.ndarray, dtype: np.dtype, gaps: bool = False) -> tuple[np
         return value if dtype == np.uint8 else value / np.float32(255), ""
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
         value = value.astype(np.float32)
-    if not np.all(np.isfinite(value) | (gaps & np.isnan(value))):
-        rule = "An example must be finite in float32, or NaN for a gap" if gaps else "An example must be finite in float32"
-        return None, f"{rule}. Received: {'an' if gaps else 'NaN or an'} infinite value"
+    if not np.all(np.isfinite(value) | (limits.gaps & np.isnan(value))):
+        rule = "An example must be finite in float32" + ", or NaN for a gap" * limits.gaps
+        return None, f"{rule}. Received: {'an' if limits.gaps else 'NaN or an'} infinite value"
     if value.ndim < 3:
+        if np.isnan(value).all():
+            return None, f"{NEEDS_AN_ELEMENT}. Received: NaN only"
+        if limits.unit_interval and (np.nanmin(value) < 0 or np.nanmax(value) > 1):
+            return None, (
+                "The model was trained on numbers in [0, 1]. "
+                f"Received: values from {np.nanmin(value):.4g} to {np.nanmax(value):.4g}"
+            )
         return value, ""
     if value.min() < 0 or value.max() > 1:
         return None, _outside(value)

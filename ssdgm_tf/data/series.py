@@ -33,7 +33,8 @@ def load_series(
     Args:
         path: the file. After "FILE,pooled" the two sets are taken together, and a fifth of the series of each class, drawn
             by the seed, is the test set: for sets with few training series. After "FILE,hidden=0.3" that share of all
-            elements, drawn by the seed, becomes gaps; "FILE,pooled,hidden=0.3" does both.
+            elements, drawn by the seed, becomes gaps, but not the first known element of a series that would lose all;
+            "FILE,pooled,hidden=0.3" does both.
         num_labels: number of labels shown; 0 for all that are known.
         seed: seed of the split, of the label draw, and of the hidden elements.
         num_validation: number of labelled training series held out of training: the last in the (shuffled) order.
@@ -56,7 +57,8 @@ def load_series(
     num_classes = count_classes(y, y_test)
     if share:
         is_hidden = hidden_elements((len(x) + len(x_test), *x.shape[1:]), share, seed)
-        x[is_hidden[: len(x)]], x_test[is_hidden[len(x) :]] = np.nan, np.nan
+        _hide(x, is_hidden[: len(x)])
+        _hide(x_test, is_hidden[len(x) :])
     if pooled:
         x, y = np.concatenate([x, x_test]), np.concatenate([y, y_test])
         kept, held_out = hold_out_test(y, np.random.default_rng(seed), ())
@@ -121,13 +123,27 @@ def _parse(path: str) -> tuple[str, bool, float]:
     return found[1], bool(found[2]), float(found[3] or 0)
 
 
+def _hide(x: np.ndarray, is_hidden: np.ndarray) -> None:
+    """Makes gaps of elements, in place; a series of which nothing else is known keeps its first known element.
+
+    Args:
+        x: series [N, T, C].
+        is_hidden: bool [N, T, C].
+    """
+    is_known = ~np.isnan(x)
+    emptied = np.flatnonzero(~(is_known & ~is_hidden).any(axis=(1, 2)))
+    first = is_known.reshape(len(x), -1)[emptied].argmax(axis=1)
+    is_hidden[emptied, *np.unravel_index(first, x.shape[1:])] = False
+    x[is_hidden] = np.nan
+
+
 def _series(x: np.ndarray, name: str) -> np.ndarray:
     """Series in the form of training, float32 [N, T, C].
 
     Raises:
         ValueError: another shape, not numbers, an infinite value, or a series of gaps only.
     """
-    if x.ndim not in (2, 3) or x.dtype.kind not in "iuf" or not x.size:
+    if x.ndim not in (2, 3) or x.dtype.kind not in "biuf" or not x.size:
         raise ValueError(
             f"{name} must hold series [N, T] or [N, T, C] of numbers. Received: {name} {list(x.shape)} of {x.dtype}"
         )
@@ -137,5 +153,5 @@ def _series(x: np.ndarray, name: str) -> np.ndarray:
     checks.finite(name, np.where(is_gap, 0, x))
     empty = np.flatnonzero(is_gap.all(axis=(1, 2)))
     if len(empty):
-        raise ValueError(f"A series must have a known element. Received: {name}[{empty[0]}] with NaN only")
+        raise ValueError(f"{raw.NEEDS_AN_ELEMENT}. Received: {name}[{empty[0]}] with NaN only")
     return x

@@ -22,7 +22,14 @@ from ssdgm_tf.data.mat import load_mat
 from ssdgm_tf.data.names import FORMS, find_files, resolve
 from ssdgm_tf.data.npy import load_npy
 from ssdgm_tf.data.npz import load_npz
-from ssdgm_tf.data.preprocessing import AffineMap, Standardization, columns_of, fit_preprocessing, parse_preprocessing
+from ssdgm_tf.data.preprocessing import (
+    AffineMap,
+    Standardization,
+    columns_of,
+    fit_preprocessing,
+    lost_digits,
+    parse_preprocessing,
+)
 from ssdgm_tf.data.public_tables import find_public_table, load_public_table
 from ssdgm_tf.data.records import find_records, load_records
 from ssdgm_tf.data.room import room
@@ -279,6 +286,13 @@ def _preprocess(dataset: SemiSupervisedData, preprocessing: str) -> SemiSupervis
         what = "Series" if dataset.x_train.ndim == 3 else "Vectors"
         number = f"{len(fitted.mean)} columns" if what == "Vectors" else f"{dataset.x_train.shape[-1]} channels"
         print(f"{what} standardised: {number}{more}")
+        lost = lost_digits(fitted, columns_of(dataset.x_train).shape[-1])
+        if len(lost):
+            one = "Column" if what == "Vectors" else "Channel"
+            about = f"{fitted.mean[lost[0]]:g}"
+            print(
+                f"{one} {lost[0]}, about {about}, may have digits that float32 does not hold. Subtract {about} to keep them."
+            )
     return dataset._replace(
         x_train=_mapped(dataset.x_train, fitted),
         x_test=_mapped(dataset.x_test, fitted),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssdgm_tf.data.example_rows import open_rows
-from ssdgm_tf.data.raw import BYTES, NUMBERS, as_taken
+from ssdgm_tf.data.raw import BYTES, NO_GAPS, NUMBERS, Limits, as_taken
 from ssdgm_tf.schema import Schema
 
 
@@ -38,7 +38,7 @@ class Examples:
         resize: whether images of a folder are resized to that shape, as `config.resize` does for training.
         columns: the columns of the training table by name; a table with a header is read in their order. () for none.
         schema: of a model of tables of mixed columns: the file is .csv, .tsv or .parquet, and may have gaps, which are NaN.
-        gaps: whether the model takes gaps in series or vectors of other files, NaN.
+        limits: what the model takes in series or vectors of other files.
 
     Attributes:
         total: number of examples; None for tables of vectors, whose length is unknown before reading.
@@ -57,11 +57,11 @@ class Examples:
         resize: bool = False,
         columns: tuple[str, ...] = (),
         schema: Schema | None = None,
-        gaps: bool = False,
+        limits: Limits = NO_GAPS,
     ) -> None:
         self.path, self.shape = Path(path), tuple(shape)
         self.dtype = np.dtype(NUMBERS if len(self.shape) < 3 else BYTES if dtype is None else dtype)
-        self._is_table, self._takes_gaps = schema is not None, gaps
+        self._is_table, self._limits = schema is not None, limits
         self._rows = open_rows(self.path, self.shape, resize, columns, schema)
         self.total, self.notes = self._rows.total, self._rows.notes
 
@@ -76,7 +76,7 @@ class Examples:
         bad: list[Bad] = []
         for name, value, reason in self._rows:
             if value is not None and not self._is_table:
-                value, reason = as_taken(value, self.dtype, self._takes_gaps)
+                value, reason = as_taken(value, self.dtype, self._limits)
             if value is None:
                 bad.append(Bad(name, reason))
             else:

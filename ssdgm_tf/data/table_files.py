@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +23,10 @@ _BLOCK = 5000
 _UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
 # A number with commas: of decimals, or of thousands.
 _WITH_COMMA = re.compile(r"[+-]?(\d*,\d+|\d{1,3}(,\d{3})+(\.\d+)?)([eE][+-]?\d+)?")
+
+
+# {column: {row: cell}}, the rows from 0.
+Fillings = Mapping[str, Mapping[int, Any]]
 
 
 class Block(NamedTuple):
@@ -56,12 +61,13 @@ class TableFile(Protocol):
     def blocks(self) -> Iterator[Block]:
         """The rows, in their order."""
 
-    def write(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-        """Writes a table in the form of this one: its delimiter or its types.
+    def write_filled(self, path: Path, block: Block, fillings: Fillings) -> None:
+        """Writes this table again with new cells in some places; every other cell, and what else it holds, stays.
 
         Args:
             path: the file, with the suffix of the same kind.
-            columns: {name: cells} of this table's columns.
+            block: all of its rows.
+            fillings: the new cells.
         """
 
 
@@ -148,12 +154,14 @@ class CsvTable:
                 )
         return Block(ids, columns, bad)
 
-    def write(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-        write_text_table(path, columns, self.text.delimiter)
+    def write_filled(self, path: Path, block: Block, fillings: Fillings) -> None:
+        is_same = path.suffix.lower() == self.path.suffix.lower()
+        write_text_table(path, filled(block.columns, fillings), self.text.delimiter if is_same else _delimiter_of(path))
 
 
 class ParquetTable:
-    """A table in a Parquet file. An index that pandas stored beside the columns is left out.
+    """A table in a Parquet file. An index that pandas stored beside the columns is left out, and so are columns of lists,
+    structures and durations.
 
     Args:
         path: the file.
@@ -175,8 +183,12 @@ class ParquetTable:
             raise ValueError(f"A Parquet file must be one that is whole. Received: {received}") from error
         cells.refuse_duplicates(list(self.schema.names))
         index = [name for name in self.schema.names if name.startswith("__index_level_")]
-        self.names = [name for name in self.schema.names if name not in index]
+        others = [field.name for field in self.schema if not _holds_cells(field.type)]
+        self.names = [name for name in self.schema.names if name not in (*index, *others)]
         self.notes = [f"An index was left out of {path.name}: {listed_names(index)}"] if index else []
+        if others:
+            kind = self.schema.field(others[0]).type
+            self.notes.append(f"Columns of {kind} and the like were left out of {path.name}: {listed_names(others)}")
         if not self.names or not self.file.metadata.num_rows:
             raise ValueError(f"A table must hold columns and rows. Received: {path} without any")
 
@@ -192,8 +204,22 @@ class ParquetTable:
                 f"A table must be readable to its end. Received: {self.path}, damaged after row {start} ({error})"
             ) from error
 
-    def write(self, path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-        write_parquet(path, columns, {name: self.schema.field(name).type for name in columns if name in self.names})
+    def write_filled(self, path: Path, block: Block, fillings: Fillings) -> None:
+        import pyarrow as pa
+
+        table = self.file.read()
+        for name, of_column in fillings.items():
+            field = self.schema.field(name)
+            kept = table.column(name).combine_chunks()
+            is_gap = np.isin(np.arange(len(kept)), list(of_column))
+            values = [of_column[row] for row in sorted(of_column)]
+            if pa.types.is_dictionary(field.type):
+                made = _replaced(kept.dictionary_decode(), is_gap, values).cast(field.type)
+            else:
+                made = _replaced(kept, is_gap, values)
+            table = table.set_column(table.schema.get_field_index(name), field, made)
+        with files.whole(path) as partial:
+            _parquet(path).write_table(table, partial)
 
 
 def read_all(table: TableFile) -> Block:
@@ -213,6 +239,19 @@ def read_all(table: TableFile) -> Block:
                 of_column += block.columns[name]
             progress.update(len(block.ids))
     return Block(ids, dict(columns), bad)
+
+
+def filled(columns: Mapping[str, Sequence[Any]], fillings: Fillings) -> dict[str, Sequence[Any]]:
+    """A copy of a table with new cells in some places.
+
+    Args:
+        columns: {name: cells}.
+        fillings: the new cells.
+    """
+    made = dict(columns)
+    for name, of_column in fillings.items():
+        made[name] = [of_column.get(row, cell) for row, cell in enumerate(columns[name])]
+    return made
 
 
 def refuse_commas(columns: Mapping[str, Sequence[Any]], where: str) -> None:
@@ -242,9 +281,13 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         columns: {name: cells}, None or NaN for a gap.
     """
     if path.suffix.lower() in PARQUET:
-        write_parquet(path, columns, {})
+        _write_parquet(path, columns)
     else:
-        write_text_table(path, columns, "\t" if path.suffix.lower() == ".tsv" else ",")
+        write_text_table(path, columns, _delimiter_of(path))
+
+
+def _delimiter_of(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 def write_text_table(path: Path, columns: Mapping[str, Sequence[Any]], delimiter: str) -> None:
@@ -262,29 +305,34 @@ def write_text_table(path: Path, columns: Mapping[str, Sequence[Any]], delimiter
             writer.writerow([_text(cell) for cell in row])
 
 
-def write_parquet(path: Path, columns: Mapping[str, Sequence[Any]], types: Mapping[str, Any]) -> None:
-    """Writes a Parquet file, whole or not at all.
-
-    Args:
-        path: the file.
-        columns: {name: cells}, None or NaN for a gap.
-        types: {name: type of pyarrow} of columns that have one.
-    """
+def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Writes a Parquet file, whole or not at all. The types are those that the cells suggest."""
     parquet = _parquet(path)
     import pyarrow as pa
 
-    arrays = {}
-    for name, of_column in columns.items():
-        kind = types.get(name)
-        values = [None if cell is None or cell != cell else _plain(cell) for cell in of_column]
-        if kind is None:
-            arrays[name] = pa.array(values)
-        elif pa.types.is_dictionary(kind):
-            arrays[name] = pa.array([None if v is None else _as_type(v, kind.value_type) for v in values]).cast(kind)
-        else:
-            arrays[name] = pa.array([None if value is None else _as_type(value, kind) for value in values], type=kind)
+    gap = None
+    arrays = {
+        name: pa.array([gap if cell is None or cell != cell else _plain(cell) for cell in of_column])
+        for name, of_column in columns.items()
+    }
     with files.whole(path) as partial:
         parquet.write_table(pa.table(arrays), partial)
+
+
+def _replaced(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
+    """An array of pyarrow with other cells where `is_gap`, in their order."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    made = pa.array([_as_type(_plain(value), array.type) for value in values], type=array.type)
+    return pa.compute.replace_with_mask(array, pa.array(is_gap), made)
+
+
+def _holds_cells(kind: Any) -> bool:
+    """Whether a type of pyarrow is one of cells: text, numbers, truth values, dates, times, or categories of these."""
+    import pyarrow as pa
+
+    return not (pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind))
 
 
 def check_suffix(flag: str, path: Path) -> None:
@@ -346,7 +394,7 @@ def _as_type(value: Any, kind: Any) -> Any:
 
         return Decimal(value)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        moment = np.datetime64(value).astype("datetime64[us]").item()
+        moment = datetime.fromisoformat(value)
         return moment.date() if pa.types.is_date(kind) else moment
     return value
 

@@ -10,8 +10,7 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import table_rows
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.schema import Column, Schema, Targets
-from ssdgm_tf.schema.cells import text_of_day
-from ssdgm_tf.schema.column import DAYS_AND_TIMES, scored
+from ssdgm_tf.schema.column import scored
 
 # Rows of the data and of the model that are compared, and test rows whose columns are permuted, so many times.
 _MOST_ROWS, _MOST_TEST_ROWS, _PERMUTATIONS = 4000, 1000, 3
@@ -220,7 +219,7 @@ def _panel(column: Column, data: np.ndarray, made: np.ndarray) -> plots.Marginal
         return plots.Marginal(column.name, kept[0], kept[1], names=tuple(names))
     edges = _edges(column, data)
     shares = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / max(1, len(values)) for values in (data, made)]
-    date = (lambda day: text_of_day(day, column.unit == DAYS_AND_TIMES)) if column.unit else None
+    date = column.date if column.unit else None
     return plots.Marginal(
         column.name, shares[0], shares[1], edges=edges, is_logarithmic=column.kind == "positive", date=date
     )

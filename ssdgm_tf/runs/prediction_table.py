@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ssdgm_tf import data, files
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.prediction_files import PredictionFiles
-from ssdgm_tf.runs.saved_run import CLASS_NAMES, COLUMNS, GAPS, RESIZE, SCHEMA
+from ssdgm_tf.runs.saved_run import CLASS_NAMES, COLUMNS, LIMITS, RESIZE, SCHEMA
 from ssdgm_tf.schema import Column, from_document
 
 # Examples in one call of a signature.
@@ -37,7 +37,7 @@ class Predictor:
         observed: names of the observed variables.
         shape: shape of one example.
         resizes: whether images were resized to that shape for training.
-        takes_gaps: whether it was trained with gaps, so that elements of an example may be missing.
+        limits: whether it was trained with gaps, so that elements of an example may be missing; and on numbers in [0, 1].
         input_columns: names of the columns of the training table, in the order of an example; () where it had none.
         schema: the columns of a model of tables; None for others.
         targets: {variable: its column} of a model of tables; {} for others.
@@ -63,7 +63,8 @@ class Predictor:
         self.shape = tuple(takes[self.observed[0]].shape[1:])
         self.dtype: str = takes[self.observed[0]].dtype.name
         self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
-        self.takes_gaps = (saved_model / "assets.extra" / GAPS).exists()
+        limits = saved_model / "assets.extra" / LIMITS
+        self.limits = data.Limits(**json.loads(limits.read_text())[self.observed[0]]) if limits.exists() else data.Limits()
         self.resizes = (saved_model / "assets.extra" / RESIZE).exists()
         of_table = saved_model / "assets.extra" / COLUMNS
         self.input_columns: tuple[str, ...] = tuple(json.loads(of_table.read_text())) if of_table.exists() else ()

@@ -10,6 +10,8 @@ import tensorflow as tf
 from ssdgm_tf import data, files, models
 from ssdgm_tf.data.names import shown as shown_name
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.layers.stochastic import StochasticNode
+from ssdgm_tf.layers.supports import UnitInterval
 from ssdgm_tf.models import saved_model
 from ssdgm_tf.rows import LEVELS
 from ssdgm_tf.runs import checkpoints, wording
@@ -19,8 +21,8 @@ from ssdgm_tf.schema import to_document
 #: Files in the assets.extra of a SavedModel, where there is something to say: the names of classes, `config.resize`, and the
 #: names of the columns of a table.
 CLASS_NAMES, RESIZE, COLUMNS = "class_names.json", "resize.txt", "columns.json"
-#: Where a model was trained with gaps: the names of its observed variables that may have them, one on each line.
-GAPS = "gaps.txt"
+#: Where a model takes gaps, or numbers in [0, 1] only: {observed variable: its `ssdgm_tf.data.Limits`}.
+LIMITS = "limits.json"
 #: Of a model of tables: its columns and targets, as in the schema.json of the run.
 SCHEMA = "schema.json"
 
@@ -91,8 +93,8 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
-    with_gaps = [name for name, head in model.data_format.observed.items() if head.gaps]
-    extra |= {GAPS: "\n".join(with_gaps)} if with_gaps else {}
+    limits = {name: _limits(head, pixels)._asdict() for name, head in model.data_format.observed.items()}
+    extra |= {LIMITS: json.dumps(limits)} if any(any(of_one.values()) for of_one in limits.values()) else {}
     if isinstance(model, models.Table):
         extra |= {SCHEMA: to_document(model.options.columns(), model.targets)}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -104,6 +106,12 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         verbose=verbose,
     )
     return list(model.signatures({"x": pixels}))
+
+
+def _limits(head: StochasticNode, pixels: Pixels) -> data.Limits:
+    """What an observed variable takes in vectors and series."""
+    is_kept = len(pixels.shape) < 3 and pixels.preprocessing is None
+    return data.Limits(bool(head.gaps), is_kept and isinstance(head.observed_support, UnitInterval))
 
 
 def write_litert(folder: Path, signatures: list[str]) -> list[Path]:

@@ -1,6 +1,7 @@
 """Tables that a model of a table fills in or makes: `ssdgm-impute` and `ssdgm-generate`."""
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import table_rows
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.workdir import Workdir
-from ssdgm_tf.schema import Column, cells
+from ssdgm_tf.schema import DAYS, Column, cells
 
 
 def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool, num_samples: int, seed: int) -> list[str]:
@@ -46,20 +47,17 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
             raise ValueError(f"{reason}, in {file.row} {block.ids[row]} of {source}")
         x, notes = tables.encoded_with_notes(model.options.columns(), block.columns)
         y = model.targets.encode(block.columns)
+        read = cells.read(block.columns)
     except ValueError as error:
         raise UserError(str(error)) from error
-    read = cells.read(block.columns)
     gaps = {name: [row for row, cell in enumerate(of_column) if cell is None] for name, of_column in read.items()}
     for index, made in enumerate(_filled(model, x, y, len(outputs) if is_drawn else None, num_samples, seed)):
-        whole: dict[str, Sequence[Any]] = dict(block.columns)
+        fillings = {}
         for column in columns:
-            if gaps.get(column.name):
+            if rows := gaps.get(column.name):
                 values = _rounded(column, made[column.name], decimals.get(column.name, -1))
-                of_column = list(block.columns[column.name])
-                for row in gaps[column.name]:
-                    of_column[row] = values[row]
-                whole[column.name] = of_column
-        _write(file, outputs[index], whole)
+                fillings[column.name] = {row: values[row] for row in rows}
+        _write(file, outputs[index], block, fillings)
     names = {column.name for column in columns}
     filled = sum(len(rows) for name, rows in gaps.items() if name in names)
     left = {name: len(rows) for name, rows in gaps.items() if rows and name not in names}
@@ -88,7 +86,7 @@ def make(folder: Workdir, output: Path, num_rows: int, where: Sequence[str], see
     for column in (*model.options.columns(), *model.targets.schema):
         columns[column.name] = _rounded(column, made[column.name], decimals.get(column.name, -1))
         if column.unit:
-            columns[column.name] = [np.datetime64(text).item() for text in made[column.name]]  # dates have types in Parquet
+            columns[column.name] = [_moment(column, text) for text in made[column.name]]  # dates have types in Parquet
     table_files.write_table(output, columns)
 
 
@@ -121,6 +119,11 @@ def _filled(
     return made
 
 
+def _moment(column: Column, text: str) -> date:
+    """A date in ISO format as one of Python."""
+    return date.fromisoformat(text) if column.unit == DAYS else datetime.fromisoformat(text)
+
+
 def _rounded(column: Column, values: np.ndarray, decimals: int) -> list[Any]:
     """Cells with so many digits after the point; those of a positive column stay above 0."""
     if decimals < 0 or column.is_discrete or values.dtype.kind not in "fi":
@@ -133,13 +136,13 @@ def _rounded(column: Column, values: np.ndarray, decimals: int) -> list[Any]:
     return rounded.astype(np.int64).tolist()
 
 
-def _write(file: table_files.TableFile, output: Path, columns: dict[str, Sequence[Any]]) -> None:
+def _write(file: table_files.TableFile, output: Path, block: table_files.Block, fillings: dict[str, dict[int, Any]]) -> None:
     """Writes a table in the form of a file, if the suffix is of its kind; else in that of the suffix."""
     is_parquet = isinstance(file, table_files.ParquetTable)
     if (output.suffix.lower() in table_files.PARQUET) == is_parquet:
-        file.write(output, columns)
+        file.write_filled(output, block, fillings)
     else:
-        table_files.write_table(output, columns)
+        table_files.write_table(output, table_files.filled(block.columns, fillings))
 
 
 def _given(model: models.Table, where: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The cells of a table as Python values, and what a cell says: text, a number, a day, or nothing. NumPy only."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from numbers import Number
@@ -12,6 +13,7 @@ MISSING = frozenset(("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-nan
 # What pandas, which need not be installed, has for no value.
 _MISSING_TYPES = ("NAType", "NaTType")
 _ORIGIN = datetime(1970, 1, 1)
+_CODE = re.compile(r"0\d+")
 # Whole numbers below it are floats.
 _WHOLE = 2**53
 
@@ -155,6 +157,37 @@ def number_of(cell: Cell) -> float | None:
         return np.inf
 
 
+def is_code(cell: Cell) -> bool:
+    """Whether a cell is text with leading zeros, as of a postcode: "00501" is not 501.
+
+    Args:
+        cell: a cell that is no gap, see `read`.
+    """
+    return isinstance(cell, str) and bool(_CODE.fullmatch(cell))
+
+
+def spelled_once(texts: Sequence[str]) -> list[str]:
+    """Truth values in one spelling, the first of each: of "True", "true" and "FALSE" the second is "True". Other texts stay.
+
+    Args:
+        texts: the texts of cells.
+    """
+    first: dict[str, str] = {}
+    for text in dict.fromkeys(texts):
+        first.setdefault(text.lower(), text)
+    return [first[text.lower()] for text in texts] if set(first) <= {"false", "true"} else list(texts)
+
+
+def texts_of_gaps(column: Any) -> list[str]:
+    """The words, such as NA, that stand for gaps in a column; each once. Blank text is none.
+
+    Args:
+        column: as `read` takes it.
+    """
+    texts = dict.fromkeys(value.strip() for value in _values("", column) if _is_text(value))
+    return [text for text in texts if text and text in MISSING]
+
+
 def day_of(cell: Cell) -> float | None:
     """The days since 1970-01-01 of a date, of text in ISO format too; None where there is none.
 
@@ -163,33 +196,34 @@ def day_of(cell: Cell) -> float | None:
     Args:
         cell: a cell that is no gap, see `read`.
     """
+    moment = _moment_of(cell)
+    if moment is None:
+        return None
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return (moment - _ORIGIN) / timedelta(days=1)
+
+
+def has_zone(cell: Cell) -> bool:
+    """Whether a cell is a time with a zone, of text too.
+
+    Args:
+        cell: a cell that is no gap, see `read`.
+    """
+    moment = _moment_of(cell)
+    return moment is not None and moment.tzinfo is not None
+
+
+def _moment_of(cell: Cell) -> datetime | None:
+    """The time of a date, or of text in ISO format; None where there is none."""
     if isinstance(cell, str) and number_of(cell) is None:
         try:
-            cell = datetime.fromisoformat(cell)
+            return datetime.fromisoformat(cell)
         except ValueError:
             return None
     if not isinstance(cell, date):
         return None
-    if not isinstance(cell, datetime):
-        cell = datetime(cell.year, cell.month, cell.day)
-    if cell.tzinfo is not None:
-        cell = cell.astimezone(UTC).replace(tzinfo=None)
-    return (cell - _ORIGIN) / timedelta(days=1)
-
-
-def text_of_day(day: float, has_time: bool) -> str:
-    """A date in ISO format, to the nearest day or minute.
-
-    Args:
-        day: days since 1970-01-01.
-        has_time: whether the time of day is told.
-
-    Raises:
-        OverflowError: a date outside the years 1 to 9999.
-    """
-    if has_time:
-        return (_ORIGIN + timedelta(minutes=round(day * 24 * 60))).isoformat(timespec="minutes")
-    return (_ORIGIN + timedelta(days=round(day))).date().isoformat()
+    return cell if isinstance(cell, datetime) else datetime(cell.year, cell.month, cell.day)
 
 
 def text_of(cell: Cell) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from datetime import datetime, timedelta
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -21,10 +22,12 @@ DISTRIBUTIONS = {
 }
 #: The kinds of columns.
 KINDS = tuple(DISTRIBUTIONS)
-#: Units of a numeric column whose cells are dates: without and with a time of day.
-DAYS, DAYS_AND_TIMES = "days since 1970-01-01", "days since 1970-01-01, with the time of day"
+#: Units of a numeric column whose cells are dates: without a time of day, with one, and with one that has a zone.
+DAYS = "days since 1970-01-01"
+DAYS_AND_TIMES, DAYS_AND_TIMES_UTC = f"{DAYS}, with the time of day", f"{DAYS}, with the time of day in UTC"
 #: The kinds whose cells are categories.
 DISCRETE = ("binary", "categorical", "ordinal")
+_ORIGIN = datetime(1970, 1, 1)
 # Whole numbers from it on are no int64.
 _TOO_LARGE = 2.0**63
 
@@ -47,7 +50,7 @@ class Column:
         weight: weight of the column's log-likelihood.
         gaps: share of the training cells that are gaps.
         extent: lowest and highest known training cell of a number; () where unknown.
-        unit: `DAYS` or `DAYS_AND_TIMES` for a numeric column whose cells are dates; "" for numbers.
+        unit: `DAYS`, `DAYS_AND_TIMES` or `DAYS_AND_TIMES_UTC` for a numeric column whose cells are dates; "" for numbers.
         other: the category of every cell that is none of the categories; "" where there is no such category.
         quantiles: of the known training cells of a number, at equal steps of probability from the lowest to the highest; ()
             where unknown.
@@ -126,7 +129,7 @@ class Column:
         if self.is_discrete:
             return np.array([None if math.isnan(value) else self.categories[int(value)] for value in x.tolist()], object)
         if self.unit:
-            return np.array([None if math.isnan(value) else self._date(value) for value in x.tolist()], object)
+            return np.array([None if math.isnan(value) else self.date(value) for value in x.tolist()], object)
         if self.kind == "count" and not np.isnan(x).any():
             return x.astype(np.int64)
         return x.astype(str).astype(np.float64)  # the shortest decimal numbers that float32 does not tell from these
@@ -157,14 +160,20 @@ class Column:
         """A cell and its place, for messages."""
         return f"{given[row]!r} in row {row} of column {self.name!r}"
 
-    def _date(self, day: float) -> str:
-        """The date of a number.
+    def date(self, day: float) -> str:
+        """A date in ISO format, to the nearest day or minute, of a column whose cells are dates.
+
+        Args:
+            day: days since 1970-01-01.
 
         Raises:
             ValueError: outside the years 1 to 9999.
         """
         try:
-            return cells.text_of_day(day, self.unit == DAYS_AND_TIMES)
+            if self.unit == DAYS:
+                return (_ORIGIN + timedelta(days=round(day))).date().isoformat()
+            zone = "+00:00" if self.unit == DAYS_AND_TIMES_UTC else ""
+            return (_ORIGIN + timedelta(minutes=round(day * 24 * 60))).isoformat(timespec="minutes") + zone
         except OverflowError as error:
             raise ValueError(f"Dates must lie in the years 1 to 9999. Received: {day:g} {DAYS} in {self.name!r}") from error
 
@@ -208,7 +217,7 @@ class Column:
         self._require(
             self.distribution != "histogram" or has_bins, "A histogram needs quantiles that differ", self.quantiles
         )
-        units = ("", DAYS, DAYS_AND_TIMES) if self.kind == "numeric" else ("",)
+        units = ("", DAYS, DAYS_AND_TIMES, DAYS_AND_TIMES_UTC) if self.kind == "numeric" else ("",)
         self._require(self.unit in units, f"unit of a {self.kind} column must be one of {units}", self.unit)
         moments = (self.loc, self.scale, self.extent, self.quantiles)
         self._require(

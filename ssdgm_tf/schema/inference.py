@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ssdgm_tf.schema import cells
-from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, Column, scored
+from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, DAYS_AND_TIMES_UTC, Column, scored
 from ssdgm_tf.schema.schema import Schema
 
 # From so many rows on, a column without equal cells is taken for an identifier.
@@ -22,10 +22,32 @@ _SKEWED_COUNTS, _SKEWED, _LESS_SKEWED = 0.5, 1.0, 0.5
 # Entropy of a standard normal distribution, in nats.
 _NORMAL_ENTROPY = 0.5 * np.log(2 * np.pi * np.e)
 _NUM_QUANTILES = 9
-# Dates that are not in ISO format.
-_OTHER_DATE = re.compile(r"\d{1,4}([./-])(\d{1,2}|[A-Za-z]{3})\1\d{1,4}( .*)?")
-# The share of the standard deviation that the rounding to float32 may change.
-_ROUNDING = 0.01
+# What text may be meant for, and how to write it so that it is read as that.
+_MEANT = (
+    (
+        re.compile(r"\d{1,4}([./-])(\d{1,2}|[A-Za-z]{3})\1\d{1,4}([ T].*)?|\d{4}[./-]\d{1,2}"),
+        "dates",
+        "Write dates in ISO format, 2024-12-31, to have them as dates.",
+    ),
+    (
+        re.compile(r"\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?"),
+        "times of day",
+        "Write them as numbers, such as hours.",
+    ),
+    (
+        re.compile(r"[+-]?(\d*,\d+|\d{1,3}([,' ]\d{3})+([.,]\d+)?)"),
+        "numbers with commas or blanks",
+        "Write numbers with a decimal point, and with nothing between thousands.",
+    ),
+    (re.compile(r"[+-]?\d+([.,]\d+)? ?%"), "percentages", "Write them without the sign, to have them as numbers."),
+    (
+        re.compile(r"[$\u20ac\u00a3\u00a5] ?\d[\d.,]*|\d[\d.,]* ?[$\u20ac\u00a3\u00a5]"),
+        "sums of money",
+        "Write them without the sign, to have them as numbers.",
+    ),
+)
+#: The share of the standard deviation that the rounding to float32 may change.
+ROUNDING = 0.01
 # What `infer` may be told of a column.
 _KINDS = ("numeric", "categorical")
 
@@ -45,7 +67,7 @@ def infer(table: Any, *, exclude: Sequence[str] = (), kinds: Mapping[str, str] |
     | none, or all the same | left out |
     | of a categorical column of pandas | its categories in their order: binary, ordinal (where it has one), categorical |
     | two values of any sort, or truth values | binary |
-    | dates, or text in ISO format | numeric, in days since 1970-01-01 |
+    | dates, or text in ISO format | numeric, in days since 1970-01-01; in UTC where one has a zone |
     | text, 20 or more, all different | left out, as an identifier |
     | text, or numbers and text | categorical, in the order of the text |
     | numbers 0, 1, 2, ... or 1, 2, 3, ... in every row, 20 or more | left out, as an index |
@@ -54,8 +76,9 @@ def infer(table: Any, *, exclude: Sequence[str] = (), kinds: Mapping[str, str] |
     | numbers above 0, of a skewness above 1, which is smaller by 0.5 or more for the logarithms, in size | positive |
     | other numbers | numeric |
 
-    Text that is a number counts as one. Of more than 100 categories without an order the 99 most frequent are kept, and the
-    others are one more, "other".
+    Text that is a number counts as one, but not where a cell of the column has leading zeros, as a postcode has. Truth
+    values may be spelled "True", "true" or "TRUE". Of more than 100 categories without an order the 99 most frequent are
+    kept, and the others are one more, "other".
 
     The weight of a discrete column is min(1, 1.42 / H): H is the entropy of its known cells, and 1.42 that of a standard
     normal distribution, both in nats. So no column of many categories weighs more than a column of numbers does; the weight
@@ -88,6 +111,12 @@ def infer(table: Any, *, exclude: Sequence[str] = (), kinds: Mapping[str, str] |
         for name, column in known.items()
     ]
     notes = [note for _, note in found if note]
+    words = {name: cells.texts_of_gaps(given[name]) for name in known}
+    if any(words.values()):
+        shown = ", ".join(
+            f"{' and '.join(map(repr, of_column))} in {name!r}" for name, of_column in words.items() if of_column
+        )
+        notes.append(f"Text taken for gaps: {shown}. Where it is a value, write it in another way.")
     columns = [column for column, _ in found if column is not None]
     if not columns:
         raise ValueError(f"A table must hold columns that can be learned. Received: {' '.join(notes)}")
@@ -100,35 +129,48 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
     if not known:
         return _left_out(name, "it holds gaps only")
     gaps = (len(given) - len(known)) / len(given)
-    texts = list(map(cells.text_of, known))
+    texts = cells.spelled_once(list(map(cells.text_of, known)))
     counts, one_of = Counter(texts), dict(zip(texts, known, strict=True))
     if getattr(dtype, "name", "") == "category" and len(counts) > 1:
         declared = cells.read({name: list(dtype.categories)})[name]
         in_order = list(dict.fromkeys(cells.text_of(cell) for cell in declared if cell is not None))
         return _categories(name, in_order, counts, gaps, is_ordinal=bool(dtype.ordered))
     numbers = {text: cells.number_of(cell) for text, cell in one_of.items()}
-    if None not in numbers.values():
+    codes = [text for text, cell in one_of.items() if cells.is_code(cell)]
+    if None not in numbers.values() and not codes:
         return _of_numbers(name, given, gaps)
     if len(counts) == 1:
         return _left_out(name, f"every known cell is {known[0]!r}")
     days = {text: cells.day_of(cell) for text, cell in one_of.items()}
     if None not in days.values() and len(counts) > 2:
-        return _of_days(name, np.array([days[text] for text in texts], np.float64), gaps)
+        unit = DAYS_AND_TIMES_UTC if any(map(cells.has_zone, one_of.values())) else DAYS
+        return _of_days(name, np.array([days[text] for text in texts], np.float64), gaps, unit)
     found = _categories(name, sorted(counts), counts, gaps)
-    if None in days.values() and all(map(_OTHER_DATE.fullmatch, counts)):
-        note = (
-            f"Column {name!r} seems to hold dates, such as {texts[0]!r}, and is taken for text. "
-            "Write dates in ISO format, 2024-12-31, to have them as dates."
+    words = [text for text in counts if cells.number_of(cells.alike(text)) is None and days[text] is None]
+    return found._replace(note=f"{_about_text(name, words, list(numbers.values()), codes)} {found.note}".strip())
+
+
+def _about_text(name: str, words: list[str], numbers: list[float | None], codes: list[str]) -> str:
+    """What is to be said of a column that is taken for text: what it may be meant for, or which numbers are in it.
+
+    Args:
+        name: its name.
+        words: the texts that are neither a number nor a date.
+        numbers: the numbers of all texts, None for none.
+        codes: the numbers with leading zeros.
+    """
+    for pattern, what, advice in _MEANT:
+        meant = [text for text in words if pattern.fullmatch(text)]
+        if len(meant) > max(1, len(words) / 2):
+            return f"Column {name!r} seems to hold {what}, such as {meant[0]!r}, and is taken for text. {advice}"
+    if codes:
+        return f"Column {name!r} holds numbers with leading zeros, such as {codes[0]!r}, and is taken for text."
+    if words and set(numbers) != {None}:
+        return (
+            f"Column {name!r} holds numbers and text such as {words[0]!r}, and is taken for text. "
+            "If the text means a gap, empty those cells."
         )
-        return found._replace(note=f"{note} {found.note}".strip())
-    if set(numbers.values()) == {None}:
-        return found
-    word = next(text for text in texts if numbers[text] is None)
-    mixed = (
-        f"Column {name!r} holds numbers and text such as {word!r}, and is taken for text. "
-        "If the text means a gap, empty those cells."
-    )
-    return found._replace(note=f"{mixed} {found.note}".strip())
+    return ""
 
 
 def _check_kinds(kinds: Mapping[str, str], given: Mapping[str, Any]) -> None:
@@ -215,7 +257,14 @@ def _of_numbers(name: str, given: list[cells.Cell], gaps: float) -> _Found:
     is_few = _FEWEST_LEVELS <= len(distinct) <= _MOST_LEVELS
     if is_whole and is_few and 0 <= distinct[0] and distinct[-1] <= _HIGHEST_LEVEL:
         return _Found(_discrete(name, "ordinal", texts(distinct), Counter(texts(values)), gaps))
-    return _kind_of_number(name, values, gaps)
+    found = _kind_of_number(name, values, gaps)
+    if is_whole and len(distinct) == len(values) >= _IDENTIFIER_ROWS:
+        note = (
+            f"Column {name!r} holds another whole number in each of its {len(values)} known cells. "
+            "If they are identifiers, take the column away."
+        )
+        return found._replace(note=f"{note} {found.note}".strip())
+    return found
 
 
 def _numbers(name: str, given: list[cells.Cell]) -> np.ndarray:
@@ -240,9 +289,9 @@ def _kind_of_number(name: str, values: np.ndarray, gaps: float) -> _Found:
     return _continuous(name, "numeric", values, gaps)
 
 
-def _of_days(name: str, days: np.ndarray, gaps: float) -> _Found:
-    """The column of cells that are dates, days since 1970-01-01 [N], or gaps."""
-    unit = DAYS_AND_TIMES if (days % 1).any() else DAYS
+def _of_days(name: str, days: np.ndarray, gaps: float, unit: str) -> _Found:
+    """The column of cells that are dates, days since 1970-01-01 [N], or gaps; `unit` is `DAYS` where none has a zone."""
+    unit = DAYS_AND_TIMES if unit == DAYS and (days % 1).any() else unit
     found = _continuous(name, "numeric", days, gaps, unit)
     return found._replace(note=f"Column {name!r} holds dates, and is numeric: {unit}. {found.note}".strip())
 
@@ -265,7 +314,7 @@ def _continuous(name: str, kind: str, values: np.ndarray, gaps: float, unit: str
         quantiles=tuple(np.quantile(values, np.linspace(0, 1, _NUM_QUANTILES)).tolist()),
         unit=unit,
     )
-    if abs(values - single).max() <= _ROUNDING * values.std():
+    if abs(values - single).max() <= ROUNDING * values.std():
         return _Found(column)
     return _Found(column, f"Column {name!r} has digits that float32 does not hold. Subtract {values.min():g} to keep them.")
 

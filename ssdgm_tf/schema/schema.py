@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ssdgm_tf.schema import cells
-from ssdgm_tf.schema.column import DAYS_AND_TIMES, DISCRETE, KINDS, Column
+from ssdgm_tf.schema.column import DISCRETE, KINDS, Column
 
 # The fields of a column in JSON, by whether it is discrete: those that it must have, and those that it may have.
 _NEEDED = {True: ("name", "kind", "categories"), False: ("name", "kind", "loc", "scale")}
@@ -206,7 +206,7 @@ def _in_words(column: Column) -> str:
         more = f", ... ({len(shown)})" if len(shown) > _SHOWN_CATEGORIES else ""
         return ", ".join(shown[:_SHOWN_CATEGORIES]) + more
     if column.unit:
-        return " to ".join(cells.text_of_day(day, column.unit == DAYS_AND_TIMES) for day in column.extent)
+        return " to ".join(map(column.date, column.extent))
     return " to ".join(f"{value:.7g}" for value in column.extent)
 
 

@@ -106,7 +106,8 @@ class Targets:
 def infer_targets(table: Any, names: Iterable[str]) -> Targets:
     """What the target columns of a table are: text is a class, and so are up to 20 different whole numbers; else a number.
 
-    A gap is "no label", and so is -1 among whole numbers that are otherwise at least 0.
+    Numbers of which some have leading zeros, such as "01", are text. A gap is "no label", and so is -1 among whole numbers
+    that are otherwise at least 0.
 
     Args:
         table: as `Schema.encode` takes it.
@@ -166,8 +167,8 @@ def _target(name: str, given: list[cells.Cell]) -> Column:
     """The target column of its cells."""
     known = [cell for cell in given if cell is not None]
     numbers = cells.each(cells.number_of, known)
-    if None in numbers or all(isinstance(cell, bool) for cell in known):
-        return class_target(name, sorted({cells.text_of(cell) for cell in known}))
+    if None in numbers or all(isinstance(cell, bool) for cell in known) or any(map(cells.is_code, known)):
+        return class_target(name, sorted(set(cells.spelled_once(list(map(cells.text_of, known))))))
     values = np.array(numbers, np.float64)
     whole = values[values != NO_LABEL] if values.size and (values >= NO_LABEL).all() else values
     distinct = np.unique(whole)

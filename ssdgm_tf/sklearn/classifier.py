@@ -102,7 +102,7 @@ class SemiSupervisedClassifier(ClassifierMixin, SemiSupervisedEstimator):
                 "y must hold labels of two classes or more, beside -1, NaN and None for no label. "
                 f"Received: labels of {len(classes)} class, {classes.tolist()}"
             )
-        target = class_target("y", classes.tolist())
+        target = class_target("y", [label.strip() if isinstance(label, str) else label for label in classes.tolist()])
         self.classes_ = classes
         return Targets(Schema([target])), self._places(y, is_known)
 

@@ -39,6 +39,13 @@ def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[cells.Cell]]:
     return cells.read({name: table[:, place] for place, name in enumerate(names)})
 
 
+def _stored(table: Any) -> list[Any]:
+    """The columns of a table, each indexed by the places of its rows."""
+    if not is_frame(table):
+        return list(table.T)
+    return [table.iloc[:, place].array for place in range(table.shape[1])] if _is_pandas(table) else table.get_columns()
+
+
 def _refuse_containers(array: np.ndarray, names: Sequence[str]) -> None:
     """Refuses cells of an array that hold several values.
 
@@ -62,7 +69,7 @@ class _Cells:
         sort: their type: str, int, float, bool, date or datetime.
         is_whole: whether all are whole numbers.
         in_utc: whether they are times with a zone.
-        words: {category: cell} of a discrete column.
+        words: {category: cell as the table has it} of a discrete column, such as an interval of pandas.
         rest: the cell of a new row where the schema leaves the column out: the only one that there was, or None.
     """
 
@@ -73,8 +80,14 @@ class _Cells:
     rest: cells.Cell
 
     @classmethod
-    def of(cls, given: Sequence[cells.Cell], column: Column | None) -> "_Cells":
-        """Those of a column, None where the schema leaves it out."""
+    def of(cls, given: Sequence[cells.Cell], stored: Sequence[Any], column: Column | None) -> "_Cells":
+        """Those of a column.
+
+        Args:
+            given: its cells, see `cells.read`.
+            stored: the same as the table has them.
+            column: the column; None where the schema leaves it out.
+        """
         known = [cell for cell in given if cell is not None]
         numbers = [cells.number_of(cell) for cell in known]
         is_whole = all(number is not None and number.is_integer() for number in numbers)
@@ -82,9 +95,10 @@ class _Cells:
         words: dict[str, cells.Cell] = {}
         if column is not None and column.is_discrete:
             places, rows = np.unique(column.encode(list(given)), return_index=True)
-            found = {column.categories[int(place)]: row for place, row in zip(places, rows, strict=True) if place == place}
-            words = {text: given[row] for text, row in found.items() if text != column.other}
-        rest = known[0] if column is None and len(set(map(cells.text_of, known))) == 1 else None
+            found = {column.categories[int(place)]: int(row) for place, row in zip(places, rows, strict=True) if place == place}
+            words = {text: _as_stored(given[row], stored[row]) for text, row in found.items() if text != column.other}
+        is_one = column is None and len(set(map(cells.text_of, known))) == 1
+        rest = next(_as_stored(cell, stored[row]) for row, cell in enumerate(given) if cell is not None) if is_one else None
         return cls(_sort(known), is_whole, in_utc, words, rest)
 
     def cell(self, column: Column, decoded: Any) -> cells.Cell:
@@ -117,6 +131,11 @@ class _Cells:
         return time.date()
 
 
+def _as_stored(cell: cells.Cell, stored: Any) -> Any:
+    """A cell, or the object of the table that it is the text of, such as an interval, an identifier or a time of day."""
+    return stored if isinstance(cell, str) and not isinstance(stored, str | bytes) else cell
+
+
 def _sort(known: Sequence[cells.Cell]) -> type:
     """The type that the cells have in common; str where there is none."""
     for sort, kinds in ((bool, bool), (int, int), (float, Number), (datetime, datetime), (date, date)):
@@ -138,7 +157,8 @@ class Form:
         #: The table without its rows.
         self.empty: Any = table[:0].copy() if isinstance(table, np.ndarray) else table.head(0)
         learned = {column.name: column for column in schema}
-        self.cells = {name: _Cells.of(column, learned.get(name)) for name, column in given.items()}
+        stored = dict(zip(given, _stored(table), strict=True))
+        self.cells = {name: _Cells.of(column, stored[name], learned.get(name)) for name, column in given.items()}
 
     def rows(self, schema: Schema, x: np.ndarray) -> Any:
         """New rows as a table of this form.

@@ -1,5 +1,6 @@
 """Labels as users have them: classes or numbers, and what says that there is none."""
 
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -22,7 +23,10 @@ def read(y: Any, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: another shape, or another number of labels.
     """
-    y = column_or_1d(y.to_numpy() if hasattr(y, "to_numpy") else y, warn=True)
+    if hasattr(y, "to_numpy"):
+        is_nullable = not isinstance(getattr(y, "dtype", None), np.dtype) and getattr(y.dtype, "kind", "") in ("i", "u", "b")
+        y = y.to_numpy(object) if is_nullable else y.to_numpy()  # whole numbers stay whole beside a gap
+    y = column_or_1d(y, warn=True)
     if len(y) != num_rows:
         raise ValueError(f"y must hold a label or a gap for each row of X, [{num_rows}]. Received: y of shape {y.shape}")
     return y, np.array([cell is not None for cell in cells.read({"y": y})["y"]], bool)
@@ -72,7 +76,7 @@ def numbers(y: Any, num_rows: int) -> np.ndarray:
     y, is_known = read(y, num_rows)
     found = np.full(num_rows, np.nan)
     for place, number in zip(np.flatnonzero(is_known), y[is_known].tolist(), strict=True):
-        if not isinstance(number, Real):
+        if not isinstance(number, Real | Decimal):
             raise ValueError(f"y must hold numbers. Received: {number!r} at index {place}")
         found[place] = number
     if np.isinf(found).any():

@@ -92,7 +92,7 @@ def main() -> None:
                 predictor.resizes,
                 predictor.input_columns,
                 predictor.schema,
-                predictor.takes_gaps,
+                predictor.limits,
             )
         except (OSError, ValueError) as error:
             raise UserError(str(error)) from error

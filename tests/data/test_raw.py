@@ -45,6 +45,35 @@ def test_what_raw_examples_are(arrays, dtype):
     assert raw.dtype_of(*arrays) == dtype
 
 
+NUMBERS = np.dtype(np.float32)
+GAP = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "reason"),
+    [
+        ([[0.5], [7]], raw.Limits(), ""),
+        ([[0.5], [GAP]], raw.Limits(), "An example must be finite in float32. Received: NaN or an infinite value"),
+        ([[0.5], [GAP]], raw.Limits(gaps=True), ""),
+        ([[GAP], [GAP]], raw.Limits(gaps=True), "An example must have a known element. Received: NaN only"),
+        ([GAP, GAP], raw.Limits(gaps=True), "An example must have a known element. Received: NaN only"),
+        (
+            [0.5, 2.0],
+            raw.Limits(unit_interval=True),
+            "The model was trained on numbers in [0, 1]. Received: values from 0.5 to 2",
+        ),
+        ([[0.5], [GAP]], raw.Limits(gaps=True, unit_interval=True), ""),
+        (np.array([[7], [9]], np.uint8), raw.Limits(), ""),
+        (np.array([[True], [False]]), raw.Limits(), ""),
+    ],
+)
+def test_vectors_and_series_keep_the_rules_of_training(value, limits, reason):
+    taken, why = raw.as_taken(np.asarray(value), NUMBERS, limits)
+    assert why == reason and (taken is None) == bool(reason)
+    if not reason:
+        np.testing.assert_array_equal(taken, np.asarray(value, np.float32))
+
+
 @pytest.mark.parametrize("value", [0, 1, 77, 254, 255])
 def test_every_byte_is_found_again_in_each_kind_of_number(value):
     for kind in (np.float32, np.float64):

@@ -61,6 +61,16 @@ def test_gaps_stay_gaps_and_channels_are_standardised_over_what_is_known(load, c
     np.testing.assert_allclose(dataset.to_images(dataset.x_train), x, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_digits_that_float32_does_not_hold_are_said(load, capsys, dtype):
+    x = (arrays()["x_train"] * 1000 + [0, 1e12]).astype(dtype)
+    load(preprocessing="auto", x_train=x, x_test=x[:9])
+    assert "Channel 1, about 1e+12, may have digits that float32 does not hold." in capsys.readouterr().out
+    data.load("digits", 30, 0)
+    load(preprocessing="auto")
+    assert "digits that" not in capsys.readouterr().out
+
+
 def test_pooled_sets_are_split_anew_by_the_seed(load):
     dataset = load(",pooled")
     both = np.concatenate([arrays()["x_train"], arrays()["x_test"]])
@@ -75,6 +85,8 @@ def test_hidden_elements_are_drawn_by_the_seed_and_not_by_the_labels(load):
     assert abs(is_hidden.mean() - 0.4) < 0.1 and np.isnan(dataset.x_test).any()
     np.testing.assert_array_equal(is_hidden, np.isnan(again.x_train))
     np.testing.assert_array_equal(dataset.x_train[~is_hidden], whole.x_train[~is_hidden])
+    short = load(",hidden=0.9", x_train=arrays()["x_train"][:, :2, :1], x_test=arrays()["x_test"][:, :2, :1])
+    assert not np.isnan(short.x_train).all(axis=(1, 2)).any(), "a series of gaps only says nothing"
     both = load(",pooled,hidden=0.4")
     assert abs(np.isnan(both.x_test).mean() - 0.4) < 0.25
 
@@ -89,7 +101,7 @@ BAD = {
     "beyond float32": ({"x_test": np.full((9, 7, 2), 1e39)}, r"x_test must be finite in float32"),
     "all gaps": (
         {"x_test": np.full((9, 7, 2), np.nan)},
-        r"A series must have a known element. Received: x_test\[0\] with NaN",
+        r"An example must have a known element. Received: x_test\[0\] with NaN",
     ),
     "a channel of gaps": (
         {"x_train": np.full((30, 7, 2), [1.0, np.nan])},

@@ -215,5 +215,41 @@ def test_a_text_table_keeps_its_form(tmp_path):
     table = table_files.open_table(tmp_path / "in.csv")
     block = table_files.read_all(table)
     assert block.ids == ["2", "3"] and block.columns == {"a": ["1.50", ""], "b": ["x, y", "NA"]}
-    table.write(tmp_path / "out.csv", block.columns)
-    assert (tmp_path / "out.csv").read_text() == "a;b\n1.50;x, y\n;NA\n"
+    table.write_filled(tmp_path / "out.csv", block, {"a": {1: 2}})
+    assert (tmp_path / "out.csv").read_text() == "a;b\n1.50;x, y\n2;NA\n"
+    table.write_filled(tmp_path / "out.tsv", block, {})
+    assert (tmp_path / "out.tsv").read_text() == "a\tb\n1.50\tx, y\n\tNA\n"
+
+
+def test_a_parquet_file_keeps_all_but_the_filled_cells(tmp_path):
+    """What pandas stores beside the cells, types that hold more than a cell here does, and columns that are none."""
+    pandas, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow.parquet")
+    frame = pandas.DataFrame(
+        {
+            "city": pandas.Categorical(["b", None, "a"], categories=["a", "b", "unused"]),
+            "at": pandas.to_datetime(["2024-01-01T00:00:00.123456789", None, "2024-01-03T00:00:00.5"]).tz_localize("Europe/Kyiv"),
+            "count": pandas.array([3, None, 4], dtype="Int16"),
+            "share": [0.5, None, 0.25],
+            "raw": [float("nan"), 1.0, 2.0],
+            "took": pandas.to_timedelta([1, 2, None], unit="s"),
+            "list": [[1], [], None],
+        },
+        index=["p", "q", "r"],
+    )
+    frame.to_parquet(tmp_path / "in.parquet")
+    table = table_files.open_table(tmp_path / "in.parquet")
+    assert table.names == ["city", "at", "count", "share", "raw"]
+    assert "Columns of duration[ns] and the like were left out of in.parquet: 'took', 'list'" in table.notes
+    block = table_files.read_all(table)
+    fillings = {"city": {1: "a"}, "at": {1: "2024-01-02T00:00+00:00"}, "count": {1: 7}, "share": {1: np.float32(0.75)}}
+    table.write_filled(tmp_path / "out.parquet", block, fillings)
+    expected = frame.copy()
+    expected.loc["q", ["city", "count", "share"]] = ["a", 7, 0.75]
+    expected.loc["q", "at"] = pandas.Timestamp("2024-01-02T02:00", tz="Europe/Kyiv")
+    made = pandas.read_parquet(tmp_path / "out.parquet")
+    pandas.testing.assert_frame_equal(made[["at", "count", "share"]], expected[["at", "count", "share"]])
+    assert list(made["city"]) == ["b", "a", "a"] and made["city"].dtype.name == "category"
+    before, after = (parquet.read_table(tmp_path / f"{name}.parquet") for name in ("in", "out"))
+    assert before.schema.equals(after.schema, check_metadata=True)
+    for name in ("raw", "took", "list", "__index_level_0__"):
+        assert after[name].equals(before[name]), name

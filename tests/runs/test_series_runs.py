@@ -64,11 +64,11 @@ def test_predictions_take_gaps_and_nothing_infinite(finished, tmp_path):
     folder, x, _ = finished
     saved_run.export(Workdir(folder / "run"), tmp_path / "served", verbose=False)
     predictor = prediction_table.Predictor(tmp_path / "served", num_samples=2)
-    assert predictor.takes_gaps and predictor.shape == (12, 2)
+    assert predictor.limits == (True, False) and predictor.shape == (12, 2)
     new = x[40:44].copy()
     new[1, 0] = np.inf
     np.save(tmp_path / "new.npy", new)
-    examples = data.Examples(str(tmp_path / "new.npy"), predictor.shape, predictor.dtype, gaps=predictor.takes_gaps)
+    examples = data.Examples(str(tmp_path / "new.npy"), predictor.shape, predictor.dtype, limits=predictor.limits)
     tables = PredictionFiles.of(str(tmp_path / "predictions.csv"))
     assert prediction_table.write(predictor, examples, tables) == (3, 1)
     with open(tmp_path / "predictions.csv", newline="") as stream:

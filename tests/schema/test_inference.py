@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, Column, Schema, infer
+from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, DAYS_AND_TIMES_UTC, Column, Schema, infer, infer_targets
 
 GENERATOR = np.random.default_rng(0)
 NAN = np.nan
@@ -101,6 +101,8 @@ def test_a_discrete_column_weighs_no_more_than_a_number(shares, kind):
         (DATES.astype("datetime64[ns]"), DAYS, "2020-01-01"),
         ([*map(str, DATES), None], DAYS, "2020-01-01"),
         (DATES.astype("datetime64[m]") + 720, DAYS_AND_TIMES, "2020-01-01T12:00"),
+        ([f"{day}T14:00+02:00" for day in DATES], DAYS_AND_TIMES_UTC, "2020-01-01T12:00+00:00"),
+        ([f"{DATES[0]}T00:00Z", *map(str, DATES[1:])], DAYS_AND_TIMES_UTC, "2020-01-01T00:00+00:00"),
     ],
 )
 def test_dates(days, unit, cell):
@@ -113,7 +115,7 @@ def test_dates(days, unit, cell):
 
 
 LEFT_OUT = {
-    "gaps": ([None, NAN, "", "NA"], "it holds gaps only."),
+    "gaps": ([None, NAN, "", " "], "it holds gaps only."),
     "one word": (["a", "a", None], "every known cell is 'a'."),
     "one number": ([3.0, "3", None], "every known cell is 3."),
     "one truth value": ([True, None], "every known cell is True."),
@@ -206,8 +208,53 @@ def test_dataframes():
 
 
 def test_digits_that_float32_does_not_hold_are_said():
-    _, notes = one(1.6e9 + np.arange(0, 2000, 10)[::-1])
+    _, notes = one(1.6e9 + np.arange(0, 2000, 10).repeat(2))
     assert notes == ["Column 'v' has digits that float32 does not hold. Subtract 1.6e+09 to keep them."]
+
+
+@pytest.mark.parametrize("word", ["NA", "NULL", "nan"])
+def test_words_that_are_taken_for_gaps_are_said(word):
+    """NA is Namibia to some."""
+    column, (note,) = one(["DE", word, "FR", f" {word} ", "", "DE"])
+    assert (column.gaps, note[:36]) == (0.5, f"Text taken for gaps: {word!r} in 'v'. Wh"[:36])
+
+
+def test_numbers_with_leading_zeros_are_text():
+    column, (note,) = one(["00501", "10001", "00501", "94110"])
+    assert (column.kind, column.categories) == ("categorical", ("00501", "10001", "94110"))
+    assert note == "Column 'v' holds numbers with leading zeros, such as '00501', and is taken for text."
+    assert infer_targets({"v": ["01", "02", "01"]}, ["v"]).schema["v"].categories == ("01", "02")
+
+
+@pytest.mark.parametrize("cells", [["True", "true", "FALSE", "False"], [True, "true", "false", False]])
+def test_truth_values_have_many_spellings(cells):
+    column, notes = one(cells)
+    assert (column.kind, set(map(str.lower, column.categories)), notes) == ("binary", {"true", "false"}, [])
+    x = column.encode(cells)
+    assert x[0] == x[1] != x[2] == x[3]
+    assert infer_targets({"v": cells}, ["v"]).schema["v"].kind == "binary"
+
+
+def test_whole_numbers_that_may_be_identifiers_are_said():
+    column, (note,) = one(np.random.default_rng(0).permutation(40) + 5)
+    assert column.kind == "numeric"
+    assert note.startswith("Column 'v' holds another whole number in each of its 40 known cells. If they are identifiers")
+
+
+MEANT = {
+    "dates": ["31.12.2024", "01.02.2023", "5.6.2020", "unknown"],
+    "times of day": ["10:30", "23:59:59", "7:05 am"],
+    "numbers with commas or blanks": ["1,5", "2,25", "unknown", "17"],
+    "percentages": ["12 %", "3.5%", "17"],
+    "sums of money": ["$12", "$1,300.50", "\u20ac 7"],
+}
+
+
+@pytest.mark.parametrize(("what", "cells"), MEANT.items(), ids=MEANT)
+def test_what_text_may_be_meant_for_is_said(what, cells):
+    column, (note,) = one([*cells, *cells])
+    assert column.kind == "categorical"
+    assert note.startswith(f"Column 'v' seems to hold {what}, such as {cells[0]!r}, and is taken for text. Write")
 
 
 def test_columns_may_be_excluded():

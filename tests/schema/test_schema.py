@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, DISCRETE, DISTRIBUTIONS, KINDS, Column, Schema, cells
+from ssdgm_tf.schema import DAYS, DAYS_AND_TIMES, DAYS_AND_TIMES_UTC, DISCRETE, DISTRIBUTIONS, KINDS, Column, Schema, cells
 
 NAN = np.nan
 COLOURS = ("red", "green", "blue")
@@ -92,7 +92,7 @@ def test_schemas_that_are_none_are_refused(columns, rule):
         ({"extent": (2, 1)}, "extent must be in order. Received: (2.0, 1.0)"),
         (
             {"unit": "weeks"},
-            f"unit of a numeric column must be one of ('', '{DAYS}', '{DAYS_AND_TIMES}'). Received: 'weeks'",
+            f"unit of a numeric column must be one of ('', '{DAYS}', '{DAYS_AND_TIMES}', '{DAYS_AND_TIMES_UTC}'). Received",
         ),
         ({"kind": "count", "unit": DAYS}, f"unit of a count column must be one of ('',). Received: '{DAYS}'"),
         ({"categories": ("a", "b")}, "categories are binary, categorical, ordinal, not numeric. Received: ('a', 'b')"),

@@ -1,8 +1,11 @@
 """The promises of the estimators, on tables of mixed columns in every form; of two steps, which suffice for most."""
 
+import datetime
+import enum
 import io
 import pickle
 import random
+import uuid
 import warnings
 import zipfile
 
@@ -109,6 +112,42 @@ def test_samples_have_the_form_of_the_table(mixed):
     assert min(made["income"]) > 0
     assert all(time.year in range(1980, 2030) for time in made["born"])
     assert set(made["one"]) == {"the same"} and set(made["id"]) == {None}
+
+
+class Grade(enum.Enum):
+    A = 1
+    B = 2
+    C = 3
+
+
+def test_cells_that_are_objects_come_back_as_such():
+    """What the model takes for text: intervals, members of enumerations, identifiers, times of day."""
+    pandas = pytest.importorskip("pandas")
+    size, r = 60, np.random.default_rng(0)
+    words = [uuid.UUID(int=3), uuid.UUID(int=7)]
+    whole = pandas.DataFrame(
+        {
+            "bin": pandas.cut(r.normal(size=size), 4),
+            "grade": [list(Grade)[row % 3] for row in range(size)],
+            "uuid": [words[row % 2] for row in range(size)],
+            "time": [datetime.time(row % 5, 30) for row in range(size)],
+            "zone": pandas.date_range("2024-01-01", periods=size, freq="7h", tz="Europe/Kyiv"),
+            "count": pandas.array(r.integers(0, 40, size), dtype="Int64"),
+            "one": [Grade.A] * size,
+        }
+    )
+    table = whole.copy()
+    for name in table:
+        table.loc[3:6, name] = None
+    with pytest.warns(UserWarning, match="'time' seems to hold times of day"):
+        model = SemiSupervisedClassifier(**FEW).fit(table, [0, 1] * 30)
+    for made in (model.impute(table), model.sample(60)):
+        assert list(made.dtypes) == list(table.dtypes) and not made.isna().any().any()
+        for name in ("bin", "grade", "uuid", "time", "one"):
+            assert set(made[name]) <= set(whole[name]), name
+    with pytest.warns(UserWarning, match="seems"):
+        named = SemiSupervisedClassifier(**FEW).fit(whole, [" a", "b"] * 30)
+    assert set(named.predict(whole)) <= {" a", "b"}
 
 
 def test_samples_are_drawn_by_the_random_state_and_for_labels(mixed):

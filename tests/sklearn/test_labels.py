@@ -1,6 +1,7 @@
 """What counts as a label, and what as none."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -33,12 +34,14 @@ def test_classes_of_frames():
     pandas = pytest.importorskip("pandas")
     for column, known in (
         (pandas.Series([1, None, 2], dtype="Int64"), [1, 2]),
+        (pandas.Series([1, None, -1], dtype="Int8"), [1]),
         (pandas.Series(["a", None, "b"], dtype="string"), ["a", "b"]),
         (pandas.Series(["a", None, "b"], dtype="category"), ["a", "b"]),
         (pandas.Series([True, None, False], dtype="boolean"), [True, False]),
     ):
         found, is_known = labels.classes(column, 3)
         assert found[is_known].tolist() == known
+        assert list(map(type, found[is_known].tolist())) == list(map(type, known))
     polars = pytest.importorskip("polars")
     for column in ([1, None, 2], ["a", None, "b"]):
         found, is_known = labels.classes(polars.Series(column), 3)
@@ -49,6 +52,7 @@ def test_numbers():
     found = labels.numbers(np.array([1, None, 2.5, NAN], object), 4)
     np.testing.assert_array_equal(found, [1, NAN, 2.5, NAN])
     np.testing.assert_array_equal(labels.numbers([1, -1], 2), [1, -1])
+    np.testing.assert_array_equal(labels.numbers([Decimal("0.5"), Decimal(2)], 2), [0.5, 2])
     for y in (["1", "2"], np.array([1, datetime.date(2020, 1, 1)], object)):
         with pytest.raises(ValueError, match="y must hold numbers"):
             labels.numbers(y, 2)
