@@ -8,7 +8,7 @@ import numpy as np
 from ssdgm_tf import checks
 from ssdgm_tf.data import raw
 from ssdgm_tf.data.arrays import SemiSupervisedData
-from ssdgm_tf.data.assembly import assemble, count_classes
+from ssdgm_tf.data.assembly import assemble, count_classes, listed
 from ssdgm_tf.data.names import resolve
 from ssdgm_tf.data.npz import read_arrays
 from ssdgm_tf.data.splits import hidden_elements, hold_out_test
@@ -23,6 +23,7 @@ def load_series(
     seed: int,
     num_validation: int = 0,
     data_dir: str | None = None,
+    bad_examples: str = "stop",
 ) -> SemiSupervisedData:
     """Time series of an .npz file: `--config.data=series:FILE`, `series:FILE,pooled` or `series:FILE,hidden=0.3`.
 
@@ -39,21 +40,25 @@ def load_series(
         seed: seed of the split, of the label draw, and of the hidden elements.
         num_validation: number of labelled training series held out of training: the last in the (shuffled) order.
         data_dir: folder that relative paths start from; None for the current one.
+        bad_examples: "stop" at a series with an infinite element or without a known one, or "drop" it and print how many
+            there were.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another form of path, a file or arrays in another form, a series without any known element, a channel
-            without any in training, or too few labelled series to draw.
+        ValueError: another form of path, a file or arrays in another form, a bad series with "stop", a channel without a
+            known element in training, or too few labelled series to draw.
     """
     name, pooled, share = _parse(path)
     x, y, x_test, y_test = read_arrays(resolve(name, data_dir), _ARRAYS)
     x, x_test = _series(x, "x_train"), _series(x_test, "x_test")
+    y, y_test = checks.labels("y_train", y, len(x)), checks.labels("y_test", y_test, len(x_test))
+    x, y = _good(x, y, "x_train", bad_examples)
+    x_test, y_test = _good(x_test, y_test, "x_test", bad_examples)
     if x.shape[1:] != x_test.shape[1:]:
         raise ValueError(
             "Training and test series must have the same number of times and of channels; a shorter one ends in NaN. "
             f"Received: x_train {list(x.shape)}, x_test {list(x_test.shape)}"
         )
-    y, y_test = checks.labels("y_train", y, len(x)), checks.labels("y_test", y_test, len(x_test))
     num_classes = count_classes(y, y_test)
     if share:
         is_hidden = hidden_elements((len(x) + len(x_test), *x.shape[1:]), share, seed)
@@ -141,17 +146,28 @@ def _series(x: np.ndarray, name: str) -> np.ndarray:
     """Series in the form of training, float32 [N, T, C].
 
     Raises:
-        ValueError: another shape, not numbers, an infinite value, or a series of gaps only.
+        ValueError: another shape, or not numbers.
     """
     if x.ndim not in (2, 3) or x.dtype.kind not in "biuf" or not x.size:
         raise ValueError(
             f"{name} must hold series [N, T] or [N, T, C] of numbers. Received: {name} {list(x.shape)} of {x.dtype}"
         )
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused as such
-        x = x.astype(np.float32).reshape(*x.shape[:2], -1)
-    is_gap = np.isnan(x)
-    checks.finite(name, np.where(is_gap, 0, x))
-    empty = np.flatnonzero(is_gap.all(axis=(1, 2)))
-    if len(empty):
-        raise ValueError(f"{raw.NEEDS_AN_ELEMENT}. Received: {name}[{empty[0]}] with NaN only")
-    return x
+        return x.astype(np.float32).reshape(*x.shape[:2], -1)
+
+
+def _good(x: np.ndarray, y: np.ndarray, name: str, bad_examples: str) -> tuple[np.ndarray, np.ndarray]:
+    """The series without an infinite element and with a known one, and their labels; prints how many others there were.
+
+    Raises:
+        ValueError: there is another, with "stop", or there are others only.
+    """
+    is_gap, is_infinite = np.isnan(x).all(axis=(1, 2)), np.isinf(x).any(axis=(1, 2))
+    bad = np.flatnonzero(is_gap | is_infinite)
+    if not len(bad):
+        return x, y
+    if bad_examples == "stop" or len(bad) == len(x):
+        checks.finite(name, np.nan_to_num(x[bad[:1]], posinf=np.inf, neginf=-np.inf), int(bad[0]))
+        raise ValueError(f"{raw.NEEDS_AN_ELEMENT}. Received: {name}[{bad[0]}] with NaN only")
+    print(f"Bad examples dropped: {len(bad)} of {len(x)} in {name}, {listed(bad)}")
+    return np.delete(x, bad, axis=0), np.delete(y, bad)

@@ -55,7 +55,7 @@ _OF_TABLES = ("csv", "parquet")
 # Tables of mixed columns whose description says what their columns and their target are.
 _DESCRIBED = "tables"
 # The examples of the other kinds are bytes, or all from one source.
-_MAY_HOLD_BAD = ("npz", "npy", "mat", "csv", "folder")
+_MAY_HOLD_BAD = ("npz", "npy", "mat", "csv", "folder", "series")
 #: Ways to treat an example that breaks a rule.
 BAD_EXAMPLES = ("stop", "drop")
 # Numbers of training and test canvases.
@@ -97,9 +97,9 @@ def load(
         download: whether to download and prepare a TFDS set that is not prepared.
         preprocessing: "none", "auto", "standardize", "pca:D" or "zca" (see `fit_preprocessing`), fitted on the training
             examples. How many columns of vectors, or channels of series, were standardised is printed.
-        bad_examples: "stop" at a bad example of npz:, npy:, mat:, csv: or folder:, with its index, line or file; or "drop"
-            bad examples, and print how many there were. Examples that occur with different labels are counted and printed
-            too.
+        bad_examples: "stop" at a bad example of npz:, npy:, mat:, csv:, folder: or series:, with its index, line or file; or
+            "drop" bad examples, and print how many there were. Examples that occur with different labels are counted and
+            printed too.
         resize: "HxW", such as "32x48", to which the images of folder: are resized, see `load_folder`; "" for none.
         target: the label column of csv:, see `load_csv`, or the targets of a table, see `load_table`; "" for other data.
         image_shape: the shape of the images in csv:, see `load_csv`; "" for vectors, and for other data.

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-#: Text that stands for no value.
-MISSING = frozenset(("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-nan", "NULL", "null"))
+#: Text that stands for no value: blank, and the words that pandas reads as such.
+MISSING = frozenset(
+    ["", "NA", "N/A", "n/a", "<NA>", "#NA", "#N/A", "#N/A N/A", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None"]
+) | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 # What pandas, which need not be installed, has for no value.
 _MISSING_TYPES = ("NAType", "NaTType")
 _ORIGIN = datetime(1970, 1, 1)

@@ -95,7 +95,9 @@ class _Cells:
         words: dict[str, cells.Cell] = {}
         if column is not None and column.is_discrete:
             places, rows = np.unique(column.encode(list(given)), return_index=True)
-            found = {column.categories[int(place)]: int(row) for place, row in zip(places, rows, strict=True) if place == place}
+            found = {
+                column.categories[int(place)]: int(row) for place, row in zip(places, rows, strict=True) if place == place
+            }
             words = {text: _as_stored(given[row], stored[row]) for text, row in found.items() if text != column.other}
         is_one = column is None and len(set(map(cells.text_of, known))) == 1
         rest = next(_as_stored(cell, stored[row]) for row, cell in enumerate(given) if cell is not None) if is_one else None

@@ -121,6 +121,19 @@ def test_bad_files_are_refused_with_the_rule(load, name):
         load(**replaced)
 
 
+def test_bad_series_may_be_dropped(load, tmp_path, capsys):
+    x, x_test = arrays()["x_train"], arrays()["x_test"]
+    x[4, 2, 1], x[7], x_test[0] = np.inf, np.nan, np.nan
+    with pytest.raises(ValueError, match=r"x_train must be finite in float32.* at \(4, 2, 1\)"):
+        load(x_train=x)
+    np.savez(tmp_path / "bad.npz", **arrays(x_train=x, x_test=x_test))
+    dataset = data.load("series:bad.npz", 0, 0, data_dir=str(tmp_path), bad_examples="drop")
+    np.testing.assert_array_equal(dataset.x_train, np.delete(x, [4, 7], axis=0).astype(np.float32))
+    np.testing.assert_array_equal(dataset.y_train, np.delete(LABELS, [4, 7]))
+    assert len(dataset.x_test) == len(dataset.y_test) == 8
+    assert "Bad examples dropped: 2 of 30 in x_train, at 4, 7" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("more", [",hidden=2", ",hidden", ",other", ",hidden=0.3,pooled", ",set.npz"])
 def test_other_forms_of_name_are_refused(load, more):
     with pytest.raises(ValueError, match=r"Series must be series:FILE, then perhaps ',pooled'.* Received: 'series:set.npz"):

@@ -227,7 +227,9 @@ def test_a_parquet_file_keeps_all_but_the_filled_cells(tmp_path):
     frame = pandas.DataFrame(
         {
             "city": pandas.Categorical(["b", None, "a"], categories=["a", "b", "unused"]),
-            "at": pandas.to_datetime(["2024-01-01T00:00:00.123456789", None, "2024-01-03T00:00:00.5"]).tz_localize("Europe/Kyiv"),
+            "at": pandas.to_datetime(["2024-01-01T00:00:00.123456789", None, "2024-01-03T00:00:00.5"]).tz_localize(
+                "Europe/Kyiv"
+            ),
             "count": pandas.array([3, None, 4], dtype="Int16"),
             "share": [0.5, None, 0.25],
             "raw": [float("nan"), 1.0, 2.0],
