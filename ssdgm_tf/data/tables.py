@@ -14,12 +14,10 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import listed, report_label_noise
 from ssdgm_tf.data.splits import draw_labels, draw_rows, hide_labels, hold_out, hold_out_test
 from ssdgm_tf.schema import Column, Schema, Targets, cells, infer, infer_targets, with_moments
+from ssdgm_tf.schema.digits import ANY, decimals_of
 from ssdgm_tf.schema.document import from_document
 
 _DEFAULT_TARGET = "label"
-
-# Digits after the point that are kept.
-_MOST_DECIMALS = 6
 
 Values = dict[str, np.ndarray]
 
@@ -413,14 +411,10 @@ def _assembled(
 
 
 def _decimals(column: Column, part: _Part) -> int:
-    """The most digits after the point in the cells of a column; -1 for other cells than numbers, or for many digits."""
-    if column.is_discrete or column.unit or column.name not in part.columns:
-        return -1
-    known = [cell for cell in cells.read({column.name: part.columns[column.name]})[column.name] if cell is not None]
-    texts = {cell if isinstance(cell, str) else cells.text_of(cell) for cell in set(known)}
-    digits = [_MOST_DECIMALS + 1 if "e" in text.lower() else len(text.partition(".")[2]) for text in texts]
-    most = max(digits, default=0)
-    return most if most <= _MOST_DECIMALS else -1
+    """The digits after the point of a column, see `decimals_of`."""
+    if column.name not in part.columns:
+        return ANY
+    return decimals_of(column, cells.read({column.name: part.columns[column.name]})[column.name])
 
 
 def _restandardised(

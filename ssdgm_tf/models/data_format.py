@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import rows
+from ssdgm_tf.data import Limits
 from ssdgm_tf.engine.site import Held
 from ssdgm_tf.layers import StochasticNode, supports
 from ssdgm_tf.layers.supports import Classes
@@ -43,6 +44,15 @@ class DataFormat:
             name: its name.
         """
         return self.observed[name].has_independent_elements and name not in self.exposures
+
+    def limits(self, name: str) -> Limits:
+        """What an observed variable takes in new examples: gaps, where the model was trained with them, and which numbers.
+
+        Args:
+            name: its name.
+        """
+        head = self.observed[name]
+        return Limits(bool(head.gaps), isinstance(head.observed_support, supports.UnitInterval))
 
     def x(self, x: Any) -> dict[str, Any]:
         """The observed variables, each an array or `Rows` [N, ...].

@@ -10,8 +10,6 @@ import tensorflow as tf
 from ssdgm_tf import data, files, models
 from ssdgm_tf.data.names import shown as shown_name
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.layers.stochastic import StochasticNode
-from ssdgm_tf.layers.supports import UnitInterval
 from ssdgm_tf.models import saved_model
 from ssdgm_tf.rows import LEVELS
 from ssdgm_tf.runs import checkpoints, wording
@@ -93,8 +91,11 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
     pixels, resize = Pixels(served.shape, served.raw_dtype, served.preprocessing), settings["config"]["resize"]
     extra = ({CLASS_NAMES: json.dumps(names)} if names else {}) | ({RESIZE: resize} if resize else {})
     extra |= {COLUMNS: json.dumps(served.columns)} if served.columns else {}
-    limits = {name: _limits(head, pixels)._asdict() for name, head in model.data_format.observed.items()}
-    extra |= {LIMITS: json.dumps(limits)} if any(any(of_one.values()) for of_one in limits.values()) else {}
+    limits = {name: model.data_format.limits(name) for name in model.data_format.observed}
+    if pixels.preprocessing is not None:
+        limits = {name: of_one._replace(unit_interval=False) for name, of_one in limits.items()}
+    if any(map(any, limits.values())):
+        extra[LIMITS] = json.dumps({name: of_one._asdict() for name, of_one in limits.items()})
     if isinstance(model, models.Table):
         extra |= {SCHEMA: to_document(model.options.columns(), model.targets)}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -106,12 +107,6 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         verbose=verbose,
     )
     return list(model.signatures({"x": pixels}))
-
-
-def _limits(head: StochasticNode, pixels: Pixels) -> data.Limits:
-    """What an observed variable takes in vectors and series."""
-    is_kept = len(pixels.shape) < 3 and pixels.preprocessing is None
-    return data.Limits(bool(head.gaps), is_kept and isinstance(head.observed_support, UnitInterval))
 
 
 def write_litert(folder: Path, signatures: list[str]) -> list[Path]:

@@ -14,6 +14,7 @@ from ssdgm_tf.models import table_rows
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.schema import DAYS, Column, cells
+from ssdgm_tf.schema.digits import ANY, rounded
 
 
 def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool, num_samples: int, seed: int) -> list[str]:
@@ -55,7 +56,7 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
         fillings = {}
         for column in columns:
             if rows := gaps.get(column.name):
-                values = _rounded(column, made[column.name], decimals.get(column.name, -1))
+                values = rounded(column, made[column.name], decimals.get(column.name, ANY))
                 fillings[column.name] = {row: values[row] for row in rows}
         _write(file, outputs[index], block, fillings)
     names = {column.name for column in columns}
@@ -84,7 +85,7 @@ def make(folder: Workdir, output: Path, num_rows: int, where: Sequence[str], see
     made = model.options.columns().decode(x) | model.targets.decode(y)
     columns: dict[str, Sequence[Any]] = {}
     for column in (*model.options.columns(), *model.targets.schema):
-        columns[column.name] = _rounded(column, made[column.name], decimals.get(column.name, -1))
+        columns[column.name] = rounded(column, made[column.name], decimals.get(column.name, ANY))
         if column.unit:
             columns[column.name] = [_moment(column, text) for text in made[column.name]]  # dates have types in Parquet
     table_files.write_table(output, columns)
@@ -122,18 +123,6 @@ def _filled(
 def _moment(column: Column, text: str) -> date:
     """A date in ISO format as one of Python."""
     return date.fromisoformat(text) if column.unit == DAYS else datetime.fromisoformat(text)
-
-
-def _rounded(column: Column, values: np.ndarray, decimals: int) -> list[Any]:
-    """Cells with so many digits after the point; those of a positive column stay above 0."""
-    if decimals < 0 or column.is_discrete or values.dtype.kind not in "fi":
-        return values.tolist()
-    rounded = np.round(values.astype(np.float64), decimals)
-    if column.kind == "positive":
-        rounded = np.where(rounded <= 0, 10.0**-decimals, rounded)
-    if decimals or np.isnan(rounded).any():
-        return rounded.tolist()
-    return rounded.astype(np.int64).tolist()
 
 
 def _write(file: table_files.TableFile, output: Path, block: table_files.Block, fillings: dict[str, dict[int, Any]]) -> None:

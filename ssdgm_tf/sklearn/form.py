@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssdgm_tf.schema import Column, Schema, cells
+from ssdgm_tf.schema.digits import ANY, decimals_of, rounded
 
 
 def is_frame(table: Any) -> bool:
@@ -67,14 +68,14 @@ class _Cells:
 
     Attributes:
         sort: their type: str, int, float, bool, date or datetime.
-        is_whole: whether all are whole numbers.
+        decimals: how many digits after the point its numbers have, see `decimals_of`.
         in_utc: whether they are times with a zone.
         words: {category: cell as the table has it} of a discrete column, such as an interval of pandas.
         rest: the cell of a new row where the schema leaves the column out: the only one that there was, or None.
     """
 
     sort: type
-    is_whole: bool
+    decimals: int
     in_utc: bool
     words: Mapping[str, cells.Cell]
     rest: cells.Cell
@@ -89,8 +90,7 @@ class _Cells:
             column: the column; None where the schema leaves it out.
         """
         known = [cell for cell in given if cell is not None]
-        numbers = [cells.number_of(cell) for cell in known]
-        is_whole = all(number is not None and number.is_integer() for number in numbers)
+        decimals = ANY if column is None else decimals_of(column, known)
         in_utc = any(isinstance(cell, datetime) and cell.tzinfo is not None for cell in known)
         words: dict[str, cells.Cell] = {}
         if column is not None and column.is_discrete:
@@ -101,23 +101,19 @@ class _Cells:
             words = {text: _as_stored(given[row], stored[row]) for text, row in found.items() if text != column.other}
         is_one = column is None and len(set(map(cells.text_of, known))) == 1
         rest = next(_as_stored(cell, stored[row]) for row, cell in enumerate(given) if cell is not None) if is_one else None
-        return cls(_sort(known), is_whole, in_utc, words, rest)
+        return cls(_sort(known), decimals, in_utc, words, rest)
 
-    def cell(self, column: Column, decoded: Any) -> cells.Cell:
-        """A cell in this form.
+    def in_form(self, column: Column, x: np.ndarray) -> list[cells.Cell]:
+        """The cells of numbers [N], as `Column.encode` gives them, in this form."""
+        return [self._cell(column, decoded) for decoded in rounded(column, column.decode(x), self.decimals)]
 
-        Args:
-            column: the column.
-            decoded: what `Column.decode` made of a number: text of a category or a date, or a number.
-        """
+    def _cell(self, column: Column, decoded: Any) -> cells.Cell:
+        """What `Column.decode` made of a number, text of a category or a date or a number, in this form."""
         if column.is_discrete:
             return self.words[decoded] if decoded in self.words else self._number(cells.number_of(decoded), decoded)
         if column.unit:
             return decoded if self.sort is str else self._time(decoded)
-        number = float(decoded)
-        if self.is_whole:
-            number = max(round(number), 1.0 if column.kind == "positive" else -np.inf)
-        return self._number(number, decoded)
+        return self._number(float(decoded), decoded)
 
     def _number(self, number: float | None, decoded: Any) -> cells.Cell:
         if number is None:
@@ -208,8 +204,7 @@ class Form:
         made = {}
         for place, column in enumerate(schema):
             if only in (None, column.name):
-                of = self.cells[column.name]
-                made[column.name] = [of.cell(column, value) for value in column.decode(x[:, place]).tolist()]
+                made[column.name] = self.cells[column.name].in_form(column, x[:, place])
         return made
 
 
