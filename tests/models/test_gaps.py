@@ -391,3 +391,12 @@ def test_gaps_in_any_form_are_filled_in(form, gaps):
     expected, found = (model.impute(given, seed=1, num_steps=2)["x"] for given in (x, FORMS[form](x)))
     assert np.all(np.isfinite(found))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "limits"), [({"likelihood": "normal", "gaps": True}, (True, False)), ({}, (False, True))]
+)
+def test_a_model_says_what_it_takes_in_new_examples(options, limits):
+    model = models.M2(3, 2, hidden_units=(8,), **options)
+    model.build((None, 5))
+    assert model.data_format.limits("x") == limits
