@@ -292,7 +292,7 @@ def test_files_of_another_kind_are_refused_by_their_content(tmp_path, name, cont
 
 def test_vectors_of_bytes_are_refused_as_in_training(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((3, 2), np.uint8))
-    with pytest.raises(ValueError, match="Vectors and series must be numbers other than uint8"):
+    with pytest.raises(ValueError, match="Vectors must be numbers other than uint8"):
         Examples(str(tmp_path / "x.npz"), (2,))
 
 

@@ -12,6 +12,7 @@ from ssdgm_tf import layers, models, nodes
 from ssdgm_tf.layers.column_groups import DF
 from ssdgm_tf.schema import Column, Schema
 from tests.schema.examples import every_kind, rows
+from tests.tiers import tiers
 
 
 def positive(raw):
@@ -112,7 +113,7 @@ def test_columns_are_in_the_order_of_the_table():
         assert single.num_parameters * len(group.places) == group.num_parameters
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", tiers([False, True], first=[False]))
 def test_draws_are_rows_of_the_schema(jit_compile):
     node, _ = mixed()
     parameters = node.parameters_of(np.random.default_rng(0).normal(size=(6, 4)))
