@@ -11,6 +11,7 @@ from keras.src.saving.serialization_lib import ObjectSharingScope
 from keras.src.trainers import data_adapters
 from tensorflow.python.client import device_lib
 
+# averaged_weights: public Keras shows the average of the weights that an optimizer keeps only by replacing the weights.
 # ObjectSharingScope: public Keras offers no scope in which a layer that is held twice is copied once.
 # device_lib: public TensorFlow does not say how much memory a device has.
 # data_adapters: public Keras reads loaders in `fit` only, where their batches cannot be checked.
@@ -18,6 +19,7 @@ __all__ = [
     "Loader",
     "ObjectSharingScope",
     "StreamModel",
+    "averaged_weights",
     "evaluates_within_fit",
     "goes_up",
     "gpu_memory",
@@ -47,6 +49,20 @@ def one_call(layer: keras.layers.Layer) -> Iterator[None]:
         yield
     finally:
         layer._maybe_reset_call_context()
+
+
+def averaged_weights(
+    optimizer: keras.optimizers.Optimizer, variables: list[keras.Variable]
+) -> list[tuple[keras.Variable, tf.Tensor]]:
+    """Weights, and their running average that an optimizer with `use_ema=True` keeps.
+
+    Args:
+        optimizer: the optimizer, built.
+        variables: the weights, in the order in which it was built for them.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+    averages = inner._model_variables_moving_average
+    return [(variable, tf.convert_to_tensor(average)) for variable, average in zip(variables, averages, strict=True)]
 
 
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -189,6 +189,7 @@ def run(
     training: bool = False,
     exact: bool = False,
     predicted: Sequence[str] = (),
+    common_noise: bool | None = None,
 ) -> Trace:
     """One pass: the recognition model, and the generative one scored at its values.
 
@@ -201,13 +202,15 @@ def run(
         training: whether this is a training step.
         exact: draw relaxed variables instead of relaxing them, for a true bound.
         predicted: the inferred variables that are wanted, if only they are. Then the pass ends with them and what comes
-            before them in q, the sites have no p, and all examples share their noise, so that the prediction of one example
-            does not depend on the others.
+            before them in q, and the sites have no p.
+        common_noise: whether all examples share their noise, so that the prediction of one does not depend on the others;
+            None for whether something is predicted.
     """
+    common_noise = bool(predicted) if common_noise is None else common_noise
     estimators = graph.estimators
     if exact:
         estimators = {name: ScoreFunction() if isinstance(e, Relaxed) else e for name, e in estimators.items()}
-    run = _Pass(graph, estimators, held, num_samples, seed, step, training, common_noise=bool(predicted))
+    run = _Pass(graph, estimators, held, num_samples, seed, step, training, common_noise)
     for name in graph.observed:
         run.hold(name)
     wanted = graph.ancestors_q(*predicted).union(predicted) if predicted else graph.order_q

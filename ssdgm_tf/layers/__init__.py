@@ -24,6 +24,7 @@ from ssdgm_tf.layers.normal import NormalNode
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.layers.simplex import DirichletNode
 from ssdgm_tf.layers.stochastic import StochasticNode
+from ssdgm_tf.layers.views import Cutout, RandomSwap
 
 __all__ = [
     "MLP",
@@ -36,6 +37,7 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CountNode",
+    "Cutout",
     "DirichletNode",
     "DiscretizedLogisticNode",
     "DistributionNode",
@@ -52,6 +54,7 @@ __all__ = [
     "PlaceImage",
     "PoissonNode",
     "RandomAffine",
+    "RandomSwap",
     "RelaxedOneHotCategoricalNode",
     "ShiftedCategoricalNode",
     "StochasticNode",

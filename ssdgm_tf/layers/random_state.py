@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 _KEY = "seed_generator_state"
+#: How the names of states of `ssdgm_tf.consistency` begin.
+CONSISTENCY = "consistency_"
 
 
 def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManager[None]:
@@ -40,17 +42,20 @@ class SavedRandomState(keras.layers.Layer):
             return seed
         return tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
 
-    def _random_states(self) -> dict[str, keras.random.SeedGenerator]:
-        """The generators to save, by their names in the file. A model adds those of the Keras layers inside it."""
-        return {_KEY: self.seed_generator}
+    def random_states(self) -> dict[str, keras.Variable]:
+        """The states to save, by their names in the file. A model adds those of the Keras layers inside it."""
+        return {_KEY: self.seed_generator.state}
 
     def save_own_variables(self, store: MutableMapping[str, np.ndarray]) -> None:
         super().save_own_variables(store)
-        for name, generator in self._random_states().items():
-            store[name] = generator.state.numpy()
+        for name, state in self.random_states().items():
+            store[name] = keras.ops.convert_to_numpy(state)
 
     def load_own_variables(self, store: Mapping[str, np.ndarray]) -> None:
-        generators = self._random_states()
-        super().load_own_variables({name: store[name] for name in store.keys() if name not in generators})
-        for name, generator in generators.items():
-            generator.state.assign(store[name])
+        states = self.random_states()
+        # A model that was saved with terms and is loaded without has no use for their states.
+        others = {name: store[name] for name in store.keys() if name not in states and not name.startswith(CONSISTENCY)}
+        super().load_own_variables(others)
+        for name, state in states.items():
+            if name in store.keys() or not name.startswith(CONSISTENCY):
+                state.assign(store[name])

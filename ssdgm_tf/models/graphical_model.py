@@ -1,13 +1,13 @@
 """Any graphical model: the bounds of a pass over its graph, and what it predicts."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from ssdgm_tf import keras_internals
+from ssdgm_tf import consistency, keras_internals
 from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState
@@ -17,6 +17,7 @@ from ssdgm_tf.models import inference, saved_model
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
+from ssdgm_tf.models.step_passes import StepPasses
 from ssdgm_tf.nodes import Deterministic, RandomVariable, ScoreFunction
 
 # The names that Keras gives to nodes.
@@ -144,6 +145,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
+        self._check_consistency(kwargs.get("consistency"))
         self._check_objective(kwargs.get("free_bits", 0.0), kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
         super().compile(*args, **kwargs)
 
@@ -161,6 +163,16 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     "A learned baseline serves the evidence lower bound: with importance_weighted use leave_one_out. "
                     f"Received: {estimator} for {name!r}"
                 )
+
+    def _check_consistency(self, terms: Any) -> None:
+        """Refuses terms of `compile(consistency=...)` that do not suit the graph."""
+        roots = {
+            name: isinstance(node, RandomVariable) and not node.parents
+            for name, node in self.generative.items()
+            if name in self.data_format.classes
+        }
+        for term in consistency.get(terms):
+            term.check(self.data_format.classes, self.data_format.observed, roots)
 
     @property
     def evaluations_per_example(self) -> int:
@@ -183,14 +195,25 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     def unlabelled_terms(
         self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
     ) -> dict[str, Any]:
-        one_pass = self.pass_over(x, complete=complete, training=training)
+        seed = self.next_seed()
+        passes = StepPasses(self, x, complete, seed) if training and self.consistency else None
+        one_pass = self.pass_over(x, complete=complete, training=training, seed=seed)
         result = self.bound_of(one_pass, self.unlabelled_bound)
         if training:
             self.follow(one_pass)
-        return self._terms(result, one_pass) | {
+        terms = self._terms(result, one_pass) | {
             "bound_unlabelled": result.bound,
             "objective": result.warmed + result.surrogate,
         }
+        return terms if passes is None else self._with_consistency(terms, passes, one_pass)
+
+    def _with_consistency(self, terms: dict[str, Any], passes: StepPasses, one_pass: trace.Trace) -> dict[str, Any]:
+        """The terms of a step with those of `compile(consistency=...)`, which only its objective has."""
+        passes.follow(one_pass)
+        for term in self.consistency:
+            loss = tf.cast(term.loss(passes, term.of(self.data_format.classes)), terms["objective"].dtype)
+            terms |= {term.name: loss, "objective": terms["objective"] - term.weight * loss}
+        return terms
 
     def follow(self, one_pass: trace.Trace) -> None:
         """Sets what a training step takes from the examples without labels and no gradient changes; here nothing.
@@ -318,12 +341,17 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         """
         return self.next_seed() if seed is None else tf.constant([seed, 0], tf.int32)
 
-    def _random_states(self) -> dict[str, keras.random.SeedGenerator]:
-        """The model's own, and those of Keras' layers of noise and dropout in its networks, which Keras does not save."""
+    def random_states(self) -> dict[str, keras.Variable]:
+        """The model's own, those of Keras' layers of noise and dropout in its networks, which Keras does not save, and those
+        of the terms of `compile(consistency=...)`.
+        """
         layers = [layer for layer in keras_internals.sublayers(self) if not isinstance(layer, SavedRandomState)]
-        generators = [getattr(layer, "seed_generator", None) for layer in layers]
-        of_layers = [generator for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
-        return super()._random_states() | {f"seed_generator_{i}": generator for i, generator in enumerate(of_layers)}
+        of_layers = {f"seed_generator_{i}": state for i, state in enumerate(_seeds(layers))}
+        return super().random_states() | of_layers | self.consistency_states
+
+    def noise_states(self) -> list[keras.Variable]:
+        """The states of all random numbers that its networks draw."""
+        return _seeds(keras_internals.sublayers(self))
 
     def get_build_config(self) -> dict[str, Any] | None:
         config = super().get_build_config()
@@ -357,6 +385,12 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     #: The fields of the config that hold objects.
     _parts: ClassVar[tuple[str, ...]] = ("generative", "recognition")
+
+
+def _seeds(layers: Iterable[keras.layers.Layer]) -> list[keras.Variable]:
+    """The states of the random numbers of layers."""
+    generators = [getattr(layer, "seed_generator", None) for layer in layers]
+    return [generator.state for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

@@ -134,6 +134,8 @@ class Monitor:
         heads = data_format.supervised
         prefixes = {name: f"{name}_" if len(heads) > 1 else "" for name in heads}
         self.errors = {name: keras.metrics.Mean(name=prefixes[name] + head.error_name) for name, head in heads.items()}
+        #: Means of the terms of `compile(consistency=...)`.
+        self.consistency: list[keras.metrics.Metric] = []
         #: {variable: metrics} that the user gave to `compile`.
         self.given: dict[str, list[keras.metrics.Metric]] = {}
         self.calibration = {name: ExpectedCalibrationError(name=prefixes[name] + "ece") for name in data_format.classes}
@@ -142,7 +144,15 @@ class Monitor:
     def metrics(self) -> list[keras.metrics.Metric]:
         """All of them."""
         given = [metric for metrics in self.given.values() for metric in metrics]
-        return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values(), *given]
+        return [
+            self.loss,
+            self.skipped,
+            *self.means,
+            *self.consistency,
+            *self.errors.values(),
+            *self.calibration.values(),
+            *given,
+        ]
 
     def direct(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Tells callbacks that watch a metric, such as EarlyStopping, whether it should go up or down.
@@ -163,17 +173,18 @@ class Monitor:
             if goes_up is not None:
                 callback.mode = "max" if goes_up else "min"
 
-    def set_given(self, metrics: Any) -> None:
-        """Replaces the user's metrics.
+    def set_given(self, metrics: Any, terms: Sequence[str] = ()) -> None:
+        """Replaces the user's metrics, and the means of the terms of `compile(consistency=...)`.
 
         Args:
             metrics: the argument of `compile`: a metric or a list of them, where one variable is supervised; {variable:
                 metric or list} of several; None for none. A metric is an object, a function or a name, as in Keras.
+            terms: the names of these terms.
 
         Raises:
             ValueError: a variable that is not supervised, or two metrics of one name.
         """
-        self.given = {}
+        self.given, self.consistency = {}, [keras.metrics.Mean(name=name) for name in terms]
         for variable, chosen in _by_variable(metrics, self.data_format).items():
             chosen = chosen if isinstance(chosen, list | tuple) else [chosen]
             is_class = variable in self.data_format.classes
@@ -218,7 +229,7 @@ class Monitor:
 
     def add_terms(self, terms: dict[str, tf.Tensor], mask: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         """Counts a batch's terms, [B] each, where `mask`, bool [B], is true."""
-        means = [mean for mean in self.means if mean.name in terms]
+        means = [mean for mean in (*self.means, *self.consistency) if mean.name in terms]
         for mean in means:
             mean.update_state(*_where(mask, terms[mean.name]))
         return {mean.name: mean.result() for mean in means}

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf import consistency as of_predictions
 from ssdgm_tf import keras_internals, objectives
 from ssdgm_tf.engine import counted, trace_bounds
 from ssdgm_tf.layers import kernels, precision, supports
+from ssdgm_tf.layers.random_state import CONSISTENCY
 from ssdgm_tf.models import batches, compilation, devices, failures, loops, nans, objective, streams
 from ssdgm_tf.models.data_format import DataFormat, num_examples, only_or_all
 from ssdgm_tf.models.metrics import Monitor
@@ -62,6 +64,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.unlabelled_bound = trace_bounds.UNLABELLED[0]
         self.kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
         self.free_bits, self.num_samples = 0.0, 1
+        self.consistency: tuple[of_predictions.Term, ...] = ()
         #: Constants of the compiled training step: the supervised variables that every labelled example has, and the
         #: observed ones of which no element is missing.
         self.complete = (*data_format.always_complete, *data_format.observed)
@@ -135,6 +138,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         unlabelled_bound: str = trace_bounds.UNLABELLED[0],
         kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
         free_bits: float = 0.0,
+        consistency: Any = None,
         metrics: Any = None,
         debug_nans: bool = False,
         steps_per_execution: int | str = "auto",
@@ -161,6 +165,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound only.
+            consistency: terms on q(y|x) of the unlabelled examples of a step, which training adds to minus the objective:
+                names, such as "views" or "virtual_adversarial=0.5,entropy=0.1", or terms of `ssdgm_tf.consistency`. Bounds
+                do not have them; each is logged by its name, in nats and without its weight.
             metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
                 variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
                 ("accuracy" works), of any other variable values and predicted means; where the variable is known.
@@ -189,7 +196,10 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             raise ValueError(f"The objective belongs to the model; compile takes none. Received: {refused}")
         nans.check(debug_nans, kwargs.get("jit_compile", "auto"))
         devices.check(self.distribute_strategy, kwargs.get("jit_compile", "auto"), steps_per_execution)
-        self.monitor.set_given(metrics)
+        terms = of_predictions.get(consistency)
+        for term in terms:
+            term.check_optimizer(keras.optimizers.get(optimizer))
+        self.monitor.set_given(metrics, [term.name for term in terms])
         self.steps_are_auto = steps_per_execution == "auto"
         steps: Any = 1 if self.steps_are_auto else steps_per_execution
         super().compile(optimizer=optimizer, steps_per_execution=steps, **kwargs)
@@ -203,6 +213,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.num_samples = num_samples
         self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
         self.kl_weight, self.free_bits = kl_weight, free_bits
+        self.consistency = terms
+        self._start_consistency()
         self.data_sizes: tuple[int, int] | None = None
         if num_unlabelled is not None and num_labelled is not None:
             self.data_sizes = num_unlabelled, num_labelled
@@ -638,9 +650,23 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 self.data_format.take_gaps(self.data_format.without_gaps(x) if without_gaps is None else without_gaps)
                 shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
                 self.build(only_or_all(shapes))
+                self._start_consistency()
             if not self.optimizer.built:
                 # Within the step, creating the optimizer's variables would trace it a second time.
                 self.optimizer.build(self.trainable_variables)
+
+    def _start_consistency(self) -> None:
+        """Makes the states of the terms of `compile(consistency=...)`, once the model is built."""
+        if not self.built:
+            return
+        shapes = {name: head.known_event_shape for name, head in self.data_format.observed.items()}
+        for term in self.consistency:
+            term.build(self.data_format.classes, shapes)
+
+    @property
+    def consistency_states(self) -> dict[str, keras.Variable]:
+        """{name: state} of the terms of `compile(consistency=...)`, such as running means; saved with the model."""
+        return {f"{CONSISTENCY}{term.name}_{name}": s for term in self.consistency for name, s in term.states.items()}
 
     def _choose_kernels(self, num_examples: int) -> None:
         """Decides whether a step of this many examples compiles kernels; the choice is a constant of the step."""

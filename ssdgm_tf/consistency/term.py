@@ -1,0 +1,95 @@
+"""The base of all terms: a weight, the variables that it is of, and its loss."""
+
+import abc
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from ssdgm_tf.consistency.passes import Passes
+
+
+class Term(abc.ABC):
+    """A loss of q(y|.) that needs no label, added to minus the objective of `fit` with a weight.
+
+    It is not part of a bound: the logged bounds are those of the model, and its own mean is logged by its name.
+
+    Args:
+        weight: factor of the loss, nats per unlabelled example.
+        variables: the supervised classes that it is of; None for all.
+
+    Raises:
+        ValueError: a weight that is not above 0.
+    """
+
+    #: Its name in `compile`, in configs and in the logs.
+    name: ClassVar[str]
+
+    def __init__(self, weight: float = 1.0, variables: tuple[str, ...] | list[str] | None = None) -> None:
+        if not weight > 0:
+            raise ValueError(f"The weight of a term must be greater than 0. Received: weight={weight!r} of {self.name}")
+        self.weight = weight
+        self.variables = None if variables is None else tuple(variables)
+        #: {name: state}, saved with the model.
+        self.states: dict[str, keras.Variable] = {}
+
+    def check(self, classes: Mapping[str, int], observed: Mapping[str, Any], priors: Mapping[str, bool]) -> None:
+        """Refuses a model that the term does not suit. A subclass adds its own rules.
+
+        Args:
+            classes: {supervised class: its number of classes} of the model.
+            observed: {observed variable: its stochastic layer}.
+            priors: {supervised class: whether p(y) has no parents}.
+
+        Raises:
+            ValueError: a variable that is no class of the model, or a model without any.
+        """
+        if strange := [name for name in self.variables or () if name not in classes] or not classes:
+            received = f"{strange[0]!r}" if isinstance(strange, list) else "a model without any"
+            known = ", ".join(classes) or "none"
+            raise ValueError(f"consistency={self.name!r} is of supervised classes, which are {known}. Received: {received}")
+
+    def check_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:  # noqa: B027
+        """Refuses an optimizer that the term does not suit; by default none.
+
+        Args:
+            optimizer: the optimizer.
+
+        Raises:
+            ValueError: it does not.
+        """
+
+    def of(self, classes: Mapping[str, int]) -> tuple[str, ...]:
+        """The variables of a model that the term is of.
+
+        Args:
+            classes: the supervised classes of the model.
+        """
+        return tuple(classes) if self.variables is None else self.variables
+
+    def build(self, classes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> None:  # noqa: B027
+        """Makes the `states` of the term; by default none.
+
+        Args:
+            classes: {supervised class: its number of classes} of the model.
+            shapes: {observed variable: the shape of one example}.
+        """
+
+    @abc.abstractmethod
+    def loss(self, passes: Passes, variables: tuple[str, ...]) -> tf.Tensor:
+        """The loss, the sum over the variables, without the weight; nats, [B].
+
+        Args:
+            passes: the predictions of the step.
+            variables: those that it is of.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """What the term is made of again."""
+        return {"weight": self.weight, "variables": self.variables}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Term":
+        """The term of a config."""
+        return cls(**config)

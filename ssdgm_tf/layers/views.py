@@ -1,0 +1,106 @@
+"""Random views of examples, for terms that want predictions not to depend on them; in inference they change nothing."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.types import Shape
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class Cutout(SavedRandomState):
+    """Hides a square of each image at random in training (DeVries and Taylor 2017).
+
+    The centre is drawn among all pixels, so the square may lie partly outside.
+
+    Args:
+        size: the side of the square, as a share of the shorter side of the image.
+        value: the value of the hidden pixels.
+        seed: integer seed of the layer's own random stream, whose state is saved with the model.
+
+    Call arguments:
+        inputs: images [B, H, W, C].
+        training: whether to hide pixels.
+
+    Returns:
+        Images of the same shape.
+
+    Raises:
+        ValueError: a size outside (0, 1].
+    """
+
+    def __init__(self, size: float = 0.35, value: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 < size <= 1:
+            raise ValueError(f"size must be a share in (0, 1]. Received: size={size!r}")
+        self.size, self.value = size, value
+        self._make_random_state(seed)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        height, width = inputs.shape[1:3]
+        half = max(1, round(self.size * min(height, width))) / 2
+        centres = tf.random.stateless_uniform([tf.shape(inputs)[0], 2], self.next_seed())
+        row, column = (tf.floor(centres[:, axis, None] * size) for axis, size in ((0, height), (1, width)))
+        rows, columns = (tf.range(size, dtype=centres.dtype)[None] for size in (height, width))
+        # Half-open, so that a square of an even side is as wide as it says.
+        in_rows, in_columns = (
+            (at - places <= half) & (places - at < half) for at, places in ((row, rows), (column, columns))
+        )
+        is_hidden = (in_rows[:, :, None] & in_columns[:, None, :])[..., None]
+        return tf.where(is_hidden, tf.constant(self.value, inputs.dtype), inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "value": self.value, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class RandomSwap(SavedRandomState):
+    """Replaces elements at random in training by the same elements of other examples of the batch.
+
+    Bahri et al. 2022 (SCARF) make their views so.
+
+    Every element keeps its distribution over the batch. So the layer serves vectors in any units, rows of tables, whose
+    elements are numbers and categories, and series with gaps: a gap may come and go.
+
+    Args:
+        rate: the probability of an element to be replaced.
+        seed: integer seed of the layer's own random stream, whose state is saved with the model.
+
+    Call arguments:
+        inputs: examples [B, ...].
+        training: whether to replace elements.
+
+    Returns:
+        Examples of the same shape.
+
+    Raises:
+        ValueError: a rate outside [0, 1].
+    """
+
+    def __init__(self, rate: float = 0.3, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate must be a probability in [0, 1]. Received: rate={rate!r}")
+        self.rate = rate
+        self._make_random_state(seed)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        seeds = tf.random.experimental.stateless_split(self.next_seed(), 2)
+        others = tf.gather(inputs, tf.argsort(tf.random.stateless_uniform(tf.shape(inputs)[:1], seeds[0])))
+        is_swapped = tf.random.stateless_uniform(tf.shape(inputs), seeds[1]) < self.rate
+        return tf.where(is_swapped, others, inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,0 +1,60 @@
+"""Random views: what they change, and what they leave."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssdgm_tf import layers
+
+SIZE = 4000
+
+
+@pytest.mark.parametrize(("size", "side"), [(0.3, 3), (0.4, 4), (0.01, 1)])
+def test_a_square_is_hidden_and_nothing_else(size, side):
+    images = np.random.default_rng(0).uniform(1, 2, (SIZE, 10, 12, 2)).astype(np.float32)
+    made = np.asarray(layers.Cutout(size, value=-1.0, seed=1)(images, training=True))
+    is_hidden = (made == -1).all(axis=-1)
+    np.testing.assert_array_equal(made[~is_hidden], images[~is_hidden])
+    rows, columns = is_hidden.any(axis=2).sum(axis=1), is_hidden.any(axis=1).sum(axis=1)
+    np.testing.assert_array_equal(is_hidden.sum(axis=(1, 2)), rows * columns)
+    assert rows.max() == columns.max() == side and rows.min() >= side // 2
+    centre = is_hidden[:, 5, 5].mean()  # of a pixel at which no square is cut off: the share of its area
+    assert abs(centre - side**2 / 120) < 6 * np.sqrt(side**2 / 120 / SIZE), "fails by chance with probability below 1e-8"
+
+
+def test_swapped_elements_are_those_of_other_examples():
+    x = np.arange(SIZE * 3, dtype=np.float32).reshape(SIZE, 3)
+    made = np.asarray(layers.RandomSwap(0.25, seed=1)(x, training=True))
+    is_swapped = made != x
+    assert np.all(made % 3 == np.arange(3)), "an element stays in its column"
+    assert abs(is_swapped.mean() - 0.25) < 6 * np.sqrt(0.25 * 0.75 / (3 * SIZE)) + 1 / SIZE
+    rows = made // 3
+    both = is_swapped[:, 0] & is_swapped[:, 1]
+    np.testing.assert_array_equal(rows[both, 0], rows[both, 1])
+
+
+def test_gaps_come_and_go():
+    x = np.where(np.random.default_rng(0).random((SIZE, 2)) < 0.5, np.nan, 1).astype(np.float32)
+    made = np.asarray(layers.RandomSwap(1.0, seed=1)(x, training=True))
+    assert np.isnan(made).sum() == np.isnan(x).sum() and 0.3 < np.mean(np.isnan(made) != np.isnan(x)) < 0.7
+
+
+@pytest.mark.parametrize("layer", [layers.Cutout(seed=1), layers.RandomSwap(seed=1)])
+def test_views_are_for_training_and_run_under_xla(layer):
+    x = np.random.default_rng(0).uniform(1, 2, (6, 5, 5, 1)).astype(np.float32)
+    np.testing.assert_array_equal(layer(x), x)
+    compiled = tf.function(lambda x: layer(x, training=True), jit_compile=True)
+    first, second = (np.asarray(compiled(x)) for _ in range(2))
+    assert not np.array_equal(first, x) and not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Cutout(0.0), r"size must be a share in \(0, 1\]. Received: size=0.0"),
+        (lambda: layers.RandomSwap(1.5), r"rate must be a probability in \[0, 1\]. Received: rate=1.5"),
+    ],
+)
+def test_other_sizes_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
