@@ -173,6 +173,9 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "supervision_rate": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
             "labelled_bound": config_dict.placeholder(str),
+            # Terms on q(y|x) of unlabelled examples, with weights: "views", "free_match", "soft_match",
+            # "virtual_adversarial", "entropy", "class_balance"; such as "views=0.5,entropy=0.1"; "" for none.
+            "consistency": "",
             "num_samples": 1,
             "warmup_epochs": 0,  # epochs over which the weight of the KL terms rises from 0 to 1
             # Optimisation.

@@ -102,6 +102,11 @@ def _check_fields(config: Mapping[str, Any]) -> None:
             "config.balance is for models: a baseline takes its labels as they are. "
             f"Received: config.balance=True, config.model={config['model']!r}"
         )
+    if config["consistency"] and is_baseline(config):
+        raise UserError(
+            "config.consistency is for models: a baseline has no such terms. "
+            f"Received: config.consistency={config['consistency']!r}, config.model={config['model']!r}"
+        )
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
 
