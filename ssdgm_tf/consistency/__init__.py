@@ -2,10 +2,12 @@
 
 model.compile(optimizer, consistency="views")                                          # by name, weight 1
 model.compile(optimizer, consistency="virtual_adversarial=0.5,entropy=0.1")            # with weights
-model.compile(optimizer, consistency=[ssdgm.consistency.Views(selection="free_match")])
+model.compile(optimizer, consistency="free_match")                                     # views by another selection
+model.compile(optimizer, consistency=[ssdgm.consistency.Views(threshold=0.8)])
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from ssdgm_tf.consistency.marginals import ClassBalance, Entropy
 from ssdgm_tf.consistency.passes import Passes
@@ -15,14 +17,16 @@ from ssdgm_tf.consistency.virtual_adversarial import VirtualAdversarial
 
 __all__ = ["ClassBalance", "Entropy", "Passes", "Term", "Views", "VirtualAdversarial", "get"]
 
-_BY_NAME: dict[str, type[Term]] = {term.name: term for term in (ClassBalance, Entropy, Views, VirtualAdversarial)}
+_BY_NAME: dict[str, Callable[..., Term]] = {term.name: term for term in (ClassBalance, Entropy, Views, VirtualAdversarial)}
+_BY_NAME |= {name: functools.partial(Views, selection=name) for name in ("free_match", "soft_match")}
 
 
 def get(terms: str | Term | Sequence[Term] | None) -> tuple[Term, ...]:
     """The terms that the argument of `compile` or the field of a config stands for.
 
     Args:
-        terms: None or "" for none; a term or several; or text, "NAME" or "NAME=WEIGHT", several separated by commas.
+        terms: None or "" for none; a term or several; or text, "NAME" or "NAME=WEIGHT", several separated by commas. Beside
+            the names of terms there are "free_match" and "soft_match" for views of these selections.
 
     Raises:
         ValueError: an unknown name, a weight that is no number above 0, a name twice, or another thing than a term.

@@ -125,6 +125,8 @@ def test_terms_go_by_name():
     assert consistency.get(None) == consistency.get("") == ()
     found = consistency.get("views, entropy=0.25")
     assert [(term.name, term.weight) for term in found] == [("views", 1.0), ("entropy", 0.25)]
+    (free,) = consistency.get("free_match=2")
+    assert (free.name, free.selection, free.weight) == ("views", "free_match", 2.0)
     assert consistency.get(found[0]) == (found[0],) and consistency.get(list(found)) == found
 
 
@@ -133,7 +135,7 @@ def test_terms_go_by_name():
     [
         (
             lambda: consistency.get("vat"),
-            "consistency must be among class_balance, entropy, views, virtual_adversarial. Rec",
+            "consistency must be among class_balance, entropy, free_match, soft_match, views, virtual_adv",
         ),
         (lambda: consistency.get("views=much"), "A weight in consistency must be a number. Received: 'views=much'"),
         (lambda: consistency.get("views=0"), "The weight of a term must be greater than 0. Received: weight=0.0 of views"),
