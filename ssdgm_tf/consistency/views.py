@@ -11,8 +11,11 @@ from ssdgm_tf import keras_internals, layers
 from ssdgm_tf.consistency.passes import Passes
 from ssdgm_tf.consistency.term import Term
 from ssdgm_tf.engine import counted
+from ssdgm_tf.layers.random_state import seeds_of
 from ssdgm_tf.objectives import consistency
 
+# How far brightness, contrast, saturation and hue of the strong view may change.
+_COLOURS = 0.4, 0.4, (0.3, 0.7), 0.1
 #: Ways to choose the examples that count.
 SELECTIONS = ("fixed", "free_match", "soft_match")
 
@@ -30,7 +33,8 @@ class Views(Term):
         weight: see `Term`.
         variables: see `Term`.
         strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for twice the moves of
-            `RandomAffine` and `Cutout` of images, and for `RandomSwap` of vectors, rows of tables, and series.
+            `RandomAffine` and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap` of
+            vectors, rows of tables, and series.
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
@@ -89,8 +93,8 @@ class Views(Term):
                     key: keras.Variable(start, dtype="float32", trainable=False) for key, start in starts.items()
                 }
         self.states = {f"{name}_{key}": variable for name, of in self._running.items() for key, variable in of.items()}
-        generators = [getattr(layer, "seed_generator", None) for layer in keras_internals.sublayers(self._view)]
-        self.states |= {f"seed_{i}": generator.state for i, generator in enumerate(filter(None, generators))}
+        seeds = [state for layer in keras_internals.sublayers(self._view) for state in seeds_of(layer)]
+        self.states |= {f"seed_{i}": state for i, state in enumerate(seeds)}
 
     def loss(self, passes: Passes, variables: tuple[str, ...]) -> tf.Tensor:
         (observed, x), *_ = passes.x.items()
@@ -139,6 +143,8 @@ def strong_view(shape: tuple[int, ...]) -> keras.layers.Layer:
         shape: that of one: an image (H, W, C), a series (T, C) or a vector (D,).
     """
     if len(shape) == 3:
-        moved = layers.RandomAffine(4.0, 30.0, 0.3, 0.3, dtype="float32")
-        return keras.Sequential([moved, layers.Cutout(dtype="float32")])
+        changes = [layers.RandomAffine(4.0, 30.0, 0.3, 0.3, dtype="float32"), layers.Cutout(dtype="float32")]
+        if shape[-1] == 3:
+            changes.insert(1, keras.layers.RandomColorJitter((0, 1), *_COLOURS, dtype="float32"))
+        return keras.Sequential(changes)
     return layers.RandomSwap(dtype="float32")

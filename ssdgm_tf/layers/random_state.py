@@ -23,6 +23,15 @@ def constant_noise(is_constant: bool = True) -> contextlib.AbstractContextManage
     return tf.init_scope() if is_constant else contextlib.nullcontext()
 
 
+def seeds_of(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """The states of a layer's own random numbers, whatever it calls their generators.
+
+    Args:
+        layer: a layer; those in it are not looked at.
+    """
+    return [value.state for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)]
+
+
 class SavedRandomState(keras.layers.Layer):
     """Base of layers and models with their own random stream, which is saved and loaded with the weights.
 

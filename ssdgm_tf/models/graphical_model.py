@@ -10,7 +10,7 @@ import tensorflow as tf
 from ssdgm_tf import consistency, keras_internals
 from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
-from ssdgm_tf.layers.random_state import SavedRandomState
+from ssdgm_tf.layers.random_state import SavedRandomState, seeds_of
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.supports import Support
 from ssdgm_tf.models import inference, saved_model
@@ -389,8 +389,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
 def _seeds(layers: Iterable[keras.layers.Layer]) -> list[keras.Variable]:
     """The states of the random numbers of layers."""
-    generators = [getattr(layer, "seed_generator", None) for layer in layers]
-    return [generator.state for generator in generators if isinstance(generator, keras.random.SeedGenerator)]
+    return [state for layer in layers for state in seeds_of(layer)]
 
 
 def _names(names: str | Sequence[str]) -> tuple[str, ...]:

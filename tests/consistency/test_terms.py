@@ -81,6 +81,19 @@ def test_pseudo_labels_count_where_they_are_sure():
     assert passes.asked == [(False, False)] and np.count_nonzero(expected) == 3
 
 
+@pytest.mark.parametrize(("shape", "num_seeds"), [((8, 8, 1), 2), ((8, 8, 3), 7), ((5,), 1), ((5, 2), 1)])
+def test_the_default_view_suits_the_kind_of_data(shape, num_seeds):
+    term = consistency.Views()
+    term.build({"y": 3}, {"x": shape})
+    x = R.uniform(size=(6, *shape)).astype(np.float32)
+    view = tf.function(lambda x: term._view(x, training=True), jit_compile=True)
+    first, second = np.asarray(view(x)), np.asarray(view(x))
+    assert first.shape == x.shape and not np.allclose(first, x) and not np.allclose(first, second)
+    if len(shape) == 3:
+        assert first.min() >= 0 and first.max() <= 1
+    assert len(term.states) == num_seeds
+
+
 def test_a_teacher_of_averaged_weights_labels():
     passes = Linear()
     term = consistency.Views(strong=keras.layers.Identity(), threshold=0.01, averaged=True)

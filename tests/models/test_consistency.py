@@ -10,6 +10,7 @@ from ssdgm_tf.engine.trace_bounds import UNLABELLED
 from ssdgm_tf.layers.random_state import CONSISTENCY
 from ssdgm_tf.models.step_passes import StepPasses
 from tests.schema.examples import every_kind, rows
+from tests.tiers import tiers
 
 ALL = "views,virtual_adversarial,entropy,class_balance"
 
@@ -107,7 +108,7 @@ def test_no_state_of_a_model_without_training():
     assert not set(noisy_m2(consistency=ALL).unlabelled_terms(x)) & set(ALL.split(",")), "evaluation has bounds only"
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", tiers([False, True], first=[False]))
 def test_fit_logs_them_and_evaluate_does_not(jit_compile):
     x, y = images()
     model = models.M2(3, 2, hidden_units=(8,), seed=1)
