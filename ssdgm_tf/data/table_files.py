@@ -21,6 +21,8 @@ PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".tsv")
 _BLOCK = 5000
 # What the text of a table has in place of bytes that are no text.
 _UNDECODED = re.compile("[\udc80-\udcff\ufffd]")
+# A number with digits after the point.
+_FIXED = re.compile(r"[+-]?\d+\.(\d+)")
 # A number with commas: of decimals, or of thousands.
 _WITH_COMMA = re.compile(r"[+-]?(\d*,\d+|\d{1,3}(,\d{3})+(\.\d+)?)([eE][+-]?\d+)?")
 
@@ -156,7 +158,8 @@ class CsvTable:
 
     def write_filled(self, path: Path, block: Block, fillings: Fillings) -> None:
         is_same = path.suffix.lower() == self.path.suffix.lower()
-        write_text_table(path, filled(block.columns, fillings), self.text.delimiter if is_same else _delimiter_of(path))
+        of_text = {name: _as_written(block.columns[name], of_column) for name, of_column in fillings.items()}
+        write_text_table(path, filled(block.columns, of_text), self.text.delimiter if is_same else _delimiter_of(path))
 
 
 class ParquetTable:
@@ -252,6 +255,21 @@ def filled(columns: Mapping[str, Sequence[Any]], fillings: Fillings) -> dict[str
     for name, of_column in fillings.items():
         made[name] = [of_column.get(row, cell) for row, cell in enumerate(columns[name])]
     return made
+
+
+def _as_written(texts: Sequence[str], made: Mapping[int, Any]) -> dict[int, Any]:
+    """New cells of a text column, with digits after the point as its numbers have, where all have the same number of them.
+
+    Args:
+        texts: the cells of the column.
+        made: {row: new cell}.
+    """
+    known = [text for text in texts if text not in cells.MISSING]
+    digits = {len(found[1]) if (found := _FIXED.fullmatch(text)) else 0 for text in known}
+    if len(digits) != 1 or digits == {0}:
+        return dict(made)
+    numbers = {row: cells.number_of(cell) for row, cell in made.items()}
+    return {row: made[row] if number is None else f"{number:.{max(digits)}f}" for row, number in numbers.items()}
 
 
 def refuse_commas(columns: Mapping[str, Sequence[Any]], where: str) -> None:

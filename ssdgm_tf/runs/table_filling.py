@@ -21,7 +21,7 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
     """Writes a table again with its gaps filled in; every other cell is as it was.
 
     A gap gets its mean or likeliest category given what is known of the row; or a draw, one for each output. So do targets.
-    Numbers have as many digits after the point as the training table.
+    Numbers stay within the range of the training table, and have as many digits after the point.
 
     Args:
         folder: the run.
@@ -67,7 +67,7 @@ def fill(folder: Workdir, source: Path, outputs: Sequence[Path], is_drawn: bool,
 
 
 def make(folder: Workdir, output: Path, num_rows: int, where: Sequence[str], seed: int) -> None:
-    """Writes rows that the model draws, with its columns and targets.
+    """Writes rows that the model draws, with its columns and targets; see `fill` for their numbers.
 
     Args:
         folder: the run.

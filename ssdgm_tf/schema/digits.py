@@ -1,4 +1,4 @@
-"""How many digits after the point the numbers of a column have, and new numbers with as many. NumPy only."""
+"""New numbers in the manner of those of a column: within their range, with as many digits after the point. NumPy only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,14 +31,21 @@ def decimals_of(column: Column, given: Sequence[cells.Cell]) -> int:
 
 
 def rounded(column: Column, values: np.ndarray, decimals: int) -> list[Any]:
-    """The cells of a column, its numbers with so many digits after the point; those of a positive column stay above 0.
+    """The cells of a column, its numbers within the range of training, with so many digits after the point.
+
+    Those of a positive column stay above 0.
 
     Args:
         column: the column.
         values: cells [N], as `Column.decode` gives them.
         decimals: see `decimals_of`.
     """
-    if decimals == ANY or column.is_discrete or column.unit:
+    if column.is_discrete or column.unit:
+        return values.tolist()
+    if column.extent:
+        low, high = column.extent
+        values = np.clip(values, low, high)
+    if decimals == ANY:
         return values.tolist()
     numbers = np.round(values.astype(np.float64), decimals)
     if column.kind == "positive":

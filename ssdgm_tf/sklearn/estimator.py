@@ -101,8 +101,8 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """New rows, drawn from p(x).
 
         They have the form of the training table: its type, columns and dtypes. A column that was left out of the schema has
-        the only cell that it had in training, or gaps, as an identifier does. Numbers have as many digits after the point as
-        in training, up to 6.
+        the only cell that it had in training, or gaps, as an identifier does. Numbers stay within the range of training, and
+        have as many digits after the point as there, up to 6.
 
         Args:
             n_samples: how many; None for 1, or for the number of labels.
@@ -136,8 +136,9 @@ class SemiSupervisedEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """A copy of the rows with their gaps filled; every other cell is as it was.
 
         A gap becomes the mean of its number given what is known of the row, or its likeliest category; with `num_draws` a
-        draw. Numbers have as many digits after the point as in training, up to 6. Gaps of a column that was left out of the
-        schema become the only cell that it had in training, and stay gaps where there was not one only.
+        draw. Numbers stay within the range of training, and have as many digits after the point as there, up to 6. Gaps of a
+        column that was left out of the schema become the only cell that it had in training, and stay gaps where there was
+        not one only.
 
         Args:
             X: rows, as in `fit`; the columns of a DataFrame in any order.

@@ -4,9 +4,9 @@
     ssdgm-generate --workdir=runs/loans --rows=1000 --where status=bad --output=bad.csv
 
 The rows have the columns of the model, then its targets; no gaps. Columns that training left out, such as identifiers, are
-not among them. --where holds a target at a value, and may be given for each target; the others are drawn. Numbers have as
-many digits after the point as in the training table. Rare categories that training merged are "other". The same seed writes
-the same rows.
+not among them. --where holds a target at a value, and may be given for each target; the others are drawn. Numbers stay
+within the range of the training table, and have as many digits after the point. Rare categories that training merged are
+"other". The same seed writes the same rows.
 """
 
 from absl import flags

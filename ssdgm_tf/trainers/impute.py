@@ -10,8 +10,8 @@ imputation).
 
 Tables are .csv, .tsv or .parquet files, as of training: columns are found by name. Columns that the model does not know,
 such as identifiers, stay as they are, and so do their gaps; a line says so. A category that training never saw stays, and
-counts as not known. Numbers have as many digits after the point as in the training table. A row with a cell that its column
-does not take, such as text for a number, stops the command, and nothing is written.
+counts as not known. Numbers stay within the range of the training table, and have as many digits after the point. A row with
+a cell that its column does not take, such as text for a number, stops the command, and nothing is written.
 """
 
 from absl import flags

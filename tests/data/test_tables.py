@@ -216,7 +216,13 @@ def test_a_text_table_keeps_its_form(tmp_path):
     block = table_files.read_all(table)
     assert block.ids == ["2", "3"] and block.columns == {"a": ["1.50", ""], "b": ["x, y", "NA"]}
     table.write_filled(tmp_path / "out.csv", block, {"a": {1: 2}})
-    assert (tmp_path / "out.csv").read_text() == "a;b\n1.50;x, y\n2;NA\n"
+    assert (tmp_path / "out.csv").read_text() == "a;b\n1.50;x, y\n2.00;NA\n"
+    (tmp_path / "fixed.csv").write_text("a,b,c,d\n1.0,2.50,1,x\n,,,\n3.0,4.00,2.5,y\n")
+    fixed = table_files.open_table(tmp_path / "fixed.csv")
+    fixed.write_filled(
+        tmp_path / "out.csv", table_files.read_all(fixed), {"a": {1: "3"}, "b": {1: 3.1}, "c": {1: 2}, "d": {1: "x"}}
+    )
+    assert (tmp_path / "out.csv").read_text() == "a,b,c,d\n1.0,2.50,1,x\n3.0,3.10,2,x\n3.0,4.00,2.5,y\n"
     table.write_filled(tmp_path / "out.tsv", block, {})
     assert (tmp_path / "out.tsv").read_text() == "a\tb\n1.50\tx, y\n\tNA\n"
 

@@ -40,6 +40,9 @@ def test_other_columns_have_none():
         (NUMBER, [1.23456789], ANY, [1.23456789]),
         (NUMBER, [1e30], 0, [1e30]),
         (POSITIVE, [0.004, 2.0], 2, [0.01, 2.0]),
+        (Column("v", "numeric", extent=(2.0, 4.0)), [-3.2, 3.5, 9.0, np.nan], 1, [2.0, 3.5, 4.0, np.nan]),
+        (Column("v", "count", extent=(0.0, 4.0)), [2, 9], 0, [2, 4]),
+        (Column("v", "numeric", extent=(0.5, 1.0)), [0.12345678, 0.75], ANY, [0.5, 0.75]),
         (POSITIVE, [0.2, 7.8], 0, [1, 8]),
     ],
 )
