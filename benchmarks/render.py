@@ -181,6 +181,21 @@ def loops_table(results: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def consistency_section() -> list[str]:
+    """The ratio of a step with each term to the step without. Empty before the first run."""
+    if not (RESULTS / "consistency.json").exists():
+        return []
+    results = load("consistency")
+    lines = ["| term | ms | ratio to the step without (quartiles) |", "|---|---|---|"]
+    lines += [f"| {name} | {row['median_ms']:.1f} | {ratio(row)} |" for name, row in results["rows"].items()]
+    return [
+        "## Terms of consistency\n",
+        "The step of the preset `fast_mnist`, 200 + 100 images, with a term of `compile(consistency=...)`, beside the step "
+        f"without; {results['rounds']} rounds in turn. `python -m benchmarks.consistency`.\n",
+        "\n".join(lines) + "\n",
+    ]
+
+
 def documents() -> dict[Path, str]:
     """{path: text} of every generated document."""
     before, rest = PERFORMANCE.read_text().split(START)
@@ -197,8 +212,8 @@ def readme() -> str:
             "# Benchmarks\n",
             "`python -m benchmarks.render` writes this page from results/. To measure, run the modules from the root of the "
             "repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, `.scaling`, "
-            "`.profile`, `.serving`, `.convolutional`, `.loops`, and `.ideas` for the table of docs/performance.md. `.gpu` "
-            "measures a GPU in one command; that was not done yet.\n",
+            "`.profile`, `.serving`, `.convolutional`, `.consistency`, `.loops`, and `.ideas` for the table of "
+            "docs/performance.md. `.gpu` measures a GPU in one command; that was not done yet.\n",
             "M2 with 784 pixels, 10 classes summed exactly, z of size 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation runs in its own process. All step in turn, in an order that rotates. A ratio compares two steps "
             "of the same round, so a drift of the machine's speed affects both. Before timing, the loss of each "
@@ -224,6 +239,7 @@ def readme() -> str:
             "and noise. "
             "`python -m benchmarks.convolutional`.\n",
             convolutional_table(load("convolutional")),
+            *consistency_section(),
             "## Many steps in one program\n",
             "Each model is trained for three epochs of eleven steps; the last step of an epoch has fewer examples. It is "
             "trained step by step, with batches from the host, and in loops of four steps over arrays in memory. The "

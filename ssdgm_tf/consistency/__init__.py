@@ -10,14 +10,17 @@ import functools
 from collections.abc import Callable, Sequence
 
 from ssdgm_tf.consistency.marginals import ClassBalance, Entropy
+from ssdgm_tf.consistency.mean_teacher import MeanTeacher
 from ssdgm_tf.consistency.passes import Passes
 from ssdgm_tf.consistency.term import Term
 from ssdgm_tf.consistency.views import Views
 from ssdgm_tf.consistency.virtual_adversarial import VirtualAdversarial
 
-__all__ = ["ClassBalance", "Entropy", "Passes", "Term", "Views", "VirtualAdversarial", "get"]
+__all__ = ["ClassBalance", "Entropy", "MeanTeacher", "Passes", "Term", "Views", "VirtualAdversarial", "get"]
 
-_BY_NAME: dict[str, Callable[..., Term]] = {term.name: term for term in (ClassBalance, Entropy, Views, VirtualAdversarial)}
+_BY_NAME: dict[str, Callable[..., Term]] = {
+    term.name: term for term in (ClassBalance, Entropy, MeanTeacher, Views, VirtualAdversarial)
+}
 _BY_NAME |= {name: functools.partial(Views, selection=name) for name in ("free_match", "soft_match")}
 
 

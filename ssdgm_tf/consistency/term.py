@@ -10,6 +10,23 @@ import tensorflow as tf
 from ssdgm_tf.consistency.passes import Passes
 
 
+def check_averages(what: str, optimizer: keras.optimizers.Optimizer) -> None:
+    """Refuses an optimizer that keeps no running average of the weights.
+
+    Args:
+        what: who needs it, for messages.
+        optimizer: the optimizer.
+
+    Raises:
+        ValueError: it keeps none.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+    if not inner.use_ema:
+        raise ValueError(
+            f"{what} needs an optimizer that averages weights, use_ema=True. Received: {type(inner).__name__} without"
+        )
+
+
 class Term(abc.ABC):
     """A loss of q(y|.) that needs no label, added to minus the objective of `fit` with a weight.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ssdgm_tf import keras_internals, layers
 from ssdgm_tf.consistency.passes import Passes
-from ssdgm_tf.consistency.term import Term
+from ssdgm_tf.consistency.term import Term, check_averages
 from ssdgm_tf.engine import counted
 from ssdgm_tf.layers.random_state import seeds_of
 from ssdgm_tf.objectives import consistency
@@ -75,12 +75,8 @@ class Views(Term):
             raise ValueError(f"consistency='views' takes one observed variable. Received: {', '.join(observed)}")
 
     def check_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
-        if self.averaged and not inner.use_ema:
-            raise ValueError(
-                "averaged=True needs an optimizer that averages weights, use_ema=True. "
-                f"Received: {type(inner).__name__} without"
-            )
+        if self.averaged:
+            check_averages("averaged=True", optimizer)
 
     def build(self, classes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._view = strong_view(*shapes.values()) if self.strong is None else self.strong

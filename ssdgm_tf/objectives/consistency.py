@@ -1,7 +1,8 @@
 """Losses of q(y|.) of a class that need no label, as pure functions. None of them is part of a bound.
 
-Each takes logarithms of probabilities, [B, K] of B examples and K classes, and gives nats per example, [B]. All are at least
-0, and are added to minus the objective with a weight of their own; the logged bounds stay as they are.
+Each takes logarithms of probabilities, [B, K] of B examples and K classes, and gives a number per example, [B], in nats
+where nothing else is said. All are at least 0, and are added to minus the objective with a weight of their own; the logged
+bounds stay as they are.
 """
 
 import tensorflow as tf
@@ -46,6 +47,21 @@ def divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
         Nats, [B] or a scalar.
     """
     return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def squared_distance(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """The squared distance of the predictions from a target (Tarvainen and Valpola 2017, section 2).
+
+        sum_k (p_k - q_k)^2
+
+    Args:
+        log_p: the target, [B, K].
+        log_q: the predictions, [B, K].
+
+    Returns:
+        At most 2, [B]; it is no number of nats.
+    """
+    return tf.reduce_sum((tf.exp(log_p) - tf.exp(log_q)) ** 2, axis=-1)
 
 
 def pseudo_label(log_p: tf.Tensor, log_q: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

@@ -102,6 +102,19 @@ def test_a_teacher_of_averaged_weights_labels():
     assert passes.asked == [(True, True), (False, False)]
 
 
+def test_a_mean_teacher_is_held_at_the_averaged_weights():
+    passes = Linear()
+    with tf.GradientTape() as tape:
+        tape.watch(passes.weights)
+        loss = consistency.MeanTeacher().loss(passes, ("y",))
+    student, teacher = (special.softmax(scale * X @ WEIGHTS, axis=1) for scale in (1, 2))
+    np.testing.assert_allclose(loss, ((student - teacher) ** 2).sum(axis=1), rtol=1e-10)
+    assert passes.asked == [(False, True)]
+    off = student - teacher
+    through_softmax = 2 * student * (off - (student * off).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(tape.gradient(loss, passes.weights), X.T @ through_softmax, rtol=1e-8)
+
+
 def test_running_means_follow_the_examples_that_count():
     passes, probs = Linear(), special.softmax(X @ WEIGHTS, axis=1)
     for selection in ("free_match", "soft_match"):
@@ -148,7 +161,7 @@ def test_terms_go_by_name():
     [
         (
             lambda: consistency.get("vat"),
-            "consistency must be among class_balance, entropy, free_match, soft_match, views, virtual_adv",
+            "consistency must be among class_balance, entropy, free_match, mean_teacher, soft_match, views, virtual_adv",
         ),
         (lambda: consistency.get("views=much"), "A weight in consistency must be a number. Received: 'views=much'"),
         (lambda: consistency.get("views=0"), "The weight of a term must be greater than 0. Received: weight=0.0 of views"),

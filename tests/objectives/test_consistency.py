@@ -28,6 +28,10 @@ def test_pseudo_labels():
     np.testing.assert_allclose(consistency.pseudo_label(np.log(P), np.log(Q), weight), expected, rtol=1e-10)
 
 
+def test_squared_distances():
+    np.testing.assert_allclose(consistency.squared_distance(np.log(P), np.log(Q)), ((P - Q) ** 2).sum(axis=1), rtol=1e-10)
+
+
 def test_thresholds_of_free_match():
     made = consistency.free_match_thresholds(np.float64(0.8), np.array([0.5, 0.25, 0.25]))
     np.testing.assert_allclose(made, [0.8, 0.4, 0.4])
