@@ -135,9 +135,10 @@ def by_scikit_learn(method: str, schema: Schema, x: np.ndarray, seed: int) -> np
         return vectors.filled(imputers[method].fit_transform(vectors.encoded()))
 
 
-# Settings by the size of the table: up to 1,000 rows have a linear p(x|y,z).
-_MOST_SMALL_ROWS = 1000
+# Settings by the size of the table: up to 1,000 rows have a linear p(x|y,z), and few rows are learned in few steps.
+_MOST_SMALL_ROWS, _MOST_TINY_ROWS = 1000, 500
 SMALL = {"latent_dim": 4, "hidden_units": [48], "decoder_units": [], "batch_size": 64, "steps": 2000}
+TINY = SMALL | {"steps": 500}
 LARGE = {"latent_dim": 6, "hidden_units": [128], "decoder_units": [128], "batch_size": 128, "steps": 3000}
 # Groups that the model looks for in place of classes, and what else is the same for every table.
 _GROUPS, _RATE, _SAMPLES = 4, 5e-3, 100
@@ -145,6 +146,8 @@ _GROUPS, _RATE, _SAMPLES = 4, 5e-3, 100
 
 def settings_of(num_rows: int) -> dict:
     """The settings of our model for a table of so many rows."""
+    if num_rows <= _MOST_TINY_ROWS:
+        return TINY
     return SMALL if num_rows <= _MOST_SMALL_ROWS else LARGE
 
 

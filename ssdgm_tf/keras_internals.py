@@ -61,8 +61,10 @@ def averaged_weights(
         variables: the weights, in the order in which it was built for them.
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
-    averages = inner._model_variables_moving_average
-    return [(variable, tf.convert_to_tensor(average)) for variable, average in zip(variables, averages, strict=True)]
+    # Before the first step the averages are 0.
+    has_begun = tf.convert_to_tensor(inner.iterations) > 0
+    pairs = zip(variables, inner._model_variables_moving_average, strict=True)
+    return [(variable, tf.where(has_begun, average.value, variable.value)) for variable, average in pairs]
 
 
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -22,7 +22,7 @@ ALLOWED = {
     "objectives": set(),
     "layers": {"rows", "checks", "keras_internals", "schema"},
     "data": {"rows", "checks", "files", "schema"},
-    "baselines": {"rows", "checks", "layers", "schema"},
+    "baselines": {"rows", "checks", "keras_internals", "objectives", "layers", "consistency", "schema"},
     "configs": set(),
     "nodes": {"layers", "schema"},
     "engine": {"objectives", "layers", "nodes"},

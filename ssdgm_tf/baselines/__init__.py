@@ -1,6 +1,7 @@
 """Other methods for the same examples and labels, to compare models with. scikit-learn's API; -1 for "no label"."""
 
 from ssdgm_tf.baselines.baseline import Baseline
+from ssdgm_tf.baselines.consistent_network import ConsistentClassifier, ConsistentNetwork
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 from ssdgm_tf.baselines.filled_table import FilledTable
 from ssdgm_tf.baselines.label_graph import LabelGraph
@@ -16,6 +17,8 @@ from ssdgm_tf.baselines.trees import Boosting, Forest, SelfTrainingForest
 __all__ = [
     "Baseline",
     "Boosting",
+    "ConsistentClassifier",
+    "ConsistentNetwork",
     "FilledTable",
     "Forest",
     "LabelGraph",

@@ -6,6 +6,7 @@ import keras
 
 from ssdgm_tf import layers
 from ssdgm_tf.baselines.baseline import Baseline
+from ssdgm_tf.baselines.consistent_network import ConsistentNetwork
 from ssdgm_tf.baselines.label_graph import LabelGraph
 from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
@@ -30,6 +31,11 @@ _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "transductive_svm": lambda num_classes, seed: TransductiveSVM(seed=seed),
     "network": lambda num_classes, seed: NetworkClassifier(layers.MLP((500, 500)), num_classes, seed=seed),
     "convolutional_network": lambda num_classes, seed: NetworkClassifier(_convolutional(), num_classes, seed=seed),
+    "fix_match": lambda num_classes, seed: ConsistentNetwork(_moved(seed), num_classes, "views", seed=seed),
+    "mean_teacher": lambda num_classes, seed: ConsistentNetwork(_moved(seed), num_classes, "mean_teacher", seed=seed),
+    "virtual_adversarial": lambda num_classes, seed: ConsistentNetwork(
+        layers.MLP((1200, 1200)), num_classes, "virtual_adversarial,entropy", seed=seed
+    ),
 }
 
 NAMES = tuple(_MAKERS)
@@ -47,6 +53,8 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "boosting" | `Boosting` | no |
     | "network" | `NetworkClassifier`: dense layers of 500 and 500 rectified units | no |
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
+    | "fix_match", "mean_teacher" | `ConsistentNetwork` with the network of `fast_mnist`, for images [N, H, W, C] | yes |
+    | "virtual_adversarial" | `ConsistentNetwork`: dense layers of 1200 and 1200 rectified units | yes |
     | "self_training" | `SelfTraining` | yes |
     | "self_training_forest" | `SelfTrainingForest` | yes |
     | "label_propagation", "label_spreading" | `LabelGraph` | yes |
@@ -63,6 +71,11 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     if name not in _MAKERS:
         raise ValueError(f"A baseline must be one of {NAMES}. Received: name={name!r}")
     return _MAKERS[name](num_classes, seed)
+
+
+def _moved(seed: int) -> keras.Sequential:
+    """The network of q(y|x) of `fast_mnist`: convolutional, of randomly moved images."""
+    return keras.Sequential([layers.RandomAffine(seed=seed, dtype="float32"), layers.ConvEncoder(dropout=0.5, seed=seed)])
 
 
 def _convolutional() -> keras.Sequential:

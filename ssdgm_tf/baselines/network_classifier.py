@@ -48,7 +48,7 @@ class NetworkClassifier(Baseline):
         self.classes_ = np.arange(self.num_classes)
         x, y = x[y != UNLABELLED], y[y != UNLABELLED]
         keras.utils.set_random_seed(self.seed)
-        self._model = self._build()
+        self._model = on_top(self.network, self.num_classes)
         self._model.compile(
             keras.optimizers.Adam(self.learning_rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -57,20 +57,32 @@ class NetworkClassifier(Baseline):
         examples = tf.constant(x), tf.constant(y)
         order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=self.seed).repeat().batch(min(self.batch_size, len(x)))
         batches = order.map(lambda index: tuple(tf.gather(part, index) for part in examples))
-        progress = _Progress("network on the labels only", self.num_steps)
+        progress = Progress("network on the labels only", self.num_steps)
         self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
-
-    def _build(self) -> keras.Sequential:
-        network = type(self.network).from_config(self.network.get_config())
-        before = [keras.layers.Flatten()] if isinstance(network, layers.MLP) else []
-        return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(self.num_classes)])
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
 
 
-class _Progress(keras.callbacks.Callback):
-    """A progress bar over the steps, shown where training takes longer than two seconds."""
+def on_top(network: keras.layers.Layer, num_classes: int) -> keras.Sequential:
+    """A copy of a network with a linear layer on top.
+
+    Args:
+        network: an untrained Keras layer or model; a `layers.MLP` gets the examples flattened.
+        num_classes: the number of logits.
+    """
+    network = type(network).from_config(network.get_config())
+    before = [keras.layers.Flatten()] if isinstance(network, layers.MLP) else []
+    return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(num_classes)])
+
+
+class Progress(keras.callbacks.Callback):
+    """A progress bar over the steps, shown where training takes longer than two seconds.
+
+    Args:
+        description: what is shown before the bar.
+        num_steps: how many steps there are.
+    """
 
     def __init__(self, description: str, num_steps: int) -> None:
         super().__init__()

@@ -24,12 +24,12 @@ _BY_NAME: dict[str, Callable[..., Term]] = {
 _BY_NAME |= {name: functools.partial(Views, selection=name) for name in ("free_match", "soft_match")}
 
 
-def get(terms: str | Term | Sequence[Term] | None) -> tuple[Term, ...]:
+def get(terms: str | Term | Sequence[str | Term] | None) -> tuple[Term, ...]:
     """The terms that the argument of `compile` or the field of a config stands for.
 
     Args:
-        terms: None or "" for none; a term or several; or text, "NAME" or "NAME=WEIGHT", several separated by commas. Beside
-            the names of terms there are "free_match" and "soft_match" for views of these selections.
+        terms: None or "" for none; a term or several, or their names; or text, "NAME" or "NAME=WEIGHT", several separated
+            by commas. Beside the names of terms there are "free_match" and "soft_match" for views of these selections.
 
     Raises:
         ValueError: an unknown name, a weight that is no number above 0, a name twice, or another thing than a term.
@@ -37,7 +37,8 @@ def get(terms: str | Term | Sequence[Term] | None) -> tuple[Term, ...]:
     if isinstance(terms, str):
         found = tuple(map(_named, filter(None, map(str.strip, terms.split(",")))))
     else:
-        found = (terms,) if isinstance(terms, Term) else tuple(terms or ())
+        several = (terms,) if isinstance(terms, Term) else tuple(terms or ())
+        found = tuple(_named(term) if isinstance(term, str) else term for term in several)
     if strange := [term for term in found if not isinstance(term, Term)]:
         raise ValueError(f"consistency must be terms of ssdgm_tf.consistency, or their names. Received: {strange[0]!r}")
     names = [term.name for term in found]

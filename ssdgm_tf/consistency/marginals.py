@@ -38,6 +38,10 @@ class ClassBalance(Term):
 
     name = "class_balance"
 
+    @property
+    def mixes_examples(self) -> bool:
+        return True
+
     def check(self, classes: Mapping[str, int], observed: Mapping[str, Any], priors: Mapping[str, bool]) -> None:
         super().check(classes, observed, priors)
         if with_parents := [name for name in self.of(classes) if not priors[name]]:

@@ -33,8 +33,8 @@ class Term(abc.ABC):
     It is not part of a bound: the logged bounds are those of the model, and its own mean is logged by its name.
 
     Args:
-        weight: factor of the loss, nats per unlabelled example.
-        variables: the supervised classes that it is of; None for all.
+        weight: factor of the loss, which is per unlabelled example.
+        variables: the supervised class or classes that it is of; None for all.
 
     Raises:
         ValueError: a weight that is not above 0.
@@ -43,11 +43,16 @@ class Term(abc.ABC):
     #: Its name in `compile`, in configs and in the logs.
     name: ClassVar[str]
 
-    def __init__(self, weight: float = 1.0, variables: tuple[str, ...] | list[str] | None = None) -> None:
+    @property
+    def mixes_examples(self) -> bool:
+        """Whether the loss of an example, or a state, depends on the others of the step."""
+        return False
+
+    def __init__(self, weight: float = 1.0, variables: str | tuple[str, ...] | list[str] | None = None) -> None:
         if not weight > 0:
             raise ValueError(f"The weight of a term must be greater than 0. Received: weight={weight!r} of {self.name}")
         self.weight = weight
-        self.variables = None if variables is None else tuple(variables)
+        self.variables = (variables,) if isinstance(variables, str) else None if variables is None else tuple(variables)
         #: {name: state}, saved with the model.
         self.states: dict[str, keras.Variable] = {}
 
@@ -95,7 +100,7 @@ class Term(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, passes: Passes, variables: tuple[str, ...]) -> tf.Tensor:
-        """The loss, the sum over the variables, without the weight; nats, [B].
+        """The loss, the sum over the variables, without the weight; [B].
 
         Args:
             passes: the predictions of the step.

@@ -14,8 +14,6 @@ from ssdgm_tf.engine import counted
 from ssdgm_tf.layers.random_state import seeds_of
 from ssdgm_tf.objectives import consistency
 
-# How far brightness, contrast, saturation and hue of the strong view may change.
-_COLOURS = 0.4, 0.4, (0.3, 0.7), 0.1
 #: Ways to choose the examples that count.
 SELECTIONS = ("fixed", "free_match", "soft_match")
 
@@ -38,9 +36,9 @@ class Views(Term):
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
-        decay: of the running means of the last two, from step to step.
+        decay: of the running means of the last two, from step to step. The papers, of a million steps, have 0.999.
         averaged: whether pseudo-labels come from the running average of the weights, which an optimizer with `use_ema=True`
-            keeps (a mean teacher, Tarvainen and Valpola 2017); this costs a pass.
+            keeps (a mean teacher, Tarvainen and Valpola 2017); this costs another pass.
 
     Raises:
         ValueError: a threshold or decay outside (0, 1), or an unknown selection.
@@ -51,7 +49,7 @@ class Views(Term):
     def __init__(
         self,
         weight: float = 1.0,
-        variables: tuple[str, ...] | list[str] | None = None,
+        variables: str | tuple[str, ...] | list[str] | None = None,
         strong: keras.layers.Layer | None = None,
         threshold: float = 0.95,
         selection: str = "fixed",
@@ -73,6 +71,10 @@ class Views(Term):
         super().check(classes, observed, priors)
         if len(observed) > 1:
             raise ValueError(f"consistency='views' takes one observed variable. Received: {', '.join(observed)}")
+
+    @property
+    def mixes_examples(self) -> bool:
+        return self.selection != "fixed"
 
     def check_optimizer(self, optimizer: keras.optimizers.Optimizer) -> None:
         if self.averaged:
@@ -109,17 +111,20 @@ class Views(Term):
         if self.selection == "fixed":
             return tf.cast(confidence >= self.threshold, log_p.dtype)
         running = self._running[name]
-        level = self._follow(running["level"], counted.mean(confidence))
+        mean = counted.mean(confidence)
+        level = self._follow(running["level"], mean)
         if self.selection == "soft_match":
-            spread = self._follow(running["spread"], counted.mean((confidence - level) ** 2))
+            spread = self._follow(running["spread"], counted.mean((confidence - mean) ** 2))
             return consistency.soft_match_weight(confidence, level, spread)
         of_classes = tf.stack([counted.mean(of_class) for of_class in tf.unstack(probs, axis=1)])
         thresholds = consistency.free_match_thresholds(level, self._follow(running["shares"], of_classes))
         return tf.cast(confidence >= tf.gather(thresholds, tf.argmax(log_p, axis=-1)), log_p.dtype)
 
     def _follow(self, running: keras.Variable, value: tf.Tensor) -> tf.Tensor:
-        """The running mean after a step."""
-        new = self.decay * tf.convert_to_tensor(running) + (1 - self.decay) * tf.cast(value, tf.float32)
+        """The running mean after a step; that before it, where the step's is not finite."""
+        before = tf.convert_to_tensor(running)
+        new = self.decay * before + (1 - self.decay) * tf.cast(value, tf.float32)
+        new = tf.where(tf.math.is_finite(new), new, before)
         running.assign(new)
         return tf.cast(new, value.dtype)
 
@@ -141,6 +146,6 @@ def strong_view(shape: tuple[int, ...]) -> keras.layers.Layer:
     if len(shape) == 3:
         changes = [layers.RandomAffine(4.0, 30.0, 0.3, 0.3, dtype="float32"), layers.Cutout(dtype="float32")]
         if shape[-1] == 3:
-            changes.insert(1, keras.layers.RandomColorJitter((0, 1), *_COLOURS, dtype="float32"))
+            changes.insert(1, layers.RandomColours(dtype="float32"))
         return keras.Sequential(changes)
     return layers.RandomSwap(dtype="float32")

@@ -11,6 +11,11 @@ from ssdgm_tf.consistency.term import Term
 from ssdgm_tf.layers import supports
 from ssdgm_tf.objectives import consistency
 
+# Its own part of the seed of a step: a pass folds small numbers into it.
+_OWN = 20_180
+# Gradients of sure predictions are small for float16; the length of the move does not depend on it.
+_LARGE = 2.0**10
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class VirtualAdversarial(Term):
@@ -37,7 +42,7 @@ class VirtualAdversarial(Term):
     def __init__(
         self,
         weight: float = 1.0,
-        variables: tuple[str, ...] | list[str] | None = None,
+        variables: str | tuple[str, ...] | list[str] | None = None,
         epsilon: float = 2.0,
         xi: float = 0.1,
         num_iterations: int = 1,
@@ -70,7 +75,7 @@ class VirtualAdversarial(Term):
 
         move = {
             name: tf.random.stateless_normal(
-                tf.shape(value), tf.random.experimental.stateless_fold_in(passes.seed, place), dtype=value.dtype
+                tf.shape(value), tf.random.experimental.stateless_fold_in(passes.seed, _OWN + place), dtype=value.dtype
             )
             for place, (name, value) in enumerate(passes.x.items())
         }
@@ -78,7 +83,7 @@ class VirtualAdversarial(Term):
             move = of_length(self.xi, move, passes.x)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(move)
-                total = tf.reduce_sum(divergence(move))
+                total = _LARGE * tf.reduce_sum(divergence(move))
             gradients = tape.gradient(total, move, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             move = {name: tf.stop_gradient(gradient) for name, gradient in gradients.items()}
         return divergence(of_length(self.epsilon, move, passes.x))

@@ -92,7 +92,7 @@ def as_taken(value: np.ndarray, dtype: np.dtype, limits: Limits = NO_GAPS) -> tu
         if limits.unit_interval and (np.nanmin(value) < 0 or np.nanmax(value) > 1):
             return None, (
                 "The model was trained on numbers in [0, 1]. "
-                f"Received: values from {np.nanmin(value):.4g} to {np.nanmax(value):.4g}"
+                f"Received: values from {np.nanmin(value):.8g} to {np.nanmax(value):.8g}"
             )
         return value, ""
     if value.min() < 0 or value.max() > 1:

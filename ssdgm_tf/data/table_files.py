@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -213,13 +214,10 @@ class ParquetTable:
         table = self.file.read()
         for name, of_column in fillings.items():
             field = self.schema.field(name)
-            kept = table.column(name).combine_chunks()
+            kept = table.column(name).unify_dictionaries().combine_chunks()
             is_gap = np.isin(np.arange(len(kept)), list(of_column))
             values = [of_column[row] for row in sorted(of_column)]
-            if pa.types.is_dictionary(field.type):
-                made = _replaced(kept.dictionary_decode(), is_gap, values).cast(field.type)
-            else:
-                made = _replaced(kept, is_gap, values)
+            made = (_replaced_words if pa.types.is_dictionary(field.type) else _replaced)(kept, is_gap, values)
             table = table.set_column(table.schema.get_field_index(name), field, made)
         with files.whole(path) as partial:
             _parquet(path).write_table(table, partial)
@@ -328,13 +326,21 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     parquet = _parquet(path)
     import pyarrow as pa
 
-    gap = None
-    arrays = {
-        name: pa.array([gap if cell is None or cell != cell else _plain(cell) for cell in of_column])
-        for name, of_column in columns.items()
-    }
+    arrays = {name: pa.array(_of_one_type(of_column)) for name, of_column in columns.items()}
     with files.whole(path) as partial:
         parquet.write_table(pa.table(arrays), partial)
+
+
+def _of_one_type(of_column: Sequence[Any]) -> list[Any]:
+    """Cells as Python values, None for a gap; numbers beside text become numbers where all text is one, else all text."""
+    values = [None if cell is None or cell != cell or cell == "" else _plain(cell) for cell in of_column]
+    known = [value for value in values if value is not None]
+    texts = [value for value in known if isinstance(value, str)]
+    if not texts or len(texts) == len(known):
+        return values
+    if all(map(is_number, texts)):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else cells.text_of(value) for value in values]
 
 
 def _replaced(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
@@ -344,6 +350,17 @@ def _replaced(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
 
     made = pa.array([_as_type(_plain(value), array.type) for value in values], type=array.type)
     return pa.compute.replace_with_mask(array, pa.array(is_gap), made)
+
+
+def _replaced_words(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
+    """The same of an array of categories, which keep their order; a new one comes last."""
+    import pyarrow as pa
+
+    words = array.dictionary.to_pylist()
+    made = [_as_type(_plain(value), array.dictionary.type) for value in values]
+    words += [word for word in dict.fromkeys(made) if word not in words]
+    indices = _replaced(array.indices, is_gap, [words.index(word) for word in made])
+    return pa.DictionaryArray.from_arrays(indices, pa.array(words, array.dictionary.type), ordered=array.type.ordered)
 
 
 def _holds_cells(kind: Any) -> bool:
@@ -398,6 +415,8 @@ def _as_type(value: Any, kind: Any) -> Any:
     """A cell as a value of a type of pyarrow: text such as a category or a date is turned into it."""
     import pyarrow as pa
 
+    if pa.types.is_decimal(kind):
+        return round(Decimal(str(value)), kind.scale)
     if not isinstance(value, str):
         is_whole = pa.types.is_integer(kind) and isinstance(value, float)
         return round(value) if is_whole else value
@@ -407,10 +426,8 @@ def _as_type(value: Any, kind: Any) -> Any:
         return round(float(value))
     if pa.types.is_floating(kind):
         return float(value)
-    if pa.types.is_decimal(kind):
-        from decimal import Decimal
-
-        return Decimal(value)
+    if pa.types.is_time(kind):
+        return time.fromisoformat(value)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         moment = datetime.fromisoformat(value)
         return moment.date() if pa.types.is_date(kind) else moment

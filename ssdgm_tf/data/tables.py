@@ -273,6 +273,8 @@ def _found(part: _Part, names: tuple[str, ...]) -> tuple[Schema, Targets]:
                 f"Target {column.name!r} has {len(column.categories)} different whole numbers, which are taken for classes. "
                 'For a number to predict, give it the kind "numeric" in a schema.'
             )
+    if about_gaps := cells.about_gaps({name: part.columns[name] for name in names}):
+        notes.append(f"{about_gaps} Rows without a target count as unlabelled.")
     for note in notes:
         print(note)
     return schema, targets

@@ -24,7 +24,7 @@ from ssdgm_tf.layers.normal import NormalNode
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.layers.simplex import DirichletNode
 from ssdgm_tf.layers.stochastic import StochasticNode
-from ssdgm_tf.layers.views import Cutout, RandomSwap
+from ssdgm_tf.layers.views import Cutout, RandomColours, RandomSwap
 
 __all__ = [
     "MLP",
@@ -54,6 +54,7 @@ __all__ = [
     "PlaceImage",
     "PoissonNode",
     "RandomAffine",
+    "RandomColours",
     "RandomSwap",
     "RelaxedOneHotCategoricalNode",
     "ShiftedCategoricalNode",

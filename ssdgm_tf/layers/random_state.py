@@ -1,13 +1,15 @@
 """Random state that is saved with a model, and noise that is constant."""
 
 import contextlib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 _KEY = "seed_generator_state"
+# What makes other noise of a state.
+_OTHER = 0x9E3779B9
 #: How the names of states of `ssdgm_tf.consistency` begin.
 CONSISTENCY = "consistency_"
 
@@ -30,6 +32,29 @@ def seeds_of(layer: keras.layers.Layer) -> list[keras.Variable]:
         layer: a layer; those in it are not looked at.
     """
     return [value.state for value in vars(layer).values() if isinstance(value, keras.random.SeedGenerator)]
+
+
+class Noise:
+    """The states of random numbers at a moment, for passes that repeat their noise or draw other, and leave no trace.
+
+    Args:
+        states: the states.
+    """
+
+    def __init__(self, states: Iterable[keras.Variable]) -> None:
+        self._before = [(state, tf.identity(state.value)) for state in states]
+
+    def scope(self, is_same: bool, values: Iterable[tuple[keras.Variable, tf.Tensor]] = ()) -> keras.StatelessScope:
+        """A context in which layers assign nothing: neither statistics of batches nor random states.
+
+        Args:
+            is_same: whether they draw what they drew from that moment on; else something else.
+            values: variables, and what stands for them.
+        """
+        states = (
+            self._before if is_same else [(state, value ^ tf.cast(_OTHER, value.dtype)) for state, value in self._before]
+        )
+        return keras.StatelessScope(state_mapping=[*states, *values])
 
 
 class SavedRandomState(keras.layers.Layer):

@@ -64,10 +64,9 @@ class Cutout(SavedRandomState):
 class RandomSwap(SavedRandomState):
     """Replaces elements at random in training by the same elements of other examples of the batch.
 
-    Bahri et al. 2022 (SCARF) make their views so.
-
-    Every element keeps its distribution over the batch. So the layer serves vectors in any units, rows of tables, whose
-    elements are numbers and categories, and series with gaps: a gap may come and go.
+    One other example serves all replaced elements of an example. Every element keeps its distribution over the batch. So the
+    layer serves vectors in any units, rows of tables, whose elements are numbers and categories, and series with gaps: a gap
+    may come and go.
 
     Args:
         rate: the probability of an element to be replaced.
@@ -104,3 +103,57 @@ class RandomSwap(SavedRandomState):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class RandomColours(SavedRandomState):
+    """Changes brightness, contrast and saturation of images at random in training.
+
+        x' = mean + contrast (grey + saturation (x - grey) - mean) + brightness std
+
+    `grey` is the mean of a pixel's channels, `mean` and `std` are those of the image. Nothing is clipped, so the layer
+    serves images in any units; those in [0, 1] may leave it by a little.
+
+    Args:
+        brightness: the largest change, in standard deviations of the image.
+        contrast: the largest |log| of the contrast.
+        saturation: the largest |log| of the saturation.
+        seed: integer seed of the layer's own random stream, whose state is saved with the model.
+
+    Call arguments:
+        inputs: images [B, H, W, C].
+        training: whether to change them.
+
+    Returns:
+        Images of the same shape.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.5,
+        contrast: float = 0.5,
+        saturation: float = 0.7,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
+        self._make_random_state(seed)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return inputs
+        largest = tf.constant([self.brightness, self.contrast, self.saturation])
+        draws = tf.random.stateless_uniform([tf.shape(inputs)[0], 3], self.next_seed(), -1.0, 1.0) * largest
+        draws = tf.cast(draws, inputs.dtype)[:, None, None, None]
+        brightness, contrast, saturation = draws[..., 0], tf.exp(draws[..., 1]), tf.exp(draws[..., 2])
+        grey = tf.reduce_mean(inputs, axis=-1, keepdims=True)
+        mean, std = (statistic(inputs, axis=[1, 2, 3], keepdims=True) for statistic in (tf.reduce_mean, tf.math.reduce_std))
+        return mean + contrast * (grey + saturation * (inputs - grey) - mean) + brightness * std
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
+        return {**super().get_config(), **own, "seed": self.seed}

@@ -113,6 +113,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                         f"The network of {name!r} must take the values of its parents, of shapes {shapes}. Received: {error}"
                     ) from error
                 events[name] = nodes[name].event_shape
+        self.start_consistency()
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -145,7 +146,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        self._check_consistency(kwargs.get("consistency"))
+        kwargs["consistency"] = terms = consistency.get(kwargs.get("consistency"))
+        self._check_consistency(terms)
         self._check_objective(kwargs.get("free_bits", 0.0), kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
         super().compile(*args, **kwargs)
 
@@ -164,15 +166,21 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     f"Received: {estimator} for {name!r}"
                 )
 
-    def _check_consistency(self, terms: Any) -> None:
+    def _check_consistency(self, terms: Sequence[consistency.Term]) -> None:
         """Refuses terms of `compile(consistency=...)` that do not suit the graph."""
         roots = {
             name: isinstance(node, RandomVariable) and not node.parents
             for name, node in self.generative.items()
             if name in self.data_format.classes
         }
-        for term in consistency.get(terms):
+        for term in terms:
             term.check(self.data_format.classes, self.data_format.observed, roots)
+            before = self.graph.ancestors_q(*term.of(self.data_format.classes))
+            if drawn := [name for name in before if isinstance(self.graph.estimators.get(name), ScoreFunction)]:
+                raise ValueError(
+                    f"consistency={term.name!r} needs gradients through all that comes before its variables in q. "
+                    f"Received: {drawn[0]!r}, whose estimator is the score function"
+                )
 
     @property
     def evaluations_per_example(self) -> int:

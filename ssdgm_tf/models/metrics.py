@@ -143,16 +143,12 @@ class Monitor:
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """All of them."""
-        given = [metric for metrics in self.given.values() for metric in metrics]
-        return [
-            self.loss,
-            self.skipped,
-            *self.means,
-            *self.consistency,
-            *self.errors.values(),
-            *self.calibration.values(),
-            *given,
-        ]
+        return [*self._own, *self.consistency, *_flat(self.given)]
+
+    @property
+    def _own(self) -> list[keras.metrics.Metric]:
+        """Those of every model."""
+        return [self.loss, self.skipped, *self.means, *self.errors.values(), *self.calibration.values()]
 
     def direct(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Tells callbacks that watch a metric, such as EarlyStopping, whether it should go up or down.
@@ -184,16 +180,17 @@ class Monitor:
         Raises:
             ValueError: a variable that is not supervised, or two metrics of one name.
         """
-        self.given, self.consistency = {}, [keras.metrics.Mean(name=name) for name in terms]
+        given: dict[str, list[keras.metrics.Metric]] = {}
         for variable, chosen in _by_variable(metrics, self.data_format).items():
             chosen = chosen if isinstance(chosen, list | tuple) else [chosen]
             is_class = variable in self.data_format.classes
             prefix = f"{variable}_" if len(self.data_format.supervised) > 1 else ""
-            self.given[variable] = [_metric(metric, is_class, prefix) for metric in chosen]
-        names = [metric.name for metric in self.metrics]
+            given[variable] = [_metric(metric, is_class, prefix) for metric in chosen]
+        of_terms = [keras.metrics.Mean(name=name) for name in terms]
+        names = [metric.name for metric in (*self._own, *of_terms, *_flat(given))]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            self.given = {}
             raise ValueError(f"Every metric needs a name of its own. Received: {twice}, more than once")
+        self.given, self.consistency = given, of_terms
 
     def add_given(self, predictions: dict[str, tf.Tensor], y: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Updates the user's metrics where their variables are known: labels or values, and predictions."""
@@ -249,6 +246,11 @@ class Monitor:
             mask = tf.cast(known[name], predictions[name].dtype)
             metric.update_state(tf.maximum(y[name], 0), predictions[name], sample_weight=mask)
         return {metric.name: metric.result() for metric in self.calibration.values()}
+
+
+def _flat(given: dict[str, list[keras.metrics.Metric]]) -> list[keras.metrics.Metric]:
+    """The metrics of all variables."""
+    return [metric for metrics in given.values() for metric in metrics]
 
 
 def _where(mask: tf.Tensor | None, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:

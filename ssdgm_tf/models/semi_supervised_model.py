@@ -167,7 +167,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 for the evidence lower bound only.
             consistency: terms on q(y|x) of the unlabelled examples of a step, which training adds to minus the objective:
                 names, such as "views" or "virtual_adversarial=0.5,entropy=0.1", or terms of `ssdgm_tf.consistency`. Bounds
-                do not have them; each is logged by its name, in nats and without its weight.
+                do not have them; each is logged by its name, without its weight.
             metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
                 variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
                 ("accuracy" works), of any other variable values and predicted means; where the variable is known.
@@ -199,6 +199,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         terms = of_predictions.get(consistency)
         for term in terms:
             term.check_optimizer(keras.optimizers.get(optimizer))
+            if term.mixes_examples and self.is_distributed:
+                raise ValueError(
+                    f"consistency={term.name!r} is of all examples of a step together, and takes one device. "
+                    "Received: a model of several replicas"
+                )
         self.monitor.set_given(metrics, [term.name for term in terms])
         self.steps_are_auto = steps_per_execution == "auto"
         steps: Any = 1 if self.steps_are_auto else steps_per_execution
@@ -214,7 +219,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
         self.kl_weight, self.free_bits = kl_weight, free_bits
         self.consistency = terms
-        self._start_consistency()
+        if self.built:
+            self.start_consistency()
         self.data_sizes: tuple[int, int] | None = None
         if num_unlabelled is not None and num_labelled is not None:
             self.data_sizes = num_unlabelled, num_labelled
@@ -650,15 +656,12 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 self.data_format.take_gaps(self.data_format.without_gaps(x) if without_gaps is None else without_gaps)
                 shapes = {name: (None, *x[name].shape[1:]) for name in self.data_format.observed}
                 self.build(only_or_all(shapes))
-                self._start_consistency()
             if not self.optimizer.built:
                 # Within the step, creating the optimizer's variables would trace it a second time.
                 self.optimizer.build(self.trainable_variables)
 
-    def _start_consistency(self) -> None:
-        """Makes the states of the terms of `compile(consistency=...)`, once the model is built."""
-        if not self.built:
-            return
+    def start_consistency(self) -> None:
+        """Makes the states of the terms of `compile(consistency=...)`, once the shapes of the model are known."""
         shapes = {name: head.known_event_shape for name, head in self.data_format.observed.items()}
         for term in self.consistency:
             term.build(self.data_format.classes, shapes)

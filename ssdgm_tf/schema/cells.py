@@ -176,8 +176,9 @@ def spelled_once(texts: Sequence[str]) -> list[str]:
     """
     first: dict[str, str] = {}
     for text in dict.fromkeys(texts):
-        first.setdefault(text.lower(), text)
-    return [first[text.lower()] for text in texts] if set(first) <= {"false", "true"} else list(texts)
+        if text.lower() in ("false", "true"):
+            first.setdefault(text.lower(), text)
+    return [first.get(text.lower(), text) for text in texts] if first else list(texts)
 
 
 def texts_of_gaps(column: Any) -> list[str]:
@@ -186,8 +187,22 @@ def texts_of_gaps(column: Any) -> list[str]:
     Args:
         column: as `read` takes it.
     """
-    texts = dict.fromkeys(value.strip() for value in _values("", column) if _is_text(value))
+    values = (value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in _values("", column))
+    texts = dict.fromkeys(value.strip() for value in values if isinstance(value, str))
     return [text for text in texts if text and text in MISSING]
+
+
+def about_gaps(columns: Mapping[str, Any]) -> str:
+    """A sentence about the words that are taken for gaps; "" where there is none.
+
+    Args:
+        columns: as `read` takes them.
+    """
+    words = {name: texts_of_gaps(column) for name, column in columns.items()}
+    if not any(words.values()):
+        return ""
+    shown = ", ".join(f"{' and '.join(map(repr, of_column))} in {name!r}" for name, of_column in words.items() if of_column)
+    return f"Text taken for gaps: {shown}. Where it is a value, write it in another way."
 
 
 def day_of(cell: Cell) -> float | None:

@@ -35,7 +35,7 @@ _MEANT = (
         "Write them as numbers, such as hours.",
     ),
     (
-        re.compile(r"[+-]?(\d*,\d+|\d{1,3}([,' ]\d{3})+([.,]\d+)?)"),
+        re.compile(r"[+-]?(\d*,\d+|\d{1,3}([,'\u2019 \u00a0\u202f]\d{3})+([.,]\d+)?)"),
         "numbers with commas or blanks",
         "Write numbers with a decimal point, and with nothing between thousands.",
     ),
@@ -111,12 +111,8 @@ def infer(table: Any, *, exclude: Sequence[str] = (), kinds: Mapping[str, str] |
         for name, column in known.items()
     ]
     notes = [note for _, note in found if note]
-    words = {name: cells.texts_of_gaps(given[name]) for name in known}
-    if any(words.values()):
-        shown = ", ".join(
-            f"{' and '.join(map(repr, of_column))} in {name!r}" for name, of_column in words.items() if of_column
-        )
-        notes.append(f"Text taken for gaps: {shown}. Where it is a value, write it in another way.")
+    if about_gaps := cells.about_gaps({name: given[name] for name in known}):
+        notes.append(about_gaps)
     columns = [column for column, _ in found if column is not None]
     if not columns:
         raise ValueError(f"A table must hold columns that can be learned. Received: {' '.join(notes)}")
@@ -133,7 +129,8 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
     counts, one_of = Counter(texts), dict(zip(texts, known, strict=True))
     if getattr(dtype, "name", "") == "category" and len(counts) > 1:
         declared = cells.read({name: list(dtype.categories)})[name]
-        in_order = list(dict.fromkeys(cells.text_of(cell) for cell in declared if cell is not None))
+        spelled = [cells.text_of(cell) for cell in declared if cell is not None]
+        in_order = list(dict.fromkeys(cells.spelled_once([*texts, *spelled])[len(texts) :]))
         return _categories(name, in_order, counts, gaps, is_ordinal=bool(dtype.ordered))
     numbers = {text: cells.number_of(cell) for text, cell in one_of.items()}
     codes = [text for text, cell in one_of.items() if cells.is_code(cell)]
@@ -147,7 +144,12 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
         return _of_days(name, np.array([days[text] for text in texts], np.float64), gaps, unit)
     found = _categories(name, sorted(counts), counts, gaps)
     words = [text for text in counts if cells.number_of(cells.alike(text)) is None and days[text] is None]
-    return found._replace(note=f"{_about_text(name, words, list(numbers.values()), codes)} {found.note}".strip())
+    num_days = len(days) - list(days.values()).count(None)
+    if num_days > len(days) / 2 and words:
+        about = f"Column {name!r} holds dates and text such as {words[0]!r}, and is taken for text. Empty those cells."
+    else:
+        about = _about_text(name, words, list(numbers.values()), codes)
+    return found._replace(note=f"{about} {found.note}".strip())
 
 
 def _about_text(name: str, words: list[str], numbers: list[float | None], codes: list[str]) -> str:
@@ -193,7 +195,7 @@ def _of_kind(name: str, given: list[cells.Cell], kind: str) -> _Found:
         if (values == values[0]).all():
             return _left_out(name, f"every known cell is {cells.text_of(float(values[0]))}")
         return _kind_of_number(name, values, gaps)
-    counts = Counter(map(cells.text_of, known))
+    counts = Counter(cells.spelled_once(list(map(cells.text_of, known))))
     if len(counts) == 1:
         return _left_out(name, f"every known cell is {known[0]!r}")
     return _categories(name, sorted(counts), counts, gaps)

@@ -167,8 +167,10 @@ def _target(name: str, given: list[cells.Cell]) -> Column:
     """The target column of its cells."""
     known = [cell for cell in given if cell is not None]
     numbers = cells.each(cells.number_of, known)
-    if None in numbers or all(isinstance(cell, bool) for cell in known) or any(map(cells.is_code, known)):
-        return class_target(name, sorted(set(cells.spelled_once(list(map(cells.text_of, known))))))
+    are_codes = None not in numbers and any(map(cells.is_code, known))
+    if None in numbers or all(isinstance(cell, bool) for cell in known) or are_codes:
+        of_labels = [cell for cell, number in zip(known, numbers, strict=True) if not are_codes or number != NO_LABEL]
+        return class_target(name, sorted(set(cells.spelled_once(list(map(cells.text_of, of_labels))))))
     values = np.array(numbers, np.float64)
     whole = values[values != NO_LABEL] if values.size and (values >= NO_LABEL).all() else values
     distinct = np.unique(whole)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from numbers import Number
 from typing import Any
 
@@ -120,6 +121,8 @@ class _Cells:
             return decoded
         if self.sort is str:
             return cells.text_of(number)
+        if self.sort is Decimal:
+            return Decimal(cells.text_of(number))
         return self.sort(number) if self.sort in (int, float) else number
 
     def _time(self, text: str) -> date:
@@ -130,13 +133,13 @@ class _Cells:
 
 
 def _as_stored(cell: cells.Cell, stored: Any) -> Any:
-    """A cell, or the object of the table that it is the text of, such as an interval, an identifier or a time of day."""
-    return stored if isinstance(cell, str) and not isinstance(stored, str | bytes) else cell
+    """A cell, or what the table has where it is text: text with blanks around it, an interval, a time of day."""
+    return stored if isinstance(cell, str) else cell
 
 
 def _sort(known: Sequence[cells.Cell]) -> type:
     """The type that the cells have in common; str where there is none."""
-    for sort, kinds in ((bool, bool), (int, int), (float, Number), (datetime, datetime), (date, date)):
+    for sort, kinds in ((bool, bool), (int, int), (Decimal, Decimal), (float, Number), (datetime, datetime), (date, date)):
         if known and all(isinstance(cell, kinds) for cell in known):
             return sort
     return str

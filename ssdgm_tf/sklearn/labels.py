@@ -1,5 +1,6 @@
 """Labels as users have them: classes or numbers, and what says that there is none."""
 
+import warnings
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -24,9 +25,15 @@ def read(y: Any, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
         ValueError: another shape, or another number of labels.
     """
     if hasattr(y, "to_numpy"):
-        is_nullable = not isinstance(getattr(y, "dtype", None), np.dtype) and getattr(y.dtype, "kind", "") in ("i", "u", "b")
+        dtype = getattr(y, "dtype", None)  # a DataFrame has none
+        is_nullable = not isinstance(dtype, np.dtype) and getattr(dtype, "kind", "") in ("i", "u", "b")
         y = y.to_numpy(object) if is_nullable else y.to_numpy()  # whole numbers stay whole beside a gap
     y = column_or_1d(y, warn=True)
+    if words := cells.texts_of_gaps(y):
+        shown = " and ".join(map(repr, words))
+        warnings.warn(
+            f"Labels of {shown} are taken for no label. Where it is a class, write it in another way.", stacklevel=4
+        )
     if len(y) != num_rows:
         raise ValueError(f"y must hold a label or a gap for each row of X, [{num_rows}]. Received: y of shape {y.shape}")
     return y, np.array([cell is not None for cell in cells.read({"y": y})["y"]], bool)

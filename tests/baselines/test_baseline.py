@@ -1,17 +1,24 @@
 import functools
 
+import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf import baselines, data
+from ssdgm_tf import baselines, consistency, data, layers
 from ssdgm_tf.baselines.names import NAMES
 
 DIGITS = data.load_digits(100, 0)
+WITH_TERMS = ("fix_match", "mean_teacher", "virtual_adversarial")
 
 
 def fast(name, num_classes=10, seed=0):
     """The baseline `name`; networks with fewer steps than by default."""
     estimator = baselines.make(name, num_classes, seed)
+    if isinstance(estimator, baselines.ConsistentNetwork):
+        # Moves that suit 28x28 pixels are large for 8x8.
+        views = consistency.Views(strong=keras.layers.GaussianNoise(0.2))
+        smaller = {"network": layers.MLP((100,)), "terms": views if name == "fix_match" else estimator.terms}
+        return estimator.set_params(num_steps=200, ema_momentum=0.9, batch_size=100, **smaller)
     return estimator.set_params(num_steps=60) if "network" in name else estimator
 
 
@@ -51,7 +58,7 @@ def test_labels_of_any_numbers_and_no_example_unlabelled(name):
     assert estimator.score(x, y) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "network" not in name])
+@pytest.mark.parametrize("name", [name for name in NAMES if "network" not in name and name not in WITH_TERMS])
 def test_two_labels_one_of_each_class(name):
     """Fewer labels than cross-validation needs, and fewer examples than landmarks and neighbours."""
     x = np.concatenate([np.linspace(0, 1, 10), np.linspace(5, 6, 10)]).reshape(20, 1, 1, 1)

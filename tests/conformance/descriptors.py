@@ -159,6 +159,9 @@ DESCRIPTORS = {
         lambda **kwargs: layers.RandomAffine(seed=1, **kwargs), (6, 5, 2), (6, 5, 2), False, has_gradient=False
     ),
     "Cutout": Descriptor(lambda **kwargs: layers.Cutout(seed=1, **kwargs), (6, 5, 2), (6, 5, 2), False, has_gradient=False),
+    "RandomColours": Descriptor(
+        lambda **kwargs: layers.RandomColours(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False
+    ),
     "RandomSwap": Descriptor(lambda **kwargs: layers.RandomSwap(seed=1, **kwargs), (4,), (4,), False, has_gradient=False),
     "ConvEncoder": Descriptor(lambda **kwargs: layers.ConvEncoder((4, 6), 7, **kwargs), (6, 5, 2), (7,), False),
     "ConvDecoder": Descriptor(lambda **kwargs: layers.ConvDecoder((6, 5, 2), (4, 3), **kwargs), (7,), (6, 5, 2), False),

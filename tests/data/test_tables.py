@@ -1,5 +1,7 @@
 """Tables of mixed columns as data sets: which rows and labels go where, the schema, and files of each kind."""
 
+import datetime
+import decimal
 import json
 
 import numpy as np
@@ -232,7 +234,9 @@ def test_a_parquet_file_keeps_all_but_the_filled_cells(tmp_path):
     pandas, parquet = pytest.importorskip("pandas"), pytest.importorskip("pyarrow.parquet")
     frame = pandas.DataFrame(
         {
-            "city": pandas.Categorical(["b", None, "a"], categories=["a", "b", "unused"]),
+            "city": pandas.Categorical(["b", None, "a"], categories=["a", "unused", "b"], ordered=True),
+            "price": [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")],
+            "time": [datetime.time(9, 30), None, datetime.time(10)],
             "at": pandas.to_datetime(["2024-01-01T00:00:00.123456789", None, "2024-01-03T00:00:00.5"]).tz_localize(
                 "Europe/Kyiv"
             ),
@@ -246,17 +250,32 @@ def test_a_parquet_file_keeps_all_but_the_filled_cells(tmp_path):
     )
     frame.to_parquet(tmp_path / "in.parquet")
     table = table_files.open_table(tmp_path / "in.parquet")
-    assert table.names == ["city", "at", "count", "share", "raw"]
+    assert table.names == ["city", "price", "time", "at", "count", "share", "raw"]
     assert "Columns of duration[ns] and the like were left out of in.parquet: 'took', 'list'" in table.notes
     block = table_files.read_all(table)
-    fillings = {"city": {1: "a"}, "at": {1: "2024-01-02T00:00+00:00"}, "count": {1: 7}, "share": {1: np.float32(0.75)}}
+    fillings = {
+        "city": {1: "a"},
+        "price": {1: 1.754},
+        "time": {1: "10:30:00"},
+        "at": {1: "2024-01-02T00:00+00:00"},
+        "count": {1: 7},
+        "share": {1: np.float32(0.75)},
+    }
     table.write_filled(tmp_path / "out.parquet", block, fillings)
     expected = frame.copy()
     expected.loc["q", ["city", "count", "share"]] = ["a", 7, 0.75]
     expected.loc["q", "at"] = pandas.Timestamp("2024-01-02T02:00", tz="Europe/Kyiv")
     made = pandas.read_parquet(tmp_path / "out.parquet")
     pandas.testing.assert_frame_equal(made[["at", "count", "share"]], expected[["at", "count", "share"]])
-    assert list(made["city"]) == ["b", "a", "a"] and made["city"].dtype.name == "category"
+    pandas.testing.assert_series_equal(made["city"], expected["city"])
+    assert list(made["price"]) == list(map(decimal.Decimal, ("1.50", "1.75", "2.25")))
+    assert list(made["time"]) == [datetime.time(9, 30), datetime.time(10, 30), datetime.time(10)]
+    table.write_filled(tmp_path / "new.parquet", block, {"city": {1: "new"}})
+    assert list(pandas.read_parquet(tmp_path / "new.parquet")["city"].cat.categories) == ["a", "unused", "b", "new"]
+    mixed = {"age": ["1", 2.5, None], "id": ["1", "a", 2], "all": ["x", "", "y"]}
+    table_files.write_table(tmp_path / "mixed.parquet", mixed)
+    found = table_files.read_all(table_files.open_table(tmp_path / "mixed.parquet")).columns
+    assert found == {"age": [1.0, 2.5, None], "id": ["1", "a", "2"], "all": ["x", None, "y"]}
     before, after = (parquet.read_table(tmp_path / f"{name}.parquet") for name in ("in", "out"))
     assert before.schema.equals(after.schema, check_metadata=True)
     for name in ("raw", "took", "list", "__index_level_0__"):

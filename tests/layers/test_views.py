@@ -39,7 +39,24 @@ def test_gaps_come_and_go():
     assert np.isnan(made).sum() == np.isnan(x).sum() and 0.3 < np.mean(np.isnan(made) != np.isnan(x)) < 0.7
 
 
-@pytest.mark.parametrize("layer", [layers.Cutout(seed=1), layers.RandomSwap(seed=1)])
+def test_colours_change_by_the_formula_and_nothing_is_clipped():
+    x = np.random.default_rng(0).normal(3, 2, (5, 4, 3, 3)).astype(np.float32)
+    mean, std = x.mean(axis=(1, 2, 3), keepdims=True), x.std(axis=(1, 2, 3), keepdims=True)
+    grey = x.mean(axis=-1, keepdims=True)
+    brighter = np.asarray(layers.RandomColours(0.5, 0.0, 0.0, seed=1)(x, training=True))
+    change = (brighter - x) / std
+    np.testing.assert_allclose(change, np.broadcast_to(change[:, :1, :1, :1], x.shape), atol=1e-5)
+    assert 0 < np.ptp(change) and np.abs(change).max() <= 0.5
+    sharper = np.asarray(layers.RandomColours(0.0, 0.5, 0.0, seed=1)(x, training=True))
+    np.testing.assert_allclose(sharper.mean(axis=(1, 2, 3), keepdims=True), mean, rtol=1e-5)
+    factor = sharper.std(axis=(1, 2, 3)) / std.ravel()
+    np.testing.assert_allclose(sharper - mean, factor[:, None, None, None] * (x - mean), atol=1e-4)
+    richer = np.asarray(layers.RandomColours(0.0, 0.0, 0.7, seed=1)(x, training=True))
+    np.testing.assert_allclose(richer.mean(axis=-1, keepdims=True), grey, rtol=1e-4)
+    assert np.all(np.abs(np.log(factor)) <= 0.5) and not np.allclose(richer, x)
+
+
+@pytest.mark.parametrize("layer", [layers.Cutout(seed=1), layers.RandomColours(seed=1), layers.RandomSwap(seed=1)])
 def test_views_are_for_training_and_run_under_xla(layer):
     x = np.random.default_rng(0).uniform(1, 2, (6, 5, 5, 1)).astype(np.float32)
     np.testing.assert_array_equal(layer(x), x)

@@ -167,6 +167,44 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been(tmp_path):
     assert plain.consistency == ()
 
 
+@pytest.mark.parametrize("selection", ["fixed", "free_match"])
+def test_a_model_may_be_built_between_compile_and_fit(selection):
+    x, y = images()
+    model = models.M2(3, 2, hidden_units=(8,), seed=1)
+    model.compile("adam", consistency=[consistency.Views(selection=selection, threshold=0.01)])
+    model.build((None, 6, 5, 1))
+    assert model.fit(x, y, epochs=1, verbose=0, seed=0).history["views"][0] > 0
+
+
+def test_a_compile_that_is_refused_leaves_the_metrics():
+    model = noisy_m2(consistency="views")
+    with pytest.raises(ValueError, match="needs a name of its own"):
+        model.compile("adam", consistency="entropy", metrics=["accuracy", "accuracy"])
+    assert "views" in [metric.name for metric in model.metrics]
+
+
+def test_the_teacher_of_a_first_step_has_the_weights_themselves():
+    model, (x, _) = noisy_m2(), images(9)
+    passes = passes_of(model, x)
+    taught = passes.log_q_of(passes.x, ("y",), same_noise=True, averaged=True)["y"]
+    np.testing.assert_allclose(taught, passes.log_q("y"), rtol=1e-5, atol=1e-6)
+
+
+def test_a_mean_teacher_trains():
+    x, y = images()
+    model = noisy_m2(consistency="mean_teacher")
+    logs = model.fit(x, y, epochs=2, verbose=0, seed=0).history["mean_teacher"]
+    assert all(0 < value < 2 for value in logs)
+
+
+def test_gaps_stay_gaps_where_the_networks_do_not_see_them():
+    x, y = images()
+    x[::3, 0, 0] = np.nan
+    model = models.M2(3, 2, hidden_units=(8,), likelihood="normal", gaps=False, seed=1)
+    model.compile("adam", consistency="virtual_adversarial,views")
+    assert np.isfinite(model.fit(x, y, epochs=1, verbose=0, seed=0).history["virtual_adversarial"]).all()
+
+
 def test_tables_with_gaps_and_several_classes():
     schema, generator = every_kind(), np.random.default_rng(0)
     x = rows(generator, 40).astype(np.float32)
@@ -184,6 +222,15 @@ def test_tables_with_gaps_and_several_classes():
     labels["b"][8:] = -1
     logs = model.fit(generator.normal(size=(20, 4)).astype(np.float32), labels, epochs=1, verbose=0, seed=0).history
     assert 0 < logs["entropy"][0] < np.log(2) + np.log(3) + 1e-5
+
+
+def class_after_a_draw():
+    """A class that q infers from a discrete variable with the score function."""
+    generative = {"a": nodes.OneHotCategorical(2), "y": nodes.OneHotCategorical(3, parents="a")}
+    generative["x"] = nodes.Normal(4, parents="y")
+    recognition = {"a": nodes.OneHotCategorical(2, parents="x", estimator="score_function")}
+    recognition["y"] = nodes.OneHotCategorical(3, parents=("x", "a"))
+    return models.GraphicalModel(generative, recognition, "x", "y")
 
 
 def conditional_class():
@@ -212,6 +259,11 @@ def conditional_class():
             conditional_class,
             "class_balance",
             r"compares with p\(y\), which must have no parents. Received: 'b'",
+        ),
+        (
+            class_after_a_draw,
+            "entropy",
+            "needs gradients through all that comes before its variables in q. Received: 'a', whose estimator is the score",
         ),
         (
             lambda: models.M2(3, 2),

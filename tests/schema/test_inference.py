@@ -216,6 +216,8 @@ def test_digits_that_float32_does_not_hold_are_said():
 def test_words_that_are_taken_for_gaps_are_said(word):
     """NA is Namibia to some."""
     column, (note,) = one(["DE", word, "FR", f" {word} ", "", "DE"])
+    _, (of_bytes,) = infer({"v": np.array([b"DE", word.encode(), b"FR"])})
+    assert of_bytes[:20] == "Text taken for gaps:"
     assert (column.gaps, note[:36]) == (0.5, f"Text taken for gaps: {word!r} in 'v'. Wh"[:36])
 
 
@@ -224,6 +226,21 @@ def test_numbers_with_leading_zeros_are_text():
     assert (column.kind, column.categories) == ("categorical", ("00501", "10001", "94110"))
     assert note == "Column 'v' holds numbers with leading zeros, such as '00501', and is taken for text."
     assert infer_targets({"v": ["01", "02", "01"]}, ["v"]).schema["v"].categories == ("01", "02")
+
+
+def test_dates_beside_text_are_said():
+    _, (note,) = one([*map(str, DATES[:30]), "unknown"])
+    assert note.startswith("Column 'v' holds dates and text such as 'unknown', and is taken for text. Empty those cells.")
+
+
+def test_truth_values_beside_text_are_spelled_once():
+    assert one(["True", "true", "unknown", "False", "false"])[0].categories == ("False", "True", "unknown")
+    schema, _ = infer({"v": ["true", "True", "False", "no"]}, kinds={"v": "categorical"})
+    assert schema["v"].categories == ("False", "no", "true")
+
+
+def test_no_label_beside_codes_is_no_class():
+    assert infer_targets({"v": ["01", "02", "-1"]}, ["v"]).schema["v"].categories == ("01", "02")
 
 
 @pytest.mark.parametrize("cells", [["True", "true", "FALSE", "False"], [True, "true", "false", False]])
@@ -244,7 +261,7 @@ def test_whole_numbers_that_may_be_identifiers_are_said():
 MEANT = {
     "dates": ["31.12.2024", "01.02.2023", "5.6.2020", "unknown"],
     "times of day": ["10:30", "23:59:59", "7:05 am"],
-    "numbers with commas or blanks": ["1,5", "2,25", "unknown", "17"],
+    "numbers with commas or blanks": ["1\u00a0500", "2\u202f250,5", "1'000", "unknown", "17"],
     "percentages": ["12 %", "3.5%", "17"],
     "sums of money": ["$12", "$1,300.50", "\u20ac 7"],
 }

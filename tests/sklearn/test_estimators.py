@@ -1,6 +1,7 @@
 """The promises of the estimators, on tables of mixed columns in every form; of two steps, which suffice for most."""
 
 import datetime
+import decimal
 import enum
 import io
 import pickle
@@ -133,6 +134,8 @@ def test_cells_that_are_objects_come_back_as_such():
             "time": [datetime.time(row % 5, 30) for row in range(size)],
             "zone": pandas.date_range("2024-01-01", periods=size, freq="7h", tz="Europe/Kyiv"),
             "count": pandas.array(r.integers(0, 40, size), dtype="Int64"),
+            "price": [decimal.Decimal(int(cents)) / 4 for cents in r.integers(20, 90, size)],
+            "work": pandas.Categorical([[" Private", " Gov"][row % 2] for row in range(size)]),
             "one": [Grade.A] * size,
         }
     )
@@ -143,8 +146,9 @@ def test_cells_that_are_objects_come_back_as_such():
         model = SemiSupervisedClassifier(**FEW).fit(table, [0, 1] * 30)
     for made in (model.impute(table), model.sample(60)):
         assert list(made.dtypes) == list(table.dtypes) and not made.isna().any().any()
-        for name in ("bin", "grade", "uuid", "time", "one"):
+        for name in ("bin", "grade", "uuid", "time", "one", "work"):
             assert set(made[name]) <= set(whole[name]), name
+        assert all(isinstance(cell, decimal.Decimal) for cell in made["price"])
     with pytest.warns(UserWarning, match="seems"):
         named = SemiSupervisedClassifier(**FEW).fit(whole, [" a", "b"] * 30)
     assert set(named.predict(whole)) <= {" a", "b"}

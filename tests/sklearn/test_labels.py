@@ -11,6 +11,7 @@ from ssdgm_tf.sklearn import labels
 NAN = float("nan")
 
 
+@pytest.mark.filterwarnings("ignore:Labels of 'nan'")
 @pytest.mark.parametrize(
     ("y", "known", "of"),
     [
@@ -46,6 +47,18 @@ def test_classes_of_frames():
     for column in ([1, None, 2], ["a", None, "b"]):
         found, is_known = labels.classes(polars.Series(column), 3)
         assert found[is_known].tolist() == [column[0], column[2]]
+
+
+def test_words_that_are_taken_for_no_label_are_said():
+    with pytest.warns(UserWarning, match="Labels of 'None' are taken for no label"):
+        assert labels.classes(np.array(["None", "Mild", "Severe"]), 3)[1].tolist() == [False, True, True]
+
+
+def test_a_frame_of_one_column_holds_labels():
+    for name in ("pandas", "polars"):
+        frame = pytest.importorskip(name).DataFrame({"y": [1, 2, 1]})
+        with pytest.warns(UserWarning, match="column-vector"):
+            assert labels.classes(frame, 3)[0].tolist() == [1, 2, 1]
 
 
 def test_numbers():
