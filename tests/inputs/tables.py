@@ -92,7 +92,17 @@ CASES: dict[str, dict[str, Case]] = {
         "numbers and text": Case(column(lambda row: "unknown" if row % 7 == 0 else row % 5)),
         "dates": Case(column(lambda row: f"2024-01-{1 + row % 28:02}")),
         "dates that are not in ISO format": Case(column(lambda row: f"{1 + row % 28}.1.2024")),
+        "dates, and text among them": Case(
+            column(lambda row: "unknown" if row == 7 else f"2024-{1 + row % 2:02}-{1 + row % 28:02}")
+        ),
+        "times with a zone": Case(column(lambda row: f"2024-01-{1 + row % 28:02}T10:00+02:00")),
+        "times of day": Case(column(lambda row: f"{row % 24}:30")),
         "True and False": Case(column(lambda row: str(row % 3 == 0))),
+        "True, true, FALSE and false": Case(column(lambda row: ("True", "true", "FALSE", "false")[row % 4])),
+        "NA, Namibia's code, among names of countries": Case(column(lambda row: ("DE", "FR", "NA")[row % 3])),
+        "numbers with leading zeros": Case(column(lambda row: f"{row % 20:03}")),
+        "percentages": Case(column(lambda row: f"{row % 20} %")),
+        "another whole number in each row": Case(column(lambda row: 1000 + 7 * row % 61)),
         "whole numbers from 1 to 5": Case(column(lambda row: 1 + row % 5)),
         "negative whole numbers": Case(column(lambda row: row % 30 - 15)),
         "10,000 categories": Case(
@@ -127,6 +137,8 @@ CASES: dict[str, dict[str, Case]] = {
         "a target of few whole numbers": Case(target(lambda row: row % 5)),
         "a target of numbers and text": Case(target(lambda row: "x" if row == 5 else row % 3)),
         "an infinite target": Case(target(lambda row: "inf" if row == 5 else row * 1.5)),
+        "None among the labels": Case(target(lambda row: ("None", "mild", "severe")[row % 3])),
+        "labels with leading zeros": Case(target(lambda row: f"0{1 + row % 2}")),
         "every column a target": Case(options={"target": "x,city,visits,label"}),
     },
     CONFIG: {
@@ -214,7 +226,7 @@ def _predicted(path: Path, schema: Schema) -> str:
 def _is_note(line: str) -> bool:
     """Whether a line is a sentence on the input, and not of the table of columns."""
     return bool(
-        re.match(r"(Column|Target) '|Bad examples|Columns left out|An index|Without|.*Taken for gaps|.*are as ", line)
+        re.match(r"(Column|Target) '|Text taken|Bad examples|Columns left out|An index|Without|.*[Tt]aken for gaps|.*are as ", line)
     )
 
 
