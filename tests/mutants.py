@@ -42,6 +42,7 @@ GRAPHICAL, TRAINING = "tests/models/test_graphical_model.py", "tests/models/test
 BOUNDS, ORACLES = "tests/objectives/test_bounds.py", "tests/oracles/test_random_graphs.py"
 LOOPS, GAPS = "tests/models/test_loops.py", "tests/oracles/test_gaps.py"
 EXACT, INPUTS = "tests/oracles/test_exact_gradients.py", "tests/inputs/test_inputs_table.py"
+TERMS, STEPS = "tests/consistency/test_terms.py", "tests/models/test_consistency.py"
 MUTANTS = (
     # Objectives.
     Mutant(
@@ -701,6 +702,56 @@ MUTANTS = (
         'options | ({"gaps": True} if self.data.has_gaps else {})',
         "options",
         "tests/runs/test_series_runs.py -k networks_see",
+    ),
+    # Terms of consistency.
+    Mutant(
+        "the target of virtual adversarial training is not held",
+        "consistency/virtual_adversarial.py",
+        "target = {name: tf.stop_gradient(passes.log_q(name)) for name in variables}",
+        "target = {name: passes.log_q(name) for name in variables}",
+        TERMS,
+    ),
+    Mutant(
+        "pseudo-labels that are not sure count",
+        "consistency/views.py",
+        "return tf.cast(confidence >= self.threshold, log_p.dtype)",
+        "return tf.ones_like(confidence)",
+        TERMS,
+    ),
+    Mutant(
+        "class balance counts what fills up a step",
+        "consistency/marginals.py",
+        "tf.stack([counted.mean(of_class) for of_class in tf.unstack(probs, axis=1)])",
+        "tf.reduce_mean(probs, axis=0)",
+        TERMS,
+    ),
+    Mutant(
+        "terms have no weight",
+        "models/graphical_model.py",
+        'terms["objective"] - term.weight * loss',
+        'terms["objective"] - loss',
+        STEPS,
+    ),
+    Mutant(
+        "inner passes leave a trace",
+        "models/step_passes.py",
+        "with self._noise.scope(same_noise, weights), precision.casting_once():",
+        "with precision.casting_once():",
+        STEPS,
+    ),
+    Mutant(
+        "ordered categories of Parquet lose their order",
+        "data/table_files.py",
+        "ordered=array.type.ordered",
+        "ordered=False",
+        "tests/data/test_tables.py",
+    ),
+    Mutant(
+        "new numbers leave the range of training",
+        "schema/digits.py",
+        "values = np.clip(values, low, high)",
+        "values = np.clip(values, low, np.inf)",
+        "tests/schema/test_digits.py",
     ),
 )
 

@@ -48,6 +48,23 @@ def test_the_worst_direction_of_two_classes_is_the_difference_of_their_weights()
     assert passes.asked == [(True, False)] * 2
 
 
+def test_the_target_and_the_move_are_held():
+    """The gradient in the weights is that of KL(p || softmax((x + r) W)) at fixed p and r."""
+    passes = Linear(weights=WEIGHTS[:, :2])
+    with tf.GradientTape() as tape:
+        tape.watch(passes.weights)
+        loss = consistency.VirtualAdversarial(epsilon=0.7, xi=1e-3).loss(passes, ("y",))
+    difference = WEIGHTS[:, 1] - WEIGHTS[:, 0]
+    move = 0.7 * difference / np.linalg.norm(difference)
+    p = special.softmax(X @ WEIGHTS[:, :2], axis=1)
+    sides = [special.softmax((X + m) @ WEIGHTS[:, :2], axis=1) for m in (move, -move)]
+    losses = np.stack([stats.entropy(p, q, axis=1) for q in sides])
+    chosen = np.abs(losses - np.asarray(loss)).argmin(axis=0)
+    moved = X + np.where(chosen, -1, 1)[:, None] * move
+    expected = moved.T @ (special.softmax(moved @ WEIGHTS[:, :2], axis=1) - p)
+    np.testing.assert_allclose(tape.gradient(loss, passes.weights), expected, rtol=1e-5)
+
+
 def test_the_worst_direction_of_several_classes_is_near_the_largest_curvature():
     """Of small moves KL = r^T F r / 2 with F the Fisher information: power iterations find its largest eigenvector."""
     term = consistency.VirtualAdversarial(epsilon=1e-3, xi=1e-3, num_iterations=40)

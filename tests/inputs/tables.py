@@ -226,7 +226,10 @@ def _predicted(path: Path, schema: Schema) -> str:
 def _is_note(line: str) -> bool:
     """Whether a line is a sentence on the input, and not of the table of columns."""
     return bool(
-        re.match(r"(Column|Target) '|Text taken|Bad examples|Columns left out|An index|Without|.*[Tt]aken for gaps|.*are as ", line)
+        re.match(
+            r"(Column|Target) '|Text taken|Bad examples|Columns left out|An index|Without|.*[Tt]aken for gaps|.*are as ",
+            line,
+        )
     )
 
 
