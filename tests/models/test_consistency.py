@@ -168,7 +168,7 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been(tmp_path):
 
 
 @pytest.mark.parametrize("selection", ["fixed", "free_match"])
-def test_a_model_may_be_built_between_compile_and_fit(selection):
+def test_a_model_may_be_built_between_compile_and_fit(selection, eager):
     x, y = images()
     model = models.M2(3, 2, hidden_units=(8,), seed=1)
     model.compile("adam", consistency=[consistency.Views(selection=selection, threshold=0.01)])
@@ -190,14 +190,14 @@ def test_the_teacher_of_a_first_step_has_the_weights_themselves():
     np.testing.assert_allclose(taught, passes.log_q("y"), rtol=1e-5, atol=1e-6)
 
 
-def test_a_mean_teacher_trains():
+def test_a_mean_teacher_trains(eager):
     x, y = images()
     model = noisy_m2(consistency="mean_teacher")
     logs = model.fit(x, y, epochs=2, verbose=0, seed=0).history["mean_teacher"]
     assert all(0 < value < 2 for value in logs)
 
 
-def test_gaps_stay_gaps_where_the_networks_do_not_see_them():
+def test_gaps_stay_gaps_where_the_networks_do_not_see_them(eager):
     x, y = images()
     x[::3, 0, 0] = np.nan
     model = models.M2(3, 2, hidden_units=(8,), likelihood="normal", gaps=False, seed=1)
@@ -205,7 +205,7 @@ def test_gaps_stay_gaps_where_the_networks_do_not_see_them():
     assert np.isfinite(model.fit(x, y, epochs=1, verbose=0, seed=0).history["virtual_adversarial"]).all()
 
 
-def test_tables_with_gaps_and_several_classes():
+def test_tables_with_gaps_and_several_classes(eager):
     schema, generator = every_kind(), np.random.default_rng(0)
     x = rows(generator, 40).astype(np.float32)
     x[generator.uniform(size=x.shape) < 0.2] = np.nan

@@ -7,6 +7,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ssdgm_tf.sklearn import SemiSupervisedClassifier, SemiSupervisedRegressor
 
+_ANY_ORDER = (
+    "it asks for an error where the columns of a DataFrame come in another order; here they are found by their names, as "
+    "ColumnTransformer finds them, and columns that lack or are new are errors (test_estimators.py)"
+)
 #: What is not as scikit-learn asks of every estimator, and why.
 DECLARED = {
     "SemiSupervisedClassifier": {
@@ -14,8 +18,9 @@ DECLARED = {
             "its last case has the classes -1 and 1, and -1 says 'no label', as in sklearn.semi_supervised, whose "
             "classifiers this check excepts by their names"
         ),
+        "check_dataframe_column_names_consistency": _ANY_ORDER,
     },
-    "SemiSupervisedRegressor": {},
+    "SemiSupervisedRegressor": {"check_dataframe_column_names_consistency": _ANY_ORDER},
 }
 FIRST = (
     "check_no_attributes_set_in_init",
@@ -24,7 +29,6 @@ FIRST = (
     "check_n_features_in",
     "check_dict_unchanged",
     "check_estimators_pickle",
-    "check_dataframe_column_names_consistency",
     "check_methods_subset_invariance",
 )
 FEW = {"max_iter": 1, "hidden_units": (8,)}
