@@ -70,6 +70,7 @@ def pytest_runtest_teardown(item, nextitem):
 
 
 def seed_everything(config) -> int:
+    """Seeds Python, NumPy and Keras, and returns the seed; with --vary-seed another one, which is printed."""
     import keras
 
     seed = secrets.randbelow(2**31) if config.getoption("--vary-seed") else 17

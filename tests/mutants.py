@@ -310,8 +310,8 @@ MUTANTS = (
     Mutant(
         "what fills up a step counts in free bits",
         "engine/counted.py",
-        "return tf.reduce_mean(values if number is None else share(values, number))",
-        "return tf.reduce_mean(values)",
+        "return tf.reduce_mean(values if number is None else share(values, number), axis=0)",
+        "return tf.reduce_mean(values, axis=0)",
         "tests/engine/test_counted.py",
     ),
     Mutant(
@@ -721,8 +721,8 @@ MUTANTS = (
     Mutant(
         "class balance counts what fills up a step",
         "consistency/marginals.py",
-        "tf.stack([counted.mean(of_class) for of_class in tf.unstack(probs, axis=1)])",
-        "tf.reduce_mean(probs, axis=0)",
+        "mean = counted.mean(tf.exp(passes.log_q(name)))",
+        "mean = tf.reduce_mean(tf.exp(passes.log_q(name)), axis=0)",
         TERMS,
     ),
     Mutant(

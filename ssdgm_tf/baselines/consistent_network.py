@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ssdgm_tf import checks, consistency, keras_internals
 from ssdgm_tf.baselines.baseline import Baseline
-from ssdgm_tf.baselines.network_classifier import Progress, on_top
+from ssdgm_tf.baselines.network_classifier import Progress, on_top, order
 from ssdgm_tf.checks import UNLABELLED
 from ssdgm_tf.layers.random_state import Noise, seeds_of
 from ssdgm_tf.objectives.consistency import log_of
@@ -71,16 +71,16 @@ class ConsistentNetwork(Baseline):
         self._model = ConsistentClassifier(on_top(self.network, self.num_classes), self.num_classes, terms, x.shape[1:])
         rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, self.num_steps, alpha=0.01)
         self._model.compile(keras.optimizers.Adam(rate, use_ema=True, ema_momentum=self.ema_momentum), jit_compile=False)
-        labelled, every = np.flatnonzero(y != UNLABELLED), np.arange(len(x))
+        is_labelled = y != UNLABELLED
+        labelled, every = (tf.constant(x[is_labelled]), tf.constant(y[is_labelled])), tf.constant(x)
         streams = {
-            "labelled": _order(labelled, self.labelled_batch_size, self.seed),
-            "unlabelled": _order(every, self.batch_size, self.seed + 1),
+            "labelled": order(len(labelled[1]), self.labelled_batch_size, self.seed),
+            "unlabelled": order(len(every), self.batch_size, self.seed + 1),
         }
-        examples, labels = tf.constant(x), tf.constant(y)
         batches = tf.data.Dataset.zip(streams).map(
             lambda index: {
-                "labelled": (tf.gather(examples, index["labelled"]), tf.gather(labels, index["labelled"])),
-                "unlabelled": tf.gather(examples, index["unlabelled"]),
+                "labelled": tuple(tf.gather(part, index["labelled"]) for part in labelled),
+                "unlabelled": tf.gather(every, index["unlabelled"]),
             }
         )
         progress = Progress("network on labels and terms", self.num_steps)
@@ -88,12 +88,6 @@ class ConsistentNetwork(Baseline):
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
-
-
-def _order(indices: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches of indices without end, in whole permutations."""
-    size = len(indices)
-    return tf.data.Dataset.from_tensor_slices(indices).shuffle(size, seed=seed).repeat().batch(min(batch_size, size))
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")

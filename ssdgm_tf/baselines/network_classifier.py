@@ -55,13 +55,25 @@ class NetworkClassifier(Baseline):
             jit_compile=False,
         )
         examples = tf.constant(x), tf.constant(y)
-        order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=self.seed).repeat().batch(min(self.batch_size, len(x)))
-        batches = order.map(lambda index: tuple(tf.gather(part, index) for part in examples))
+        batches = order(len(x), self.batch_size, self.seed).map(
+            lambda index: tuple(tf.gather(part, index) for part in examples)
+        )
         progress = Progress("network on the labels only", self.num_steps)
         self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
+
+
+def order(size: int, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches of the numbers 0..size-1 without end, in whole permutations.
+
+    Args:
+        size: how many numbers there are.
+        batch_size: numbers in a batch; all of them where there are fewer.
+        seed: seed of the permutations.
+    """
+    return tf.data.Dataset.range(size).shuffle(size, seed=seed).repeat().batch(min(batch_size, size))
 
 
 def on_top(network: keras.layers.Layer, num_classes: int) -> keras.Sequential:

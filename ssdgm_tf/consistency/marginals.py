@@ -1,4 +1,4 @@
-"""Terms of the predictions alone: how sure they are, and how often each class is predicted."""
+"""Terms that look at predictions only: how sure they are, and how often each class is predicted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,8 +52,7 @@ class ClassBalance(Term):
     def loss(self, passes: Passes, variables: tuple[str, ...]) -> tf.Tensor:
         total = 0.0
         for name in variables:
-            probs = tf.exp(passes.log_q(name))
-            mean = tf.stack([counted.mean(of_class) for of_class in tf.unstack(probs, axis=1)])
+            mean = counted.mean(tf.exp(passes.log_q(name)))
             total += consistency.divergence(passes.log_prior(name), consistency.log_of(mean))
         size = tf.shape(next(iter(passes.x.values())))[:1]
         return tf.fill(size, total)

@@ -67,8 +67,9 @@ class Term(abc.ABC):
         Raises:
             ValueError: a variable that is no class of the model, or a model without any.
         """
-        if strange := [name for name in self.variables or () if name not in classes] or not classes:
-            received = f"{strange[0]!r}" if isinstance(strange, list) else "a model without any"
+        strange = [name for name in self.variables or () if name not in classes]
+        if strange or not classes:
+            received = repr(strange[0]) if strange else "a model without any"
             known = ", ".join(classes) or "none"
             raise ValueError(f"consistency={self.name!r} is of supervised classes, which are {known}. Received: {received}")
 

@@ -116,8 +116,8 @@ class Views(Term):
         if self.selection == "soft_match":
             spread = self._follow(running["spread"], counted.mean((confidence - mean) ** 2))
             return consistency.soft_match_weight(confidence, level, spread)
-        of_classes = tf.stack([counted.mean(of_class) for of_class in tf.unstack(probs, axis=1)])
-        thresholds = consistency.free_match_thresholds(level, self._follow(running["shares"], of_classes))
+        shares = self._follow(running["shares"], counted.mean(probs))
+        thresholds = consistency.free_match_thresholds(level, shares)
         return tf.cast(confidence >= tf.gather(thresholds, tf.argmax(log_p, axis=-1)), log_p.dtype)
 
     def _follow(self, running: keras.Variable, value: tf.Tensor) -> tf.Tensor:

@@ -129,7 +129,7 @@ def _parse(path: str) -> tuple[str, bool, float]:
 
 
 def _hide(x: np.ndarray, is_hidden: np.ndarray) -> None:
-    """Makes gaps of elements, in place; a series of which nothing else is known keeps its first known element.
+    """Makes gaps of elements, in place. A series that would lose all its known elements keeps the first.
 
     Args:
         x: series [N, T, C].

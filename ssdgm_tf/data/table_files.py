@@ -353,7 +353,7 @@ def _replaced(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
 
 
 def _replaced_words(array: Any, is_gap: np.ndarray, values: Sequence[Any]) -> Any:
-    """The same of an array of categories, which keep their order; a new one comes last."""
+    """An array of categories with other cells where `is_gap`. The categories keep their order; new ones come last."""
     import pyarrow as pa
 
     words = array.dictionary.to_pylist()

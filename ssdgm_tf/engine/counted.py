@@ -24,13 +24,13 @@ def first(number: tf.Tensor | None) -> Iterator[None]:
 
 
 def mean(values: tf.Tensor) -> tf.Tensor:
-    """The mean over the examples that count.
+    """The mean over the examples that count, [...].
 
     Args:
-        values: [B].
+        values: [B, ...].
     """
     number = _number.get()
-    return tf.reduce_mean(values if number is None else share(values, number))
+    return tf.reduce_mean(values if number is None else share(values, number), axis=0)
 
 
 def mask(values: tf.Tensor, number: tf.Tensor | None) -> tf.Tensor | None:
@@ -47,10 +47,11 @@ def share(values: tf.Tensor, number: tf.Tensor | None) -> tf.Tensor:
     """Values whose mean is that of the examples that count: zeros for the others.
 
     Args:
-        values: [B].
+        values: [B, ...].
         number: how many count; None for all.
     """
     if number is None:
         return values
     rate = tf.cast(tf.shape(values)[0], values.dtype) / tf.cast(number, values.dtype)
-    return tf.where(mask(values, number), rate * values, tf.zeros_like(values))
+    counts = tf.reshape(mask(values, number), [-1, *[1] * (values.shape.rank - 1)])
+    return tf.where(counts, rate * values, tf.zeros_like(values))

@@ -6,8 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssdgm_tf.layers.random_state import SavedRandomState
-from ssdgm_tf.layers.types import Shape
+from ssdgm_tf.layers.random_state import RandomView
 
 
 def affine_transform(
@@ -58,7 +57,7 @@ def affine_transform(
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class RandomAffine(SavedRandomState):
+class RandomAffine(RandomView):
     """Shifts, rotates, scales and shears images at random in training; leaves them unchanged in inference.
 
     In front of a classifier it is an augmentation that needs no labels. q(y|T(x)), with a T drawn at every step, is a
@@ -93,9 +92,7 @@ class RandomAffine(SavedRandomState):
         self.shift, self.rotation, self.scaling, self.shear = shift, rotation, scaling, shear
         self._make_random_state(seed)
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
-            return inputs
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
         size = [tf.shape(inputs)[0]]
         largest = (self.rotation * math.pi / 180, self.scaling, self.scaling, self.shear, self.shift, self.shift)
         draws = tf.random.stateless_uniform([*size, 6], self.next_seed(), -1.0, 1.0) * tf.constant(largest)
@@ -103,9 +100,6 @@ class RandomAffine(SavedRandomState):
         cos, sin, height, width = tf.cos(angle), tf.sin(angle), tf.exp(log_height), tf.exp(log_width)
         matrices = [cos * height, (shear * cos - sin) * width, sin * height, (shear * sin + cos) * width]
         return affine_transform(inputs, tf.reshape(tf.stack(matrices, axis=1), [-1, 2, 2]), tf.stack([down, right], axis=1))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         own = {"shift": self.shift, "rotation": self.rotation, "scaling": self.scaling, "shear": self.shear}

@@ -1,11 +1,14 @@
 """Random state that is saved with a model, and noise that is constant."""
 
+import abc
 import contextlib
 from collections.abc import Iterable, Mapping, MutableMapping
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from ssdgm_tf.layers.types import Shape
 
 _KEY = "seed_generator_state"
 # What makes other noise of a state.
@@ -93,3 +96,21 @@ class SavedRandomState(keras.layers.Layer):
         for name, state in states.items():
             if name in store.keys() or not name.startswith(CONSISTENCY):
                 state.assign(store[name])
+
+
+class RandomView(SavedRandomState, abc.ABC):
+    """Base of layers that change examples at random in training, and leave them as they are in inference."""
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self.changed(inputs) if training else inputs
+
+    @abc.abstractmethod
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The examples of a training step, changed; their shape stays.
+
+        Args:
+            inputs: [B, ...].
+        """
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape

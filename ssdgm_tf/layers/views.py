@@ -5,12 +5,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssdgm_tf.layers.random_state import SavedRandomState
-from ssdgm_tf.layers.types import Shape
+from ssdgm_tf.layers.random_state import RandomView
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class Cutout(SavedRandomState):
+class Cutout(RandomView):
     """Hides a square of each image at random in training (DeVries and Taylor 2017).
 
     The centre is drawn among all pixels, so the square may lie partly outside.
@@ -38,9 +37,7 @@ class Cutout(SavedRandomState):
         self.size, self.value = size, value
         self._make_random_state(seed)
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
-            return inputs
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
         height, width = inputs.shape[1:3]
         half = max(1, round(self.size * min(height, width))) / 2
         centres = tf.random.stateless_uniform([tf.shape(inputs)[0], 2], self.next_seed())
@@ -53,15 +50,12 @@ class Cutout(SavedRandomState):
         is_hidden = (in_rows[:, :, None] & in_columns[:, None, :])[..., None]
         return tf.where(is_hidden, tf.constant(self.value, inputs.dtype), inputs)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "value": self.value, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class RandomSwap(SavedRandomState):
+class RandomSwap(RandomView):
     """Replaces elements at random in training by the same elements of other examples of the batch.
 
     One other example serves all replaced elements of an example. Every element keeps its distribution over the batch. So the
@@ -90,23 +84,18 @@ class RandomSwap(SavedRandomState):
         self.rate = rate
         self._make_random_state(seed)
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
-            return inputs
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
         seeds = tf.random.experimental.stateless_split(self.next_seed(), 2)
         others = tf.gather(inputs, tf.argsort(tf.random.stateless_uniform(tf.shape(inputs)[:1], seeds[0])))
         is_swapped = tf.random.stateless_uniform(tf.shape(inputs), seeds[1]) < self.rate
         return tf.where(is_swapped, others, inputs)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class RandomColours(SavedRandomState):
+class RandomColours(RandomView):
     """Changes brightness, contrast and saturation of images at random in training.
 
         x' = mean + contrast (grey + saturation (x - grey) - mean) + brightness std
@@ -140,9 +129,7 @@ class RandomColours(SavedRandomState):
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self._make_random_state(seed)
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        if not training:
-            return inputs
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
         largest = tf.constant([self.brightness, self.contrast, self.saturation])
         draws = tf.random.stateless_uniform([tf.shape(inputs)[0], 3], self.next_seed(), -1.0, 1.0) * largest
         draws = tf.cast(draws, inputs.dtype)[:, None, None, None]
@@ -150,9 +137,6 @@ class RandomColours(SavedRandomState):
         grey = tf.reduce_mean(inputs, axis=-1, keepdims=True)
         mean, std = (statistic(inputs, axis=[1, 2, 3], keepdims=True) for statistic in (tf.reduce_mean, tf.math.reduce_std))
         return mean + contrast * (grey + saturation * (inputs - grey) - mean) + brightness * std
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         own = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}

@@ -160,7 +160,7 @@ def number_of(cell: Cell) -> float | None:
 
 
 def is_code(cell: Cell) -> bool:
-    """Whether a cell is text with leading zeros, as of a postcode: "00501" is not 501.
+    """Whether a cell is digits with a leading zero, such as the postcode "00501", which is not the number 501.
 
     Args:
         cell: a cell that is no gap, see `read`.

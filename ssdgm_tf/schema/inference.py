@@ -153,7 +153,7 @@ def _found(name: str, given: list[cells.Cell], dtype: Any) -> _Found:
 
 
 def _about_text(name: str, words: list[str], numbers: list[float | None], codes: list[str]) -> str:
-    """What is to be said of a column that is taken for text: what it may be meant for, or which numbers are in it.
+    """A note on a column that is taken for text: what the text may mean, or that there are numbers in it; "" for none.
 
     Args:
         name: its name.

@@ -106,7 +106,7 @@ class Targets:
 def infer_targets(table: Any, names: Iterable[str]) -> Targets:
     """What the target columns of a table are: text is a class, and so are up to 20 different whole numbers; else a number.
 
-    Numbers of which some have leading zeros, such as "01", are text. A gap is "no label", and so is -1 among whole numbers
+    Where a number has a leading zero, such as "01", all are text. A gap is "no label", and so is -1 among whole numbers
     that are otherwise at least 0.
 
     Args:

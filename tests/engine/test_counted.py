@@ -16,6 +16,9 @@ def test_means_and_shares_are_of_the_first_examples():
         assert float(counted.mean(VALUES)) == 1.5
     assert float(counted.mean(VALUES)) == 5.25
     np.testing.assert_array_equal(counted.share(VALUES, number), [2.0, 4.0, 0.0, 0.0])
+    rows = tf.stack([VALUES, 10 * VALUES], axis=1)
+    with counted.first(number):
+        np.testing.assert_array_equal(counted.mean(rows), [1.5, 15.0])
     np.testing.assert_array_equal(counted.mask(VALUES, number), [True, True, False, False])
     assert counted.share(VALUES, None) is VALUES and counted.mask(VALUES, None) is None
 

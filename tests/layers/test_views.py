@@ -1,4 +1,4 @@
-"""Random views: what they change, and what they leave."""
+"""What random views change in training, and that they change nothing else."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Terms of `compile(consistency=...)` in a model's step: what they see, what they leave alone, and what is saved."""
+"""Terms of `compile(consistency=...)` in a training step: their passes, the objective, and saving."""
 
 import keras
 import numpy as np

@@ -168,7 +168,7 @@ class Table(NamedModel):
             terms["label_objective"] += more
             terms["classification_loss"] -= more
             if training:
-                head.see_labels(_mean(value), self.step)
+                head.see_labels(counted.mean(value), self.step)
         return terms
 
     def follow(self, one_pass: trace.Trace) -> None:
@@ -178,7 +178,7 @@ class Table(NamedModel):
         for name, head in self._shifted.items():
             predicted = tf.stop_gradient(one_pass.mean(name))
             certainty = counted.mean(tf.reduce_sum(predicted**2, axis=-1))
-            log_shares = head.follow(_mean(predicted), certainty, self.objective_scale.num_labelled)
+            log_shares = head.follow(counted.mean(predicted), certainty, self.objective_scale.num_labelled)
             self.generative[name].root.assign(log_shares)
 
     @property
@@ -256,11 +256,6 @@ def _target(
 
 def _inferred(head: layers.StochasticNode, options: Options) -> nodes.RandomVariable:
     return nodes.RandomVariable(head, "features", estimator=options.estimator, dtype=options.dtype)
-
-
-def _mean(values: tf.Tensor) -> tf.Tensor:
-    """The mean over the examples of a batch that count, [K] of [B, K]."""
-    return tf.stack([counted.mean(column) for column in tf.unstack(values, axis=-1)])
 
 
 def _make(recipe: Recipe) -> Table:
