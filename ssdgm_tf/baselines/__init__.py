@@ -1,10 +1,18 @@
 """Other methods for the same examples and labels, to compare models with. scikit-learn's API; -1 for "no label"."""
 
+from ssdgm_tf.baselines.adversarial import AdversarialClassifier, AdversarialNetwork
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.consistent_network import ConsistentClassifier, ConsistentNetwork
+from ssdgm_tf.baselines.contractive import (
+    ContractiveAutoencoder,
+    ContractiveNetwork,
+    ManifoldTangentNetwork,
+    TangentClassifier,
+)
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 from ssdgm_tf.baselines.filled_table import FilledTable
 from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.ladder import Ladder, LadderClassifier
 from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.names import make
 from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
@@ -15,20 +23,28 @@ from ssdgm_tf.baselines.transductive_svm import TransductiveSVM, tsvm_objective
 from ssdgm_tf.baselines.trees import Boosting, Forest, SelfTrainingForest
 
 __all__ = [
+    "AdversarialClassifier",
+    "AdversarialNetwork",
     "Baseline",
     "Boosting",
     "ConsistentClassifier",
     "ConsistentNetwork",
+    "ContractiveAutoencoder",
+    "ContractiveNetwork",
     "FilledTable",
     "Forest",
     "LabelGraph",
+    "Ladder",
+    "LadderClassifier",
     "LogisticRegression",
+    "ManifoldTangentNetwork",
     "NearestNeighbours",
     "NetworkClassifier",
     "RBFFeatures",
     "SelfTraining",
     "SelfTrainingForest",
     "SupportVectorMachine",
+    "TangentClassifier",
     "TransductiveSVM",
     "kernel_width",
     "make",

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import keras
 
 from ssdgm_tf import layers
+from ssdgm_tf.baselines.adversarial import AdversarialNetwork
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.consistent_network import ConsistentNetwork
+from ssdgm_tf.baselines.contractive import ContractiveNetwork, ManifoldTangentNetwork
 from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.ladder import Ladder
 from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.nearest_neighbours import NearestNeighbours
 from ssdgm_tf.baselines.network_classifier import NetworkClassifier
@@ -36,6 +39,12 @@ _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "virtual_adversarial": lambda num_classes, seed: ConsistentNetwork(
         layers.MLP((1200, 1200)), num_classes, "virtual_adversarial,entropy", seed=seed
     ),
+    "contractive": lambda num_classes, seed: ContractiveNetwork(num_classes, seed=seed),
+    "manifold_tangent": lambda num_classes, seed: ManifoldTangentNetwork(num_classes, seed=seed),
+    "ladder": lambda num_classes, seed: Ladder(num_classes, seed=seed),
+    "feature_matching": lambda num_classes, seed: AdversarialNetwork(num_classes, "feature_matching", seed=seed),
+    "odena": lambda num_classes, seed: AdversarialNetwork(num_classes, "taken_for_real", seed=seed),
+    "complement": lambda num_classes, seed: AdversarialNetwork(num_classes, "complement", seed=seed),
 }
 
 NAMES = tuple(_MAKERS)
@@ -55,6 +64,12 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
     | "fix_match", "mean_teacher" | `ConsistentNetwork` with the network of `fast_mnist`, for images [N, H, W, C] | yes |
     | "virtual_adversarial" | `ConsistentNetwork`: dense layers of 1200 and 1200 rectified units | yes |
+    | "contractive" | `ContractiveNetwork` (CAE, Rifai et al. 2011), for examples in [0, 1] | yes |
+    | "manifold_tangent" | `ManifoldTangentNetwork` (MTC, Rifai et al. 2011), for examples in [0, 1] | yes |
+    | "ladder" | `Ladder` (Rasmus et al. 2015) | yes |
+    | "feature_matching" | `AdversarialNetwork` (Salimans et al. 2016), for examples in [0, 1] | yes |
+    | "odena" | `AdversarialNetwork` (Odena 2016), likewise | yes |
+    | "complement" | `AdversarialNetwork` (Dai et al. 2017 without its density), likewise | yes |
     | "self_training" | `SelfTraining` | yes |
     | "self_training_forest" | `SelfTrainingForest` | yes |
     | "label_propagation", "label_spreading" | `LabelGraph` | yes |
