@@ -4,8 +4,7 @@
 
 50,000 training images, the other 10,000 for validation. Like `fast_mnist`, it knows that pixels have places and that a
 digit may move. The auxiliary variable stays close to its prior, because the convolutional network leaves it
-little to add. Tuned on the validation error of labels=100,seed=2; with more labels, give
---config.classification_weight=50, because the default falls as they grow (results/tries.md, W1 to W4).
+little to add. Tuned on the validation error of labels=100,seed=2.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

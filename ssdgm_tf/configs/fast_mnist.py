@@ -16,6 +16,5 @@ get_config = preset(
     gamma_ratio=0.1,
     model="m2",
     latent_dim=10,
-    classification_weight=50.0,  # the default at 100 labels; that default falls to 1.7 nats with 3,000
     epochs=12,
 )

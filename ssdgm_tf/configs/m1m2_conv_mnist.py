@@ -4,8 +4,7 @@
 
 50,000 training images, the other 10,000 for validation. The graph is trained end to end, without a separate M1. p(x|z1)
 does not depend on y, so that summing classes is cheap. Like `fast_mnist`, it knows that pixels have places and
-that a digit may move. Tuned on the validation error of labels=100,seed=2; with more labels, give
---config.classification_weight=50, because the default falls as they grow (results/tries.md, W1 to W4).
+that a digit may move. Tuned on the validation error of labels=100,seed=2.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

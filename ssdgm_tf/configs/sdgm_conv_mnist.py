@@ -3,8 +3,7 @@
     ssdgm-train --config=sdgm_conv_mnist:labels=100,seed=0 --workdir=runs/sdgm_conv_mnist
 
 50,000 training images, the other 10,000 for validation. Like `fast_mnist`, it knows that pixels have places and that a
-digit may move. Tuned on the validation error of labels=100,seed=2; with more labels, give
---config.classification_weight=50, because the default falls as they grow (results/tries.md, W1 to W4).
+digit may move. Tuned on the validation error of labels=100,seed=2.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

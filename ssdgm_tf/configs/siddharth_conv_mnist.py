@@ -17,6 +17,5 @@ get_config = preset(
     latent_dim=10,
     labelled_bound="importance",
     num_samples=2,
-    classification_weight=50.0,  # the default at 100 labels; that default falls to 1.7 nats with 3,000
     epochs=16,
 )

@@ -1,11 +1,19 @@
 """The weights of the objective, and the arguments of `compile` that choose it."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.engine import trace_bounds
+from ssdgm_tf.layers import StochasticNode
+
+# The beta of Maaloe et al. 2016 that makes the default weights.
+_BETA = 0.1
+# Nats that a label of an image weighs at least, for each element: 50 for 28x28. See results/tries.md, W1 to W4.
+_NATS_PER_ELEMENT = 50 / 28**2
 
 
 class ObjectiveScale(NamedTuple):
@@ -72,6 +80,29 @@ class ObjectiveScale(NamedTuple):
             f"maximises mean U + {rate:.3g} mean (L + {self.classification_weight:g} log q(y|x)), "
             f"supervision rate rho = {rho:.3g}"
         )
+
+
+def default_weights(
+    num_unlabelled: int, num_labelled: int, observed: Mapping[str, StochasticNode]
+) -> objectives.ObjectiveWeights:
+    """The weights of the objective where `compile` was given none.
+
+        gamma = N / M,    a = max(0.1 (N + M) / M, 50 D / 784),    D elements of images [H, W, C]
+
+    The first is `objectives.adgm_weights`. What an image says of its label by log p(x|y,z) grows with its elements and not
+    with the number of labels: the second keeps a from falling behind it as labels become many. Without images it is 0.
+
+    Args:
+        num_unlabelled: N.
+        num_labelled: M; 0 for weights of 0.
+        observed: {observed variable: its stochastic layer}.
+    """
+    if not num_labelled:
+        return objectives.ObjectiveWeights(0.0, 0.0)
+    weights = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+    shapes = [head.known_event_shape for head in observed.values()]
+    least = _NATS_PER_ELEMENT * sum(math.prod(shape) for shape in shapes if len(shape) == 3)
+    return weights._replace(classification_weight=max(weights.classification_weight, least))
 
 
 def check_arguments(

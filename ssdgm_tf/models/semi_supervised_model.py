@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssdgm_tf import consistency as of_predictions
-from ssdgm_tf import keras_internals, objectives
+from ssdgm_tf import keras_internals
 from ssdgm_tf.engine import counted, trace_bounds
 from ssdgm_tf.layers import kernels, precision, supports
 from ssdgm_tf.layers.random_state import CONSISTENCY
@@ -23,8 +23,6 @@ from ssdgm_tf.models.order import InOrder, Order
 
 _T = TypeVar("_T")
 
-# The beta of Maaloe et al. 2016 that makes the default weights.
-_BETA = 0.1
 # Arguments of keras.Model.fit that weigh or split plain arrays.
 _OF_KERAS_ARRAYS = {"sample_weight", "class_weight", "validation_split"}
 
@@ -151,8 +149,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             gamma: weight of a labelled example against an unlabelled one. None for N / M: the means of both streams count
                 alike. 1 is the paper's, every example counts once.
             classification_weight: nats per labelled example for each nat of log q(y|x), the a of the objective. None for
-                0.1 (N + M) / M. Both defaults are `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it
-                convert other conventions.
+                0.1 (N + M) / M, and of images at least 50 nats for each 784 elements. Both defaults but for images are
+                `ssdgm_tf.objectives.adgm_weights(0.1, ...)`; the functions beside it convert other conventions.
             num_samples: Monte-Carlo samples S of what is drawn.
             num_unlabelled: N; `fit` counts it in arrays. For batches without it, the sizes of the first one stand in.
             num_labelled: M, likewise.
@@ -225,7 +223,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if num_unlabelled is not None and num_labelled is not None:
             self.data_sizes = num_unlabelled, num_labelled
         self.objective_scale = None
-        if self.data_sizes:
+        if self.built and self.data_sizes:  # the default weights follow from the shape of an example
             self._set_objective_scale(*self.data_sizes)
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -603,7 +601,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     @property
     def _scale_in_use(self) -> objective.ObjectiveScale:
         """The weights of the objective; evaluated, but never fitted, every example counts once."""
-        return self.objective_scale or self._scale_for(1, 1)
+        return self.objective_scale or self._scale_for(*(self.data_sizes or (1, 1)))
 
     def _start_with(self, examples: dict[str, dict[str, Any]]) -> tuple[str, ...]:
         """Builds the model for a first batch, {stream: x}. Returns the observed variables that must stay without gaps."""
@@ -642,9 +640,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
     def _scale_for(self, num_unlabelled: int, num_labelled: int) -> objective.ObjectiveScale:
         """The weights of the objective for so many examples of each kind."""
-        gamma, weight = 0.0, 0.0
-        if num_labelled:
-            gamma, weight = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+        gamma, weight = objective.default_weights(num_unlabelled, num_labelled, self.data_format.observed)
         gamma = gamma if self.gamma is None else self.gamma
         weight = weight if self.classification_weight is None else self.classification_weight
         return objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)

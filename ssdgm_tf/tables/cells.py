@@ -85,11 +85,13 @@ def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list
         seeds: numbers and ranges, such as "0-2,5".
 
     Raises:
-        ValueError: an unknown row or label count, or seeds of another form.
+        ValueError: an unknown row or label count, a row that does not run here, or seeds of another form.
     """
     names = [name for row in rows for name in _rows(table, row)]
+    if elsewhere := [name for name in names if not table.rows[name].runs_here]:
+        raise ValueError(f"A system that is not here has published figures only. Received: --rows={elsewhere[0]}")
     counts = [_label_count(table, text) for text in labels] or table.labels
-    chosen = [table.rows[name] for name in names or table.rows]
+    chosen = [row for row in (table.rows[name] for name in names or table.rows) if row.runs_here]
     numbers = parse_seeds(seeds)
     cells = [_cell(table, row, count, seed) for count in counts for row in chosen for seed in numbers]
     return list(dict.fromkeys(cells))

@@ -14,7 +14,7 @@ class Row:
     Attributes:
         name: the name in `--rows` and in the names of files.
         title: the title in the rendered table.
-        preset: name of the config.
+        preset: name of the config; "" for a system that is not here, of which published figures are shown.
         overrides: fields of the config that the row sets, {field: value}.
         uses: name of the row whose run of the same seed this one builds on, or None.
         labelled: whether the config takes a label count. M1 takes none: it has one run for each seed.
@@ -31,6 +31,11 @@ class Row:
     labelled: bool = True
     measures: tuple[str, ...] | None = None
     column: str = ""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the system of the row is here."""
+        return bool(self.preset)
 
     @property
     def group(self) -> str:
@@ -133,9 +138,30 @@ _CONVOLUTIONAL = [
     Row("sdgm_conv", "SDGM, convolutional q(y|a,x), moved images", "sdgm_conv_mnist"),
     Row("siddharth_conv", "Siddharth et al., convolutional q(y|x,z), moved images", "siddharth_conv_mnist"),
 ]
+# The systems that the papers compare with, and what people take today.
+_COMPARED = [
+    Row(name, title, "baseline_mnist", {"model": name})
+    for name, title in {
+        "contractive": "contractive autoencoder (CAE), then fine-tuned",
+        "manifold_tangent": "manifold tangent classifier (MTC)",
+        "virtual_adversarial": "virtual adversarial training (VAT), dense",
+        "ladder": "ladder network",
+        "odena": "Odena 2016: a class more, generated",
+        "feature_matching": "Salimans et al. 2016: feature matching",
+        "complement": "Dai et al. 2017 (Bad GAN), without its density",
+        "fix_match": "FixMatch, convolutional, moved images",
+        "mean_teacher": "mean teacher, convolutional, moved images",
+    }.items()
+]
+_COMPARED += [
+    Row("atlas_rbf", "AtlasRBF: no recipe was published", ""),
+    Row("bad_gan", "Dai et al. 2017 (Bad GAN), with a PixelCNN++: not here", ""),
+    Row("adversarial_autoencoder", "adversarial autoencoder (AAE): not here", ""),
+    Row("pixel_gan", "PixelGAN autoencoder: not here", ""),
+]
 # The re-crop of SVHN, relative to --data_dir.
 _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}
-_MNIST = [*_rows("mnist"), *_CONVOLUTIONAL]
+_MNIST = [*_rows("mnist"), *_CONVOLUTIONAL, *_COMPARED]
 _RECROPPED = [replace(row, overrides=row.overrides | _RECROP) for row in _rows("svhn")]
 
 # a = 0.1 (N + M) / M for 30 labels of 1,297.
@@ -243,6 +269,18 @@ _ALL = (
         "mnist",
         "Runs of `kingma_mnist`.",
         only=("m2", "adgm", "sdgm", "adgm_conv", "sdgm_conv"),
+        home="kingma_mnist",
+    ),
+    _table(
+        "compared",
+        "MNIST, the systems that the papers compare with",
+        _MNIST,
+        (100, 1000),
+        "mnist",
+        "Runs of `kingma_mnist`. Each system has its published recipe where there is one, see "
+        "`ssdgm_tf.baselines`; those with moved images are not invariant to a permutation of the pixels, all others are. "
+        "The published figures are of 60,000 training images; here 10,000 of these are the validation set.",
+        only=(*(row.name for row in _COMPARED), "fast", "sdgm_conv"),
         home="kingma_mnist",
     ),
     _table(

@@ -123,7 +123,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
         for cells in (_cells(line, sources, table.measures) for line in shown)
     ]
     parts += ["\n".join(body) + "\n"]
-    if unrun := [line for line in every if not line.runs]:
+    if unrun := [line for line in every if line.row.runs_here and not line.runs]:
         parts += [f"Not run: {_unrun(table, unrun)}.\n"]
     if damaged:
         parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]

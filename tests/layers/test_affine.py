@@ -91,3 +91,20 @@ def test_mixed_precision_rounds_pixels_and_not_places(policy):
         np.asarray(layers.RandomAffine(seed=1, dtype=dtype)(x, training=True), np.float32) for dtype in (policy, "float32")
     )
     np.testing.assert_allclose(moved, expected, atol=2e-2)
+
+
+def test_bends_are_smooth_shifts_of_a_known_size():
+    """Read off two ramps, as above. The shift of a pixel is a weighted sum of the shifts of the points around it."""
+    still = {"shift": 0.0, "rotation": 0.0, "scaling": 0.0, "shear": 0.0}
+    rows, columns = np.meshgrid(np.arange(41.0), np.arange(31.0), indexing="ij")
+    ramps = np.tile(np.stack([rows, columns], axis=-1)[None], (400, 1, 1, 1)).astype(np.float32)
+    out = np.asarray(layers.RandomAffine(**still, bending=1.0, seed=1)(ramps, training=True))
+    shifts = (out - ramps)[:, 5:-5, 5:-5]  # away from the edge, beyond which everything is 0
+    # At the centre between two points of a uniform cubic B-spline: weights 1/48, 23/48, 23/48 and 1/48 along each axis.
+    expected = 2 * (23**2 + 1) / 48**2
+    centre = shifts[:, 15, 10].std(axis=0)
+    # The deviation of 400 normal draws is off by a fifth with a probability below 1e-7.
+    np.testing.assert_allclose(centre, expected, rtol=0.2)
+    assert abs(np.corrcoef(shifts[:, 15, 10].T)[0, 1]) < 0.25  # rows and columns by themselves, 5 standard errors
+    assert np.abs(np.diff(shifts, n=2, axis=1)).max() < 0.15 and np.abs(shifts.mean(axis=0)).max() < 0.3
+    np.testing.assert_array_equal(layers.RandomAffine(**still, seed=1)(ramps, training=True), ramps)

@@ -3,7 +3,7 @@
 import pytest
 
 from ssdgm_tf.configs import presets
-from ssdgm_tf.tables import TABLES
+from ssdgm_tf.tables import TABLES, cells, rendering
 from ssdgm_tf.tables.definitions import published
 
 
@@ -41,5 +41,19 @@ def test_every_published_figure_is_shown_and_known():
 
 
 def test_every_preset_exists():
-    missing = {row.preset for table in TABLES.values() for row in table.rows.values()} - set(presets())
+    missing = {row.preset for table in TABLES.values() for row in table.rows.values() if row.runs_here} - set(presets())
     assert not missing
+
+
+def test_a_system_that_is_not_here_has_published_figures_and_no_cells():
+    table = TABLES["compared"]
+    elsewhere = {row.name for row in table.rows.values() if not row.runs_here}
+    assert {"atlas_rbf", "bad_gan"} <= elsewhere
+    assert all(f"mnist/{name}/100" in published()["figures"] for name in elsewhere)
+    assert not elsewhere & {cell.row for cell in cells.select(table, [], [], "0")}
+    with pytest.raises(
+        ValueError, match=r"A system that is not here has published figures only\. Received: --rows=atlas_rbf"
+    ):
+        cells.select(table, ["atlas_rbf"], [], "0")
+    text = rendering.markdown(table, [])
+    assert "AtlasRBF: no recipe was published" in text and "atlas_rbf" not in text.split("Not run: ")[1]
