@@ -32,9 +32,9 @@ class AdversarialNetwork(StreamNetwork):
 
     The defaults are the published recipe of feature matching on MNIST. The classifier has layers of 1000, 500, 250, 250
     and 250 units, weight normalisation, noise of 0.3 on the examples and of 0.5 in every layer. The generator has 100
-    uniform numbers, and two layers of 500 units with softplus and batch normalisation. Adam has 3e-3 and beta_1 = 0.5, weights are
-    averaged, and 300 epochs have 600 steps with 100 labelled and 100 unlabelled examples. Published, with 100 labels:
-    0.93 +- 0.065 % (Salimans et al.), 0.795 +- 0.098 % (Dai et al., with the density), 7.2 % (Odena).
+    uniform numbers, and two layers of 500 units with softplus and batch normalisation. Adam has 3e-3 and beta_1 = 0.5,
+    weights are averaged, and 300 epochs have 600 steps with 100 labelled and 100 unlabelled examples. Published, with
+    100 labels: 0.93 +- 0.065 % (Salimans et al.), 0.795 +- 0.098 % (Dai et al., with the density), 7.2 % (Odena).
 
     Unlike the published code, which updates the two in turn, one step updates both, by the same generated examples.
 

@@ -167,8 +167,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             # Or "convolutional", "recurrent" (of series), "pooled" (convolutional, of images at half their size).
             "encoder": "dense",
             "decoder": "dense",  # or "convolutional"
-            # Objective. By default gamma is N / M and classification_weight is 0.1 (N + M) / M, of images at least 50 nats for
-            # 784 elements. A supervision rate, gamma M / (N + gamma M), takes the place of gamma.
+            # Objective. By default gamma is N / M and classification_weight is 0.1 (N + M) / M, of images at least 50 nats
+            # for 784 elements. A supervision rate, gamma M / (N + gamma M), takes the place of gamma.
             "gamma": config_dict.placeholder(float),
             "supervision_rate": config_dict.placeholder(float),
             "classification_weight": config_dict.placeholder(float),
