@@ -164,6 +164,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "classifier": "dense",
             "noise": 0.3,  # for "noisy"
             "dropout": 0.5,  # for "convolutional", "recurrent" and "local_contrast"
+            "bending": 0.0,  # for "convolutional" of images: how much they are bent, in pixels, beside being moved
             # Or "convolutional", "recurrent" (of series), "pooled" (convolutional, of images at half their size).
             "encoder": "dense",
             "decoder": "dense",  # or "convolutional"

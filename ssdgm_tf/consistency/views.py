@@ -30,9 +30,9 @@ class Views(Term):
     Args:
         weight: see `Term`.
         variables: see `Term`.
-        strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for twice the moves of
-            `RandomAffine` and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap` of
-            vectors, rows of tables, and series.
+        strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for large moves and bends
+            by `RandomAffine` and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap`
+            of vectors, rows of tables, and series.
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
@@ -144,7 +144,9 @@ def strong_view(shape: tuple[int, ...]) -> keras.layers.Layer:
         shape: that of one: an image (H, W, C), a series (T, C) or a vector (D,).
     """
     if len(shape) == 3:
-        changes = [layers.RandomAffine(4.0, 30.0, 0.3, 0.3, dtype="float32"), layers.Cutout(dtype="float32")]
+        pixels = 3 * min(shape[:2]) / 28  # as far in small images as in those of 28x28
+        moved = layers.RandomAffine(pixels, 20.0, 0.25, 0.25, pixels, dtype="float32")
+        changes = [moved, layers.Cutout(dtype="float32")]
         if shape[-1] == 3:
             changes.insert(1, layers.RandomColours(dtype="float32"))
         return keras.Sequential(changes)

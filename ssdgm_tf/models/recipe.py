@@ -123,7 +123,7 @@ def classifier(
         moved = layers.RandomAffine(**_MOVED_FACES, seed=config["seed"], dtype="float32")
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
-    moved = layers.RandomAffine(seed=config["seed"], dtype="float32")
+    moved = layers.RandomAffine(bending=config["bending"], seed=config["seed"], dtype="float32")
     return keras.Sequential([moved, layers.ConvEncoder(dropout=config["dropout"], **seeded)])
 
 
