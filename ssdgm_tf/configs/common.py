@@ -183,6 +183,9 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "learning_rate": 3e-4,
             "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
+            # Of a running average of the weights, such as 0.99, which is what remains after training, and the teacher of
+            # "mean_teacher"; none by default. The learning curve is of the weights themselves.
+            "ema_momentum": config_dict.placeholder(float),
             "global_clipnorm": config_dict.placeholder(float),  # the largest norm of all gradients together
             "batch_size": 100,
             "labelled_batch_size": 100,

@@ -23,7 +23,8 @@ def check_averages(what: str, optimizer: keras.optimizers.Optimizer) -> None:
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
     if not inner.use_ema:
         raise ValueError(
-            f"{what} needs an optimizer that averages weights, use_ema=True. Received: {type(inner).__name__} without"
+            f"{what} needs an optimizer that averages weights: use_ema=True, on the command line config.ema_momentum=0.99. "
+            f"Received: {type(inner).__name__} without"
         )
 
 

@@ -90,7 +90,8 @@ def default_weights(
         gamma = N / M,    a = max(0.1 (N + M) / M, 50 D / 784),    D elements of images [H, W, C]
 
     The first is `objectives.adgm_weights`. What an image says of its label by log p(x|y,z) grows with its elements and not
-    with the number of labels: the second keeps a from falling behind it as labels become many. Without images it is 0.
+    with the number of labels: the second keeps a from falling behind it as labels become many. It is 0 without images, and
+    without unlabelled examples, on which alone q(y|x) follows that evidence.
 
     Args:
         num_unlabelled: N.
@@ -100,6 +101,8 @@ def default_weights(
     if not num_labelled:
         return objectives.ObjectiveWeights(0.0, 0.0)
     weights = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
+    if not num_unlabelled:
+        return weights
     shapes = [head.known_event_shape for head in observed.values()]
     least = _NATS_PER_ELEMENT * sum(math.prod(shape) for shape in shapes if len(shape) == 3)
     return weights._replace(classification_weight=max(weights.classification_weight, least))

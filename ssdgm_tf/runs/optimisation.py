@@ -18,7 +18,7 @@ _STEPS, _EPOCHS = 400, (5, 1000)
 
 
 def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
-    """Adam, with the learning rate or the schedule of the config.
+    """Adam, with the learning rate or the schedule of the config, and with its running average of the weights.
 
     Args:
         model: the model, built.
@@ -26,10 +26,12 @@ def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDat
         dataset: the data set.
 
     Raises:
-        ValueError: an unknown schedule.
+        ValueError: an unknown schedule, or a momentum that Keras refuses.
     """
+    averages = {} if config["ema_momentum"] is None else {"use_ema": True, "ema_momentum": config["ema_momentum"]}
     return keras.optimizers.Adam(
         _learning_rate(model, config, dataset),
+        **averages,
         weight_decay=config["weight_decay"] or None,
         global_clipnorm=config["global_clipnorm"],
     )

@@ -62,7 +62,7 @@ def test_evaluate_and_validation_take_a_dataset_of_pairs(tiny, tiny_m2):
     np.testing.assert_allclose(probs, tiny_m2.predict(x, verbose=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("num_labelled", "weight"), [(100, 50.0), (50, 100.0), (3000, 50.0), (0, 0.0)])
+@pytest.mark.parametrize(("num_labelled", "weight"), [(100, 50.0), (50, 100.0), (3000, 50.0), (50_000, 0.1), (0, 0.0)])
 def test_the_weight_of_a_label_of_an_image_does_not_fall_with_their_number(num_labelled, weight):
     model = M2(3, 2, hidden_units=(8,), seed=0)
     model.compile("sgd", num_unlabelled=50_000 - num_labelled, num_labelled=num_labelled)

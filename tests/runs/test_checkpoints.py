@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 
+from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, run
 from tests.runs.test_run import settings
@@ -236,3 +237,21 @@ def test_a_disk_that_is_full(tmp_path):
     assert "status 1\n" in done.stdout and re.search(r"^step \d+$", done.stdout, re.MULTILINE), done.stderr[-2000:]
     assert done.stderr.count("A run needs room on the disk") == 1 and "Traceback" not in done.stderr
     assert "partial" not in done.stdout
+
+
+def test_what_remains_after_training_is_the_running_average(tmp_path, unmeasured):
+    """The mean teacher has it, and the last checkpoint holds it; a run without it is another one."""
+    made, weights = m2_digits.get_config("labels=30,seed=0").to_dict(), {}
+    made |= {"epochs": 2, "hidden_units": (8,), "consistency": "mean_teacher"}
+    for momentum in (0.9, 0.5):
+        settings = {"config": made | {"ema_momentum": momentum}, "precision": "float32", "jit_compile": "auto"}
+        run.train(settings, tmp_path / f"run_{momentum}")
+        model = checkpoints.load(tmp_path / f"run_{momentum}" / "model.keras")
+        assert model.optimizer.use_ema and model.optimizer.ema_momentum == momentum
+        averages = model.optimizer._model_variables_moving_average
+        for weight, average in zip(model.trainable_variables, averages, strict=True):
+            np.testing.assert_allclose(weight, average, rtol=1e-6)
+        weights[momentum] = model.trainable_variables[0].numpy()
+    assert np.abs(weights[0.9] - weights[0.5]).max() > 1e-4
+    with pytest.raises(UserError, match=r"config\.ema_momentum"):
+        run.train({"config": made, "precision": "float32", "jit_compile": "auto"}, tmp_path / "without")
