@@ -1,8 +1,8 @@
 """Test error against seconds of training, MNIST with 100 labels: `python -m benchmarks.time_to_error --data_dir=FOLDER`.
 
-Our whole presets, and Pyro's M2 for --minutes, on the same label draws. One run after the other, each in its own process.
-The clock runs while a model trains, including its first compilation, and stops while the error is measured. A run is written
-when it ends; the same command again does the missing runs.
+Our whole presets, and Pyro's M2, FixMatch, VAT and the ladder network for --minutes, on the same label draws. One run after
+the other, each in its own process. The clock runs while a model trains, including its first compilation, and stops while the
+error is measured. A run is written when it ends; the same command again does the missing runs.
 Writes results/time_to_error.json and results/time_to_error.png.
 """
 
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from benchmarks import interleave
 from benchmarks import problem as p
-from ssdgm_tf import data
+from ssdgm_tf import baselines, data
 from ssdgm_tf.data.arrays import Labels
 from ssdgm_tf.runs import building
 from ssdgm_tf.runs.environment import environment
@@ -32,12 +32,18 @@ from ssdgm_tf.runs.workdir import write_json
 
 PATH = Path(__file__).parent / "results" / "time_to_error.json"
 PYRO = "pyro_m2"
+#: The baselines, whose published steps may take longer than --minutes.
+BASELINES = ("fix_match", "virtual_adversarial", "ladder")
 TITLES = {
     "fast_mnist": "fast_mnist: convolutional q(y|x) of moved images",
     "m1m2_conv_mnist": "m1m2_conv_mnist: the same q(y|x), M1+M2 as one graph",
     "m2_mnist": "m2_mnist: dense",
     PYRO: "Pyro, M2 in the manner of its example: dense",
+    "fix_match": "FixMatch: the network of fast_mnist, moved images",
+    "virtual_adversarial": "VAT: dense",
+    "ladder": "ladder network: dense",
 }
+_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:grey")
 LABELS, BATCH = 100, 200
 MINUTES = (1, 2, 4, 8)
 
@@ -86,6 +92,27 @@ def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Cloc
     return clock
 
 
+def train_baseline(name: str, seed: int, dataset: data.SemiSupervisedData, minutes: float) -> Clock:
+    """Trains a baseline to its end or for some minutes; measures the error of the weights themselves every 20 seconds."""
+    keras.utils.set_random_seed(seed)
+    estimator = baselines.make(name, p.CLASSES, seed)
+    shape = dataset.x_train.shape[1:] if estimator.keeps_shape else (p.PIXELS,)
+    x, x_test = (images.reshape(-1, *shape) for images in (dataset.x_train, dataset.x_test))
+    model = estimator.make(x)
+    clock = Clock(lambda: _error(model.predict(x_test, batch_size=1000, verbose=0), dataset.y_test))
+
+    def look(batch: int, logs: dict) -> None:
+        if clock.now() >= 20 * (len(clock.errors) + 1):
+            clock.measure()
+        model.stop_training = clock.now() >= 60 * minutes
+
+    batches = estimator.batches(x, dataset.y_train)
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=look)
+    model.fit(batches, steps_per_epoch=estimator.num_steps, verbose=0, callbacks=[watch])
+    clock.measure()
+    return clock
+
+
 def train_pyro(seed: int, dataset: data.SemiSupervisedData, minutes: float) -> Clock:
     """Trains M2 as in Pyro's example, with a step for each of its three losses; measures the error every 20 seconds."""
     import torch
@@ -125,7 +152,9 @@ def _fields(name: str, seed: int) -> dict:
 
 
 def _config(method: str, seed: int) -> dict:
-    """The config of a run in the form of a results file; for Pyro's model its sizes."""
+    """The config of a run in the form of a results file; for Pyro's model its sizes, of a baseline its name."""
+    if method in BASELINES:
+        return {"baseline": method}
     if method == PYRO:
         return {
             "hidden_units": list(p.HIDDEN),
@@ -155,7 +184,7 @@ def at_minute(run: dict, minute: float) -> float | None:
 def figure(runs: list[dict]) -> plt.Figure:
     """One curve per run; the label draws of a method share a colour."""
     chart, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
-    for colour, method in zip(("tab:blue", "tab:orange", "tab:green", "tab:red"), TITLES, strict=True):
+    for colour, method in zip(_COLOURS, TITLES, strict=True):
         for run in (run for run in runs if run["method"] == method):
             label = TITLES[method] if run["seed"] == min(r["seed"] for r in runs if r["method"] == method) else None
             minutes = np.array(run["seconds"]) / 60
@@ -171,7 +200,10 @@ def figure(runs: list[dict]) -> plt.Figure:
 
 def _one(method: str, seed: int, minutes: float, data_dir: str | None) -> dict:
     dataset = data.load("mnist", LABELS, seed, num_validation=10_000, data_dir=data_dir)
-    clock = train_pyro(seed, dataset, minutes) if method == PYRO else train_preset(method, seed, dataset)
+    if method in BASELINES:
+        clock = train_baseline(method, seed, dataset, minutes)
+    else:
+        clock = train_pyro(seed, dataset, minutes) if method == PYRO else train_preset(method, seed, dataset)
     run = {"method": method, "seed": seed, "config": _config(method, seed), "environment": environment()}
     return run | {"seconds": clock.seconds, "error": clock.errors}
 
@@ -181,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--methods", default=",".join(TITLES))
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of training of Pyro's model")
+    parser.add_argument("--minutes", type=float, default=10.0, help="minutes of training of Pyro's model and of baselines")
     parser.add_argument("--data_dir", help="folder of prepared TensorFlow Datasets")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -77,7 +77,7 @@ class AdversarialNetwork(StreamNetwork):
         self.labelled_batch_size = labelled_batch_size
         self.seed = seed
 
-    def _make(self, x: np.ndarray) -> "AdversarialClassifier":
+    def make(self, x: np.ndarray) -> "AdversarialClassifier":
         made = AdversarialClassifier(self.num_classes, x.shape[1:], self.game, self.units, self.noise_dim, self.seed)
         made.adapt(x[np.random.default_rng(self.seed).permutation(len(x))[:_FIRST]])
         averages = {"use_ema": True, "ema_momentum": self.ema_momentum}

@@ -63,7 +63,7 @@ class ConsistentNetwork(StreamNetwork):
         self.ema_momentum = ema_momentum
         self.seed = seed
 
-    def _make(self, x: np.ndarray) -> "ConsistentClassifier":
+    def make(self, x: np.ndarray) -> "ConsistentClassifier":
         terms = consistency.get(self.terms)
         made = ConsistentClassifier(on_top(self.network, self.num_classes), self.num_classes, terms, x.shape[1:])
         rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, self.num_steps, alpha=0.01)

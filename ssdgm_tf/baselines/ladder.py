@@ -61,7 +61,7 @@ class Ladder(StreamNetwork):
         self.labelled_batch_size = labelled_batch_size
         self.seed = seed
 
-    def _make(self, x: np.ndarray) -> "LadderClassifier":
+    def make(self, x: np.ndarray) -> "LadderClassifier":
         made = LadderClassifier(self.num_classes, x.shape[1:], self.units, self.noise, self.costs, self.seed)
         made.compile(keras.optimizers.Adam(LinearEnd(self.learning_rate, self.num_steps)), jit_compile=False)
         return made

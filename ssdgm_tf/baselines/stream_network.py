@@ -120,32 +120,40 @@ class StreamNetwork(Baseline, abc.ABC):
     description: ClassVar[str]
 
     @abc.abstractmethod
-    def _make(self, x: np.ndarray) -> StreamClassifier:
+    def make(self, x: np.ndarray) -> StreamClassifier:
         """The classifier, compiled.
 
         Args:
             x: all examples, float32.
         """
 
-    def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
-        checks.labels("y", y, len(y), self.num_classes)
-        self.classes_ = np.arange(self.num_classes)
-        keras.utils.set_random_seed(self.seed)
-        self._model = self._make(x)
+    def batches(self, x: np.ndarray, y: np.ndarray) -> tf.data.Dataset:
+        """The batches of its steps, without end.
+
+        Args:
+            x: all examples, float32 [N, ...].
+            y: integer labels [N]; -1 where there is none.
+        """
         is_labelled = y != UNLABELLED
         labelled, every = (tf.constant(x[is_labelled]), tf.constant(y[is_labelled])), tf.constant(x)
         streams = {
             "labelled": order(len(labelled[1]), self.labelled_batch_size, self.seed),
             "unlabelled": order(len(every), self.batch_size, self.seed + 1),
         }
-        batches = tf.data.Dataset.zip(streams).map(
+        return tf.data.Dataset.zip(streams).map(
             lambda index: {
                 "labelled": tuple(tf.gather(part, index["labelled"]) for part in labelled),
                 "unlabelled": tf.gather(every, index["unlabelled"]),
             }
         )
-        progress = Progress(self.description, self.num_steps)
-        self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
+        checks.labels("y", y, len(y), self.num_classes)
+        self.classes_ = np.arange(self.num_classes)
+        keras.utils.set_random_seed(self.seed)
+        self._model = self.make(x)
+        options = {"verbose": 0, "callbacks": [Progress(self.description, self.num_steps)], "shuffle": False}
+        self._model.fit(self.batches(x, y), steps_per_epoch=self.num_steps, **options)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)

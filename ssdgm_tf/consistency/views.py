@@ -30,9 +30,9 @@ class Views(Term):
     Args:
         weight: see `Term`.
         variables: see `Term`.
-        strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for large moves and bends
-            by `RandomAffine` and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap`
-            of vectors, rows of tables, and series.
+        strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for large moves, bends
+            and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap` of vectors, rows
+            of tables, and series.
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
