@@ -6,7 +6,16 @@ from graphlib import CycleError, TopologicalSorter
 
 from ssdgm_tf.layers import StochasticNode
 from ssdgm_tf.layers.supports import Classes
-from ssdgm_tf.nodes import Deterministic, Enumerate, Estimator, RandomVariable, Reparameterized, ScoreFunction, TopK
+from ssdgm_tf.nodes import (
+    Adversarial,
+    Deterministic,
+    Enumerate,
+    Estimator,
+    RandomVariable,
+    Reparameterized,
+    ScoreFunction,
+    TopK,
+)
 
 #: {name: node} of one model.
 Nodes = Mapping[str, RandomVariable | Deterministic]
@@ -73,6 +82,12 @@ class Graph:
     def num_states(self) -> int:
         """Joint states of all enumerated variables: how many times the widest network is evaluated for an example."""
         return math.prod(e.num_states(self.head_q(name)) for name, e in self.estimators.items())
+
+    @property
+    def divergences(self) -> dict[str, Adversarial]:
+        """{inferred variable: what stands in the place of its KL in training}."""
+        found = {name: _random(self.recognition[name]).divergence for name in self.inferred}
+        return {name: divergence for name, divergence in found.items() if divergence is not None}
 
     def ancestors_q(self, *names: str) -> set[str]:
         """The ancestors of variables in the recognition model, without the observed ones."""

@@ -20,8 +20,8 @@ class Bound(NamedTuple):
 
     Attributes:
         bound: the bound.
-        warmed: the bound with its KL terms and the elements of observed variables weighted and free bits granted, which
-            training maximises.
+        warmed: the bound with its KL terms and the elements of observed variables weighted, free bits granted, and without
+            the log-ratios that a divergence stands for, which training maximises.
         surrogate: zeros whose gradient completes that of `warmed`.
         terms: {name: expected log_ratio of each variable}; their sum is the evidence lower bound.
     """
@@ -46,18 +46,20 @@ def bound(trace: Trace, kind: str, kl_weight: float | tf.Tensor = 1.0, free_bits
     # At the draws themselves where weights depend on them; else KL in closed form where there is one.
     analytic = kind in ("evidence_lower_bound", "conditional")
     names = [*graph.observed, *graph.inferred]
+    replaced = graph.divergences
     ratios = {name: trace.log_ratio(name, analytic) for name in names}
     log_weight = trace.log_weight()
     total = _sum(ratios.values())
     warmed = total
-    if not isinstance(kl_weight, float) or kl_weight != 1.0:
-        warmed = _sum(kl_weight * ratio if name in graph.latent else ratio for name, ratio in ratios.items())
+    if replaced or not isinstance(kl_weight, float) or kl_weight != 1.0:
+        kept = {name: ratio for name, ratio in ratios.items() if name not in replaced}
+        warmed = _sum(kl_weight * ratio if name in graph.latent else ratio for name, ratio in kept.items())
     weighted = [term for name in graph.observed if (term := trace.weighting(name, ratios[name])) is not None]
     warmed = _sum([warmed, *weighted]) if weighted else warmed
     terms = {name: objectives.evidence_lower_bound(ratio, log_weight) for name, ratio in ratios.items()}
     value = _evaluate(trace, kind, total, log_weight)
     result = value if warmed is total else _evaluate(trace, kind, warmed, log_weight)
-    for name in graph.latent if free_bits else ():
+    for name in (name for name in graph.latent if free_bits and name not in replaced):
         scaled = kl_weight * terms[name]
         is_free = counted.mean(scaled) >= -free_bits
         result += tf.where(is_free, -free_bits - scaled, tf.zeros_like(scaled))

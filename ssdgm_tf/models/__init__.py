@@ -5,6 +5,7 @@ from ssdgm_tf.models.named_model import NamedModel
 from ssdgm_tf.models.options import Options, empirical_prior
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 from ssdgm_tf.models.zoo.adgm import ADGM
+from ssdgm_tf.models.zoo.adversarial_autoencoder import AdversarialAutoencoder
 from ssdgm_tf.models.zoo.conditional_vae import ConditionalVAE
 from ssdgm_tf.models.zoo.disentangled_vae import DisentangledVAE
 from ssdgm_tf.models.zoo.faces import Faces
@@ -22,6 +23,7 @@ __all__ = [
     "M2",
     "SDGM",
     "VAE",
+    "AdversarialAutoencoder",
     "ConditionalVAE",
     "DisentangledVAE",
     "Faces",

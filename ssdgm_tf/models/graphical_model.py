@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from ssdgm_tf import consistency, keras_internals
-from ssdgm_tf.engine import trace, trace_bounds
+from ssdgm_tf.engine import adversaries, trace, trace_bounds
 from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState, seeds_of
 from ssdgm_tf.layers.serialization import from_parts
@@ -24,6 +24,8 @@ from ssdgm_tf.nodes import Deterministic, RandomVariable, ScoreFunction
 _AUTOMATIC_NAME = re.compile(r"(random_variable|deterministic)(_\d+)?")
 # A prediction is a function of its example alone: the draws of latent parents have a seed of their own.
 _PREDICTION_SEED = (20_170_601, 400)
+# What makes the seed of draws of priors, for discriminators, of a step's.
+_OF_PRIOR = 20_300
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -149,6 +151,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         kwargs["consistency"] = terms = consistency.get(kwargs.get("consistency"))
         self._check_consistency(terms)
         self._check_objective(kwargs.get("free_bits", 0.0), kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
+        self._check_divergences(kwargs.get("labelled_bound"), kwargs.get("unlabelled_bound"))
         super().compile(*args, **kwargs)
 
     def _check_objective(self, free_bits: float, labelled_bound: str | None, unlabelled_bound: str | None) -> None:
@@ -166,6 +169,41 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     f"Received: {estimator} for {name!r}"
                 )
 
+    def _check_divergences(self, labelled_bound: str | None, unlabelled_bound: str | None) -> None:
+        """Refuses divergences of nodes that do not suit the graph or the bounds."""
+        if len({id(divergence) for divergence in self.graph.divergences.values()}) < len(self.graph.divergences):
+            raise ValueError(
+                "Every node needs a divergence of its own. "
+                f"Received: one for several of {', '.join(map(repr, self.graph.divergences))}"
+            )
+        for name in self.graph.divergences:
+            estimator, before = self.graph.estimators[name], self.graph.ancestors_q(name)
+            if estimator.has_states or isinstance(estimator, ScoreFunction):
+                raise ValueError(
+                    "An adversarial divergence needs draws that carry gradients: of a class take the estimator 'relaxed' or "
+                    f"'straight_through'. Received: {name!r} with {estimator}"
+                )
+            if listed := [other for other in before if getattr(self.graph.estimators.get(other), "has_states", False)]:
+                raise ValueError(
+                    "An adversarial divergence needs draws that depend on no enumerated variable. "
+                    f"Received: {name!r}, which depends on {listed[0]!r}"
+                )
+            prior = self.generative[name]
+            if prior.parents or prior.prior == "learned" or (prior.prior is None and not prior.head.priors):
+                given = f"given {', '.join(prior.parents)}" if prior.parents else "with learned parameters"
+                raise ValueError(
+                    f"An adversarial divergence compares with p({name}), which must be fixed and have no parents. "
+                    f"Received: {name!r} {given}"
+                )
+            bounds = labelled_bound, unlabelled_bound
+            if any(bound not in (None, "conditional", "evidence_lower_bound") for bound in bounds) or (
+                labelled_bound is None and self.graph.supervised and not self.graph.weights_are_constant
+            ):
+                raise ValueError(
+                    "An adversarial divergence takes the place of a KL, which only the evidence lower bound has. "
+                    f"Received: {name!r}, labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
+                )
+
     def _check_consistency(self, terms: Sequence[consistency.Term]) -> None:
         """Refuses terms of `compile(consistency=...)` that do not suit the graph."""
         roots = {
@@ -181,6 +219,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     f"consistency={term.name!r} needs gradients through all that comes before its variables in q. "
                     f"Received: {drawn[0]!r}, whose estimator is the score function"
                 )
+
+    @property
+    def divergence_terms(self) -> tuple[str, ...]:
+        return tuple(map(_adversary_name, self.graph.divergences))
 
     @property
     def evaluations_per_example(self) -> int:
@@ -213,7 +255,19 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             "bound_unlabelled": result.bound,
             "objective": result.warmed + result.surrogate,
         }
+        terms = self._with_divergences(terms, one_pass, seed) if training else terms
         return terms if passes is None else self._with_consistency(terms, passes, one_pass)
+
+    def _with_divergences(self, terms: dict[str, Any], one_pass: trace.Trace, seed: tf.Tensor) -> dict[str, Any]:
+        """The terms of a training step with the losses of the divergences of nodes, which only its objective has."""
+        for place, (name, divergence) in enumerate(self.graph.divergences.items()):
+            own_seed = tf.random.experimental.stateless_fold_in(seed, _OF_PRIOR + place)
+            if (found := adversaries.losses(one_pass, name, own_seed)) is None:
+                continue
+            of_discriminator, of_q = (tf.cast(loss, terms["objective"].dtype) for loss in found)
+            objective = terms["objective"] - of_discriminator - divergence.weight * of_q
+            terms |= {_adversary_name(name): of_discriminator, "objective": objective}
+        return terms
 
     def _with_consistency(self, terms: dict[str, Any], passes: StepPasses, one_pass: trace.Trace) -> dict[str, Any]:
         """The terms of a step with those of `compile(consistency=...)`, which only its objective has."""
@@ -237,17 +291,19 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         complete: tuple[str, ...],
         training: bool = False,
     ) -> dict[str, Any]:
-        one_pass = self.pass_over(x, y, complete, training=training)
+        seed = self.next_seed()
+        one_pass = self.pass_over(x, y, complete, training=training, seed=seed)
         result = self.bound_of(one_pass, self.labelled_bound_in_use)
         log_label, surrogate = trace_bounds.log_label(one_pass)
         known_by_x = self.graph.supervised if self.graph.weights_are_constant else ()
-        return self._terms(result, one_pass) | {
+        terms = self._terms(result, one_pass) | {
             "predictions": {name: one_pass.mean(name) for name in known_by_x},
             "bound_labelled": result.bound,
             "classification_loss": -log_label,
             "objective": result.warmed + result.surrogate,
             "label_objective": log_label + surrogate,
         }
+        return self._with_divergences(terms, one_pass, seed) if training else terms
 
     # Inference and generation: arrays in, arrays out.
     encode = inference.encode
@@ -393,6 +449,11 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     #: The fields of the config that hold objects.
     _parts: ClassVar[tuple[str, ...]] = ("generative", "recognition")
+
+
+def _adversary_name(variable: str) -> str:
+    """The metric of the discriminator of a variable: its cross-entropy, 2 log 2 where it cannot tell q from p."""
+    return f"adversary_{variable}"
 
 
 def _seeds(layers: Iterable[keras.layers.Layer]) -> list[keras.Variable]:

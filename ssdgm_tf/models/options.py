@@ -94,29 +94,39 @@ class Options:
             )
         return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
-    def label(self, num_classes: int, *parents: str) -> nodes.RandomVariable:
+    def label(
+        self, num_classes: int, *parents: str, estimator: str | None = None, divergence: str | None = None
+    ) -> nodes.RandomVariable:
         """q(y | parents). Given only the image, `classifier` or a dense network; given more, a dense network, or linear with
         a `classifier`, whose output is among the parents.
 
         Args:
             num_classes: number of classes K.
             *parents: names of the parents.
+            estimator: that of the model where the option `estimator` is None.
+            divergence: see `nodes.RandomVariable`.
         """
         network: keras.layers.Layer | None = self.dense()
         if self.classifier is not None:
             network = self.classifier if parents == ("x",) else None
         return nodes.OneHotCategorical(
-            num_classes, parents=parents, network=network, estimator=self.estimator, dtype=self.dtype
+            num_classes,
+            parents=parents,
+            network=network,
+            estimator=self.estimator or estimator,
+            divergence=divergence,
+            dtype=self.dtype,
         )
 
-    def latent(self, dim: int, *parents: str) -> nodes.RandomVariable:
+    def latent(self, dim: int, *parents: str, divergence: str | None = None) -> nodes.RandomVariable:
         """A Gaussian variable: the standard prior, or given parents.
 
         Args:
             dim: its size.
             *parents: names of the parents; none for the prior.
+            divergence: see `nodes.RandomVariable`.
         """
-        return nodes.Normal(dim, dtype=self.dtype, **self._given(parents))
+        return nodes.Normal(dim, dtype=self.dtype, divergence=divergence, **self._given(parents))
 
     def direction(self, *parents: str) -> nodes.RandomVariable:
         """A unit vector of three numbers: the uniform prior, or given parents.

@@ -110,6 +110,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         """Predictions of the supervised variables."""
 
     @property
+    def divergence_terms(self) -> tuple[str, ...]:
+        """The names of the losses of divergences of nodes, which training steps log."""
+        return ()
+
+    @property
     def evaluations_per_example(self) -> int:
         """How many times the widest network is evaluated for an unlabelled example."""
         return self.num_samples
@@ -202,7 +207,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                     f"consistency={term.name!r} is of all examples of a step together, and takes one device. "
                     "Received: a model of several replicas"
                 )
-        self.monitor.set_given(metrics, [term.name for term in terms])
+        self.monitor.set_given(metrics, [*(term.name for term in terms), *self.divergence_terms])
         self.steps_are_auto = steps_per_execution == "auto"
         steps: Any = 1 if self.steps_are_auto else steps_per_execution
         super().compile(optimizer=optimizer, steps_per_execution=steps, **kwargs)

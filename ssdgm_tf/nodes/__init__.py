@@ -1,5 +1,6 @@
 """Nodes of a graphical model: a variable, what it depends on, and the network in between."""
 
+from ssdgm_tf.nodes.divergences import Adversarial
 from ssdgm_tf.nodes.estimators import Enumerate, Estimator, Relaxed, Reparameterized, ScoreFunction, StraightThrough, TopK
 from ssdgm_tf.nodes.families import (
     Bernoulli,
@@ -29,6 +30,7 @@ from ssdgm_tf.nodes.families import (
 from ssdgm_tf.nodes.node import Deterministic, Node, NodeMean, RandomVariable
 
 __all__ = [
+    "Adversarial",
     "Bernoulli",
     "Beta",
     "Categorical",

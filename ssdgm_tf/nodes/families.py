@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from ssdgm_tf import layers
+from ssdgm_tf.nodes.divergences import Adversarial
 from ssdgm_tf.nodes.estimators import Estimator
 from ssdgm_tf.nodes.node import RandomVariable
 from ssdgm_tf.schema import Schema
@@ -25,6 +26,7 @@ class NodeOptions(TypedDict, total=False):
         network: see `RandomVariable`.
         estimator: see `RandomVariable`.
         prior: see `RandomVariable`.
+        divergence: see `RandomVariable`.
         gaps: see `layers.StochasticNode`.
         dtype: the dtype or policy of both the layer and the node.
         name: the name of the node as a Keras layer.
@@ -35,6 +37,7 @@ class NodeOptions(TypedDict, total=False):
     network: keras.layers.Layer | None
     estimator: str | Estimator | None
     prior: str | Sequence[float] | np.ndarray | None
+    divergence: str | Adversarial | None
     gaps: bool | None
     dtype: str | keras.DTypePolicy | None
     name: str | None

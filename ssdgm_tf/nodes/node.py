@@ -15,7 +15,7 @@ from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
 from ssdgm_tf.layers.supports import Filled, Positive, Support
 from ssdgm_tf.layers.types import Align, Shape
-from ssdgm_tf.nodes import estimators
+from ssdgm_tf.nodes import divergences, estimators
 
 _T = TypeVar("_T")
 
@@ -186,6 +186,8 @@ class RandomVariable(Node):
             choose: see `GraphicalModel`.
         prior: for a root only. None for the standard prior of the head (learned parameters if it has none), "learned", or
             the parameters themselves, `head.num_parameters` numbers (such as logits of classes).
+        divergence: of a variable in a recognition model: "adversarial", or a `nodes.Adversarial`, for a discriminator in the
+            place of its KL in training. None for the KL.
         exposure: of counts: the name of a variable of one positive number per example, whose logarithm is added to the log
             mean of every count, such as the size of a library of a cell, the length of a text or the years that were looked
             at; it is a parent that the network does not see. None for none.
@@ -195,7 +197,7 @@ class RandomVariable(Node):
             exposure of a head that is not of counts, or without or among the parents.
     """
 
-    _parts = ("head", "network", "estimator")
+    _parts = ("head", "network", "estimator", "divergence")
 
     def __init__(
         self,
@@ -204,6 +206,7 @@ class RandomVariable(Node):
         network: keras.layers.Layer | None = None,
         estimator: str | estimators.Estimator | None = None,
         prior: str | Sequence[float] | np.ndarray | None = None,
+        divergence: str | divergences.Adversarial | None = None,
         exposure: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -226,6 +229,7 @@ class RandomVariable(Node):
             raise ValueError(f"prior must be None, 'learned' or numbers. Received: prior={prior!r}")
         self.head = head
         self.estimator = estimators.get(estimator)
+        self.divergence = divergences.get(divergence)
         self.prior: str | tuple[float, ...] | None = (
             prior if prior is None or isinstance(prior, str) else tuple(float(value) for value in prior)
         )
@@ -270,6 +274,8 @@ class RandomVariable(Node):
         elif self.parents and not self.gives_parameters and not self.head.built:
             self.head.build((None, math.prod(self.feature_shape)))
         self.head.build_own_weights()
+        if self.divergence is not None and not self.divergence.built:
+            self.divergence.build((None, math.prod(event_shape)))
         _freeze_again(self, self.head, self.network)
         self.baseline = None
         if self.parents and getattr(self.estimator, "baseline", None) == "learned":
@@ -340,6 +346,7 @@ class RandomVariable(Node):
             "parents": self.parents if self.exposure is None else self.parents[:-1],
             "head": self.head,
             "estimator": self.estimator,
+            "divergence": self.divergence,
             "prior": self.prior,
             "exposure": self.exposure,
         }

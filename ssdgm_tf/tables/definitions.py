@@ -156,7 +156,7 @@ _COMPARED = [
 _COMPARED += [
     Row("atlas_rbf", "AtlasRBF: no recipe was published", ""),
     Row("bad_gan", "Dai et al. 2017 (Bad GAN), with a PixelCNN++: not here", ""),
-    Row("adversarial_autoencoder", "adversarial autoencoder (AAE): not here", ""),
+    Row("adversarial_autoencoder", "adversarial autoencoder (AAE)", "aae_mnist"),
     Row("pixel_gan", "PixelGAN autoencoder: not here", ""),
 ]
 # The re-crop of SVHN, relative to --data_dir.

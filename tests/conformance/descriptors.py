@@ -260,6 +260,7 @@ DESCRIPTORS = {
     "DisentangledVAE": Descriptor(named(models.DisentangledVAE, 3), (4, 3), (3,), False),
     "VAE": Descriptor(named(models.VAE), (4, 3), (2,), False),
     "HierarchicalVAE": Descriptor(named(models.HierarchicalVAE, top_dim=3), (4, 3), (2,), False, looked_at="z1"),
+    "AdversarialAutoencoder": Descriptor(named(models.AdversarialAutoencoder, 3), (4, 3), (3,), False),
     "ConditionalVAE": Descriptor(
         named(models.ConditionalVAE, 3, shape={"x": (None, 4, 3), "y": (None,)}), (4, 3), (2,), False, num_classes=3
     ),

@@ -1,0 +1,22 @@
+"""The adversarial autoencoder of Makhzani et al. 2016 on MNIST, dense.
+
+    ssdgm-train --config=aae_mnist:labels=100,seed=0 --workdir=runs/aae_mnist
+
+50,000 training images, the other 10,000 for validation. The networks are the paper's: 1000 and 1000 units, a style of 10,
+noise of 0.3 on the pixels that q(y|x) sees. The paper trained for 5,000 epochs; this preset ends after 40.
+"""
+
+from ssdgm_tf.configs.common import MNIST, NOISY, preset
+
+get_config = preset(
+    MNIST,
+    NOISY,
+    labels=100,
+    gamma_ratio=1.0,
+    model="adversarial_autoencoder",
+    latent_dim=10,
+    hidden_units=(1000, 1000),
+    estimator="relaxed",
+    learning_rate=1e-3,
+    epochs=40,
+)
