@@ -277,6 +277,29 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             terms |= {term.name: loss, "objective": terms["objective"] - term.weight * loss}
         return terms
 
+    def _with_consistency_of_unknown(
+        self,
+        terms: dict[str, Any],
+        x: dict[str, tf.Tensor],
+        y: dict[str, tf.Tensor],
+        complete: tuple[str, ...],
+        seed: tf.Tensor,
+    ) -> dict[str, Any]:
+        """As `_with_consistency`, for labelled examples of which some classes are not known: terms of these, of x alone."""
+        partly = [name for name in self.data_format.classes if name not in complete]
+        if not partly:
+            return terms
+        passes = StepPasses(self, x, complete, seed)
+        passes.infer(partly)
+        known = self.data_format.is_known(y)
+        for term in self.consistency:
+            loss = tf.zeros_like(terms["objective"])
+            for name in (name for name in term.of(self.data_format.classes) if name in partly):
+                own = tf.cast(term.loss(passes, (name,)), loss.dtype)
+                loss += tf.where(known[name], tf.zeros_like(own), own) if name in known else own
+            terms |= {term.name: loss, "objective": terms["objective"] - term.weight * loss}
+        return terms
+
     def follow(self, one_pass: trace.Trace) -> None:
         """Sets what a training step takes from the examples without labels and no gradient changes; here nothing.
 
@@ -303,7 +326,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             "objective": result.warmed + result.surrogate,
             "label_objective": log_label + surrogate,
         }
-        return self._with_divergences(terms, one_pass, seed) if training else terms
+        if not training:
+            return terms
+        terms = self._with_divergences(terms, one_pass, seed)
+        return self._with_consistency_of_unknown(terms, x, y, complete, seed) if self.consistency else terms
 
     # Inference and generation: arrays in, arrays out.
     encode = inference.encode

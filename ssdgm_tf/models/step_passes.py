@@ -1,7 +1,7 @@
 """The predictions of a training step that terms of `ssdgm_tf.consistency` ask for."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -38,6 +38,16 @@ class StepPasses:
         self._noise = Noise(model.noise_states())
         self._own: trace.Trace | None = None
 
+    def infer(self, variables: Sequence[str]) -> None:
+        """Makes a pass over q(y|.) the step's own, for examples whose bound has other labels given.
+
+        Args:
+            variables: supervised classes.
+        """
+        held = self.model.data_format.held(self.x, complete=self.complete)
+        options = {"training": True, "predicted": tuple(variables), "common_noise": False}
+        self._own = trace.run(self.model.graph, held, self.model.num_samples, self.seed, self.model.step, **options)
+
     def follow(self, own: trace.Trace) -> None:
         """Takes the step's own pass.
 
@@ -65,8 +75,6 @@ class StepPasses:
         return {name: log_of(one_pass.mean(name)) for name in variables}
 
     def log_prior(self, variable: str) -> tf.Tensor:
-        if self._own is None:
-            raise RuntimeError("The step's own pass comes first. Received: none")
-        head = self.model.graph.head_p(variable)
-        probs = head.mean(self._own.generative(variable).distribution)
+        node: Any = self.model.generative[variable]
+        probs = node.head.mean(node.root_distribution())
         return tf.stop_gradient(log_of(tf.reshape(probs, [-1, probs.shape[-1]])[0]))

@@ -1,5 +1,7 @@
 """Terms of `compile(consistency=...)` in a training step: their passes, the objective, and saving."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -277,3 +279,48 @@ def test_models_that_do_not_suit_are_refused(make, spec, message):
     with pytest.raises(ValueError, match=message):
         model.compile("adam", consistency=spec)
     assert not model.compiled
+
+
+# -- labelled examples, of which some classes are not known --
+def two_classes(consistency_terms):
+    """a and b, both of x alone."""
+    keras.utils.set_random_seed(0)
+    generative = {
+        "a": nodes.OneHotCategorical(3),
+        "b": nodes.OneHotCategorical(2),
+        "x": nodes.Bernoulli(6, parents=("a", "b"), network=layers.MLP((8,))),
+    }
+    recognition = {
+        "a": nodes.OneHotCategorical(3, parents="x", network=layers.MLP((8,))),
+        "b": nodes.OneHotCategorical(2, parents="x", network=layers.MLP((8,))),
+    }
+    model = models.GraphicalModel(generative, recognition, observed="x", supervised=("a", "b"), seed=0)
+    model.compile("adam", consistency=consistency_terms)
+    return model
+
+
+def test_terms_are_of_the_classes_that_a_labelled_example_lacks():
+    x = np.random.default_rng(0).uniform(size=(4, 6)).astype("float32")
+    y = {"a": tf.constant([0, 1, 2, 0]), "b": tf.constant([0, -1, -1, 1])}
+    with_it, without = two_classes("entropy=0.5"), two_classes(None)
+    complete, given = ("a", "x"), {"x": tf.constant(x)}
+    found, plain = (model.labelled_terms(given, y, complete, training=True) for model in (with_it, without))
+    q = with_it.predict(x, verbose=0)["b"]
+    expected = np.where(np.asarray(y["b"]) < 0, -np.sum(q * np.log(q), axis=1), 0)
+    np.testing.assert_allclose(found["entropy"], expected, rtol=1e-4)
+    np.testing.assert_allclose(found["objective"], plain["objective"] - 0.5 * expected, rtol=1e-4)
+    known = with_it.labelled_terms(given, y | {"b": tf.zeros(4, tf.int32)}, ("a", "b", "x"), training=True)
+    assert "entropy" not in known
+
+
+@pytest.mark.parametrize("spec", ["views", "free_match,class_balance", "virtual_adversarial"])
+def test_a_model_without_an_unlabelled_example_has_terms_too(spec):
+    generator = np.random.default_rng(0)
+    x, y = generator.uniform(size=(40, 6)).astype("float32"), {"a": np.arange(40) % 3, "b": np.arange(40) % 4 // 2}
+    y["b"] = np.where(np.arange(40) % 4 == 0, y["b"], -1)
+    model = two_classes(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logs = model.fit(x, y, batch_size=10, labelled_batch_size=10, epochs=2, verbose=0, seed=0).history
+    for name in ("views" if "_match" in part else part for part in spec.split(",")):
+        assert np.isfinite(logs[name]).all(), name
