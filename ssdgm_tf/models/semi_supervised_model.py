@@ -168,8 +168,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound only.
-            consistency: terms on q(y|x) of the unlabelled examples of a step, and of the classes that labelled ones lack, which
-                training adds to minus the objective: names, such as "views" or "virtual_adversarial=0.5,entropy=0.1", or
+            consistency: terms on q(y|x) of the unlabelled examples of a step, and of the classes that labelled ones lack,
+                which training adds to minus the objective: names, such as "views" or "virtual_adversarial=0.5,entropy=0.1", or
                 terms of `ssdgm_tf.consistency`. Bounds do not have them; each is logged by its name, without its weight.
             metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
                 variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
