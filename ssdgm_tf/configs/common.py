@@ -164,6 +164,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "classifier": "dense",
             "noise": 0.3,  # for "noisy"
             "dropout": 0.5,  # for "convolutional", "recurrent" and "local_contrast"
+            "filters": (32, 64, 64),  # of the convolutions of "convolutional"
             "bending": 0.0,  # for "convolutional" of images: how much they are bent, in pixels, beside being moved
             # Or "convolutional", "recurrent" (of series), "pooled" (convolutional, of images at half their size).
             "encoder": "dense",
@@ -178,6 +179,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             # "virtual_adversarial", "entropy", "class_balance"; such as "views=0.5,entropy=0.1"; "" for none.
             "consistency": "",
             "num_samples": 1,
+            # First epochs in which q(y|x) learns from labels and terms of consistency alone, and the bounds train the rest.
+            "bound_delay_epochs": 0,
             "warmup_epochs": 0,  # epochs over which the weight of the KL terms rises from 0 to 1
             # Optimisation.
             "learning_rate": 3e-4,

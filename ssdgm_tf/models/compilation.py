@@ -142,6 +142,7 @@ def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> di
         "labelled_bound": model.labelled_bound,
         "unlabelled_bound": model.unlabelled_bound,
         "kl_weight": keras.saving.serialize_keras_object(model.kl_weight),
+        "bound_weight": keras.saving.serialize_keras_object(model.bound_weight),
         "free_bits": model.free_bits,
         "consistency": keras.saving.serialize_keras_object(list(model.consistency)) or None,
         "metrics": keras.saving.serialize_keras_object(model.monitor.given) or None,

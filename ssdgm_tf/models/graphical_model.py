@@ -238,9 +238,18 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     @property
     def kl_weight_in_use(self) -> float | tf.Tensor:
         """The weight of the KL terms of latent variables in a training step."""
-        if callable(self.kl_weight):
-            return tf.cast(self.kl_weight(self.step), self.data_format.dtype)
-        return 1.0 if self.kl_weight is None else self.kl_weight
+        return self._at_this_step(self.kl_weight)
+
+    @property
+    def bound_weight_in_use(self) -> float | tf.Tensor:
+        """The weight of the bounds in the objective of a training step."""
+        return self._at_this_step(self.bound_weight)
+
+    def _at_this_step(self, weight: float | keras.optimizers.schedules.LearningRateSchedule | None) -> float | tf.Tensor:
+        """The value of a weight or of a schedule of it; 1 for None."""
+        if callable(weight):
+            return tf.cast(weight(self.step), self.data_format.dtype)
+        return 1.0 if weight is None else weight
 
     def unlabelled_terms(
         self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = (), training: bool = False
@@ -253,7 +262,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             self.follow(one_pass)
         terms = self._terms(result, one_pass) | {
             "bound_unlabelled": result.bound,
-            "objective": result.warmed + result.surrogate,
+            "objective": self.bound_weight_in_use * (result.warmed + result.surrogate),
         }
         terms = self._with_divergences(terms, one_pass, seed) if training else terms
         return terms if passes is None else self._with_consistency(terms, passes, one_pass)
@@ -323,7 +332,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             "predictions": {name: one_pass.mean(name) for name in known_by_x},
             "bound_labelled": result.bound,
             "classification_loss": -log_label,
-            "objective": result.warmed + result.surrogate,
+            "objective": self.bound_weight_in_use * (result.warmed + result.surrogate),
             "label_objective": log_label + surrogate,
         }
         if not training:

@@ -117,16 +117,19 @@ def check_arguments(
     labelled_bound: str | None,
     unlabelled_bound: str,
     free_bits: float,
+    bound_weight: Any,
 ) -> None:
     """Refuses arguments of `compile` that make no objective; see there.
 
     Raises:
-        ValueError: a negative weight, no sample, one size without the other, an unknown bound, or free bits of another bound
+        ValueError: a negative weight, a bound without weight, no sample, one size without the other, an unknown bound, or free bits of another bound
             than the evidence lower bound.
     """
     for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
         if value is not None and value < 0:
             raise ValueError(f"{name} must not be negative. Received: {name}={value!r}")
+    if isinstance(bound_weight, int | float) and not bound_weight > 0:
+        raise ValueError(f"bound_weight must be greater than 0. Received: bound_weight={bound_weight!r}")
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1. Received: num_samples={num_samples!r}")
     if (num_unlabelled is None) != (num_labelled is None):

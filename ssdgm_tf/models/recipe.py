@@ -118,13 +118,13 @@ def classifier(
         return recurrent_network(config, dtype)
     seeded = {"seed": config["seed"], "dtype": dtype}
     if len(example_shape) == 2:
-        return layers.ConvEncoder(dropout=config["dropout"], **seeded)
+        return layers.ConvEncoder(config["filters"], dropout=config["dropout"], **seeded)
     if config["classifier"] == "local_contrast":
         moved = layers.RandomAffine(**_MOVED_FACES, seed=config["seed"], dtype="float32")
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
     moved = layers.RandomAffine(bending=config["bending"], seed=config["seed"], dtype="float32")
-    return keras.Sequential([moved, layers.ConvEncoder(dropout=config["dropout"], **seeded)])
+    return keras.Sequential([moved, layers.ConvEncoder(config["filters"], dropout=config["dropout"], **seeded)])
 
 
 def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:

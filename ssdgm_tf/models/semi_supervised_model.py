@@ -61,6 +61,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.labelled_bound: str | None = None
         self.unlabelled_bound = trace_bounds.UNLABELLED[0]
         self.kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
+        self.bound_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None
         self.free_bits, self.num_samples = 0.0, 1
         self.consistency: tuple[of_predictions.Term, ...] = ()
         #: Constants of the compiled training step: the supervised variables that every labelled example has, and the
@@ -140,6 +141,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         labelled_bound: str | None = None,
         unlabelled_bound: str = trace_bounds.UNLABELLED[0],
         kl_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
+        bound_weight: float | keras.optimizers.schedules.LearningRateSchedule | None = None,
         free_bits: float = 0.0,
         consistency: Any = None,
         metrics: Any = None,
@@ -166,6 +168,10 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             kl_weight: weight of the KL terms of latent variables in training; a number, or a
                 `keras.optimizers.schedules.LearningRateSchedule` of the training step, such as
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
+            bound_weight: weight of U and L in the objective, beside that of log q(y|x) and of the terms of `consistency`; a
+                number above 0, or a schedule as above. None for 1. A small weight at first lets q(y|x) learn from these alone,
+                while Adam, which does not mind the scale of a loss, trains all other networks as fast. The logged bounds do
+                not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound only.
             consistency: terms on q(y|x) of the unlabelled examples of a step, and of the classes that labelled ones lack,
@@ -194,6 +200,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             labelled_bound,
             unlabelled_bound,
             free_bits,
+            bound_weight,
         )
         if refused := sorted(compilation.OF_KERAS_LOSSES & set(kwargs)):
             raise ValueError(f"The objective belongs to the model; compile takes none. Received: {refused}")
@@ -220,7 +227,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.classification_weight = classification_weight
         self.num_samples = num_samples
         self.labelled_bound, self.unlabelled_bound = labelled_bound, unlabelled_bound
-        self.kl_weight, self.free_bits = kl_weight, free_bits
+        self.kl_weight, self.free_bits, self.bound_weight = kl_weight, free_bits, bound_weight
         self.consistency = terms
         if self.built:
             self.start_consistency()

@@ -53,6 +53,7 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
             num_samples=config["num_samples"],
             labelled_bound=config["labelled_bound"],
             kl_weight=optimisation.kl_weight(made, config, dataset),
+            bound_weight=optimisation.bound_weight(made, config, dataset),
             consistency=config["consistency"],
             jit_compile=_JIT_COMPILE[settings["jit_compile"]],
         )

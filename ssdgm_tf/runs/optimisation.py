@@ -15,6 +15,8 @@ from ssdgm_tf.models.order import steps_per_epoch as steps_of_pass
 _Config = Mapping[str, Any]
 # Of a config that leaves the epochs open: steps, and the fewest and the most epochs.
 _STEPS, _EPOCHS = 400, (5, 1000)
+# The weight of bounds that are let in late: too little for q(y|x) to follow, enough for Adam.
+_EARLY_BOUND = 1e-3
 
 
 def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> keras.optimizers.Optimizer:
@@ -79,6 +81,22 @@ def kl_weight(
         return None
     steps = config["labels_first_steps"] + config["warmup_epochs"] * steps_per_epoch(model, config, dataset)
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
+
+
+def bound_weight(
+    model: GraphicalModel, config: _Config, dataset: SemiSupervisedData
+) -> keras.optimizers.schedules.LearningRateSchedule | None:
+    """The weight of the bounds: a thousandth before and in the first `bound_delay_epochs` epochs, then 1; None for 1.
+
+    Args:
+        model: the model.
+        config: the fields.
+        dataset: the data set.
+    """
+    if not config["bound_delay_epochs"]:
+        return None
+    steps = config["labels_first_steps"] + config["bound_delay_epochs"] * steps_per_epoch(model, config, dataset)
+    return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [_EARLY_BOUND, 1.0])
 
 
 def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
