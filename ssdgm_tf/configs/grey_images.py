@@ -5,8 +5,9 @@
 Your own images: --config.data=folder:photos or another form that README.md lists; up to about 32x32 pixels.
 
 q(y|x) is convolutional, of images that are moved and bent. In the first epochs it learns from the labels, and from
-pseudo-labels for strong views of unlabelled images (FreeMatch); the other networks learn from the bound meanwhile. Then the
-bound is let in: the decoder knows the classes by now, and corrects labels that are wrong. Chosen on MNIST and EMNIST letters.
+pseudo-labels for strong views of unlabelled images (FreeMatch); the other networks learn from the bound meanwhile. Then
+the bound is let in: the decoder knows the classes by now, and corrects labels that are wrong. Chosen on MNIST and EMNIST
+letters.
 """
 
 from ssdgm_tf.configs.common import CONVOLUTIONAL, MNIST, preset

@@ -122,8 +122,8 @@ def check_arguments(
     """Refuses arguments of `compile` that make no objective; see there.
 
     Raises:
-        ValueError: a negative weight, a bound without weight, no sample, one size without the other, an unknown bound, or free bits of another bound
-            than the evidence lower bound.
+        ValueError: a negative weight, a bound without weight, no sample, one size without the other, an unknown bound, or
+            free bits of another bound than the evidence lower bound.
     """
     for name, value in (("gamma", gamma), ("classification_weight", classification_weight)):
         if value is not None and value < 0:

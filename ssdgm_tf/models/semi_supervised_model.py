@@ -168,15 +168,16 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             kl_weight: weight of the KL terms of latent variables in training; a number, or a
                 `keras.optimizers.schedules.LearningRateSchedule` of the training step, such as
                 `PolynomialDecay(0.0, 1000, 1.0)` for a linear warm-up. None for 1. The logged bounds do not have it.
-            bound_weight: weight of U and L in the objective, beside that of log q(y|x) and of the terms of `consistency`; a
-                number above 0, or a schedule as above. None for 1. A small weight at first lets q(y|x) learn from these alone,
-                while Adam, which does not mind the scale of a loss, trains all other networks as fast. The logged bounds do
-                not have it.
+            bound_weight: weight of U and L in the objective, beside that of log q(y|x) and of the terms of
+                `consistency`; a number above 0, or a schedule as above. None for 1. A small weight at first lets q(y|x)
+                learn from these alone, while Adam, which does not mind the scale of a loss, trains all other networks as
+                fast. The logged bounds do not have it.
             free_bits: nats below which the mean KL of a latent variable costs nothing more in training (Kingma et al. 2016);
                 for the evidence lower bound only.
-            consistency: terms on q(y|x) of the unlabelled examples of a step, and of the classes that labelled ones lack,
-                which training adds to minus the objective: names, such as "views" or "virtual_adversarial=0.5,entropy=0.1", or
-                terms of `ssdgm_tf.consistency`. Bounds do not have them; each is logged by its name, without its weight.
+            consistency: terms on q(y|x) of the unlabelled examples of a step, and of the classes that labelled ones
+                lack, which training adds to minus the objective: names, such as "views" or
+                "virtual_adversarial=0.5,entropy=0.1", or terms of `ssdgm_tf.consistency`. Bounds do not have them; each
+                is logged by its name, without its weight.
             metrics: Keras metrics of the predictions of supervised variables, beside the model's own: a list, where one
                 variable is supervised, or {variable: list}. Of a class they get integer labels and class probabilities
                 ("accuracy" works), of any other variable values and predicted means; where the variable is known.

@@ -324,3 +324,40 @@ def test_a_model_without_an_unlabelled_example_has_terms_too(spec):
         logs = model.fit(x, y, batch_size=10, labelled_batch_size=10, epochs=2, verbose=0, seed=0).history
     for name in ("views" if "_match" in part else part for part in spec.split(",")):
         assert np.isfinite(logs[name]).all(), name
+
+
+# -- the weight of the bound beside log q(y|x) and terms --
+@pytest.mark.usefixtures("eager")
+def test_the_objective_has_the_weight_of_the_bound_and_the_logged_bound_has_not():
+    x, y = images(9)
+    made = {}
+    for weight in (None, 0.25):
+        model = models.M2(3, 2, hidden_units=(8,), seed=1)
+        model.build((None, 6, 5, 1))
+        model.compile("adam", consistency="entropy=2", bound_weight=weight)
+        model.set_weights([np.full(w.shape, 0.1, np.float32) if w.dtype == "float32" else w for w in model.get_weights()])
+        given = {"x": tf.constant(x)}
+        made[weight] = model.unlabelled_terms(given, ("x",), training=True)
+        labelled = model.labelled_terms(given, {"y": tf.constant(np.abs(y))}, ("x", "y"), training=True)
+        np.testing.assert_allclose(labelled["objective"], (weight or 1) * labelled["bound_labelled"], rtol=1e-5)
+    for name in ("bound_unlabelled", "entropy"):
+        np.testing.assert_allclose(made[0.25][name], made[None][name], rtol=1e-5)
+    bound, entropy = made[0.25]["bound_unlabelled"], made[0.25]["entropy"]
+    np.testing.assert_allclose(made[0.25]["objective"], 0.25 * bound - 2 * entropy, rtol=1e-5)
+
+
+def test_a_schedule_of_the_weight_follows_the_step_and_is_saved(tmp_path):
+    x, y = images()
+    model = models.M2(3, 2, hidden_units=(8,), seed=1)
+    model.compile("adam", bound_weight=keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.001, 1.0]))
+    model.build((None, 6, 5, 1))
+    seen = []
+    for _ in range(4):
+        seen.append(float(model.bound_weight_in_use))
+        model.train_on_batch(x, y)
+    assert seen == pytest.approx([0.001, 0.001, 0.001, 1.0])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert float(again.bound_weight_in_use) == 1.0 and again.bound_weight.boundaries == [2]
+    with pytest.raises(ValueError, match=r"bound_weight must be greater than 0\. Received: bound_weight=0"):
+        model.compile("adam", bound_weight=0)
