@@ -109,7 +109,7 @@ def train_baseline(name: str, seed: int, dataset: data.SemiSupervisedData, minut
     batches = estimator.batches(x, dataset.y_train)
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=look)
     model.fit(batches, steps_per_epoch=estimator.num_steps, verbose=0, callbacks=[watch])
-    clock.measure()
+    clock.measure()  # of the averaged weights, where there are such
     return clock
 
 

@@ -758,7 +758,21 @@ MUTANTS = (
         "baselines/ladder.py",
         "distance = clean.z[i] - (estimate - clean.mean[i]) / clean.scale[i]",
         "distance = clean.z[i] - estimate",
-        "tests/baselines/test_stream_networks.py -k denoising_costs",
+        "tests/baselines/test_stream_networks.py -k loss_of_the_ladder",
+    ),
+    Mutant(
+        "the costs of the ladder are given from the top down",
+        "baselines/ladder.py",
+        "zip(reversed(self.costs), self.denoising_costs(clean, noisy), strict=True)",
+        "zip(self.costs, self.denoising_costs(clean, noisy), strict=True)",
+        "tests/baselines/test_stream_networks.py -k loss_of_the_ladder",
+    ),
+    Mutant(
+        "one draw of the prior serves a whole step",
+        "engine/adversaries.py",
+        "prior.head.sample(prior.root_distribution(), [num_samples, size], seed)",
+        "tf.repeat(prior.head.sample(prior.root_distribution(), [num_samples, 1], seed), size, axis=1)",
+        "tests/models/test_divergences.py -k own_draw",
     ),
     Mutant(
         "the real features move towards the generated ones",
@@ -770,8 +784,8 @@ MUTANTS = (
     Mutant(
         "an example is compared with itself",
         "objectives/adversarial.py",
-        "return (tf.reduce_sum(cosines**2) - size) / (size * (size - 1))",
-        "return tf.reduce_mean(cosines**2)",
+        "cosines = tf.linalg.set_diag(tf.matmul(unit, unit, transpose_b=True), tf.zeros_like(features[:, 0]))",
+        "cosines = tf.matmul(unit, unit, transpose_b=True)",
         "tests/objectives/test_adversarial.py -k pull",
     ),
     Mutant(

@@ -30,13 +30,15 @@ class AdversarialNetwork(StreamNetwork):
     In the game "complement" the classifier also makes the entropy of q(y|x) of real examples small. The density of Dai et
     al., which keeps generated examples away from real ones, is left out.
 
-    The defaults are the published recipe of feature matching on MNIST. The classifier has layers of 1000, 500, 250, 250
-    and 250 units, weight normalisation, noise of 0.3 on the examples and of 0.5 in every layer. The generator has 100
-    uniform numbers, and two layers of 500 units with softplus and batch normalisation. Adam has 3e-3 and beta_1 = 0.5,
-    weights are averaged, and 300 epochs have 600 steps with 100 labelled and 100 unlabelled examples. Published, with
-    100 labels: 0.93 +- 0.065 % (Salimans et al.), 0.795 +- 0.098 % (Dai et al., with the density), 7.2 % (Odena).
+    The defaults follow the published recipe of feature matching on MNIST. The classifier has layers of 1000, 500, 250,
+    250 and 250 units, weight normalisation, noise of 0.3 on the examples and of 0.5 in every layer. The generator has
+    100 uniform numbers, and two layers of 500 units with batch normalisation and softplus. Adam has 3e-3 and beta_1 =
+    0.5, weights are averaged, and 300 epochs have 600 steps with 100 labelled and 100 unlabelled examples. Published,
+    with 100 labels: 0.93 +- 0.065 % (Salimans et al.), 0.795 +- 0.098 % (Dai et al., with the density), 7.2 % (Odena,
+    with convolutional networks of his own).
 
-    Unlike the published code, which updates the two in turn, one step updates both, by the same generated examples.
+    Two things differ from the published code. One step updates both players, by the same examples, where it updates them
+    in turn. And every game has the networks of the first.
 
     Args:
         num_classes: number of classes K.
@@ -44,13 +46,15 @@ class AdversarialNetwork(StreamNetwork):
         units: widths of the classifier's hidden layers.
         noise_dim: numbers that an example is generated from.
         learning_rate: the learning rate of Adam.
-        ema_momentum: of the running average of the weights, which predicts.
+        ema_momentum: of the running average of the weights, which predicts; of few steps at most 1 - 10 / num_steps, so that
+            the first weights are forgotten.
         num_steps: steps of Adam.
         batch_size: unlabelled examples per step, and generated ones; the labelled ones are among them, without labels.
         labelled_batch_size: labelled examples per step; all of them where there are fewer.
         seed: seed of the weights, the order of the examples and the noise. `fit` seeds Keras, NumPy and Python.
     """
 
+    takes_pixels = True
     description = "classifier against generator"
 
     def __init__(
@@ -80,7 +84,8 @@ class AdversarialNetwork(StreamNetwork):
     def make(self, x: np.ndarray) -> "AdversarialClassifier":
         made = AdversarialClassifier(self.num_classes, x.shape[1:], self.game, self.units, self.noise_dim, self.seed)
         made.adapt(x[np.random.default_rng(self.seed).permutation(len(x))[:_FIRST]])
-        averages = {"use_ema": True, "ema_momentum": self.ema_momentum}
+        momentum = min(self.ema_momentum, max(0.0, 1 - 10 / self.num_steps))
+        averages = {"use_ema": True, "ema_momentum": momentum}
         made.compile(keras.optimizers.Adam(self.learning_rate, beta_1=0.5, **averages), jit_compile=False)
         return made
 
@@ -94,6 +99,7 @@ class NormedDense(keras.layers.Layer):
     Args:
         units: number of outputs.
         activation: anything that `keras.activations.get` takes.
+        learns_length: whether g learns; else it stays as `adapt` sets it.
 
     Call arguments:
         inputs: [B, D].
@@ -102,14 +108,15 @@ class NormedDense(keras.layers.Layer):
         [B, units].
     """
 
-    def __init__(self, units: int, activation: Activation = None, **kwargs: Any) -> None:
+    def __init__(self, units: int, activation: Activation = None, learns_length: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units, self.activation = units, keras.activations.get(activation)
+        self.units, self.activation, self.learns_length = units, keras.activations.get(activation), learns_length
 
     def build(self, input_shape: Shape) -> None:
-        normal = keras.initializers.RandomNormal(stddev=0.05)
+        normal = keras.initializers.RandomNormal(stddev=0.1)
         self.direction = self.add_weight(name="direction", shape=(input_shape[-1], self.units), initializer=normal)
-        self.length = self.add_weight(name="length", shape=(self.units,), initializer="ones")
+        trained = {"trainable": self.learns_length}
+        self.length = self.add_weight(name="length", shape=(self.units,), initializer="ones", **trained)
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -134,7 +141,7 @@ class NormedDense(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "activation": keras.activations.serialize(self.activation)}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "learns_length": self.learns_length}
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -177,14 +184,15 @@ class AdversarialClassifier(StreamClassifier):
             keras.layers.GaussianNoise(0.5, seed=None if seed is None else seed + i) for i in range(1, len(units) + 1)
         ]
         self.hidden = [NormedDense(width, "relu") for width in self.units]
-        self.top = NormedDense(num_classes)
+        self.top = NormedDense(num_classes, learns_length=True)
         for layer, below in zip([*self.hidden, self.top], (size, *self.units), strict=True):
             layer.build((None, below))
         self.generator = keras.Sequential([keras.Input((noise_dim,))])
         for _ in range(2):
-            self.generator.add(keras.layers.Dense(500, "softplus", use_bias=False))
+            self.generator.add(keras.layers.Dense(500, use_bias=False))
             self.generator.add(keras.layers.BatchNormalization())
-        self.generator.add(NormedDense(size, "sigmoid"))
+            self.generator.add(keras.layers.Activation("softplus"))
+        self.generator.add(NormedDense(size, "sigmoid", learns_length=True))
         self.built = True
 
     def features(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -24,6 +24,8 @@ class Baseline(ClassifierMixin, BaseEstimator):
     """
 
     keeps_shape = False
+    #: Whether examples must lie in [0, 1], as pixels do.
+    takes_pixels = False
 
     def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
         """Learns from labelled examples, and from unlabelled ones where the method can.
@@ -36,9 +38,14 @@ class Baseline(ClassifierMixin, BaseEstimator):
             The classifier itself.
 
         Raises:
-            ValueError: examples or labels of the wrong shape or kind, or labels of fewer than two classes.
+            ValueError: examples or labels of the wrong shape or kind, labels of fewer than two classes, or examples outside
+                [0, 1] where the method needs pixels.
         """
         x = checks.examples("x", x)
+        if self.takes_pixels and not (x.min() >= 0 and x.max() <= 1):
+            raise ValueError(
+                f"{type(self).__name__} takes examples in [0, 1]. Received: x between {x.min():g} and {x.max():g}"
+            )
         y = checks.labels("y", y, len(x))
         classes = np.unique(y[y != UNLABELLED])
         if len(classes) < 2:

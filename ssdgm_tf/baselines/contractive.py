@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy.sparse.linalg import svds
+from tqdm.auto import tqdm
 
 from ssdgm_tf import checks
 from ssdgm_tf.baselines.baseline import Baseline
@@ -19,13 +20,14 @@ from ssdgm_tf.objectives.contraction import contraction, curvature
 
 
 class ContractiveNetwork(Baseline):
-    """Layers of a contractive autoencoder, trained without labels, then a softmax and all layers on the labels (CAE).
+    """Layers are pretrained as contractive autoencoders; then a softmax layer is added and all are trained on the labels.
 
         mean_n [ H(x_n, sigmoid(h W' + c)) + penalty |dh/dx|^2 + hessian |dh/dx(x) - dh/dx(x + e)|^2 ]
         h = sigmoid(x W + b)
 
-    Rifai et al. 2011a (ICML) and 2011b (NIPS; with `hessian`, CAE+H). The papers chose sizes and weights by validation
-    errors and give no single recipe. Published for MNIST with 100, 600, 1,000 and 3,000 labels: 13.47, 6.3, 4.77 and 3.22 %.
+    Rifai et al. 2011a (ICML) and, with `hessian`, 2011b (ECML; CAE+H). Examples lie in [0, 1]. The papers chose sizes and
+    weights by validation errors and give no single recipe. Published for MNIST with 100, 600, 1,000 and 3,000 labels: 13.47,
+    6.3, 4.77 and 3.22 %.
 
     Args:
         num_classes: number of classes K.
@@ -39,6 +41,8 @@ class ContractiveNetwork(Baseline):
         batch_size: examples per step; labelled ones: all of them where there are fewer.
         seed: seed of the weights and the order of the examples. `fit` seeds Keras, NumPy and Python.
     """
+
+    takes_pixels = True
 
     def __init__(
         self,
@@ -64,8 +68,12 @@ class ContractiveNetwork(Baseline):
         self.batch_size = batch_size
         self.seed = seed
 
+    def _check(self, num_elements: int) -> None:
+        """Refuses arguments that do not suit examples of so many elements."""
+
     def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
         checks.labels("y", y, len(y), self.num_classes)
+        self._check(x.shape[1])
         self.classes_ = np.arange(self.num_classes)
         keras.utils.set_random_seed(self.seed)
         codes, stack = x, []
@@ -110,7 +118,7 @@ class ManifoldTangentNetwork(ContractiveNetwork):
         mean_m [ - log q(y_m|x_m) + tangent_weight sum_u |do/dx (x_m) u|^2 ],    o = q(.|x)
 
     The tangents u of an example are the first right singular vectors of the Jacobian of the trained layers (Rifai et al.
-    2011b, section 4.2), and the second term is that of TangentProp (Simard et al. 1992). The paper has two layers and 15
+    2011c, NIPS), and the second term is that of TangentProp (Simard et al. 1992). The paper has two layers and 15
     tangents for MNIST. Published with 100, 600, 1,000 and 3,000 labels: 12.03, 5.13, 3.64 and 2.57 %.
 
     Args:
@@ -157,6 +165,9 @@ class ManifoldTangentNetwork(ContractiveNetwork):
         )
         self.num_tangents = num_tangents
         self.tangent_weight = tangent_weight
+
+    def _check(self, num_elements: int) -> None:
+        _check_tangents(self.num_tangents, num_elements, self.units[-1])
 
     def _train_on_labels(self, x: np.ndarray, y: np.ndarray) -> None:
         directions = tangents(self._model.layers[:-1], x, self.num_tangents)
@@ -224,7 +235,8 @@ class ContractiveAutoencoder(keras.Model):
         Args:
             input_shape: (None, D).
         """
-        self.layer.build(input_shape)
+        if not self.layer.built:
+            self.layer.build(input_shape)
         self.decoder_bias = self.add_weight(name="decoder_bias", shape=(input_shape[-1],), initializer="zeros")
         self.built = True
 
@@ -330,18 +342,28 @@ def tangents(stack: Sequence[ContractiveLayer], x: np.ndarray, number: int) -> n
     Raises:
         ValueError: as many or more.
     """
-    most = min(x.shape[1], stack[-1].units)
-    if not 0 < number < most:
-        raise ValueError(f"num_tangents must lie between 1 and {most - 1} here. Received: num_tangents={number}")
+    most = _check_tangents(number, x.shape[1], stack[-1].units)
     kernels, slopes, h = [layer.kernel.numpy() for layer in stack], [], x
     for layer in stack:
         h = layer(h).numpy()
         slopes.append(h * (1 - h))
     found = []
-    for i in range(len(x)):
+    for i in tqdm(range(len(x)), desc="tangents", unit="example", delay=2):
         transposed = functools.reduce(np.matmul, (kernel * slope[i] for kernel, slope in zip(kernels, slopes, strict=True)))
         found.append(svds(transposed, k=number, v0=np.ones(most, np.float32))[0].T)
     return np.stack(found).astype(np.float32)
+
+
+def _check_tangents(number: int, num_elements: int, units: int) -> int:
+    """How many tangents there are at most, plus one; refuses another number.
+
+    Raises:
+        ValueError: none, or too many.
+    """
+    most = min(num_elements, units)
+    if not 0 < number < most:
+        raise ValueError(f"num_tangents must lie between 1 and {most - 1} here. Received: num_tangents={number}")
+    return most
 
 
 def _step(model: Any, loss: Callable[[], tf.Tensor]) -> dict[str, tf.Tensor]:

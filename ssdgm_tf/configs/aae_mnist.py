@@ -2,8 +2,8 @@
 
     ssdgm-train --config=aae_mnist:labels=100,seed=0 --workdir=runs/aae_mnist
 
-50,000 training images, the other 10,000 for validation. The networks are the paper's: 1000 and 1000 units, a style of 10,
-noise of 0.3 on the pixels that q(y|x) sees. The paper trained for 5,000 epochs; this preset ends after 40.
+50,000 training images, the other 10,000 for validation. As in the paper, networks have 1000 and 1000 units,
+the style has 10, and q(y|x) sees pixels with noise of 0.3. The paper trained for 5,000 epochs; this preset ends after 40.
 """
 
 from ssdgm_tf.configs.common import MNIST, NOISY, preset
@@ -12,6 +12,7 @@ get_config = preset(
     MNIST,
     NOISY,
     labels=100,
+    own={"adversary_weight": 10.0},
     gamma_ratio=1.0,
     model="adversarial_autoencoder",
     latent_dim=10,

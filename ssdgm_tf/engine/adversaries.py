@@ -1,12 +1,12 @@
 """The losses of a pass for a node with an adversarial divergence."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
 from ssdgm_tf.engine.trace import Trace
 from ssdgm_tf.layers.static_shape import with_static_shape
-from ssdgm_tf.nodes import RandomVariable
 
 
 def losses(trace: Trace, name: str, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor] | None:
@@ -20,14 +20,13 @@ def losses(trace: Trace, name: str, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
         seed: a TFP seed of the draws of the prior.
     """
     site, graph = trace.sites[name], trace.graph
-    prior = graph.generative[name]
-    if site.mask is True or not isinstance(prior, RandomVariable):
+    if site.mask is True:
         return None
     draws = site.value[0]
     num_samples, size = tf.shape(draws)[0], tf.shape(draws)[1]
-    of_prior = prior.root_distribution([num_samples, size]).sample(seed=seed)
-    event_shape = graph.head_q(name).known_event_shape
-    of_prior = tf.broadcast_to(tf.cast(of_prior, tf.float32), tf.concat([[num_samples, size], event_shape], axis=0))
+    prior: Any = graph.generative[name]
+    of_prior = prior.head.sample(prior.root_distribution(), [num_samples, size], seed)
+    event_shape = prior.head.known_event_shape
     flat = [
         with_static_shape(
             tf.reshape(tf.cast(value, tf.float32), [-1, math.prod(event_shape)]), [None, math.prod(event_shape)]

@@ -132,7 +132,7 @@ def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> di
         model: the model, compiled.
         of_keras: the arguments that Keras keeps.
     """
-    scale = model.objective_scale
+    sizes = model.objective_scale[:2] if model.objective_scale else model.data_sizes
     own = {
         "gamma": model.gamma,
         "classification_weight": model.classification_weight,
@@ -147,6 +147,6 @@ def compile_config(model: "SemiSupervisedModel", of_keras: dict[str, Any]) -> di
         "consistency": keras.saving.serialize_keras_object(list(model.consistency)) or None,
         "metrics": keras.saving.serialize_keras_object(model.monitor.given) or None,
     }
-    if scale is not None:
-        own |= {"num_unlabelled": scale.num_unlabelled, "num_labelled": scale.num_labelled}
+    if sizes is not None:
+        own |= dict(zip(("num_unlabelled", "num_labelled"), sizes, strict=True))
     return {name: value for name, value in of_keras.items() if name not in OF_KERAS_LOSSES} | own

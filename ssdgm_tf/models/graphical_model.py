@@ -1,5 +1,6 @@
 """Any graphical model: the bounds of a pass over its graph, and what it predicts."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -116,6 +117,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     ) from error
                 events[name] = nodes[name].event_shape
         self.start_consistency()
+        self.weigh_by_sizes()
         self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
@@ -171,38 +173,51 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     def _check_divergences(self, labelled_bound: str | None, unlabelled_bound: str | None) -> None:
         """Refuses divergences of nodes that do not suit the graph or the bounds."""
-        if len({id(divergence) for divergence in self.graph.divergences.values()}) < len(self.graph.divergences):
+        of_p = [name for name, node in self.generative.items() if getattr(node, "divergence", None) is not None]
+        if of_p:
+            raise ValueError(f"A divergence belongs to the recognition model. Received: {of_p[0]!r} in the generative one")
+        divergences = self.graph.divergences
+        if len({id(divergence) for divergence in divergences.values()}) < len(divergences):
             raise ValueError(
-                "Every node needs a divergence of its own. "
-                f"Received: one for several of {', '.join(map(repr, self.graph.divergences))}"
+                f"Every node needs a divergence of its own. Received: one for several of {', '.join(map(repr, divergences))}"
             )
-        for name in self.graph.divergences:
-            estimator, before = self.graph.estimators[name], self.graph.ancestors_q(name)
-            if estimator.has_states or isinstance(estimator, ScoreFunction):
+        if divergences:
+            self._check_bounds_of_divergences(labelled_bound, unlabelled_bound)
+        for name in divergences:
+            self._check_divergence(name)
+
+    def _check_bounds_of_divergences(self, labelled_bound: str | None, unlabelled_bound: str | None) -> None:
+        """Refuses bounds without a KL that a divergence could stand for."""
+        rule = "An adversarial divergence takes the place of a KL, which only the evidence lower bound has"
+        if labelled_bound is None and self.graph.supervised and not self.graph.weights_are_constant:
+            raise ValueError(
+                f"{rule}: ask for labelled_bound='conditional'. Received: the bound 'importance' chosen from the graph"
+            )
+        for argument, kind in (("labelled_bound", labelled_bound), ("unlabelled_bound", unlabelled_bound)):
+            if kind not in (None, "conditional", "evidence_lower_bound"):
+                raise ValueError(f"{rule}. Received: {argument}={kind!r}")
+
+    def _check_divergence(self, name: str) -> None:
+        """Refuses a variable whose draws or whose prior a discriminator cannot have."""
+        estimators = self.graph.estimators
+        if estimators[name].has_states or isinstance(estimators[name], ScoreFunction):
+            raise ValueError(
+                "An adversarial divergence needs draws that carry gradients: of a class take the estimator 'relaxed' or "
+                f"'straight_through'. Received: {name!r} with {estimators[name]}"
+            )
+        for other in self.graph.ancestors_q(name) & set(estimators):
+            if estimators[other].has_states or isinstance(estimators[other], ScoreFunction):
                 raise ValueError(
-                    "An adversarial divergence needs draws that carry gradients: of a class take the estimator 'relaxed' or "
-                    f"'straight_through'. Received: {name!r} with {estimator}"
+                    "An adversarial divergence needs draws that depend on no enumerated variable, and on none with the "
+                    f"score function. Received: {name!r}, which depends on {other!r}"
                 )
-            if listed := [other for other in before if getattr(self.graph.estimators.get(other), "has_states", False)]:
-                raise ValueError(
-                    "An adversarial divergence needs draws that depend on no enumerated variable. "
-                    f"Received: {name!r}, which depends on {listed[0]!r}"
-                )
-            prior = self.generative[name]
-            if prior.parents or prior.prior == "learned" or (prior.prior is None and not prior.head.priors):
-                given = f"given {', '.join(prior.parents)}" if prior.parents else "with learned parameters"
-                raise ValueError(
-                    f"An adversarial divergence compares with p({name}), which must be fixed and have no parents. "
-                    f"Received: {name!r} {given}"
-                )
-            bounds = labelled_bound, unlabelled_bound
-            if any(bound not in (None, "conditional", "evidence_lower_bound") for bound in bounds) or (
-                labelled_bound is None and self.graph.supervised and not self.graph.weights_are_constant
-            ):
-                raise ValueError(
-                    "An adversarial divergence takes the place of a KL, which only the evidence lower bound has. "
-                    f"Received: {name!r}, labelled_bound={labelled_bound!r}, unlabelled_bound={unlabelled_bound!r}"
-                )
+        prior = self.generative[name]
+        if prior.parents or prior.prior == "learned" or (prior.prior is None and not prior.head.priors):
+            given = f"given {', '.join(prior.parents)}" if prior.parents else "with learned parameters"
+            raise ValueError(
+                f"An adversarial divergence compares with p({name}), which must be fixed and have no parents. "
+                f"Received: {name!r} {given}"
+            )
 
     def _check_consistency(self, terms: Sequence[consistency.Term]) -> None:
         """Refuses terms of `compile(consistency=...)` that do not suit the graph."""
@@ -274,7 +289,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
             if (found := adversaries.losses(one_pass, name, own_seed)) is None:
                 continue
             of_discriminator, of_q = (tf.cast(loss, terms["objective"].dtype) for loss in found)
-            objective = terms["objective"] - of_discriminator - divergence.weight * of_q
+            objective = terms["objective"] - of_discriminator - self.bound_weight_in_use * divergence.weight * of_q
             terms |= {_adversary_name(name): of_discriminator, "objective": objective}
         return terms
 
@@ -283,7 +298,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         passes.follow(one_pass)
         for term in self.consistency:
             loss = tf.cast(term.loss(passes, term.of(self.data_format.classes)), terms["objective"].dtype)
-            terms |= {term.name: loss, "objective": terms["objective"] - term.weight * loss}
+            terms = _with_term(terms, term, loss)
         return terms
 
     def _with_consistency_of_unknown(
@@ -301,12 +316,15 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         passes = StepPasses(self, x, complete, seed)
         passes.infer(partly)
         known = self.data_format.is_known(y)
+        # Running means follow the unlabelled examples where there are any.
+        has_unlabelled = self.objective_scale is not None and self.objective_scale.num_unlabelled
         for term in self.consistency:
             loss = tf.zeros_like(terms["objective"])
             for name in (name for name in term.of(self.data_format.classes) if name in partly):
-                own = tf.cast(term.loss(passes, (name,)), loss.dtype)
-                loss += tf.where(known[name], tf.zeros_like(own), own) if name in known else own
-            terms |= {term.name: loss, "objective": terms["objective"] - term.weight * loss}
+                with keras.StatelessScope() if has_unlabelled else contextlib.nullcontext():
+                    own = tf.cast(term.loss(passes, (name,)), loss.dtype)
+                loss += tf.where(known[name], tf.zeros_like(own), own)
+            terms = _with_term(terms, term, loss)
         return terms
 
     def follow(self, one_pass: trace.Trace) -> None:
@@ -484,6 +502,11 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     #: The fields of the config that hold objects.
     _parts: ClassVar[tuple[str, ...]] = ("generative", "recognition")
+
+
+def _with_term(terms: dict[str, Any], term: consistency.Term, loss: tf.Tensor) -> dict[str, Any]:
+    """The terms of a step with the loss of a term of consistency, [B], which its objective has."""
+    return terms | {term.name: loss, "objective": terms["objective"] - term.weight * loss}
 
 
 def _adversary_name(variable: str) -> str:

@@ -83,25 +83,27 @@ class ObjectiveScale(NamedTuple):
 
 
 def default_weights(
-    num_unlabelled: int, num_labelled: int, observed: Mapping[str, StochasticNode]
+    num_unlabelled: int, num_labelled: int, observed: Mapping[str, StochasticNode], has_classes: bool
 ) -> objectives.ObjectiveWeights:
     """The weights of the objective where `compile` was given none.
 
         gamma = N / M,    a = max(0.1 (N + M) / M, 50 D / 784),    D elements of images [H, W, C]
 
     The first is `objectives.adgm_weights`. What an image says of its label by log p(x|y,z) grows with its elements and not
-    with the number of labels: the second keeps a from falling behind it as labels become many. It is 0 without images, and
-    without unlabelled examples, on which alone q(y|x) follows that evidence.
+    with the number of labels: the second keeps a from falling behind it as labels become many. It was measured for classes
+    of images, and is 0 without images, without a supervised class, and without unlabelled examples, on which alone q(y|x)
+    follows that evidence.
 
     Args:
         num_unlabelled: N.
         num_labelled: M; 0 for weights of 0.
-        observed: {observed variable: its stochastic layer}.
+        observed: {observed variable: its stochastic layer}. Several images count together.
+        has_classes: whether a supervised variable is a class.
     """
     if not num_labelled:
         return objectives.ObjectiveWeights(0.0, 0.0)
     weights = objectives.adgm_weights(_BETA, num_unlabelled + num_labelled, num_unlabelled, num_labelled)
-    if not num_unlabelled:
+    if not num_unlabelled or not has_classes:
         return weights
     shapes = [head.known_event_shape for head in observed.values()]
     least = _NATS_PER_ELEMENT * sum(math.prod(shape) for shape in shapes if len(shape) == 3)

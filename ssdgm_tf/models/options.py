@@ -95,7 +95,7 @@ class Options:
         return nodes.OneHotCategorical(num_classes, prior=np.log(self.prior), dtype=self.dtype)
 
     def label(
-        self, num_classes: int, *parents: str, estimator: str | None = None, divergence: str | None = None
+        self, num_classes: int, *parents: str, estimator: str | None = None, divergence: Any = None
     ) -> nodes.RandomVariable:
         """q(y | parents). Given only the image, `classifier` or a dense network; given more, a dense network, or linear with
         a `classifier`, whose output is among the parents.
@@ -118,7 +118,7 @@ class Options:
             dtype=self.dtype,
         )
 
-    def latent(self, dim: int, *parents: str, divergence: str | None = None) -> nodes.RandomVariable:
+    def latent(self, dim: int, *parents: str, divergence: Any = None) -> nodes.RandomVariable:
         """A Gaussian variable: the standard prior, or given parents.
 
         Args:

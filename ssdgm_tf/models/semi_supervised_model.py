@@ -236,9 +236,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         if num_unlabelled is not None and num_labelled is not None:
             self.data_sizes = num_unlabelled, num_labelled
         self.objective_scale = None
-        if self.built and self.data_sizes:  # the default weights follow from the shape of an example
-            self._set_objective_scale(*self.data_sizes)
         if self.built:
+            self.weigh_by_sizes()
             self.optimizer.build(self.trainable_variables)
 
     @supports.as_value_errors()
@@ -653,7 +652,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
     def _scale_for(self, num_unlabelled: int, num_labelled: int) -> objective.ObjectiveScale:
         """The weights of the objective for so many examples of each kind."""
-        gamma, weight = objective.default_weights(num_unlabelled, num_labelled, self.data_format.observed)
+        gamma, weight = objective.default_weights(
+            num_unlabelled, num_labelled, self.data_format.observed, bool(self.data_format.classes)
+        )
         gamma = gamma if self.gamma is None else self.gamma
         weight = weight if self.classification_weight is None else self.classification_weight
         return objective.ObjectiveScale(num_unlabelled, num_labelled, gamma, weight)
@@ -668,6 +669,11 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
             if not self.optimizer.built:
                 # Within the step, creating the optimizer's variables would trace it a second time.
                 self.optimizer.build(self.trainable_variables)
+
+    def weigh_by_sizes(self) -> None:
+        """Sets the weights of the objective by the sizes that `compile` was given, once the shape of an example is known."""
+        if sizes := getattr(self, "data_sizes", None):
+            self._set_objective_scale(*sizes)
 
     def start_consistency(self) -> None:
         """Makes the states of the terms of `compile(consistency=...)`, once the shapes of the model are known."""

@@ -21,7 +21,7 @@ _OTHER = 20_200
 
 
 class StepPasses:
-    """See `ssdgm_tf.consistency.Passes`. It is made before the step's own pass, whose noise it remembers.
+    """See `ssdgm_tf.consistency.Passes`. It is made before the pass that it follows or infers, whose noise it remembers.
 
     Args:
         model: the model, in a training step.
@@ -45,8 +45,11 @@ class StepPasses:
             variables: supervised classes.
         """
         held = self.model.data_format.held(self.x, complete=self.complete)
-        options = {"training": True, "predicted": tuple(variables), "common_noise": False}
-        self._own = trace.run(self.model.graph, held, self.model.num_samples, self.seed, self.model.step, **options)
+        model = self.model
+        with self._noise.scope(True), precision.casting_once():
+            self._own = trace.run(
+                model.graph, held, model.num_samples, self.seed, model.step, True, predicted=variables, common_noise=False
+            )
 
     def follow(self, own: trace.Trace) -> None:
         """Takes the step's own pass.

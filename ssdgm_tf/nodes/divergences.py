@@ -13,13 +13,14 @@ from ssdgm_tf.layers.types import Activation, Shape
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class Adversarial(keras.layers.Layer):
-    """Over all examples, draws of q(z|x) become those of p(z), by a discriminator D (Makhzani et al. 2016, section 2).
+    """A discriminator D makes the aggregated posterior, q(z|x) averaged over examples, match p(z).
 
         D makes small    - log D(z') - log (1 - D(z)),    z' ~ p(z),  z ~ q(z|x)
         q makes small    - weight log D(z)
 
-    In training it takes the place of - KL(q(z|x) || p(z)), which the objective then lacks. The bounds that are logged have
-    the KL, and are bounds as before.
+    Makhzani et al. 2016 (arXiv 1511.05644), section 2. It takes the place of - KL(q(z|x) || p(z)) in the objective, and
+    `kl_weight` and `free_bits` do not reach it. The bounds that are logged have the KL, and are bounds as before. `loss` in
+    an evaluation has neither the KL nor the game: choose by a bound or an error.
 
     Args:
         hidden_units: widths of the discriminator's hidden layers.
@@ -59,7 +60,7 @@ class Adversarial(keras.layers.Layer):
 
         Args:
             draws: draws of q, flattened, [N, D].
-            prior: as many of p; they are held.
+            prior: as many of p; no gradient flows to them.
         """
         of_discriminator = tf.nn.softplus(-self(tf.stop_gradient(prior))) + tf.nn.softplus(self(tf.stop_gradient(draws)))
         held = [(variable, tf.stop_gradient(variable.value)) for variable in self.trainable_variables]

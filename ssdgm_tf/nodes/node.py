@@ -247,7 +247,12 @@ class RandomVariable(Node):
         Args:
             *parents: the names of the parents.
             estimator: the estimator of the new node; None for that of this node.
+
+        Raises:
+            ValueError: this node has a divergence, which is of its own draws.
         """
+        if self.divergence is not None:
+            raise ValueError(f"A node with a divergence has no node like it. Received: given{parents} of one")
         return RandomVariable(self.head, parents, self.network, estimator or self.estimator, dtype=self.dtype_policy)
 
     def build(self, parent_shapes: Sequence[Sequence[int]], parent_supports: Sequence[Support] | None = None) -> None:

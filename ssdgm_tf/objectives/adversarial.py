@@ -62,10 +62,9 @@ def pull_away(features: tf.Tensor) -> tf.Tensor:
         features: [G, D].
 
     Returns:
-        A scalar in [0, 1].
+        A scalar in [0, 1]; 0 of one example.
     """
     unit = tf.math.l2_normalize(features, axis=-1)
-    cosines = tf.matmul(unit, unit, transpose_b=True)
+    cosines = tf.linalg.set_diag(tf.matmul(unit, unit, transpose_b=True), tf.zeros_like(features[:, 0]))
     size = tf.cast(tf.shape(features)[0], features.dtype)
-    # The pairs of an example with itself have a cosine of 1.
-    return (tf.reduce_sum(cosines**2) - size) / (size * (size - 1))
+    return tf.math.divide_no_nan(tf.reduce_sum(cosines**2), size * (size - 1))

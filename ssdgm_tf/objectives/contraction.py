@@ -19,7 +19,7 @@ def contraction(hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def curvature(hidden: tf.Tensor, moved: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The squared distance of two Jacobians of h = sigmoid(x W + b) (Rifai et al. 2011b, CAE+H).
+    """The squared distance of two Jacobians of h = sigmoid(x W + b) (Rifai et al. 2011, ECML, CAE+H).
 
         |dh/dx (x) - dh/dx (x + e)|^2 = sum_j (h_j (1 - h_j) - h'_j (1 - h'_j))^2 sum_i W_ij^2
 

@@ -28,8 +28,13 @@ def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDat
         dataset: the data set.
 
     Raises:
-        ValueError: an unknown schedule, or a momentum that Keras refuses.
+        ValueError: an unknown schedule, a momentum that Keras refuses, or one beside steps on the labels first.
     """
+    if config["ema_momentum"] is not None and config["labels_first_steps"]:
+        raise ValueError(
+            "config.ema_momentum averages from the first step on, and takes no config.labels_first_steps. "
+            f"Received: {config['labels_first_steps']} of them"
+        )
     averages = {} if config["ema_momentum"] is None else {"use_ema": True, "ema_momentum": config["ema_momentum"]}
     return keras.optimizers.Adam(
         _learning_rate(model, config, dataset),

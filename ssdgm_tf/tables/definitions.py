@@ -249,7 +249,8 @@ _MNIST_NOTE = (
 #: Remove it when these runs have been repeated.
 _EARLIER = (
     " M1+M2, ADGM, SDGM, and M2 but for the recommended preset, were measured while all classes of an image shared the "
-    "noise of z, which they no longer do; what it is worth: `results/tries.md`, N1 to N4."
+    "noise of z, which they no longer do; what it is worth: `results/tries.md`, N1 to N4. Those with 600 labels or more, "
+    "but for the presets named in W1 to W4, were measured while the weight of a label fell with the number of labels."
 )
 
 _ALL = (
@@ -277,9 +278,9 @@ _ALL = (
         _MNIST,
         (100, 1000),
         "mnist",
-        "Runs of `kingma_mnist`. Each system has its published recipe where there is one, see "
-        "`ssdgm_tf.baselines`; those with moved images are not invariant to a permutation of the pixels, all others are. "
-        "The published figures are of 60,000 training images; here 10,000 of these are the validation set.",
+        "Runs of `kingma_mnist`. The recipes follow the published ones; where they differ, `ssdgm_tf.baselines` and the "
+        "presets say so. Those with moved images are not invariant to a permutation of the pixels, all others are. The "
+        "published figures are of 60,000 training images; here 10,000 of these are the validation set.",
         only=(*(row.name for row in _COMPARED), "fast", "sdgm_conv"),
         home="kingma_mnist",
     ),

@@ -1,5 +1,7 @@
 """Networks of other systems: ladder, adversarial, contractive and tangent networks, as estimators and as Keras models."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -39,16 +41,21 @@ def probs(estimator):
     return estimator._model.predict(FLAT, verbose=0)
 
 
+@functools.cache
+def fitted(name, seed=1, **options):
+    return MADE[name](seed=seed, **options).fit(X, Y)
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_same_seed_same_weights_other_seed_others(name):
-    first, again, other = (probs(MADE[name](seed=seed).fit(X, Y)) for seed in (1, 1, 2))
+    first, again, other = probs(fitted(name)), probs(MADE[name](seed=1).fit(X, Y)), probs(fitted(name, seed=2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4 and np.all(np.isfinite(first))
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_the_keras_model_is_saved_and_loaded(name, tmp_path):
-    estimator = MADE[name]().fit(X, Y)
+    estimator = fitted(name)
     estimator._model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again.predict(FLAT, verbose=0), probs(estimator), rtol=1e-5)
@@ -56,7 +63,7 @@ def test_the_keras_model_is_saved_and_loaded(name, tmp_path):
 
 @pytest.mark.parametrize("name", MADE)
 def test_every_weight_learns(name):
-    before, after = (MADE[name](num_steps=steps, seed=3).fit(X, Y)._model.trainable_variables for steps in (1, 4))
+    before, after = (fitted(name, num_steps=steps)._model.trainable_variables for steps in (1, 5))
     still = [a.path for a, b in zip(before, after, strict=True) if np.array_equal(a, b)]
     assert not still
 
@@ -91,17 +98,36 @@ def test_the_encoder_of_the_ladder_by_hand():
     np.testing.assert_allclose(clean.logits, z, rtol=1e-3, atol=1e-4)
 
 
-def test_denoising_costs_by_hand():
-    """With v = 1 and mu = 0 the estimate is the noisy value itself, normalised by the clean statistics."""
-    model = ladder()
-    for denoiser in model.denoisers:
-        denoiser.a[9].assign(tf.ones_like(denoiser.a[9]))
-    x = tf.constant(FLAT[:10])
-    clean, noisy = model.encode(x, 0.0), model.encode(x, 0.3)
-    costs = model.denoising_costs(clean, noisy)[::-1]
-    for i, cost in enumerate(costs):
-        estimate = (noisy.z[i] - clean.mean[i]) / clean.scale[i]
-        np.testing.assert_allclose(cost, np.mean((clean.z[i] - estimate) ** 2), rtol=1e-5)
+def standard(values):
+    return (values - values.mean(axis=0)) / np.sqrt(values.var(axis=0) + 1e-5)
+
+
+def test_the_loss_of_the_ladder_by_hand():
+    """Denoisers, shifts and factors at random, against NumPy, from the top down; the costs from the bottom up."""
+    model, generator = ladder(), np.random.default_rng(0)
+    for weight in (*model.shift, model.factor, *(a for denoiser in model.denoisers for a in denoiser.a)):
+        weight.assign(generator.normal(size=weight.shape))
+    model.noise = 0.0  # of the noisy pass: its values are those of the clean one
+    x, y = FLAT[:10], Y[:10]
+    h, z, mean, scale = x, [x], [0.0], [1.0]
+    for i, layer in enumerate(model.up):
+        before = h @ layer.kernel.numpy()
+        mean.append(before.mean(axis=0))
+        scale.append(np.sqrt(before.var(axis=0) + 1e-5))
+        z.append(standard(before))
+        shifted = z[-1] + model.shift[i].numpy()
+        h = model.factor.numpy() * shifted if i == 2 else np.maximum(shifted, 0)
+    q = np.exp(h) / np.exp(h).sum(axis=1, keepdims=True)
+    expected, above = -np.log(q[np.arange(10), y]).mean(), q
+    for i in (3, 2, 1, 0):
+        a, u = [weight.numpy() for weight in model.denoisers[i].a], standard(above)
+        mu = a[0] / (1 + np.exp(-(a[1] * u + a[2]))) + a[3] * u + a[4]
+        v = a[5] / (1 + np.exp(-(a[6] * u + a[7]))) + a[8] * u + a[9]
+        estimate = (z[i] - mu) * v + mu
+        expected += model.costs[i] * np.mean((z[i] - (estimate - mean[i]) / scale[i]) ** 2)
+        above = estimate @ model.down[i - 1].kernel.numpy() if i else above
+    (player,) = model.players(tf.constant(x), tf.constant(y), tf.constant(x))
+    np.testing.assert_allclose(player.loss, expected, rtol=1e-3)
 
 
 def test_predictions_of_the_ladder_use_running_statistics():
@@ -195,7 +221,7 @@ def test_training_makes_the_outputs_constant_along_given_directions():
         model = TangentClassifier(network, weight)
         model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
         batch = FLAT[:40], Y[:40], directions
-        model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=100, verbose=0)
+        model.fit(tf.data.Dataset.from_tensors(batch).repeat(), steps_per_epoch=100, verbose=0, shuffle=False)
         change = change_along(lambda at, n=network: tf.nn.softmax(n(at)), tf.constant(FLAT[:40]), tf.constant(directions))
         changes.append(np.mean(change))
     assert changes[1] < 0.2 * changes[0]
@@ -208,7 +234,7 @@ def test_the_penalty_contracts_and_the_autoencoder_reconstructs():
         model = ContractiveAutoencoder(layer, penalty, 0.0, 0.1, 0)
         model.build((None, 16))
         model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
-        model.fit(tf.data.Dataset.from_tensors((FLAT,)).repeat(), steps_per_epoch=300, verbose=0)
+        model.fit(tf.data.Dataset.from_tensors((FLAT,)).repeat(), steps_per_epoch=300, verbose=0, shuffle=False)
         norms.append(np.mean(contraction(layer(FLAT), layer.kernel.value)))
         errors.append(np.mean((model.predict(FLAT, verbose=0) - FLAT) ** 2))
     assert norms[1] < 0.5 * norms[0]
@@ -219,3 +245,18 @@ def test_the_penalty_contracts_and_the_autoencoder_reconstructs():
 def test_too_many_tangents_are_refused(number):
     with pytest.raises(ValueError, match=rf"num_tangents must lie between 1 and 7 here\. Received: num_tangents={number}"):
         tangents(layers_of(12, 8), FLAT, number)
+
+
+def test_an_autoencoder_is_saved_and_loaded(tmp_path):
+    (layer,) = layers_of(12)
+    model = ContractiveAutoencoder(layer, 0.1, 0.1, 0.1, 0)
+    model.build((None, 16))
+    model.decoder_bias.assign(np.linspace(-1, 1, 16))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(FLAT, verbose=0), model.predict(FLAT, verbose=0), rtol=1e-6)
+
+
+def test_few_steps_forget_the_first_weights():
+    model = baselines.AdversarialNetwork(2, units=(12, 8), num_steps=20, batch_size=20).fit(X, Y)._model
+    assert model.optimizer.ema_momentum == 0.5
