@@ -21,11 +21,11 @@ get_config = preset(
     latent_dim=10,
     filters=(16, 32, 64),
     bending=2.0,
-    consistency="free_match=10",
+    consistency="free_match=2",
     labels_first_steps=400,
     bound_delay_epochs=4,
     learning_rate=2e-3,
     batch_size=100,
     labelled_batch_size=32,
-    epochs=10,
+    epochs=8,
 )
