@@ -70,8 +70,6 @@ def test_names_files_and_separate_words_are_resolved(tmp_path):
 
 
 def test_presets_are_the_files_of_configs():
-    assert {"m1_mnist", "m1m2_norb", "m2_digits", "sdgm_svhn", "baseline_mnist", "fast_mnist"} <= set(
-        flags.presets()
-    )
+    assert {"m1_mnist", "m1m2_norb", "m2_digits", "sdgm_svhn", "baseline_mnist", "fast_mnist"} <= set(flags.presets())
     assert not {"common", "from_json", "__init__"} & set(flags.presets())
     assert all((Path(flags.CONFIGS) / f"{name}.py").exists() for name in flags.presets())
