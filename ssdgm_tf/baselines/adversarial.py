@@ -115,8 +115,7 @@ class NormedDense(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         normal = keras.initializers.RandomNormal(stddev=0.1)
         self.direction = self.add_weight(name="direction", shape=(input_shape[-1], self.units), initializer=normal)
-        trained = {"trainable": self.learns_length}
-        self.length = self.add_weight(name="length", shape=(self.units,), initializer="ones", **trained)
+        self.length = self.add_weight(name="length", shape=(self.units,), initializer="ones", trainable=self.learns_length)
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf import checks
 from ssdgm_tf.baselines.baseline import Baseline
-from ssdgm_tf.baselines.network_classifier import Progress, order
-from ssdgm_tf.baselines.stream_network import cross_entropy
+from ssdgm_tf.baselines.network_classifier import train
+from ssdgm_tf.baselines.stream_network import Player, PlayingModel, cross_entropy
 from ssdgm_tf.checks import UNLABELLED
 from ssdgm_tf.layers.types import Shape
 from ssdgm_tf.objectives.contraction import contraction, curvature
@@ -91,22 +91,18 @@ class ContractiveNetwork(Baseline):
         model = ContractiveAutoencoder(layer, self.penalty, self.hessian, self.deviation, self.seed)
         model.build((None, x.shape[-1]))
         model.compile(keras.optimizers.Adam(self.learning_rate), jit_compile=False)
-        self._run(model, "contractive autoencoder", self.num_pretraining_steps, x)
+        self._train(model, "contractive autoencoder", x, num_steps=self.num_pretraining_steps)
         return layer
 
     def _train_on_labels(self, x: np.ndarray, y: np.ndarray) -> None:
         """Trains `_model` on labelled examples."""
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self._model.compile(keras.optimizers.Adam(self.learning_rate), loss, jit_compile=False)
-        self._run(self._model, "network on the labels only", self.num_steps, x, y)
+        self._train(self._model, "network on the labels only", x, y, num_steps=self.num_steps)
 
-    def _run(self, model: keras.Model, what: str, num_steps: int, *arrays: np.ndarray) -> None:
-        """Takes steps on arrays of examples."""
-        parts = [tf.constant(array) for array in arrays]
-        batches = order(len(arrays[0]), self.batch_size, self.seed).map(
-            lambda index: tuple(tf.gather(part, index) for part in parts)
-        )
-        model.fit(batches, steps_per_epoch=num_steps, verbose=0, callbacks=[Progress(what, num_steps)], shuffle=False)
+    def _train(self, model: keras.Model, description: str, *arrays: np.ndarray, num_steps: int) -> None:
+        """As `train`, with the batches of this network."""
+        train(model, description, *arrays, num_steps=num_steps, batch_size=self.batch_size, seed=self.seed)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
@@ -173,7 +169,7 @@ class ManifoldTangentNetwork(ContractiveNetwork):
         directions = tangents(self._model.layers[:-1], x, self.num_tangents)
         self._model = TangentClassifier(self._model, self.tangent_weight)
         self._model.compile(keras.optimizers.Adam(self.learning_rate), jit_compile=False)
-        self._run(self._model, "network on labels and tangents", self.num_steps, x, y, directions)
+        self._train(self._model, "network on labels and tangents", x, y, directions, num_steps=self.num_steps)
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
@@ -209,7 +205,7 @@ class ContractiveLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class ContractiveAutoencoder(keras.Model):
+class ContractiveAutoencoder(PlayingModel):
     """Trains a `ContractiveLayer` on examples in [0, 1]; its batches are (x,). It predicts reconstructions.
 
     Args:
@@ -227,7 +223,6 @@ class ContractiveAutoencoder(keras.Model):
         self.layer = layer
         self.penalty, self.hessian, self.deviation, self.seed = penalty, hessian, deviation, seed
         self.generator = keras.random.SeedGenerator(seed)
-        self.loss_mean = keras.metrics.Mean(name="loss")
 
     def build(self, input_shape: Shape) -> None:
         """Builds the layer and the shift of the decoder.
@@ -239,10 +234,6 @@ class ContractiveAutoencoder(keras.Model):
             self.layer.build(input_shape)
         self.decoder_bias = self.add_weight(name="decoder_bias", shape=(input_shape[-1],), initializer="zeros")
         self.built = True
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.loss_mean]
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return tf.sigmoid(self._decoded(self.layer(x)))
@@ -259,9 +250,9 @@ class ContractiveAutoencoder(keras.Model):
         kernel = self.layer.kernel.value
         return missed + self.penalty * contraction(h, kernel) + self.hessian * curvature(h, moved, kernel)
 
-    def train_step(self, data: tuple[tf.Tensor]) -> dict[str, tf.Tensor]:
-        (x,) = data
-        return _step(self, lambda: tf.reduce_mean(self.losses_of(x)))
+    def players_of(self, batch: tuple[tf.Tensor]) -> list[Player]:
+        (x,) = batch
+        return [Player(tf.reduce_mean(self.losses_of(x)), self.trainable_variables)]
 
     def _decoded(self, h: tf.Tensor) -> tf.Tensor:
         return tf.matmul(h, self.layer.kernel, transpose_b=True) + self.decoder_bias
@@ -276,7 +267,7 @@ class ContractiveAutoencoder(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
-class TangentClassifier(keras.Model):
+class TangentClassifier(PlayingModel):
     """The Keras model of `ManifoldTangentNetwork`: its batches are (x, y, tangents).
 
     Args:
@@ -287,24 +278,16 @@ class TangentClassifier(keras.Model):
     def __init__(self, network: keras.Model, tangent_weight: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.network, self.tangent_weight = network, tangent_weight
-        self.loss_mean = keras.metrics.Mean(name="loss")
         self.built = True
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.loss_mean]
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.network(x, training=training)
 
-    def train_step(self, data: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
-        x, y, directions = data
-
-        def loss() -> tf.Tensor:
-            change = change_along(lambda at: tf.nn.softmax(self.network(at, training=True)), x, directions)
-            return cross_entropy(self.network(x, training=True), y) + self.tangent_weight * tf.reduce_mean(change)
-
-        return _step(self, loss)
+    def players_of(self, batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> list[Player]:
+        x, y, directions = batch
+        change = change_along(lambda at: tf.nn.softmax(self.network(at, training=True)), x, directions)
+        loss = cross_entropy(self.network(x, training=True), y) + self.tangent_weight * tf.reduce_mean(change)
+        return [Player(loss, self.trainable_variables)]
 
     def get_config(self) -> dict[str, Any]:
         network = keras.saving.serialize_keras_object(self.network)
@@ -364,14 +347,3 @@ def _check_tangents(number: int, num_elements: int, units: int) -> int:
     if not 0 < number < most:
         raise ValueError(f"num_tangents must lie between 1 and {most - 1} here. Received: num_tangents={number}")
     return most
-
-
-def _step(model: Any, loss: Callable[[], tf.Tensor]) -> dict[str, tf.Tensor]:
-    """A step of a model on a loss, which is logged."""
-    with tf.GradientTape() as tape:
-        value = loss()
-    model.optimizer.apply_gradients(
-        zip(tape.gradient(value, model.trainable_variables), model.trainable_variables, strict=True)
-    )
-    model.loss_mean.update_state(value)
-    return {"loss": model.loss_mean.result()}

@@ -54,15 +54,28 @@ class NetworkClassifier(Baseline):
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        examples = tf.constant(x), tf.constant(y)
-        batches = order(len(x), self.batch_size, self.seed).map(
-            lambda index: tuple(tf.gather(part, index) for part in examples)
-        )
-        progress = Progress("network on the labels only", self.num_steps)
-        self._model.fit(batches, steps_per_epoch=self.num_steps, verbose=0, callbacks=[progress], shuffle=False)
+        options = {"num_steps": self.num_steps, "batch_size": self.batch_size, "seed": self.seed}
+        train(self._model, "network on the labels only", x, y, **options)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         return self._model.predict(x, verbose=0).argmax(axis=1)
+
+
+def train(model: keras.Model, description: str, *arrays: np.ndarray, num_steps: int, batch_size: int, seed: int) -> None:
+    """Takes steps of a compiled model on batches of arrays, with a progress bar.
+
+    Args:
+        model: the model.
+        description: what is shown before the bar.
+        *arrays: the parts of a batch, one row an example.
+        num_steps: how many steps.
+        batch_size: examples per step; all of them where there are fewer.
+        seed: seed of the order of the examples.
+    """
+    parts = [tf.constant(array) for array in arrays]
+    batches = order(len(arrays[0]), batch_size, seed).map(lambda index: tuple(tf.gather(part, index) for part in parts))
+    progress = Progress(description, num_steps)
+    model.fit(batches, steps_per_epoch=num_steps, verbose=0, callbacks=[progress], shuffle=False)
 
 
 def order(size: int, batch_size: int, seed: int) -> tf.data.Dataset:

@@ -26,7 +26,39 @@ class Player(NamedTuple):
     variables: Sequence[keras.Variable]
 
 
-class StreamClassifier(keras.Model, abc.ABC):
+class PlayingModel(keras.Model, abc.ABC):
+    """A model whose step makes one loss small, or several of different weights, by one optimizer."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss_mean = keras.metrics.Mean(name="loss")
+
+    @abc.abstractmethod
+    def players_of(self, batch: Any) -> list[Player]:
+        """The losses of a step. The first is logged.
+
+        Args:
+            batch: a batch.
+        """
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.loss_mean]
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        with tf.GradientTape(persistent=True) as tape:
+            players = self.players_of(data)
+        gradients = {
+            id(variable): gradient
+            for player in players
+            for variable, gradient in zip(player.variables, tape.gradient(*player), strict=True)
+        }
+        self.optimizer.apply_gradients([(gradients[id(variable)], variable) for variable in self.trainable_variables])
+        self.loss_mean.update_state(players[0].loss)
+        return {"loss": self.loss_mean.result()}
+
+
+class StreamClassifier(PlayingModel):
     """A classifier that steps on batches {"labelled": (x, y), "unlabelled": x}. It predicts probabilities [B, K].
 
     Args:
@@ -37,11 +69,14 @@ class StreamClassifier(keras.Model, abc.ABC):
     def __init__(self, num_classes: int, example_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes, self.example_shape = num_classes, tuple(example_shape)
-        self.loss_mean = keras.metrics.Mean(name="loss")
+
+    def players_of(self, batch: Mapping[str, Any]) -> list[Player]:
+        x, y = batch["labelled"]
+        return self.players(x, y, batch["unlabelled"])
 
     @abc.abstractmethod
     def players(self, x: tf.Tensor, y: tf.Tensor, unlabelled: tf.Tensor) -> list[Player]:
-        """The losses of a step. The first is logged.
+        """The losses of a step; see `PlayingModel.players_of`.
 
         Args:
             x: labelled examples [M, *example_shape].
@@ -66,10 +101,6 @@ class StreamClassifier(keras.Model, abc.ABC):
         """
         self.built = True
 
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.loss_mean]
-
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         return tf.nn.softmax(self.logits(x, training))
 
@@ -77,19 +108,6 @@ class StreamClassifier(keras.Model, abc.ABC):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # a teacher needs its averages in the first step
         return super().make_train_function(force)
-
-    def train_step(self, data: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        (x, y), unlabelled = data["labelled"], data["unlabelled"]
-        with tf.GradientTape(persistent=True) as tape:
-            players = self.players(x, y, unlabelled)
-        gradients = {
-            id(variable): gradient
-            for player in players
-            for variable, gradient in zip(player.variables, tape.gradient(*player), strict=True)
-        }
-        self.optimizer.apply_gradients([(gradients[id(variable)], variable) for variable in self.trainable_variables])
-        self.loss_mean.update_state(players[0].loss)
-        return {"loss": self.loss_mean.result()}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes, "example_shape": self.example_shape}

@@ -179,7 +179,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             # "virtual_adversarial", "entropy", "class_balance"; such as "views=0.5,entropy=0.1"; "" for none.
             "consistency": "",
             "num_samples": 1,
-            # First epochs in which q(y|x) learns from labels and terms of consistency alone, and the bounds train the rest.
+            # For so many epochs q(y|x) learns only from labels and terms of consistency. The other networks learn from the
+            # bounds from the start.
             "bound_delay_epochs": 0,
             "warmup_epochs": 0,  # epochs over which the weight of the KL terms rises from 0 to 1
             # Optimisation.

@@ -16,6 +16,6 @@ get_config = preset(
     gamma_ratio=0.1,
     model="m2",
     latent_dim=10,
-    classification_weight=50.0,  # the default of 28x28 images; its runs say so
+    classification_weight=50.0,  # the default of 28x28 images, which the records of its runs name
     epochs=12,
 )

@@ -17,6 +17,6 @@ get_config = preset(
     latent_dim=10,
     labelled_bound="importance",
     num_samples=2,
-    classification_weight=50.0,  # the default of 28x28 images; its runs say so
+    classification_weight=50.0,  # the default of 28x28 images, which the records of its runs name
     epochs=16,
 )

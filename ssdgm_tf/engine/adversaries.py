@@ -26,12 +26,9 @@ def losses(trace: Trace, name: str, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     num_samples, size = tf.shape(draws)[0], tf.shape(draws)[1]
     prior: Any = graph.generative[name]
     of_prior = prior.head.sample(prior.root_distribution(), [num_samples, size], seed)
-    event_shape = prior.head.known_event_shape
+    width = math.prod(prior.head.known_event_shape)
     flat = [
-        with_static_shape(
-            tf.reshape(tf.cast(value, tf.float32), [-1, math.prod(event_shape)]), [None, math.prod(event_shape)]
-        )
-        for value in (draws, of_prior)
+        with_static_shape(tf.reshape(tf.cast(value, tf.float32), [-1, width]), [None, width]) for value in (draws, of_prior)
     ]
     found = []
     for loss in graph.divergences[name].losses_of(*flat):

@@ -212,7 +212,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
                     f"score function. Received: {name!r}, which depends on {other!r}"
                 )
         prior = self.generative[name]
-        if prior.parents or prior.prior == "learned" or (prior.prior is None and not prior.head.priors):
+        if prior.parents or prior.is_learned_root:
             given = f"given {', '.join(prior.parents)}" if prior.parents else "with learned parameters"
             raise ValueError(
                 f"An adversarial divergence compares with p({name}), which must be fixed and have no parents. "
@@ -309,7 +309,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         complete: tuple[str, ...],
         seed: tf.Tensor,
     ) -> dict[str, Any]:
-        """As `_with_consistency`, for labelled examples of which some classes are not known: terms of these, of x alone."""
+        """The terms of a step on labelled examples, with consistency terms of the classes that an example lacks.
+
+        These see q(y|x) as for an example without any label.
+        """
         partly = [name for name in self.data_format.classes if name not in complete]
         if not partly:
             return terms

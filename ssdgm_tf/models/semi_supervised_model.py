@@ -55,6 +55,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         super().__init__(**kwargs)
         self.data_format = data_format
         self.objective_scale: objective.ObjectiveScale | None = None
+        #: N and M as `compile` was given them.
+        self.data_sizes: tuple[int, int] | None = None
         self.jit_is_auto, self.steps_are_auto, self.fuses_kernels, self.debug_nans = True, True, False, False
         #: {"train" or "test": the arrays in memory that `fit` or `evaluate` goes over}.
         self.passes: dict[str, loops.Passes] = {}
@@ -232,7 +234,7 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
         self.consistency = terms
         if self.built:
             self.start_consistency()
-        self.data_sizes: tuple[int, int] | None = None
+        self.data_sizes = None
         if num_unlabelled is not None and num_labelled is not None:
             self.data_sizes = num_unlabelled, num_labelled
         self.objective_scale = None
@@ -672,8 +674,8 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
 
     def weigh_by_sizes(self) -> None:
         """Sets the weights of the objective by the sizes that `compile` was given, once the shape of an example is known."""
-        if sizes := getattr(self, "data_sizes", None):
-            self._set_objective_scale(*sizes)
+        if self.data_sizes:
+            self._set_objective_scale(*self.data_sizes)
 
     def start_consistency(self) -> None:
         """Makes the states of the terms of `compile(consistency=...)`, once the shapes of the model are known."""

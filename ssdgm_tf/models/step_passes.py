@@ -44,12 +44,7 @@ class StepPasses:
         Args:
             variables: supervised classes.
         """
-        held = self.model.data_format.held(self.x, complete=self.complete)
-        model = self.model
-        with self._noise.scope(True), precision.casting_once():
-            self._own = trace.run(
-                model.graph, held, model.num_samples, self.seed, model.step, True, predicted=variables, common_noise=False
-            )
+        self._own = self._pass_over(self.x, variables, same_noise=True)
 
     def follow(self, own: trace.Trace) -> None:
         """Takes the step's own pass.
@@ -67,17 +62,23 @@ class StepPasses:
     def log_q_of(
         self, x: Mapping[str, tf.Tensor], variables: tuple[str, ...], same_noise: bool = False, averaged: bool = False
     ) -> dict[str, tf.Tensor]:
-        model = self.model
-        seed = self.seed if same_noise else tf.random.experimental.stateless_fold_in(self.seed, _OTHER)
-        weights = keras_internals.averaged_weights(model.optimizer, model.trainable_variables) if averaged else ()
-        with self._noise.scope(same_noise, weights), precision.casting_once():
-            held = model.data_format.held(x, complete=self.complete)
-            one_pass = trace.run(
-                model.graph, held, model.num_samples, seed, model.step, True, predicted=variables, common_noise=False
-            )
+        one_pass = self._pass_over(x, variables, same_noise, averaged)
         return {name: log_of(one_pass.mean(name)) for name in variables}
 
     def log_prior(self, variable: str) -> tf.Tensor:
         node: Any = self.model.generative[variable]
         probs = node.head.mean(node.root_distribution())
         return tf.stop_gradient(log_of(tf.reshape(probs, [-1, probs.shape[-1]])[0]))
+
+    def _pass_over(
+        self, x: Mapping[str, tf.Tensor], variables: Sequence[str], same_noise: bool, averaged: bool = False
+    ) -> trace.Trace:
+        """A pass over q(y|.) that leaves no trace; see `log_q_of`."""
+        model = self.model
+        seed = self.seed if same_noise else tf.random.experimental.stateless_fold_in(self.seed, _OTHER)
+        weights = keras_internals.averaged_weights(model.optimizer, model.trainable_variables) if averaged else ()
+        with self._noise.scope(same_noise, weights), precision.casting_once():
+            held = model.data_format.held(x, complete=self.complete)
+            return trace.run(
+                model.graph, held, model.num_samples, seed, model.step, True, predicted=variables, common_noise=False
+            )

@@ -241,6 +241,11 @@ class RandomVariable(Node):
         """Shape of one value; None before a model takes it from the data."""
         return self.head.event_shape
 
+    @property
+    def is_learned_root(self) -> bool:
+        """Whether it has no parents and its parameters are learned: as asked for, or for want of a standard prior."""
+        return not self.parents and (self.prior == "learned" or (self.prior is None and not self.head.priors))
+
     def given(self, *parents: str, estimator: str | estimators.Estimator | None = None) -> "RandomVariable":
         """A node with the same distribution and weights, given other parents.
 
@@ -271,9 +276,6 @@ class RandomVariable(Node):
         # Vectors are always projected: a network may have as many features as parameters by chance.
         per_element = self.head.num_parameters // math.prod(event_shape)
         self.gives_parameters = bool(space) and self.feature_shape == (*space, channels * per_element)
-        self.is_learned_root = not self.parents and (
-            self.prior == "learned" or (self.prior is None and not self.head.priors)
-        )
         if self.is_learned_root:
             self.root = self.add_weight(shape=(self.head.num_parameters,), initializer="zeros", name="parameters")
         elif self.parents and not self.gives_parameters and not self.head.built:

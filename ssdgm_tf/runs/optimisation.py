@@ -84,7 +84,7 @@ def kl_weight(
     """
     if not config["warmup_epochs"]:
         return None
-    steps = config["labels_first_steps"] + config["warmup_epochs"] * steps_per_epoch(model, config, dataset)
+    steps = _steps_until(config["warmup_epochs"], model, config, dataset)
     return keras.optimizers.schedules.PolynomialDecay(0.0, steps, 1.0)
 
 
@@ -100,8 +100,13 @@ def bound_weight(
     """
     if not config["bound_delay_epochs"]:
         return None
-    steps = config["labels_first_steps"] + config["bound_delay_epochs"] * steps_per_epoch(model, config, dataset)
+    steps = _steps_until(config["bound_delay_epochs"], model, config, dataset)
     return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [_EARLY_BOUND, 1.0])
+
+
+def _steps_until(epochs: int, model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:
+    """The training steps by the end of some epochs, with those on the labels first."""
+    return config["labels_first_steps"] + epochs * steps_per_epoch(model, config, dataset)
 
 
 def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:

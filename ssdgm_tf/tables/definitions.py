@@ -14,7 +14,7 @@ class Row:
     Attributes:
         name: the name in `--rows` and in the names of files.
         title: the title in the rendered table.
-        preset: name of the config; "" for a system that is not here, of which published figures are shown.
+        preset: name of the config; "" for a system that this package does not have: the row shows published figures only.
         overrides: fields of the config that the row sets, {field: value}.
         uses: name of the row whose run of the same seed this one builds on, or None.
         labelled: whether the config takes a label count. M1 takes none: it has one run for each seed.
@@ -249,8 +249,9 @@ _MNIST_NOTE = (
 #: Remove it when these runs have been repeated.
 _EARLIER = (
     " M1+M2, ADGM, SDGM, and M2 but for the recommended preset, were measured while all classes of an image shared the "
-    "noise of z, which they no longer do; what it is worth: `results/tries.md`, N1 to N4. Those with 600 labels or more, "
-    "but for the presets named in W1 to W4, were measured while the weight of a label fell with the number of labels."
+    "noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with 600 labels or "
+    "more were measured while the weight of a label fell with the number of labels; `fast_mnist` and `siddharth_conv_mnist` were "
+    "not."
 )
 
 _ALL = (

@@ -281,9 +281,9 @@ def test_models_that_do_not_suit_are_refused(make, spec, message):
     assert not model.compiled
 
 
-# -- labelled examples, of which some classes are not known --
+# -- labelled examples that lack some classes --
 def two_classes(consistency_terms):
-    """a and b, both of x alone."""
+    """Two classes, a and b. Each is inferred from x only."""
     keras.utils.set_random_seed(0)
     generative = {
         "a": nodes.OneHotCategorical(3),
