@@ -21,10 +21,11 @@ from ssdgm_tf.layers.directions import VonMisesFisherMixtureNode, VonMisesFisher
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
+from ssdgm_tf.layers.rand_augment import RandAugment
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.layers.simplex import DirichletNode
 from ssdgm_tf.layers.stochastic import StochasticNode
-from ssdgm_tf.layers.views import Cutout, RandomColours, RandomSwap
+from ssdgm_tf.layers.views import Cutout, RandomColours, RandomFlip, RandomSwap
 
 __all__ = [
     "MLP",
@@ -53,8 +54,10 @@ __all__ = [
     "Overlay",
     "PlaceImage",
     "PoissonNode",
+    "RandAugment",
     "RandomAffine",
     "RandomColours",
+    "RandomFlip",
     "RandomSwap",
     "RelaxedOneHotCategoricalNode",
     "ShiftedCategoricalNode",

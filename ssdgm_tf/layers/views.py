@@ -55,6 +55,35 @@ class Cutout(RandomView):
 
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
+class RandomFlip(RandomView):
+    """Flips half of the images from left to right in training.
+
+    For photographs; a flipped letter is another letter.
+
+    Args:
+        seed: integer seed of the layer's own random stream, whose state is saved with the model.
+
+    Call arguments:
+        inputs: images [B, H, W, C].
+        training: whether to flip them.
+
+    Returns:
+        Images of the same shape.
+    """
+
+    def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._make_random_state(seed)
+
+    def changed(self, inputs: tf.Tensor) -> tf.Tensor:
+        is_flipped = tf.random.stateless_uniform([tf.shape(inputs)[0], 1, 1, 1], self.next_seed()) < 0.5
+        return tf.where(is_flipped, tf.reverse(inputs, [2]), inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
 class RandomSwap(RandomView):
     """Replaces elements at random in training by the same elements of other examples of the batch.
 

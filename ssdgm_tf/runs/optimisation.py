@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.data import SemiSupervisedData
@@ -58,7 +59,10 @@ def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDa
 
 
 def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
-    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
+    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs.
+
+    Where the bounds are let in late, the epochs before and those after have a rise and a cosine each.
+    """
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
         return rate
@@ -68,8 +72,53 @@ def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervis
             f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
         )
     steps = steps_per_epoch(model, config, dataset)
-    schedule, rise = keras.optimizers.schedules.CosineDecay, config["labels_first_steps"] or steps
-    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=rise)
+    epochs, before = config["epochs"], config["bound_delay_epochs"]
+    rise = config["labels_first_steps"] or steps
+    if not before:
+        return _rise_and_fall(rate, rise, epochs * steps)
+    after = max(epochs - before, 1) * steps
+    return InTwoParts(
+        _rise_and_fall(rate, rise, before * steps),
+        _rise_and_fall(rate, steps // 4, after),
+        _steps_until(before, model, config, dataset),
+    )
+
+
+def _rise_and_fall(rate: float, rise: int, fall: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    return keras.optimizers.schedules.CosineDecay(0.1 * rate, fall, alpha=0.01, warmup_target=rate, warmup_steps=rise)
+
+
+@keras.saving.register_keras_serializable(package="ssdgm_tf")
+class InTwoParts(keras.optimizers.schedules.LearningRateSchedule):
+    """One schedule up to a step, then another from its own beginning.
+
+    Args:
+        first: the schedule of the steps before.
+        second: the schedule of the steps from there on, which counts them from 0.
+        num_steps: how many steps the first has.
+    """
+
+    def __init__(
+        self,
+        first: keras.optimizers.schedules.LearningRateSchedule,
+        second: keras.optimizers.schedules.LearningRateSchedule,
+        num_steps: int,
+    ) -> None:
+        super().__init__()
+        self.first, self.second, self.num_steps = first, second, num_steps
+
+    def __call__(self, step: Any) -> Any:
+        step = tf.cast(step, "float32")
+        return tf.where(step < self.num_steps, self.first(step), self.second(tf.maximum(step - self.num_steps, 0.0)))
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {"first": serialize(self.first), "second": serialize(self.second), "num_steps": self.num_steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "InTwoParts":
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("first", "second")}
+        return cls(**config | parts)
 
 
 def kl_weight(

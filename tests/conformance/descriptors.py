@@ -162,6 +162,12 @@ DESCRIPTORS = {
     "RandomColours": Descriptor(
         lambda **kwargs: layers.RandomColours(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False
     ),
+    "RandomFlip": Descriptor(
+        lambda **kwargs: layers.RandomFlip(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False
+    ),
+    "RandAugment": Descriptor(
+        lambda **kwargs: layers.RandAugment(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False
+    ),
     "RandomSwap": Descriptor(lambda **kwargs: layers.RandomSwap(seed=1, **kwargs), (4,), (4,), False, has_gradient=False),
     "ConvEncoder": Descriptor(lambda **kwargs: layers.ConvEncoder((4, 6), 7, **kwargs), (6, 5, 2), (7,), False),
     "ConvDecoder": Descriptor(lambda **kwargs: layers.ConvDecoder((6, 5, 2), (4, 3), **kwargs), (7,), (6, 5, 2), False),

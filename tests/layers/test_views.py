@@ -33,6 +33,14 @@ def test_swapped_elements_are_those_of_other_examples():
     np.testing.assert_array_equal(rows[both, 0], rows[both, 1])
 
 
+def test_half_of_the_images_are_flipped_and_no_other_changes():
+    images = np.random.default_rng(0).random((SIZE, 3, 4, 2), np.float32)
+    made = np.asarray(layers.RandomFlip(seed=1)(images, training=True))
+    is_flipped = (made == images[:, :, ::-1]).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(made[~is_flipped], images[~is_flipped])
+    assert abs(is_flipped.mean() - 0.5) < 6 * np.sqrt(0.25 / SIZE), "fails by chance with probability below 1e-8"
+
+
 def test_gaps_come_and_go():
     x = np.where(np.random.default_rng(0).random((SIZE, 2)) < 0.5, np.nan, 1).astype(np.float32)
     made = np.asarray(layers.RandomSwap(1.0, seed=1)(x, training=True))
@@ -56,9 +64,18 @@ def test_colours_change_by_the_formula_and_nothing_is_clipped():
     assert np.all(np.abs(np.log(factor)) <= 0.5) and not np.allclose(richer, x)
 
 
-@pytest.mark.parametrize("layer", [layers.Cutout(seed=1), layers.RandomColours(seed=1), layers.RandomSwap(seed=1)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Cutout(seed=1),
+        layers.RandomColours(seed=1),
+        layers.RandomSwap(seed=1),
+        layers.RandomFlip(seed=1),
+        layers.RandAugment(seed=1),
+    ],
+)
 def test_views_are_for_training_and_run_under_xla(layer):
-    x = np.random.default_rng(0).uniform(1, 2, (6, 5, 5, 1)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(0, 1, (6, 5, 5, 1)).astype(np.float32)
     np.testing.assert_array_equal(layer(x), x)
     compiled = tf.function(lambda x: layer(x, training=True), jit_compile=True)
     first, second = (np.asarray(compiled(x)) for _ in range(2))
