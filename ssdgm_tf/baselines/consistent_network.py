@@ -90,7 +90,7 @@ class ConsistentClassifier(StreamClassifier):
         self.terms = consistency.get(terms)
         self.direction_seed = keras.random.SeedGenerator(0)
         for term in self.terms:
-            term.build({_VARIABLE: num_classes}, {_INPUT: self.example_shape})
+            term.build({_VARIABLE: num_classes}, {_INPUT: self.example_shape}, keras_internals.sublayers(network))
         if not network.built:
             network.build((None, *self.example_shape))
         self.built = True

@@ -179,9 +179,9 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             # "virtual_adversarial", "entropy", "class_balance"; such as "views=0.5,entropy=0.1"; "" for none.
             "consistency": "",
             "num_samples": 1,
-            # For so many epochs q(y|x) learns only from labels and terms of consistency. The other networks learn from the
-            # bounds from the start.
-            "bound_delay_epochs": 0,
+            # The share of the epochs in which q(y|x) learns only from labels and terms of consistency. The other networks
+            # learn from the bounds from the start.
+            "bound_delay": 0.0,
             "warmup_epochs": 0,  # epochs over which the weight of the KL terms rises from 0 to 1
             # Optimisation.
             "learning_rate": 3e-4,
@@ -194,7 +194,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "batch_size": 100,
             "labelled_batch_size": 100,
             "balance": False,  # whether each class is equally often among the labelled examples of a step
-            "epochs": 10,
+            "epochs": 10,  # 0 for those of about num_steps steps, at least 5 and at most 1,000
+            "num_steps": 400,
             "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
             # Evaluation: importance samples of the reported log-likelihood.
             "num_importance_samples": 100,

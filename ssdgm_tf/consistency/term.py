@@ -1,7 +1,7 @@
 """The base of all terms: a weight, the variables that it is of, and its loss."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -92,12 +92,18 @@ class Term(abc.ABC):
         """
         return tuple(classes) if self.variables is None else self.variables
 
-    def build(self, classes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> None:  # noqa: B027
+    def build(  # noqa: B027
+        self,
+        classes: Mapping[str, int],
+        shapes: Mapping[str, tuple[int, ...]],
+        network: Sequence[keras.layers.Layer] = (),
+    ) -> None:
         """Makes the `states` of the term; by default none.
 
         Args:
             classes: {supervised class: its number of classes} of the model.
             shapes: {observed variable: the shape of one example}.
+            network: the layers of the model, all of them.
         """
 
     @abc.abstractmethod

@@ -1,6 +1,6 @@
 """Pseudo-labels: what q(y|x) is sure of in one view of an example holds in another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,9 +30,9 @@ class Views(Term):
     Args:
         weight: see `Term`.
         variables: see `Term`.
-        strong: a Keras layer from examples [B, *event] of the only observed variable to others; None for large moves, bends
-            and `Cutout` of images, with other colours where there are three channels, and for `RandomSwap` of vectors, rows
-            of tables, and series.
+        strong: a Keras layer from examples [B, *event] of the only observed variable to others. None for `Cutout` of images,
+            with other colours where there are three channels, and with large moves and bends where the network does not
+            move images itself (`RandomAffine`); and for `RandomSwap` of vectors, rows of tables, and series.
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
@@ -80,8 +80,14 @@ class Views(Term):
         if self.averaged:
             check_averages("averaged=True", optimizer)
 
-    def build(self, classes: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self._view = strong_view(*shapes.values()) if self.strong is None else self.strong
+    def build(
+        self,
+        classes: Mapping[str, int],
+        shapes: Mapping[str, tuple[int, ...]],
+        network: Sequence[keras.layers.Layer] = (),
+    ) -> None:
+        is_moved = any(isinstance(layer, layers.RandomAffine) for layer in network)
+        self._view = strong_view(*shapes.values(), is_moved=is_moved) if self.strong is None else self.strong
         self._running = {}
         if self.selection != "fixed":
             for name in self.of(classes):
@@ -137,17 +143,16 @@ class Views(Term):
         return cls(**config | {"strong": keras.saving.deserialize_keras_object(config["strong"])})
 
 
-def strong_view(shape: tuple[int, ...]) -> keras.layers.Layer:
+def strong_view(shape: tuple[int, ...], is_moved: bool = False) -> keras.layers.Layer:
     """The default strong view of examples.
 
     Args:
         shape: that of one: an image (H, W, C), a series (T, C) or a vector (D,).
+        is_moved: whether the network moves images at random itself: both moves together take a digit for another.
     """
-    if len(shape) == 3:
-        pixels = 3 * min(shape[:2]) / 28  # as far in small images as in those of 28x28
-        moved = layers.RandomAffine(pixels, 20.0, 0.25, 0.25, pixels, dtype="float32")
-        changes = [moved, layers.Cutout(dtype="float32")]
-        if shape[-1] == 3:
-            changes.insert(1, layers.RandomColours(dtype="float32"))
-        return keras.Sequential(changes)
-    return layers.RandomSwap(dtype="float32")
+    if len(shape) != 3:
+        return layers.RandomSwap(dtype="float32")
+    pixels = 3 * min(shape[:2]) / 28  # as far in small images as in those of 28x28
+    moves = [] if is_moved else [layers.RandomAffine(pixels, 20.0, 0.25, 0.25, pixels, dtype="float32")]
+    colours = [layers.RandomColours(dtype="float32")] if shape[-1] == 3 else []
+    return keras.Sequential([*moves, *colours, layers.Cutout(dtype="float32")])

@@ -14,8 +14,8 @@ from ssdgm_tf.models.examples import training_examples
 from ssdgm_tf.models.order import steps_per_epoch as steps_of_pass
 
 _Config = Mapping[str, Any]
-# Of a config that leaves the epochs open: steps, and the fewest and the most epochs.
-_STEPS, _EPOCHS = 400, (5, 1000)
+# The fewest and the most epochs of a config that leaves them open.
+_EPOCHS = 5, 1000
 # The weight of bounds that are let in late: too little for q(y|x) to follow, enough for Adam.
 _EARLY_BOUND = 1e-3
 
@@ -61,7 +61,7 @@ def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDa
 def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
     """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs.
 
-    Where the bounds are let in late, the epochs before and those after have a rise and a cosine each.
+    Where the bounds are let in late, the epochs before and those after have a cosine each, after a rise of a quarter epoch.
     """
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
@@ -72,15 +72,14 @@ def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervis
             f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
         )
     steps = steps_per_epoch(model, config, dataset)
-    epochs, before = config["epochs"], config["bound_delay_epochs"]
-    rise = config["labels_first_steps"] or steps
-    if not before:
-        return _rise_and_fall(rate, rise, epochs * steps)
-    after = max(epochs - before, 1) * steps
+    epochs, first = config["epochs"], config["labels_first_steps"]
+    if not config["bound_delay"]:
+        return _rise_and_fall(rate, first or steps, epochs * steps)
+    before, short = _epochs_before_the_bound(config), -(-steps // 4)
     return InTwoParts(
-        _rise_and_fall(rate, rise, before * steps),
-        _rise_and_fall(rate, steps // 4, after),
-        _steps_until(before, model, config, dataset),
+        _rise_and_fall(rate, first or short, before * steps),
+        _rise_and_fall(rate, short, (epochs - before) * steps),
+        first + before * steps,
     )
 
 
@@ -140,17 +139,31 @@ def kl_weight(
 def bound_weight(
     model: GraphicalModel, config: _Config, dataset: SemiSupervisedData
 ) -> keras.optimizers.schedules.LearningRateSchedule | None:
-    """The weight of the bounds: a thousandth before and in the first `bound_delay_epochs` epochs, then 1; None for 1.
+    """The weight of the bounds: a thousandth for the first share `bound_delay` of the epochs, then 1; None for 1.
 
     Args:
         model: the model.
         config: the fields.
         dataset: the data set.
+
+    Raises:
+        ValueError: a share outside [0, 1), or one of a single epoch.
     """
-    if not config["bound_delay_epochs"]:
+    if not config["bound_delay"]:
         return None
-    steps = _steps_until(config["bound_delay_epochs"], model, config, dataset)
+    steps = _steps_until(_epochs_before_the_bound(config), model, config, dataset)
     return keras.optimizers.schedules.PiecewiseConstantDecay([steps], [_EARLY_BOUND, 1.0])
+
+
+def _epochs_before_the_bound(config: _Config) -> int:
+    """How many epochs the bound waits: at least one, and it has at least one itself."""
+    share, epochs = config["bound_delay"], config["epochs"]
+    if not 0 < share < 1 or epochs < 2:
+        raise ValueError(
+            "config.bound_delay must be a share of two epochs or more, at least 0 and less than 1. "
+            f"Received: config.bound_delay={share} of {epochs} epochs"
+        )
+    return min(max(round(share * epochs), 1), epochs - 1)
 
 
 def _steps_until(epochs: int, model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:
@@ -178,14 +191,14 @@ def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
 
 
 def epochs_for(config: _Config, dataset: SemiSupervisedData) -> int:
-    """The epochs of a config that leaves them open: those of about 400 steps, at least 5 and at most 1,000.
+    """The epochs of a config that leaves them open: those of about `num_steps` steps, at least 5 and at most 1,000.
 
     Args:
         config: the fields.
         dataset: the data set.
     """
     steps = steps_of_pass(dataset.is_labelled, config["batch_size"], config["labelled_batch_size"])
-    return int(min(max(_STEPS // steps, _EPOCHS[0]), _EPOCHS[1]))
+    return int(min(max(config["num_steps"] // steps, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def steps_per_epoch(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:

@@ -94,9 +94,9 @@ def _train(
 def _with_epochs(
     settings: dict[str, Any], folder: Workdir, source: _Source
 ) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
-    """The settings with the epochs of a table that leave them open, by 0; and the data set, if that needed it."""
+    """The settings with the epochs that they leave open, by 0; and the data set, if that needed it."""
     config = settings["config"]
-    if config["epochs"] != 0 or config["model"] not in zoo.names() or not zoo.find(config["model"]).takes_tables:
+    if config["epochs"] != 0 or config["model"] not in zoo.names():
         return settings, None
     if folder.config.exists():
         return settings | {"config": config | {"epochs": folder.load_config()["config"]["epochs"]}}, None

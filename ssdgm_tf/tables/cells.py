@@ -112,7 +112,7 @@ def _rows(table: Table, name: str) -> list[str]:
 
 
 def _cell(table: Table, row: Row, labels: int, seed: int) -> Cell:
-    return Cell(table.home, row.name, (row.labels or labels) if row.labelled else None, seed)
+    return Cell(table.home, row.name, labels if row.labelled else None, seed)
 
 
 def _label_count(table: Table, text: str) -> int:

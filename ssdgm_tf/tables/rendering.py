@@ -85,7 +85,7 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     for run in runs:
         found.setdefault((run["row"], run["labels"]), []).append(run)
     keys: list[tuple[Row, int | None]] = [(row, None) for row in table.rows.values() if not row.labelled]
-    keys += [(row, row.labels or labels) for labels in table.labels for row in table.rows.values() if row.labelled]
+    keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
     result = []
     for row, labels in keys:
         runs_here = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from ssdgm_tf import consistency
+from ssdgm_tf import consistency, layers
 from ssdgm_tf.consistency.virtual_adversarial import of_length
 from ssdgm_tf.engine import counted
 
@@ -107,6 +107,14 @@ def test_the_default_view_suits_the_kind_of_data(shape, num_seeds):
     first, second = np.asarray(view(x)), np.asarray(view(x))
     assert first.shape == x.shape and not np.allclose(first, x) and not np.allclose(first, second)
     assert len(term.states) == num_seeds
+
+
+@pytest.mark.parametrize(("shape", "num_seeds"), [((8, 8, 1), 1), ((8, 8, 3), 2)])
+def test_images_that_the_network_moves_are_not_moved_before(shape, num_seeds):
+    term = consistency.Views()
+    term.build({"y": 3}, {"x": shape}, [layers.ConvEncoder((4,)), layers.RandomAffine()])
+    assert len(term.states) == num_seeds
+    assert not [layer for layer in term._view.layers if isinstance(layer, layers.RandomAffine)]
 
 
 def test_a_teacher_of_averaged_weights_labels():
