@@ -87,7 +87,8 @@ class Views(Term):
         network: Sequence[keras.layers.Layer] = (),
     ) -> None:
         is_moved = any(isinstance(layer, layers.RandomAffine) for layer in network)
-        self._view = strong_view(*shapes.values(), is_moved=is_moved) if self.strong is None else self.strong
+        (shape,) = shapes.values()
+        self._view = strong_view(shape, is_moved) if self.strong is None else self.strong
         self._running = {}
         if self.selection != "fixed":
             for name in self.of(classes):

@@ -21,6 +21,7 @@ from ssdgm_tf.layers.directions import VonMisesFisherMixtureNode, VonMisesFisher
 from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode
 from ssdgm_tf.layers.mlp import MLP
 from ssdgm_tf.layers.normal import NormalNode
+from ssdgm_tf.layers.pixel_cnn import PixelCNNNode
 from ssdgm_tf.layers.rand_augment import RandAugment
 from ssdgm_tf.layers.shifted_categorical import ShiftedCategoricalNode
 from ssdgm_tf.layers.simplex import DirichletNode
@@ -52,6 +53,7 @@ __all__ = [
     "OneHotCategoricalNode",
     "OneMoreNode",
     "Overlay",
+    "PixelCNNNode",
     "PlaceImage",
     "PoissonNode",
     "RandAugment",

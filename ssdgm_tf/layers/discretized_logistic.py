@@ -53,7 +53,7 @@ class DiscretizedLogisticNode(StochasticNode):
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         raw_loc, raw_scale = self._split(parameters, 2)
-        return self._independent(_DiscretizedLogistic(tf.sigmoid(raw_loc), 0.1 * positive(raw_scale), self.num_levels))
+        return self._independent(DiscretizedLogistic(tf.sigmoid(raw_loc), 0.1 * positive(raw_scale), self.num_levels))
 
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         return distribution.distribution.loc
@@ -65,8 +65,14 @@ class DiscretizedLogisticNode(StochasticNode):
         return {**super().get_config(), "num_levels": self.num_levels}
 
 
-class _DiscretizedLogistic(ScalarDistribution):
-    """The distribution of one pixel; see the node."""
+class DiscretizedLogistic(ScalarDistribution):
+    """The distribution of one pixel, a number; see the node.
+
+    Args:
+        loc: the location, in [0, 1].
+        scale: the scale.
+        num_levels: number of levels.
+    """
 
     def __init__(self, loc: tf.Tensor, scale: tf.Tensor, num_levels: int, name: str = "DiscretizedLogistic") -> None:
         self.loc, self.scale, self.num_levels = loc, scale, num_levels

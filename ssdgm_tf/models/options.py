@@ -11,7 +11,7 @@ import numpy as np
 from ssdgm_tf import checks, layers, nodes
 from ssdgm_tf.schema import Schema
 
-LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic")
+LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic", "pixel_cnn")
 PRIORS = ("uniform", "learned")
 
 
@@ -24,8 +24,9 @@ class Options:
         activation: the activation of the hidden layers.
         normalization: the normalisation of the hidden layers, None, "batch" or "layer"; see `layers.MLP`.
         likelihood: the distribution of the observed variable: "bernoulli" (values in [0, 1]; for grey pixels it is a
-            cross-entropy and not a normalised density), "normal", or "discretized_logistic" (pixels of 256 levels); or a
-            stochastic layer, such as `layers.NegativeBinomialNode(None)` for counts.
+            cross-entropy and not a normalised density), "normal", "discretized_logistic" (pixels of 256 levels), or
+            "pixel_cnn" (the same, each given the pixels before it); or a stochastic layer, such as
+            `layers.NegativeBinomialNode(None)` for counts.
         exposure: of counts: the name of a further observed variable, one positive number per example, whose logarithm is
             added to the log mean of every count; see `nodes.RandomVariable`. Its distribution is log-normal, and learned.
         likelihood_scale: the standard deviation of "normal", or None to learn one for every element. Where it is wide, y
@@ -153,6 +154,7 @@ class Options:
             "bernoulli": nodes.Bernoulli,
             "normal": functools.partial(nodes.Normal, scale=self.likelihood_scale),
             "discretized_logistic": nodes.DiscretizedLogistic,
+            "pixel_cnn": nodes.PixelCNN,
         }
         return heads[self.likelihood](None, gaps=self.gaps, **given)
 

@@ -91,7 +91,7 @@ class Recipe:
                 f"Received: examples of shape {self.data.x_train.shape[1:]}"
             )
         learns_scale = self.config["likelihood"] == "normal" and self.config["likelihood_scale"] is None
-        has_scale = self.config["likelihood"] == "discretized_logistic" or learns_scale
+        has_scale = self.config["likelihood"] in ("discretized_logistic", "pixel_cnn") or learns_scale
         return layers.ConvDecoder((*space, channels * (1 + has_scale)), dtype=self.dtype)
 
 

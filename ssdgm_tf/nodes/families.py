@@ -111,6 +111,16 @@ def DiscretizedLogistic(
     return _node(layers.DiscretizedLogisticNode, event_shape, num_levels, **options)
 
 
+def PixelCNN(
+    event_shape: Sequence[int] | None, num_levels: int = 256, filters: int = 16, **options: Unpack[NodeOptions]
+) -> RandomVariable:
+    """Images of `num_levels` levels, each pixel given those before it.
+
+    See `layers.PixelCNNNode` for `event_shape`, `num_levels` and `filters`.
+    """
+    return _node(layers.PixelCNNNode, event_shape, num_levels, filters, **options)
+
+
 def OneHotCategorical(num_classes: int, **options: Unpack[NodeOptions]) -> RandomVariable:
     """A class: labels 0..num_classes - 1 in the data, one-hot vectors in the graph.
 

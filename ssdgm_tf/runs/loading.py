@@ -14,7 +14,7 @@ from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.schema import to_document
 
 # The likelihoods of values in [0, 1].
-_OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic")
+_OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic", "pixel_cnn")
 
 
 def load_data(

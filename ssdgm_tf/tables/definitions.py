@@ -157,7 +157,7 @@ _COMPARED += [
     Row("atlas_rbf", "AtlasRBF: no recipe was published", ""),
     Row("bad_gan", "Dai et al. 2017 (Bad GAN), with a PixelCNN++: not here", ""),
     Row("adversarial_autoencoder", "adversarial autoencoder (AAE)", "aae_mnist"),
-    Row("pixel_gan", "PixelGAN autoencoder: not here", ""),
+    Row("pixel_gan", "PixelGAN autoencoder, a small PixelCNN", "pixel_gan_mnist"),
 ]
 # The re-crop of SVHN, relative to --data_dir.
 _RECROP = {"data": "npz:svhn_recrop/svhn_recrop.npz"}

@@ -259,6 +259,13 @@ DESCRIPTORS = {
     "DiscretizedLogisticNode": Descriptor(
         lambda **kwargs: layers.DiscretizedLogisticNode((8, 8), seed=1, **kwargs), (5,), (8, 8), True, has_gradient=False
     ),
+    "PixelCNNNode": Descriptor(
+        lambda **kwargs: layers.PixelCNNNode((3, 4, 1), filters=4, seed=1, **kwargs),
+        (5,),
+        (3, 4, 1),
+        True,
+        has_gradient=False,
+    ),
     "DistributionNode": Descriptor(
         lambda **kwargs: layers.DistributionNode(1, 3, triangular, seed=1, **kwargs), (5,), (1,), True
     ),

@@ -61,6 +61,9 @@ CASES = {
     "Normal": Case(lambda **k: nodes.Normal((2, 2), **k), lambda r, n: r.normal(size=(n, 2, 2))),
     "OneHotCategorical": Case(lambda **k: nodes.OneHotCategorical(3, **k), lambda r, n: np.arange(n) % 3),
     "OneMore": Case(lambda **k: nodes.OneMore(4, **k), lambda r, n: np.arange(n) % 4),
+    "PixelCNN": Case(
+        lambda **k: nodes.PixelCNN((2, 2, 1), 5, 4, **k), lambda r, n: r.integers(5, size=(n, 2, 2, 1)) / 4, False
+    ),
     "Poisson": Case(lambda **k: nodes.Poisson(2, **k), lambda r, n: r.poisson(2, size=(n, 2))),
     "RelaxedOneHotCategorical": Case(
         lambda **k: nodes.RelaxedOneHotCategorical(3, **k), lambda r, n: r.dirichlet([2] * 3, size=n), False

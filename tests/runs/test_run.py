@@ -19,6 +19,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
+from ssdgm_tf.runs.workdir import Workdir
 
 FIGURES = {"learning_curves", "confusion", "reconstructions", "samples", "analogies", "styles", "latent_space"}
 
@@ -33,6 +34,14 @@ def settings(**fields):
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     return workdir, run.train(settings(), workdir)
+
+
+def test_epochs_that_images_leave_open_are_those_of_the_steps(tmp_path):
+    open_epochs = settings(epochs=0, num_steps=3000)
+    made, dataset = run._with_epochs(open_epochs, Workdir(tmp_path / "new"), run._Source(None, False))
+    steps = -(-int((~dataset.is_labelled).sum()) // made["config"]["batch_size"])
+    assert made["config"]["epochs"] == 3000 // steps > 5
+    assert run._with_epochs(settings(epochs=4), Workdir(tmp_path / "new"), run._Source(None, False))[1] is None
 
 
 def test_a_run_leaves_its_files(finished):
