@@ -428,6 +428,27 @@ MUTANTS = (
         GAPS,
     ),
     Mutant(
+        "a pixel of a PixelCNN sees itself",
+        "layers/pixel_cnn.py",
+        "_pad(_shift(2 * pixels - 1, right=1), rows=0, columns=(1, 0))",
+        "_pad(2 * pixels - 1, rows=0, columns=(1, 0))",
+        "tests/layers/test_pixel_cnn.py -k sum_to_one",
+    ),
+    Mutant(
+        "all pixels of a draw of a PixelCNN share their noise",
+        "layers/pixel_cnn.py",
+        "own_seed = tf.random.experimental.stateless_fold_in(seed, index)",
+        "own_seed = seed",
+        "tests/layers/test_pixel_cnn.py -k draws",
+    ),
+    Mutant(
+        "equalize counts the levels of all images together",
+        "layers/rand_augment.py",
+        "rows * _LEVELS + tf.clip_by_value(levels, 0, _LEVELS - 1)",
+        "0 * rows + tf.clip_by_value(levels, 0, _LEVELS - 1)",
+        "tests/layers/test_rand_augment.py -k distribution",
+    ),
+    Mutant(
         "columns of a table change places",
         "layers/columns.py",
         "self._order = np.argsort(np.concatenate([group.places for group in groups]))",

@@ -194,8 +194,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "batch_size": 100,
             "labelled_batch_size": 100,
             "balance": False,  # whether each class is equally often among the labelled examples of a step
-            "epochs": 10,  # 0 for those of about num_steps steps, at least 5 and at most 1,000
-            "num_steps": 400,
+            "epochs": 10,  # or 0, of a model that infers labels: those of about target_steps steps, 5 to 1,000
+            "target_steps": 400,  # where epochs is 0
             "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
             # Evaluation: importance samples of the reported log-likelihood.
             "num_importance_samples": 100,

@@ -96,14 +96,14 @@ class Term(abc.ABC):
         self,
         classes: Mapping[str, int],
         shapes: Mapping[str, tuple[int, ...]],
-        network: Sequence[keras.layers.Layer] = (),
+        sublayers: Sequence[keras.layers.Layer] = (),
     ) -> None:
         """Makes the `states` of the term; by default none.
 
         Args:
             classes: {supervised class: its number of classes} of the model.
             shapes: {observed variable: the shape of one example}.
-            network: the layers of the model, all of them.
+            sublayers: the layers of the model, all of them.
         """
 
     @abc.abstractmethod

@@ -84,9 +84,9 @@ class Views(Term):
         self,
         classes: Mapping[str, int],
         shapes: Mapping[str, tuple[int, ...]],
-        network: Sequence[keras.layers.Layer] = (),
+        sublayers: Sequence[keras.layers.Layer] = (),
     ) -> None:
-        is_moved = any(isinstance(layer, layers.RandomAffine) for layer in network)
+        is_moved = any(isinstance(layer, layers.RandomAffine) for layer in sublayers)
         (shape,) = shapes.values()
         self._view = strong_view(shape, is_moved) if self.strong is None else self.strong
         self._running = {}

@@ -223,9 +223,8 @@ class _PixelCNN(tfd.Distribution):
         place = tf.reshape(tf.range(height * width), [1, height, width, 1])
 
         def draw(index: tf.Tensor, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            drawn = self._of_raw(self.corrected(pixels, raw)).sample(
-                seed=tf.random.experimental.stateless_fold_in(seed, index)
-            )
+            own_seed = tf.random.experimental.stateless_fold_in(seed, index)
+            drawn = self._of_raw(self.corrected(pixels, raw)).sample(seed=own_seed)
             return index + 1, tf.where(place == index, drawn, pixels)
 
         start = 0, tf.zeros_like(raw[..., :channels])

@@ -12,7 +12,7 @@ from ssdgm_tf.layers.random_state import RandomView
 
 # How far images are moved at most: degrees, a shear, and a share of a side.
 _ROTATION, _SHEAR, _SHIFT = 30.0, 0.3, 0.3
-# The factors of blends, as in FixMatch: those above 1 are left out.
+# The factors of blends in FixMatch: every image loses colour, contrast, brightness or sharpness.
 _LEAST_FACTOR, _LARGEST_FACTOR = 0.05, 0.95
 _LEVELS = 256
 
@@ -26,8 +26,10 @@ class RandAugment(RandomView):
 
     Each image has operations of its own, one after the other, each with a magnitude drawn uniformly, as in FixMatch (Sohn et
     al. 2020, table 12): autocontrast, brightness, colour, contrast, equalize, identity, posterize, rotate, sharpness,
-    shear along rows or columns, solarize, shift along rows or columns. Every operation is computed for the whole batch, so
-    the layer runs under XLA. Follow it by `Cutout` for FixMatch's strong view.
+    shear along rows or columns, solarize, shift along rows or columns. Two differ from the papers': grey is the mean of the
+    channels, and equalize follows the distribution function of a channel exactly. Every operation is computed for the whole
+    batch, so the layer runs under XLA. Follow it by `Cutout` for FixMatch's strong view. Half precision does not hold 256
+    levels: give both `dtype="float32"` in a model of mixed precision.
 
     Args:
         num_operations: how many operations each image has.
@@ -144,7 +146,8 @@ def _equalized(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
     up_to = tf.cumsum(tf.reshape(counts, [-1, _LEVELS]), axis=1)
     at = tf.gather(up_to, tf.clip_by_value(levels, 0, _LEVELS - 1), batch_dims=1)
     darkest = tf.reduce_min(at, axis=1, keepdims=True)
-    equal = tf.cast((at - darkest) / tf.maximum(pixels - darkest, 1), images.dtype)
+    above_darkest, others = (tf.cast(number, tf.float32) for number in (at - darkest, tf.maximum(pixels - darkest, 1)))
+    equal = tf.cast(above_darkest / others, images.dtype)
     equal = tf.where(darkest < pixels, equal, flat)
     back = tf.reshape(equal, [shape[0], shape[3], shape[1], shape[2]])
     return tf.transpose(back, [0, 2, 3, 1])

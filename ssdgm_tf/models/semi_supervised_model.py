@@ -680,9 +680,9 @@ class SemiSupervisedModel(keras_internals.StreamModel, abc.ABC):
     def start_consistency(self) -> None:
         """Makes the states of the terms of `compile(consistency=...)`, once the shapes of the model are known."""
         shapes = {name: head.known_event_shape for name, head in self.data_format.observed.items()}
-        network = keras_internals.sublayers(self)
+        sublayers = keras_internals.sublayers(self)
         for term in self.consistency:
-            term.build(self.data_format.classes, shapes, network)
+            term.build(self.data_format.classes, shapes, sublayers)
 
     @property
     def consistency_states(self) -> dict[str, keras.Variable]:

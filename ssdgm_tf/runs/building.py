@@ -43,6 +43,11 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         made = zoo.find(config["model"]).build(Recipe(config, dataset, precision.POLICIES[settings["precision"]], part))
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
+        if config["bound_delay"] and not made.graph.supervised:
+            raise ValueError(
+                "config.bound_delay needs a model that infers labels. "
+                f"Received: config.bound_delay={config['bound_delay']}, {wording.title(config)}"
+            )
         if config["balance"]:
             made.class_to_balance()
         made.build(_input_shapes(made, dataset))

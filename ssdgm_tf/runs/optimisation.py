@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from ssdgm_tf import objectives
 from ssdgm_tf.data import SemiSupervisedData
@@ -59,10 +58,7 @@ def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDa
 
 
 def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
-    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs.
-
-    Where the bounds are let in late, the epochs before and those after have a cosine each, after a rise of a quarter epoch.
-    """
+    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
         return rate
@@ -72,52 +68,8 @@ def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervis
             f"Received: config.learning_rate_schedule={config['learning_rate_schedule']!r}"
         )
     steps = steps_per_epoch(model, config, dataset)
-    epochs, first = config["epochs"], config["labels_first_steps"]
-    if not config["bound_delay"]:
-        return _rise_and_fall(rate, first or steps, epochs * steps)
-    before, short = _epochs_before_the_bound(config), -(-steps // 4)
-    return InTwoParts(
-        _rise_and_fall(rate, first or short, before * steps),
-        _rise_and_fall(rate, short, (epochs - before) * steps),
-        first + before * steps,
-    )
-
-
-def _rise_and_fall(rate: float, rise: int, fall: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    return keras.optimizers.schedules.CosineDecay(0.1 * rate, fall, alpha=0.01, warmup_target=rate, warmup_steps=rise)
-
-
-@keras.saving.register_keras_serializable(package="ssdgm_tf")
-class InTwoParts(keras.optimizers.schedules.LearningRateSchedule):
-    """One schedule up to a step, then another from its own beginning.
-
-    Args:
-        first: the schedule of the steps before.
-        second: the schedule of the steps from there on, which counts them from 0.
-        num_steps: how many steps the first has.
-    """
-
-    def __init__(
-        self,
-        first: keras.optimizers.schedules.LearningRateSchedule,
-        second: keras.optimizers.schedules.LearningRateSchedule,
-        num_steps: int,
-    ) -> None:
-        super().__init__()
-        self.first, self.second, self.num_steps = first, second, num_steps
-
-    def __call__(self, step: Any) -> Any:
-        step = tf.cast(step, "float32")
-        return tf.where(step < self.num_steps, self.first(step), self.second(tf.maximum(step - self.num_steps, 0.0)))
-
-    def get_config(self) -> dict[str, Any]:
-        serialize = keras.saving.serialize_keras_object
-        return {"first": serialize(self.first), "second": serialize(self.second), "num_steps": self.num_steps}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "InTwoParts":
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in ("first", "second")}
-        return cls(**config | parts)
+    schedule, rise = keras.optimizers.schedules.CosineDecay, config["labels_first_steps"] or steps
+    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=rise)
 
 
 def kl_weight(
@@ -191,14 +143,14 @@ def gamma(config: _Config, dataset: SemiSupervisedData) -> float | None:
 
 
 def epochs_for(config: _Config, dataset: SemiSupervisedData) -> int:
-    """The epochs of a config that leaves them open: those of about `num_steps` steps, at least 5 and at most 1,000.
+    """The epochs of a config that leaves them open: those of about `target_steps` steps, at least 5 and at most 1,000.
 
     Args:
         config: the fields.
         dataset: the data set.
     """
     steps = steps_of_pass(dataset.is_labelled, config["batch_size"], config["labelled_batch_size"])
-    return int(min(max(config["num_steps"] // steps, _EPOCHS[0]), _EPOCHS[1]))
+    return int(min(max(config["target_steps"] // steps, _EPOCHS[0]), _EPOCHS[1]))
 
 
 def steps_per_epoch(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> int:

@@ -15,7 +15,15 @@ from ssdgm_tf.models.experiment import FEATURES, Part
 from ssdgm_tf.runs import checkpoints, comparisons
 from ssdgm_tf.runs.workdir import Workdir
 
-_POSITIVE = ("epochs", "batch_size", "labelled_batch_size", "learning_rate", "num_importance_samples", "num_samples")
+_POSITIVE = (
+    "epochs",
+    "target_steps",
+    "batch_size",
+    "labelled_batch_size",
+    "learning_rate",
+    "num_importance_samples",
+    "num_samples",
+)
 
 
 class Job(NamedTuple):
@@ -74,7 +82,7 @@ def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = No
     Raises:
         UserError: a bad field, a workdir of another run, or an unsuitable part.
     """
-    _check_fields(settings["config"])
+    check_fields(settings["config"])
     jobs = [_job(settings, folder, part_folder)]
     if part_folder and jobs[0].part is None:
         raise UserError(
@@ -88,7 +96,15 @@ def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = No
     return jobs
 
 
-def _check_fields(config: Mapping[str, Any]) -> None:
+def check_fields(config: Mapping[str, Any]) -> None:
+    """Refuses fields that no run can have.
+
+    Args:
+        config: the fields.
+
+    Raises:
+        UserError: a number that is not positive, or a field that is not the model's.
+    """
     for name in _POSITIVE:
         if not config[name] > 0:
             raise UserError(f"config.{name} must be positive. Received: config.{name}={config[name]!r}")

@@ -94,10 +94,15 @@ def _train(
 def _with_epochs(
     settings: dict[str, Any], folder: Workdir, source: _Source
 ) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
-    """The settings with the epochs that they leave open, by 0; and the data set, if that needed it."""
+    """The settings with the epochs that they leave open, by 0; and the data set, if that needed it.
+
+    Only models that infer labels and build on no other may leave them open.
+    """
     config = settings["config"]
-    if config["epochs"] != 0 or config["model"] not in zoo.names():
+    kind = zoo.find(config["model"]) if config["model"] in zoo.names() else None
+    if config["epochs"] != 0 or kind is None or kind.builds_on or not (kind.takes_tables or kind.takes_classifier):
         return settings, None
+    plan.check_fields(config | {"epochs": 1})
     if folder.config.exists():
         return settings | {"config": config | {"epochs": folder.load_config()["config"]["epochs"]}}, None
     dataset = load_data(config, *source)

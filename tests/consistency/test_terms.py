@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from ssdgm_tf import consistency, layers
+from ssdgm_tf import baselines, consistency, layers, models
 from ssdgm_tf.consistency.virtual_adversarial import of_length
 from ssdgm_tf.engine import counted
 
@@ -115,6 +115,16 @@ def test_images_that_the_network_moves_are_not_moved_before(shape, num_seeds):
     term.build({"y": 3}, {"x": shape}, [layers.ConvEncoder((4,)), layers.RandomAffine()])
     assert len(term.states) == num_seeds
     assert not [layer for layer in term._view.layers if isinstance(layer, layers.RandomAffine)]
+
+
+def test_models_and_baselines_tell_a_term_of_their_layers():
+    network = keras.Sequential([layers.RandomAffine(), layers.ConvEncoder((4,))])
+    model = models.M2(3, 2, hidden_units=(8,), classifier=network)
+    model.build((None, 8, 8, 1))
+    model.compile("adam", consistency="views")
+    baseline = baselines.ConsistentNetwork(network, 3).make(np.zeros((1, 8, 8, 1), np.float32))
+    for made in (model.consistency, baseline.terms):
+        assert [type(layer) for layer in made[0]._view.layers] == [layers.Cutout]
 
 
 def test_a_teacher_of_averaged_weights_labels():

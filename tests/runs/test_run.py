@@ -37,11 +37,25 @@ def finished(tmp_path_factory):
 
 
 def test_epochs_that_images_leave_open_are_those_of_the_steps(tmp_path):
-    open_epochs = settings(epochs=0, num_steps=3000)
+    open_epochs = settings(epochs=0, target_steps=3000)
     made, dataset = run._with_epochs(open_epochs, Workdir(tmp_path / "new"), run._Source(None, False))
     steps = -(-int((~dataset.is_labelled).sum()) // made["config"]["batch_size"])
     assert made["config"]["epochs"] == 3000 // steps > 5
     assert run._with_epochs(settings(epochs=4), Workdir(tmp_path / "new"), run._Source(None, False))[1] is None
+    for field, value in (("batch_size", 0), ("target_steps", 0), ("model", "vae"), ("model", "conditional_vae")):
+        with pytest.raises(UserError, match=f"config.{'epochs' if field == 'model' else field} must be positive"):
+            run.train(settings(epochs=0, **{field: value}), tmp_path / "refused")
+
+
+def test_a_late_bound_is_trained_and_kept(tmp_path):
+    fields = {"consistency": "entropy=0.1", "bound_delay": 0.5, "learning_rate_schedule": "cosine", "epochs": 2}
+    run.train(settings(**fields), tmp_path)
+    model = str(tmp_path / "model.keras")
+    code = f"import keras, ssdgm_tf; print(keras.models.load_model({model!r}).bound_weight.boundaries)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[13]"
+    with pytest.raises(UserError, match=r"config\.bound_delay needs a model that infers labels\. Received: .*0\.5, VAE"):
+        run.train(settings(model="vae", bound_delay=0.5), tmp_path / "refused")
 
 
 def test_a_run_leaves_its_files(finished):
