@@ -25,10 +25,7 @@ def run(command, *arguments, cwd):
     [
         (
             ["--config=m3"],
-            "m2_mnist, m2_norb, m2_series, m2_svhn, sdgm_conv_mnist, sdgm_digits, sdgm_mnist, sdgm_norb, sdgm_svhn, "
-            "siddharth_conv_mnist, siddharth_digits, siddharth_faces, siddharth_mnist, siddharth_multimnist, "
-            "siddharth_multimnist_nested, siddharth_norb, siddharth_svhn, table, "
-            "or an existing .py or .json file. Received: 'm3'",
+            f"--config must be one of {', '.join(flags.presets())}, or an existing .py or .json file. Received: 'm3'",
         ),
         (["--config=m2_digits:label=3"], "defaults labels=30, seed=0. Received: 'label=3'"),
         (["--config=m2_digits:labels=x"], "Received: 'labels=x'"),
