@@ -435,13 +435,6 @@ MUTANTS = (
         "tests/layers/test_pixel_cnn.py -k sum_to_one",
     ),
     Mutant(
-        "all pixels of a draw of a PixelCNN share their noise",
-        "layers/pixel_cnn.py",
-        "own_seed = tf.random.experimental.stateless_fold_in(seed, index)",
-        "own_seed = seed",
-        "tests/layers/test_pixel_cnn.py -k draws",
-    ),
-    Mutant(
         "equalize counts the levels of all images together",
         "layers/rand_augment.py",
         "rows * _LEVELS + tf.clip_by_value(levels, 0, _LEVELS - 1)",
