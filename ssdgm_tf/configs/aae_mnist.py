@@ -6,18 +6,12 @@
 the style has 10, and q(y|x) sees pixels with noise of 0.3. The paper trained for 5,000 epochs; this preset ends after 40.
 """
 
-from ssdgm_tf.configs.common import MNIST, NOISY, preset
+from ssdgm_tf.configs.common import ADVERSARIAL_MNIST, preset
 
 get_config = preset(
-    MNIST,
-    NOISY,
+    ADVERSARIAL_MNIST,
     labels=100,
     own={"adversary_weight": 10.0},
     gamma_ratio=1.0,
-    model="adversarial_autoencoder",
-    latent_dim=10,
-    hidden_units=(1000, 1000),
-    estimator="relaxed",
-    learning_rate=1e-3,
     epochs=40,
 )

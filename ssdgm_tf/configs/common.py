@@ -63,6 +63,19 @@ NOISY = {
     "batch_size": 200,
 }
 
+#: The adversarial autoencoder of Makhzani et al. 2016 on MNIST, without its own field.
+ADVERSARIAL_MNIST = (
+    MNIST
+    | NOISY
+    | {
+        "model": "adversarial_autoencoder",
+        "latent_dim": 10,
+        "hidden_units": (1000, 1000),
+        "estimator": "relaxed",
+        "learning_rate": 1e-3,
+    }
+)
+
 
 def preset(
     *parts: Mapping[str, Any],

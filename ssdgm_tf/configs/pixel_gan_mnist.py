@@ -6,19 +6,13 @@ The adversarial autoencoder of `aae_mnist` with a small PixelCNN as its decoder,
 an image looks like as a whole. The paper's PixelCNN is deeper, and trained for days; this preset ends after 10 epochs.
 """
 
-from ssdgm_tf.configs.common import MNIST, NOISY, preset
+from ssdgm_tf.configs.common import ADVERSARIAL_MNIST, preset
 
 get_config = preset(
-    MNIST,
-    NOISY,
+    ADVERSARIAL_MNIST,
     labels=100,
     own={"adversary_weight": 10.0},
     gamma_ratio=1.0,
-    model="adversarial_autoencoder",
-    latent_dim=10,
-    hidden_units=(1000, 1000),
     likelihood="pixel_cnn",
-    estimator="relaxed",
-    learning_rate=1e-3,
     epochs=10,
 )

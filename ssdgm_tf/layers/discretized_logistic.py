@@ -53,7 +53,7 @@ class DiscretizedLogisticNode(StochasticNode):
 
     def make_distribution(self, parameters: tf.Tensor) -> tfd.Distribution:
         raw_loc, raw_scale = self._split(parameters, 2)
-        return self._independent(DiscretizedLogistic(tf.sigmoid(raw_loc), 0.1 * positive(raw_scale), self.num_levels))
+        return self._independent(of_raw(raw_loc, raw_scale, self.num_levels))
 
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
         return distribution.distribution.loc
@@ -63,6 +63,17 @@ class DiscretizedLogisticNode(StochasticNode):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_levels": self.num_levels}
+
+
+def of_raw(raw_loc: tf.Tensor, raw_scale: tf.Tensor, num_levels: int) -> "DiscretizedLogistic":
+    """The distribution of unconstrained parameters: loc = sigmoid(raw_loc), scale = 0.1 positive(raw_scale).
+
+    Args:
+        raw_loc: any numbers.
+        raw_scale: any numbers.
+        num_levels: number of levels.
+    """
+    return DiscretizedLogistic(tf.sigmoid(raw_loc), 0.1 * positive(raw_scale), num_levels)
 
 
 class DiscretizedLogistic(ScalarDistribution):

@@ -9,8 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
-from ssdgm_tf.layers.discretized_logistic import DiscretizedLogistic, DiscretizedLogisticNode
-from ssdgm_tf.layers.stochastic import positive
+from ssdgm_tf.layers.discretized_logistic import DiscretizedLogisticNode, of_raw
 from ssdgm_tf.layers.types import Shape
 
 # Draws that stand for the mean of an image, and their seed.
@@ -112,7 +111,7 @@ class PixelCNNNode(DiscretizedLogisticNode):
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class _Stacks(keras.layers.Layer):
-    """The two stacks of convolutions: from pixels and raw parameters to what is added to these.
+    """The two stacks of convolutions. They take pixels and raw parameters, and give what is added to the parameters.
 
     Args:
         filters: channels of both stacks.
@@ -127,7 +126,7 @@ class _Stacks(keras.layers.Layer):
     def build(self, input_shape: Sequence[Shape]) -> None:
         (*_, channels), (*space, num_raw) = input_shape
         convolution = functools.partial(keras.layers.Conv2D, self.filters, dtype=self.dtype_policy)
-        # Above: two rows of three pixels, of which the lower one is the row above (first) or the own row of features.
+        # The kernels of `above` end at their own row. The pixels come shifted by one, so features never see their own pixel.
         self.above = [convolution((2, 3), name=f"above_{i}") for i in range(self.num_layers + 1)]
         self.left = [convolution((1, 2), name=f"left_{i}") for i in range(self.num_layers + 1)]
         self.links = [convolution(1, name=f"link_{i}") for i in range(self.num_layers + 1)]
@@ -207,12 +206,13 @@ class _PixelCNN(tfd.Distribution):
         lead = tf.broadcast_dynamic_shape(tf.shape(value)[:-3], tf.shape(self.raw)[:-3])
         static = tf.broadcast_static_shape(value.shape[:-3], self.raw.shape[:-3])
         pixels, raw = (_flat(part, lead) for part in (value, self.raw))
-        per_number = self._of_raw(self.corrected(pixels, raw)).log_prob(pixels)
+        per_number = self._given(pixels, raw).log_prob(pixels)
         return tf.ensure_shape(tf.reshape(tf.reduce_sum(per_number, axis=[1, 2, 3]), lead), static)
 
-    def _of_raw(self, raw: tf.Tensor) -> tfd.Distribution:
-        loc, scale = tf.split(raw, 2, axis=-1)
-        return DiscretizedLogistic(tf.sigmoid(loc), 0.1 * positive(scale), self.num_levels)
+    def _given(self, pixels: tf.Tensor, raw: tf.Tensor) -> tfd.Distribution:
+        """The distribution of each number given the pixels before it."""
+        raw_loc, raw_scale = tf.split(self.corrected(pixels, raw), 2, axis=-1)
+        return of_raw(raw_loc, raw_scale, self.num_levels)
 
     def _sample_n(self, n: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Pixel by pixel; the others keep their values while the next one is drawn."""
@@ -224,7 +224,7 @@ class _PixelCNN(tfd.Distribution):
 
         def draw(index: tf.Tensor, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             own_seed = tf.random.experimental.stateless_fold_in(seed, index)
-            drawn = self._of_raw(self.corrected(pixels, raw)).sample(seed=own_seed)
+            drawn = self._given(pixels, raw).sample(seed=own_seed)
             return index + 1, tf.where(place == index, drawn, pixels)
 
         start = 0, tf.zeros_like(raw[..., :channels])

@@ -43,11 +43,7 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         made = zoo.find(config["model"]).build(Recipe(config, dataset, precision.POLICIES[settings["precision"]], part))
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
-        if config["bound_delay"] and not made.graph.supervised:
-            raise ValueError(
-                "config.bound_delay needs a model that infers labels. "
-                f"Received: config.bound_delay={config['bound_delay']}, {wording.title(config)}"
-            )
+        _check_bound_delay(made, config)
         if config["balance"]:
             made.class_to_balance()
         made.build(_input_shapes(made, dataset))
@@ -85,6 +81,14 @@ def _check_labels_first(made: GraphicalModel, config: Mapping[str, Any], dataset
             "config.labels_first_steps needs a model that infers labels, and labels. "
             f"Received: config.labels_first_steps={config['labels_first_steps']}, {wording.title(config)}, "
             f"{num_labels} labels"
+        )
+
+
+def _check_bound_delay(made: GraphicalModel, config: Mapping[str, Any]) -> None:
+    if config["bound_delay"] and not made.graph.supervised:
+        raise ValueError(
+            "config.bound_delay needs a model that infers labels. "
+            f"Received: config.bound_delay={config['bound_delay']}, {wording.title(config)}"
         )
 
 

@@ -30,7 +30,7 @@ def moved(image: Image.Image, matrix: list[list[float]], offset: tuple[float, fl
     """Pillow's affine transformation about the centre, rows before columns."""
     (a, b), (c, d) = matrix
     down, right = (HEIGHT - 1) / 2, (WIDTH - 1) / 2
-    # Pillow takes (column, row), of which the middle of the first pixel is (0.5, 0.5).
+    # Pillow takes (column, row). There the middle of the first pixel is (0.5, 0.5).
     of_columns = d, c, right + offset[1] - d * (right + 0.5) - c * (down + 0.5) + 0.5
     of_rows = b, a, down + offset[0] - b * (right + 0.5) - a * (down + 0.5) + 0.5
     return image.transform(image.size, Image.Transform.AFFINE, (*of_columns, *of_rows), Image.Resampling.BILINEAR)
