@@ -26,6 +26,6 @@ if not _runs_a_command():
     if keras.backend.backend() != "tensorflow":
         raise ImportError(f"ssdgm_tf needs Keras on the tensorflow backend. Received: backend={keras.backend.backend()!r}")
 
-    from ssdgm_tf import baselines, consistency, data, layers, models, nodes, objectives, schema, sklearn
+    from ssdgm_tf import baselines, consistency, data, layers, models, nodes, objectives, schema, sklearn, trust
 
-    __all__ = ["baselines", "consistency", "data", "layers", "models", "nodes", "objectives", "schema", "sklearn"]
+    __all__ = ["baselines", "consistency", "data", "layers", "models", "nodes", "objectives", "schema", "sklearn", "trust"]

@@ -41,6 +41,7 @@ def describe(model: "GraphicalModel") -> str:
         lines.append(f"  with labels     {model.labelled_bound_in_use.replace('_', ' ')} bound ({chosen})")
     scale = model.objective_scale
     lines.append(f"  weights         {scale if scale else 'known once fit() has seen the data'}")
+    lines += [f"  calibrated      {name}, by {len(own.scores)} labels" for name, own in model.calibration.items()]
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -14,7 +14,7 @@ from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState, seeds_of
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.supports import Support
-from ssdgm_tf.models import inference, saved_model
+from ssdgm_tf.models import calibration, inference, saved_model
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
@@ -82,6 +82,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         _name_nodes(graph)
         self.generative, self.recognition = dict(graph.generative), dict(graph.recognition)
         self.num_prediction_samples = num_prediction_samples
+        #: {supervised class: what `calibrate` found}.
+        self.calibration: dict[str, calibration.Calibration] = {}
         self._make_random_state(seed)
         shapes = {name: (None, *(head.event_shape or ())) for name, head in data_format.observed.items()}
         if all(head.event_shape for head in data_format.observed.values()):
@@ -139,7 +141,20 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     def predicted_means(self, x: dict[str, tf.Tensor], complete: tuple[str, ...] = ()) -> dict[str, tf.Tensor]:
         one_pass = self._predicting_pass(x, complete)
+        return {name: self._calibrated(name, one_pass.mean(name)) for name in self.graph.supervised}
+
+    def uncalibrated_means(self, x: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """`predicted_means` as if `calibrate` had not been called.
+
+        Args:
+            x: {name: tensor} of the observed variables.
+        """
+        one_pass = self._predicting_pass(x)
         return {name: one_pass.mean(name) for name in self.graph.supervised}
+
+    def _calibrated(self, name: str, mean: tf.Tensor) -> tf.Tensor:
+        """The mean of a supervised variable after `calibrate`."""
+        return self.calibration[name].scaled(mean) if name in self.calibration else mean
 
     def _predicting_pass(self, x: dict[str, tf.Tensor], complete: Sequence[str] = ()) -> trace.Trace:
         """The pass behind every prediction: its draws are the same for all examples and calls."""
@@ -148,6 +163,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         num_samples = self.num_prediction_samples if is_drawn else 1
         held = self.data_format.held(x, complete=complete)
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        calibration.forget(self)
+        return super().make_train_function(force)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         kwargs["consistency"] = terms = consistency.get(kwargs.get("consistency"))
@@ -369,6 +388,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     impute = inference.impute
     bound = inference.bound
     log_likelihood = inference.log_likelihood
+    # When to believe a prediction.
+    calibrate = calibration.calibrate
+    predict_sets = calibration.predict_sets
     # Export as a TensorFlow SavedModel.
     export = saved_model.export
     signatures = saved_model.signatures
@@ -448,7 +470,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         }
 
     def _prediction(self, name: str, one_pass: trace.Trace) -> Any:
-        mean = tf.cast(one_pass.mean(name), tf.float32)
+        mean = self._calibrated(name, tf.cast(one_pass.mean(name), tf.float32))
         if name in self.data_format.classes:
             return mean
         return {"mean": mean, "stddev": tf.cast(one_pass.stddev(name), tf.float32)}
@@ -472,6 +494,13 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     def noise_states(self) -> list[keras.Variable]:
         """The states of all random numbers that its networks draw."""
         return _seeds(keras_internals.sublayers(self))
+
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        super().save_own_variables(store)
+        calibration.save(self, store)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        super().load_own_variables(calibration.load(self, store))
 
     def get_build_config(self) -> dict[str, Any] | None:
         config = super().get_build_config()

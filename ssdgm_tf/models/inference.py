@@ -50,7 +50,7 @@ def encode(
     """
     x, given = _input(model, x, y, any_variable=True)
     if num_samples is None:
-        return _in_batches(model, lambda x, given, _: propagation.means(model.graph, _held(model, x, given))[0], x, given)
+        return in_batches(model, lambda x, given, _: propagation.means(model.graph, _held(model, x, given))[0], x, given)
     check_num_samples(num_samples)
     key = model.seed_of(seed)
 
@@ -59,7 +59,7 @@ def encode(
         draws = propagation.draws(model.graph, _held(model, x, given), num_samples, seed)
         return {name: np.swapaxes(value, 0, 1) for name, value in draws.items()}
 
-    draws = _in_batches(model, draw, x, given, rows=num_samples)
+    draws = in_batches(model, draw, x, given, rows=num_samples)
     return {name: np.swapaxes(value, 0, 1) for name, value in draws.items()}
 
 
@@ -75,7 +75,7 @@ def reconstruct(model: "GraphicalModel", x: Any, y: Any = None) -> Any:
         The observed variables, [N, *event_shape].
     """
     x, given = _input(model, x, y, any_variable=True)
-    return only_or_all(_in_batches(model, functools.partial(_decoded, model), x, given))
+    return only_or_all(in_batches(model, functools.partial(_decoded, model), x, given))
 
 
 def analogies(model: "GraphicalModel", x: Any, y: Any = None, vary: Mapping[str, Any] | None = None) -> Any:
@@ -111,7 +111,7 @@ def analogies(model: "GraphicalModel", x: Any, y: Any = None, vary: Mapping[str,
         images = propagation.decode(model.graph, held, x | tiled)
         return {name: tf.reshape(v, [size, num_values, *v.shape[1:]]) for name, v in images.items()}
 
-    return only_or_all(_in_batches(model, analogies, x, given, rows=num_values))
+    return only_or_all(in_batches(model, analogies, x, given, rows=num_values))
 
 
 def generate(
@@ -203,7 +203,7 @@ def impute(
         filled, x, known = _in_rounds(model, x, y, gappy, num_steps, tolerance)
     else:
         raise ValueError("Draws of missing elements need a model trained with gaps. Received: one trained without")
-    means = _in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], x, known)
+    means = in_batches(model, lambda x, y, _: propagation.means(model.graph, _held(model, x, y))[0], x, known)
     for name, is_known in model.data_format.is_known(known).items():
         point = model.data_format.supervised[name].support.point(means[name])
         known[name] = np.where(is_known.reshape(-1, *[1] * (point.ndim - 1)), known[name], point)
@@ -231,7 +231,7 @@ def _by_importance(
     if not len(places):
         return x | filled
     some, labels = keras.tree.map_structure(lambda array: np.asarray(array[places]), (x, known))
-    made = _in_batches(model, fill, some, labels, rows=num_samples)
+    made = in_batches(model, fill, some, labels, rows=num_samples)
     for name, values in filled.items():
         if num_draws is None:
             values[places] = np.where(np.isnan(some[name]), made[name], some[name])
@@ -271,7 +271,7 @@ def _settle(
         if not len(moving):
             return
         part, labels = keras.tree.map_structure(lambda array: array[moving], (filled, known))  # noqa: B023
-        decoded = _in_batches(model, functools.partial(_decoded, model), part, labels)
+        decoded = in_batches(model, functools.partial(_decoded, model), part, labels)
         before, change = change, np.zeros(len(moving))
         for name, where in missing.items():
             new = np.where(where[moving], decoded[name], part[name])
@@ -366,7 +366,7 @@ def bound(model: "GraphicalModel", x: Any, y: Any = None, num_samples: int = 1, 
         held = model.bound_of(one_pass, model.labelled_bound_in_use).bound
         return tf.where(model.data_format.is_labelled(y), held, free)
 
-    return _in_batches(model, batch_bound, x, y, rows=num_samples)
+    return in_batches(model, batch_bound, x, y, rows=num_samples)
 
 
 def observed_values(model: "GraphicalModel", x: Mapping[str, Any]) -> dict[str, tf.Tensor]:
@@ -443,8 +443,16 @@ def _varied(model: "GraphicalModel", vary: Mapping | None) -> dict[str, tf.Tenso
     return _generation_input(model, vary, None)[0]
 
 
-def _in_batches(model: "GraphicalModel", function: Callable, x: dict, y: dict, rows: int = 1) -> Any:
-    """`function(x, y, index)` of batches of the arrays, its results (an array, or a dict of arrays) joined."""
+def in_batches(model: "GraphicalModel", function: Callable, x: dict, y: dict, rows: int = 1) -> Any:
+    """`function(x, y, index)` of batches of the arrays, its results (an array, or a dict of arrays) joined.
+
+    Args:
+        model: the model.
+        function: see above.
+        x: {name: array [N, ...]} of the observed variables.
+        y: {name: array [N, ...]} of others; {} for none.
+        rows: how many times the networks are evaluated for an example and a joint state.
+    """
     size = num_examples(x)
     batch_size = max(1, min(1000, _MAX_ROWS // (rows * model.graph.num_states)))
     parts = []

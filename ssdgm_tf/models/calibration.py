@@ -1,0 +1,224 @@
+"""Calibrated predictions of supervised classes. `calibrate` and `predict_sets` are methods of `GraphicalModel`."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from ssdgm_tf import trust
+from ssdgm_tf.models.data_format import num_examples, only_or_all
+from ssdgm_tf.models.inference import in_batches
+from ssdgm_tf.objectives.consistency import log_of
+from ssdgm_tf.trust.scaling import METHODS
+
+if TYPE_CHECKING:
+    from ssdgm_tf.models.graphical_model import GraphicalModel
+
+#: How the names of its arrays in the file of a model begin.
+PREFIX = "calibration_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What labels that training did not see say of the predictions of one class.
+
+    Attributes:
+        scaling: of the probabilities.
+        scores: those of the true classes, `ssdgm_tf.trust.class_scores` of what the model predicts without the scaling, [N].
+    """
+
+    scaling: trust.Scaling
+    scores: np.ndarray
+
+    @classmethod
+    def of(cls, probabilities: np.ndarray, y: np.ndarray, method: str) -> "Calibration":
+        """The calibration by the predictions for labelled examples.
+
+        Args:
+            probabilities: [N, K].
+            y: labels 0..K-1, [N].
+            method: one of `ssdgm_tf.trust.scaling.METHODS`.
+        """
+        of_labels = trust.class_scores(probabilities)[np.arange(len(y)), y]
+        return cls(METHODS[method](probabilities, y), np.sort(of_labels))
+
+    def scaled(self, probabilities: tf.Tensor) -> tf.Tensor:
+        """The scaled probabilities, [..., K], see `ssdgm_tf.trust.Scaling`.
+
+        Args:
+            probabilities: [..., K].
+        """
+        slope, offset = (tf.cast(values, probabilities.dtype) for values in self.scaling)
+        return tf.nn.softmax(log_of(probabilities) * slope + offset)
+
+
+def calibrate(
+    model: "GraphicalModel",
+    x: Any = None,
+    y: Any = None,
+    method: str = "temperature",
+    predictions: Any = None,
+) -> None:
+    """Makes the probabilities of supervised classes say how often they are right, by labels that training did not see.
+
+    From then on `predict`, `evaluate` and what is exported give the calibrated probabilities, and `predict_sets` works. Both
+    are saved with the model; training it further ends them. The bounds, `encode` and all that is generated stay as they are.
+
+    Where labels are too few to hold any out, cross-fit: hide a part of the labels, train, predict the examples whose labels
+    were hidden, do so with each part, and give all these as `predictions`. `ssdgm-calibrate` does it with a run.
+
+    Args:
+        model: the model.
+        x: examples whose labels training did not see, as in `fit`. None where `predictions` are given.
+        y: their labels, as in `fit`; those without a label are not looked at.
+        method: "temperature", one number; or "vector", a slope and an offset for each class, which take more labels (see
+            `ssdgm_tf.trust`).
+        predictions: class probabilities [N, K], in place of what the model predicts for x; of several supervised variables
+            {name: probabilities}. They must not be calibrated themselves.
+
+    Raises:
+        ValueError: no class that is supervised and has a label; another method; both or neither of x and predictions; bad
+            values.
+    """
+    model.require_built()
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}. Received: method={method!r}")
+    if (x is None) == (predictions is None):
+        raise ValueError(
+            "calibrate takes examples x, or predictions for them. "
+            f"Received: {'neither' if x is None else 'both'} of x and predictions"
+        )
+    _require_classes(model, "calibrate")
+    if x is not None:
+        x, labels = model.data_format.pair(x, y)
+        found = _uncalibrated(model, x)
+    else:
+        found, labels = _given(model, predictions, y)
+    made = {}
+    for name in found:
+        known = labels[name] >= 0
+        if known.any():
+            made[name] = Calibration.of(found[name][known], labels[name][known], method)
+    if not made:
+        raise ValueError(f"calibrate needs labels of {', '.join(model.data_format.classes)}. Received: none that is known")
+    _set(model, made)
+
+
+def predict_sets(model: "GraphicalModel", x: Any, coverage: float = 0.9) -> Any:
+    """The classes that each example may have: a set that holds the true one with a probability of at least `coverage`.
+
+    The set has every class whose q(y|x) is large enough; `calibrate` has seen what is. The probability is over examples, and
+    exact for any model, if those of `calibrate` and these come from one population (`ssdgm_tf.trust.threshold`); with
+    predictions of other models, those of cross-fitting, it is approximate, and larger where training on all labels helps.
+    Sets may hold several classes, and none, which says that no class fits.
+
+    Args:
+        model: the model, calibrated.
+        x: as in `fit`.
+        coverage: above 0 and below 1. With N labels in `calibrate` a set of less than all classes has at most N / (N + 1).
+
+    Returns:
+        bool [N, K]; of several supervised variables {name: sets} of those that are calibrated.
+
+    Raises:
+        ValueError: a model that is not calibrated, or a coverage outside (0, 1).
+    """
+    model.require_built()
+    if not model.calibration:
+        raise ValueError(f"Call calibrate() before predict_sets(). Received: {type(model).__name__}, not calibrated")
+    found = _uncalibrated(model, model.data_format.x(x))
+    made = {name: trust.sets(found[name], own.scores, coverage) for name, own in model.calibration.items()}
+    return made if len(model.graph.supervised) > 1 else only_or_all(made)
+
+
+def forget(model: "GraphicalModel") -> None:
+    """Ends the calibration of a model that is about to be trained.
+
+    Args:
+        model: the model.
+
+    Warns:
+        UserWarning: it was calibrated.
+    """
+    if model.calibration:
+        warnings.warn("Training ends the calibration of a model: call calibrate() again after it.", stacklevel=4)
+        _set(model, {})
+
+
+def save(model: "GraphicalModel", store: MutableMapping[str, np.ndarray]) -> None:
+    """Writes the calibration beside the weights of a model.
+
+    Args:
+        model: the model.
+        store: {name: array} of its file.
+    """
+    for place, name in enumerate(model.data_format.classes):
+        if name in model.calibration:
+            own = model.calibration[name]
+            for key, values in (*own.scaling._asdict().items(), ("scores", own.scores)):
+                store[f"{PREFIX}{place}_{key}"] = values
+
+
+def load(model: "GraphicalModel", store: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Reads what `save` wrote, and returns the rest of the file.
+
+    Args:
+        model: the model.
+        store: {name: array} of its file.
+    """
+    made = {}
+    for place, name in enumerate(model.data_format.classes):
+        if f"{PREFIX}{place}_scores" in store.keys():
+            slope, offset, scores = (np.array(store[f"{PREFIX}{place}_{key}"]) for key in ("slope", "offset", "scores"))
+            made[name] = Calibration(trust.Scaling(slope, offset), scores)
+    _set(model, made)
+    return {name: store[name] for name in store.keys() if not name.startswith(PREFIX)}
+
+
+def _set(model: "GraphicalModel", calibration: dict[str, Calibration]) -> None:
+    """Gives a model a calibration; what was compiled without it is made anew."""
+    if calibration or model.calibration:
+        model.calibration = calibration
+        model.predict_function = model.test_function = None
+
+
+def _require_classes(model: "GraphicalModel", method: str) -> None:
+    if not model.data_format.classes:
+        raise ValueError(
+            f"{method} is for supervised classes. Received: {type(model).__name__}, which supervises "
+            f"{', '.join(model.graph.supervised) or 'nothing'}"
+        )
+
+
+def _uncalibrated(model: "GraphicalModel", x: dict) -> dict[str, np.ndarray]:
+    """{name: probabilities [N, K]} of the supervised classes, without any scaling."""
+
+    def predict(x: dict, *_: Any) -> dict[str, tf.Tensor]:
+        means = model.uncalibrated_means(x)
+        return {name: tf.cast(means[name], tf.float32) for name in model.data_format.classes}
+
+    return in_batches(model, predict, x, {}, rows=model.num_prediction_samples)
+
+
+def _given(model: "GraphicalModel", predictions: Any, y: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Checked predictions and labels of a user's, {name: array}."""
+    classes = model.data_format.classes
+    if not isinstance(predictions, Mapping):
+        if len(model.graph.supervised) > 1:
+            raise ValueError(f"predictions must be a dict of {sorted(classes)}. Received: {type(predictions).__name__}")
+        predictions = {next(iter(classes)): predictions}
+    if unknown := sorted(set(predictions) - set(classes)):
+        raise ValueError(f"predictions may hold {sorted(classes)}. Received: {unknown}")
+    found = {name: np.asarray(values, np.float64) for name, values in predictions.items()}
+    size = num_examples(found)
+    for name, values in found.items():
+        if values.shape != (size, classes[name]):
+            raise ValueError(f"predictions of {name} must have the shape {(size, classes[name])}. Received: {values.shape}")
+        if not (np.all(values >= 0) and np.allclose(values.sum(axis=1), 1, atol=1e-3)):
+            raise ValueError(
+                f"predictions must be probabilities of the classes, which sum to 1. Received: others, of {name}"
+            )
+    return found, model.data_format.y(y, size)
