@@ -1,8 +1,7 @@
 """Calibrated predictions of supervised classes. `calibrate` and `predict_sets` are methods of `GraphicalModel`."""
 
 import dataclasses
-import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +15,6 @@ from ssdgm_tf.trust.scaling import METHODS
 
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
-
-#: How the names of its arrays in the file of a model begin.
-PREFIX = "calibration_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +100,7 @@ def calibrate(
             made[name] = Calibration.of(found[name][known], labels[name][known], method)
     if not made:
         raise ValueError(f"calibrate needs labels of {', '.join(model.data_format.classes)}. Received: none that is known")
-    _set(model, made)
+    model.set_calibration(made)
 
 
 def predict_sets(model: "GraphicalModel", x: Any, coverage: float = 0.9) -> Any:
@@ -132,57 +128,6 @@ def predict_sets(model: "GraphicalModel", x: Any, coverage: float = 0.9) -> Any:
     found = _uncalibrated(model, model.data_format.x(x))
     made = {name: trust.sets(found[name], own.scores, coverage) for name, own in model.calibration.items()}
     return made if len(model.graph.supervised) > 1 else only_or_all(made)
-
-
-def forget(model: "GraphicalModel") -> None:
-    """Ends the calibration of a model that is about to be trained.
-
-    Args:
-        model: the model.
-
-    Warns:
-        UserWarning: it was calibrated.
-    """
-    if model.calibration:
-        warnings.warn("Training ends the calibration of a model: call calibrate() again after it.", stacklevel=4)
-        _set(model, {})
-
-
-def save(model: "GraphicalModel", store: MutableMapping[str, np.ndarray]) -> None:
-    """Writes the calibration beside the weights of a model.
-
-    Args:
-        model: the model.
-        store: {name: array} of its file.
-    """
-    for place, name in enumerate(model.data_format.classes):
-        if name in model.calibration:
-            own = model.calibration[name]
-            for key, values in (*own.scaling._asdict().items(), ("scores", own.scores)):
-                store[f"{PREFIX}{place}_{key}"] = values
-
-
-def load(model: "GraphicalModel", store: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Reads what `save` wrote, and returns the rest of the file.
-
-    Args:
-        model: the model.
-        store: {name: array} of its file.
-    """
-    made = {}
-    for place, name in enumerate(model.data_format.classes):
-        if f"{PREFIX}{place}_scores" in store.keys():
-            slope, offset, scores = (np.array(store[f"{PREFIX}{place}_{key}"]) for key in ("slope", "offset", "scores"))
-            made[name] = Calibration(trust.Scaling(slope, offset), scores)
-    _set(model, made)
-    return {name: store[name] for name in store.keys() if not name.startswith(PREFIX)}
-
-
-def _set(model: "GraphicalModel", calibration: dict[str, Calibration]) -> None:
-    """Gives a model a calibration; what was compiled without it is made anew."""
-    if calibration or model.calibration:
-        model.calibration = calibration
-        model.predict_function = model.test_function = None
 
 
 def _require_classes(model: "GraphicalModel", method: str) -> None:

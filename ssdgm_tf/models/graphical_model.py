@@ -14,12 +14,14 @@ from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.random_state import SavedRandomState, seeds_of
 from ssdgm_tf.layers.serialization import from_parts
 from ssdgm_tf.layers.supports import Support
-from ssdgm_tf.models import calibration, inference, saved_model
+from ssdgm_tf.models import after_training, calibration, inference, saved_model
+from ssdgm_tf.models import novelty as novel
 from ssdgm_tf.models.data_format import DataFormat, only_or_all
 from ssdgm_tf.models.description import describe
 from ssdgm_tf.models.semi_supervised_model import SemiSupervisedModel
 from ssdgm_tf.models.step_passes import StepPasses
 from ssdgm_tf.nodes import Deterministic, RandomVariable, ScoreFunction
+from ssdgm_tf.trust.novelty import Novelty
 
 # The names that Keras gives to nodes.
 _AUTOMATIC_NAME = re.compile(r"(random_variable|deterministic)(_\d+)?")
@@ -84,6 +86,8 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         self.num_prediction_samples = num_prediction_samples
         #: {supervised class: what `calibrate` found}.
         self.calibration: dict[str, calibration.Calibration] = {}
+        #: What `fit_novelty` learned.
+        self.known_examples: Novelty | None = None
         self._make_random_state(seed)
         shapes = {name: (None, *(head.event_shape or ())) for name, head in data_format.observed.items()}
         if all(head.event_shape for head in data_format.observed.values()):
@@ -156,6 +160,15 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         """The mean of a supervised variable after `calibrate`."""
         return self.calibration[name].scaled(mean) if name in self.calibration else mean
 
+    def set_calibration(self, found: dict[str, calibration.Calibration]) -> None:
+        """Takes what `calibrate` found; what was compiled before is made anew.
+
+        Args:
+            found: {supervised class: its calibration}.
+        """
+        self.calibration = found
+        self.predict_function = self.test_function = None
+
     def _predicting_pass(self, x: dict[str, tf.Tensor], complete: Sequence[str] = ()) -> trace.Trace:
         """The pass behind every prediction: its draws are the same for all examples and calls."""
         predicted = self.graph.supervised or self.graph.latent
@@ -165,7 +178,7 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
         return trace.run(self.graph, held, num_samples, _PREDICTION_SEED, self.step, exact=True, predicted=predicted)
 
     def make_train_function(self, force: bool = False) -> Any:
-        calibration.forget(self)
+        after_training.forget(self)
         return super().make_train_function(force)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
@@ -391,6 +404,9 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
     # When to believe a prediction.
     calibrate = calibration.calibrate
     predict_sets = calibration.predict_sets
+    fit_novelty = novel.fit_novelty
+    novelty = novel.novelty
+    is_novel = novel.is_novel
     # Export as a TensorFlow SavedModel.
     export = saved_model.export
     signatures = saved_model.signatures
@@ -497,10 +513,10 @@ class GraphicalModel(SavedRandomState, SemiSupervisedModel):
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         super().save_own_variables(store)
-        calibration.save(self, store)
+        after_training.save(self, store)
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
-        super().load_own_variables(calibration.load(self, store))
+        super().load_own_variables(after_training.load(self, store))
 
     def get_build_config(self) -> dict[str, Any] | None:
         config = super().get_build_config()

@@ -91,6 +91,30 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
         assert_close(of_all[-1:], of_one, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", tiers([name for name in DESCRIPTORS if name in models.__all__], second=LARGEST))
+def test_what_is_novel_does_not_depend_on_the_rest_of_the_batch(name):
+    model, x = DESCRIPTORS[name].make(), inputs(DESCRIPTORS[name])
+    model.fit_novelty(keras.tree.map_structure(lambda values: np.concatenate([values] * 6), x))
+    of_all, of_one = model.novelty(x), model.novelty(keras.tree.map_structure(lambda values: values[-1:], x))
+    assert of_all.shape == (7,) and np.all(np.isfinite(of_all))
+    assert_close(of_all[-1:], of_one, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", tiers([name for name in DESCRIPTORS if name in models.__all__], second=LARGEST))
+def test_a_calibration_scales_what_is_predicted(name):
+    model, x = DESCRIPTORS[name].make(), inputs(DESCRIPTORS[name])
+    if not model.data_format.classes:
+        pytest.skip("no class is supervised")
+    labels = {variable: np.arange(7) % size for variable, size in model.data_format.classes.items()}
+    before, several = model.predict(x, verbose=0), len(model.graph.supervised) > 1
+    model.calibrate(x, labels)
+    after, sets = model.predict(x, verbose=0), model.predict_sets(x, coverage=0.5)
+    for variable, own in model.calibration.items():
+        values = [found[variable] if several else found for found in (before, after, sets)]
+        assert_close(values[1], own.scaling(values[0]), rtol=1e-3, atol=1e-5)
+        assert values[2].shape == values[0].shape and values[2].dtype == bool
+
+
 @all_but_the_largest
 def test_keras_file_round_trip(name, tmp_path):
     """The same outputs, draws included: the random state is saved too."""

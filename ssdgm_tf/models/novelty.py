@@ -1,0 +1,111 @@
+"""Which examples are of none of the kinds that a model knows. The functions are methods of `GraphicalModel`."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from ssdgm_tf.engine import trace, trace_bounds
+from ssdgm_tf.models.data_format import num_examples
+from ssdgm_tf.models.inference import in_batches
+from ssdgm_tf.objectives.consistency import entropy, log_of
+from ssdgm_tf.trust.novelty import FEWEST, Novelty
+
+if TYPE_CHECKING:
+    from ssdgm_tf.models.graphical_model import GraphicalModel
+
+# Of the draws behind the statistics, which all examples share; and how many there are.
+_SEED, _NUM_SAMPLES = (20_210_914, 24), 5
+
+
+def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
+    """Learns what known examples are like, so that `novelty` can say which ones are not.
+
+    Each example is described by what the model says of it (every term of the bound U(x), and of every supervised class the
+    entropy and the energy of q(y|x), Liu et al. 2020) and by what principal components and nearest neighbours say without
+    the model. How far it is from its tenth nearest known example, in these numbers, is its novelty, which estimates their
+    density (compare Morningstar et al. 2021). It is saved with the model; training it further ends it.
+
+    Args:
+        model: the model.
+        x: at least 40 examples of the known kinds, as in `fit`; up to 10,000 are taken, at random. Best are examples that
+            training did not see, because of others the model may be surer.
+        seed: of which are taken for what.
+
+    Raises:
+        ValueError: bad values, or too few examples.
+    """
+    model.require_built()
+    x = model.data_format.x(x)
+    if num_examples(x) < FEWEST:
+        raise ValueError(f"fit_novelty takes at least {FEWEST} examples. Received: {num_examples(x)}")
+    order = np.random.default_rng(seed).permutation(num_examples(x))[:10_000]
+    model.known_examples = Novelty.of(*_described(model, {name: values[np.sort(order)] for name, values in x.items()}), seed)
+
+
+def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
+    """How unlike the examples of `fit_novelty` examples are: the larger, the less alike. No unit.
+
+    Args:
+        model: the model, after `fit_novelty`.
+        x: as in `fit`.
+
+    Returns:
+        float64 [N].
+
+    Raises:
+        ValueError: bad values, or no `fit_novelty` before.
+    """
+    return _known(model).score(*_described(model, model.data_format.x(x)))
+
+
+def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.ndarray:
+    """Whether an example is of none of the known kinds, at a stated rate of false alarms.
+
+    Args:
+        model: the model, after `fit_novelty`.
+        x: as in `fit`.
+        false_alarms: the share of known examples that are called novel.
+
+    Returns:
+        bool [N].
+
+    Raises:
+        ValueError: bad values, no `fit_novelty` before, or a rate outside (0, 1).
+    """
+    limit = _known(model).threshold(false_alarms)
+    return novelty(model, x) > limit
+
+
+def _known(model: "GraphicalModel") -> Novelty:
+    model.require_built()
+    if model.known_examples is None:
+        raise ValueError(f"Call fit_novelty() before novelty(). Received: {type(model).__name__} without known examples")
+    return model.known_examples
+
+
+def _described(model: "GraphicalModel", x: dict) -> tuple[np.ndarray, np.ndarray]:
+    """What is compared of examples: the observed variables as networks see them, [N, D], and statistics, [N, J]."""
+
+    def describe(x: dict, *_: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        held = model.data_format.held(x)
+        shown = []
+        for name, head in model.data_format.observed.items():
+            support = head.support.with_gaps() if head.gaps else head.support
+            values = tf.cast(support.network_input(held[name].value), tf.float32)
+            shown.append(tf.reshape(values, [tf.shape(values)[0], -1]))
+        return tf.concat(shown, axis=1), tf.stack(_statistics(model, held), axis=1)
+
+    return in_batches(model, describe, x, {}, rows=_NUM_SAMPLES)
+
+
+def _statistics(model: "GraphicalModel", held: dict) -> list[tf.Tensor]:
+    """What the model says of examples, [B] each, float32."""
+    one_pass = trace.run(model.graph, held, _NUM_SAMPLES, _SEED, model.step, exact=True, common_noise=True)
+    found = list(trace_bounds.bound(one_pass, "evidence_lower_bound").terms.values())
+    for name in model.data_format.classes:
+        found.append(entropy(log_of(one_pass.mean(name))))
+        q = one_pass.sites[name].q
+        if q is not None and (logits := getattr(q.distribution, "logits", None)) is not None:
+            found.append(-tf.reduce_mean(tf.reduce_logsumexp(logits, axis=-1), axis=(0, 1)))
+    return [tf.cast(values, tf.float32) for values in found]

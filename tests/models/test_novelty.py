@@ -1,0 +1,78 @@
+"""`fit_novelty`, `novelty` and `is_novel` of models."""
+
+import keras
+import numpy as np
+import pytest
+
+from ssdgm_tf.models import VAE
+from tests.models.test_predictions import make_model
+
+
+def make_vae(**options):
+    model = VAE(latent_dim=1, hidden_units=(8,), likelihood="normal", seed=1, **options)
+    model.build((None, 3))
+    model.compile("adam")
+    return model
+
+
+def examples(number, seed=0):
+    """Points along a line, with a little noise."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(number, 1)) * [1.0, 2.0, -1.0] + 0.1 * generator.normal(size=(number, 3))
+
+
+def test_known_examples_are_not_novel_and_others_are():
+    model = make_vae()
+    model.fit(examples(400), epochs=5, verbose=0)
+    model.fit_novelty(examples(400, seed=1))
+    known, others = examples(1000, seed=2), examples(1000, seed=3)[:, ::-1] + [0, 6, 0]
+    # 200 known examples: within 5 standard errors of 5 %.
+    assert abs(np.mean(model.is_novel(known)) - 0.05) < 5 * np.sqrt(0.05 * 0.95 * (1 / 200 + 1 / 1000))
+    assert np.mean(model.is_novel(others, false_alarms=0.05)) > 0.8
+    np.testing.assert_array_equal(model.is_novel(others, 0.1), model.novelty(others) > model.known_examples.threshold(0.1))
+
+
+def test_missing_elements_are_shown_as_networks_see_them():
+    model = make_vae(gaps=True)
+    x = examples(80)
+    x[np.random.default_rng(0).uniform(size=x.shape) < 0.2] = np.nan
+    model.fit_novelty(x)
+    found = model.novelty(x[:5])
+    assert np.all(np.isfinite(found)) and np.all(model.known_examples.background.center[3:] < 1)
+
+
+def test_at_most_so_many_examples_are_taken():
+    model = make_vae()
+    model.fit_novelty(examples(12_000))
+    assert len(model.known_examples.statistics) == len(model.known_examples.background.coordinates) == 5000
+
+
+@pytest.mark.parametrize("name", ["drawn_before", "label_before", "angle_after"])
+def test_it_is_saved_and_training_ends_it(name, tmp_path):
+    model = make_model(name)
+    x = np.random.default_rng(0).normal(size=(60, 1))
+    model.fit_novelty(x)
+    expected = model.novelty(x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.novelty(x), expected)
+    np.testing.assert_array_equal(loaded.is_novel(x), model.is_novel(x))
+    with pytest.warns(UserWarning, match="what is novel"):
+        model.train_on_batch(x)
+    with pytest.raises(ValueError, match="Call fit_novelty"):
+        model.novelty(x)
+
+
+def test_what_is_refused():
+    model = make_vae()
+    with pytest.raises(ValueError, match="Call fit_novelty"):
+        model.is_novel(examples(3))
+    with pytest.raises(ValueError, match="at least 40 examples"):
+        model.fit_novelty(examples(39))
+    model.fit_novelty(examples(40))
+    with pytest.raises(ValueError, match=r"shape \(3,\)"):
+        model.novelty(np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="above 0 and below 1"):
+        model.is_novel(examples(3), false_alarms=1)
+    with pytest.raises(ValueError, match="from fit"):
+        VAE(latent_dim=1, likelihood="normal").fit_novelty(examples(40))

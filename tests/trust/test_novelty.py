@@ -1,0 +1,85 @@
+"""Novelty against its definition by hand, and whether it tells what it should at the rate that it states."""
+
+import numpy as np
+import pytest
+
+from ssdgm_tf.trust.novelty import Background, Novelty
+
+# Examples on a bent sheet in 6 dimensions.
+SIZE = 6
+
+
+def sheet(number, seed):
+    generator = np.random.default_rng(seed)
+    u = generator.uniform(-1, 1, size=(number, 2))
+    directions = np.random.default_rng(0).normal(size=(4, SIZE))
+    x = np.stack([u[:, 0], u[:, 1], u[:, 0] ** 2, u[:, 0] * u[:, 1]], axis=1) @ directions
+    return (x + 0.05 * generator.normal(size=x.shape)).astype(np.float32), u
+
+
+def test_the_background_by_hand():
+    known, x = sheet(60, 1)[0].astype(np.float64), sheet(5, 2)[0].astype(np.float64)
+    found = Background.of(known)
+    center = known.mean(axis=0)
+    _, singular, axes = np.linalg.svd(known - center, full_matrices=False)
+    explained = np.cumsum(singular**2) / np.sum(singular**2)
+    number = int(np.searchsorted(explained, 0.95)) + 1
+    assert len(found.components) == number < SIZE
+    axes, variances, total = axes[:number], singular[:number] ** 2 / 59, np.sum(known.var(axis=0, ddof=1))
+    along, known_along = (x - center) @ axes.T, (known - center) @ axes.T
+    outside = np.sum((x - center - along @ axes) ** 2, axis=1)
+
+    def fifth(known, values):
+        return np.sort(((values[:, None] - known) ** 2).sum(axis=2), axis=1)[:, 4]
+
+    of_angles = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (known_along, along)]
+    expected = [
+        outside / total,
+        np.mean(along**2 / variances, axis=1),
+        fifth(known_along, along) / total,
+        fifth(*of_angles),
+    ]
+    np.testing.assert_allclose(found.statistics(x), np.log(np.stack(expected, axis=1)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_known_example_is_scored_as_if_it_were_not_there():
+    x, statistics = sheet(80, 3)
+    found = Novelty.of(x, statistics)
+    known = (found.statistics - found.statistics.mean(axis=0)) / found.statistics.std(axis=0)
+    expected = [np.sort(np.linalg.norm(np.delete(known, i, axis=0) - row, axis=1))[9] for i, row in enumerate(known)]
+    np.testing.assert_allclose(found.distances, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("false_alarms", [0.01, 0.05, 0.2])
+def test_false_alarms_are_at_the_stated_rate(false_alarms):
+    """Within 5 standard errors, those of the threshold among 3,000 and of the share of 20,000: P(failure) < 1e-6."""
+    found = Novelty.of(*sheet(6000, 4))
+    share = np.mean(found.score(*sheet(20_000, 5)) > found.threshold(false_alarms))
+    assert abs(share - false_alarms) < 5 * np.sqrt(false_alarms * (1 - false_alarms) * (1 / 3000 + 1 / 20_000))
+
+
+def test_what_lies_off_the_sheet_is_novel():
+    found, (x, u) = Novelty.of(*sheet(2000, 6)), sheet(200, 7)
+    limit = found.threshold(0.05)
+    off = np.random.default_rng(8).normal(size=x.shape)
+    for moved in (3 * x, -x - 3, x + off, off):
+        assert np.mean(found.score(moved.astype(np.float32), u) > limit) > 0.9
+    # Where x says nothing, what the model says does.
+    assert np.mean(found.score(x, u + 3) > limit) == 1
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros((40, 3)), np.arange(40.0)[:, None], np.random.default_rng(0).normal(size=(40, 100))],
+    ids=["all the same", "one number", "more numbers than examples"],
+)
+def test_examples_without_a_plane_are_scored(x):
+    found = Novelty.of(x, np.zeros((40, 2)))
+    scores = found.score(x[:3], np.zeros((3, 2)))
+    assert np.all(np.isfinite(scores)) and np.all(np.isfinite(found.distances))
+
+
+@pytest.mark.parametrize("rate", [0, 1, 5, float("nan")])
+def test_a_rate_lies_between_0_and_1(rate):
+    with pytest.raises(ValueError, match="false_alarms must be above 0 and below 1"):
+        Novelty.of(*sheet(40, 9)).threshold(rate)
