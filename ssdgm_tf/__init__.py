@@ -6,7 +6,7 @@ from pathlib import Path
 
 __version__ = "0.2.0.dev0"
 
-_COMMANDS = ("evaluate", "export", "figures", "generate", "impute", "predict", "table", "train")
+_COMMANDS = ("calibrate", "evaluate", "export", "figures", "generate", "impute", "predict", "table", "train")
 
 
 def _runs_a_command() -> bool:

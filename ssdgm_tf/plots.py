@@ -76,6 +76,29 @@ def grid(images: np.ndarray, row_labels: Sequence[str] = (), column_labels: Sequ
     return figure
 
 
+def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 10) -> Figure:
+    """Images, each with a caption below it.
+
+    Args:
+        images: [N, H, W, C]; values are clipped to [0, 1].
+        captions: a text of up to two lines for each.
+        columns: images in a row.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.05 * columns, 1.45 * rows), layout="constrained")
+    all_axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axes in all_axes:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    for axes, image, caption in zip(all_axes, np.clip(images, 0.0, 1.0), captions, strict=False):
+        axes.imshow(_visible(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        lines = [_short(line, _LONGEST_NAME) for line in caption.split("\n")]
+        axes.set_xlabel("\n".join(lines), fontsize=7, parse_math=False)
+    return figure
+
+
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
     """Which class is taken for which: the shares of each true class as shades, with the numbers of up to 20 classes.
 

@@ -54,6 +54,7 @@ ALLOWED = {
         "objectives",
         "models",
         "models/zoo",
+        "trust",
         "data",
         "plots",
         "baselines",

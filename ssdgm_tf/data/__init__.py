@@ -24,7 +24,7 @@ from ssdgm_tf.data.raw import Limits
 from ssdgm_tf.data.records import load_records
 from ssdgm_tf.data.series import interpolated, load_series
 from ssdgm_tf.data.sources import load, require
-from ssdgm_tf.data.splits import draw_labels, hide_labels
+from ssdgm_tf.data.splits import draw_labels, folds, hide_labels
 from ssdgm_tf.data.streaming import Bad, Examples
 from ssdgm_tf.data.tables import load_table
 from ssdgm_tf.data.tfds import load_tfds
@@ -42,6 +42,7 @@ __all__ = [
     "directions",
     "draw_labels",
     "fit_preprocessing",
+    "folds",
     "hide_labels",
     "interpolated",
     "known_places",

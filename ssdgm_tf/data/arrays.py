@@ -138,6 +138,22 @@ class SemiSupervisedData(NamedTuple):
         y_train = {name: values[again] for name, values in y.items()} if isinstance(y, dict) else y[again]
         return self._replace(x_train=rows.take(self.x_train, again), y_train=y_train)
 
+    def at(self, index: np.ndarray) -> "SemiSupervisedData":
+        """The data set with some of its training examples only.
+
+        Args:
+            index: their places, or a mask, bool [N].
+        """
+        y = self.y_train
+        of_some = {name: values[index] for name, values in y.items()} if isinstance(y, dict) else y[index]
+        return self._replace(x_train=rows.take(self.x_train, index), y_train=of_some)
+
+    def without_validation(self) -> "SemiSupervisedData":
+        """The data set with an empty validation set."""
+        nothing, y = np.array([], int), self.y_validation
+        of_none = {name: values[nothing] for name, values in y.items()} if isinstance(y, dict) else y[nothing]
+        return self._replace(x_validation=rows.take(self.x_validation, nothing), y_validation=of_none)
+
     def to_images(self, x: np.ndarray) -> np.ndarray:
         """Undoes the preprocessing, for figures.
 

@@ -73,6 +73,27 @@ def draw_rows(known: np.ndarray, num_labels: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(rows, num_labels, replace=False))
 
 
+def folds(y: np.ndarray | dict[str, np.ndarray], is_labelled: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Cuts examples into parts of equal size, each with its share of the labelled ones and of every class.
+
+    Args:
+        y: labels [N], -1 where the label is hidden or unknown; of several variables {name: labels}, of which the first class
+            counts.
+        is_labelled: which examples have any label, bool [N].
+        number: of parts.
+        seed: of the draw.
+
+    Returns:
+        The part of each example, 0..number - 1, [N].
+    """
+    classes = [values for values in (y.values() if isinstance(y, dict) else [y]) if values.dtype.kind == "i"]
+    shuffled = np.random.default_rng(seed).permutation(len(is_labelled))
+    keys = (classes[0][shuffled] if classes else np.zeros(len(shuffled)), is_labelled[shuffled])
+    parts = np.empty(len(shuffled), int)
+    parts[shuffled[np.lexsort(keys)]] = np.arange(len(shuffled)) % number
+    return parts
+
+
 def hide_labels(y: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """`y` [N, ...] with -1 (labels, as int32) or NaN (numbers) everywhere but at the indices `shown`."""
     y = np.asarray(y)

@@ -14,6 +14,8 @@ from ssdgm_tf.trust.novelty import FEWEST, Novelty
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
 
+#: The most examples that are learned from.
+MOST = 10_000
 # Of the draws behind the statistics, which all examples share; and how many there are.
 _SEED, _NUM_SAMPLES = (20_210_914, 24), 5
 
@@ -39,8 +41,34 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
     x = model.data_format.x(x)
     if num_examples(x) < FEWEST:
         raise ValueError(f"fit_novelty takes at least {FEWEST} examples. Received: {num_examples(x)}")
-    order = np.random.default_rng(seed).permutation(num_examples(x))[:10_000]
-    model.known_examples = Novelty.of(*_described(model, {name: values[np.sort(order)] for name, values in x.items()}), seed)
+    learn(model, *describe(model, x, MOST, seed), seed)
+
+
+def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`described` of up to so many examples, drawn by a seed.
+
+    Args:
+        model: the model.
+        x: as in `fit`.
+        most: the largest number of examples.
+        seed: of the draw.
+    """
+    x = model.data_format.x(x)
+    order = np.sort(np.random.default_rng(seed).permutation(num_examples(x))[:most])
+    taken = {name: values[order] for name, values in x.items()}
+    return in_batches(model, lambda x, *_: described(model, x), taken, {}, rows=_NUM_SAMPLES)
+
+
+def learn(model: "GraphicalModel", shown: np.ndarray, statistics: np.ndarray, seed: int = 0) -> None:
+    """`fit_novelty` of examples that are described already, by this model or, to cross-fit, by others like it.
+
+    Args:
+        model: the model.
+        shown: the examples as `describe` has them, [N, D].
+        statistics: what the models say of them, [N, J].
+        seed: see `fit_novelty`.
+    """
+    model.known_examples = Novelty.of(shown, statistics, seed)
 
 
 def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
@@ -51,12 +79,13 @@ def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
         x: as in `fit`.
 
     Returns:
-        float64 [N].
+        float32 [N].
 
     Raises:
         ValueError: bad values, or no `fit_novelty` before.
     """
-    return _known(model).score(*_described(model, model.data_format.x(x)))
+    known = known_examples(model)
+    return in_batches(model, lambda x, *_: known.score(*described(model, x)), model.data_format.x(x), {}, rows=_NUM_SAMPLES)
 
 
 def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.ndarray:
@@ -65,7 +94,7 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     Args:
         model: the model, after `fit_novelty`.
         x: as in `fit`.
-        false_alarms: the share of known examples that are called novel.
+        false_alarms: the share of examples of the known kinds that are called novel.
 
     Returns:
         bool [N].
@@ -73,30 +102,40 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     Raises:
         ValueError: bad values, no `fit_novelty` before, or a rate outside (0, 1).
     """
-    limit = _known(model).threshold(false_alarms)
-    return novelty(model, x) > limit
+    if not 0 < false_alarms < 1:
+        raise ValueError(f"false_alarms must be above 0 and below 1. Received: false_alarms={false_alarms!r}")
+    return known_examples(model).p_value(novelty(model, x)).numpy() <= false_alarms
 
 
-def _known(model: "GraphicalModel") -> Novelty:
+def known_examples(model: "GraphicalModel") -> Novelty:
+    """What `fit_novelty` learned.
+
+    Args:
+        model: the model.
+
+    Raises:
+        ValueError: it was not called.
+    """
     model.require_built()
     if model.known_examples is None:
         raise ValueError(f"Call fit_novelty() before novelty(). Received: {type(model).__name__} without known examples")
     return model.known_examples
 
 
-def _described(model: "GraphicalModel", x: dict) -> tuple[np.ndarray, np.ndarray]:
-    """What is compared of examples: the observed variables as networks see them, [N, D], and statistics, [N, J]."""
+def described(model: "GraphicalModel", x: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+    """What is compared of a batch: the observed variables as networks see them, [B, D], and statistics, [B, J]; float32.
 
-    def describe(x: dict, *_: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        held = model.data_format.held(x)
-        shown = []
-        for name, head in model.data_format.observed.items():
-            support = head.support.with_gaps() if head.gaps else head.support
-            values = tf.cast(support.network_input(held[name].value), tf.float32)
-            shown.append(tf.reshape(values, [tf.shape(values)[0], -1]))
-        return tf.concat(shown, axis=1), tf.stack(_statistics(model, held), axis=1)
-
-    return in_batches(model, describe, x, {}, rows=_NUM_SAMPLES)
+    Args:
+        model: the model.
+        x: {name: tensor} of the observed variables.
+    """
+    held = model.data_format.held(x)
+    shown = []
+    for name, head in model.data_format.observed.items():
+        support = head.support.with_gaps() if head.gaps else head.support
+        values = tf.cast(support.network_input(held[name].value), tf.float32)
+        shown.append(tf.reshape(values, [tf.shape(values)[0], -1]))
+    return tf.concat(shown, axis=1), tf.stack(_statistics(model, held), axis=1)
 
 
 def _statistics(model: "GraphicalModel", held: dict) -> list[tf.Tensor]:

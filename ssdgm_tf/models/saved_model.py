@@ -15,6 +15,7 @@ from ssdgm_tf.engine.graph import Graph
 from ssdgm_tf.layers.supports import Classes
 from ssdgm_tf.models.data_format import event
 from ssdgm_tf.models.description import describe
+from ssdgm_tf.models.novelty import described, known_examples
 
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 CARD = "MODEL_CARD.md"
 # What the folder of a SavedModel holds, beside the files of LiteRT.
 _CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD)
+# What a card says of examples of no class.
+_ON_NOVELTY = (
+    "`novelty` tells such an image: call it one of no class where its p_value is at most the rate of false alarms that you "
+    "accept."
+)
+_ON_LIKELIHOOD = "`log_likelihood` says how usual an image is; it must be compared with those of known images."
 
 
 class Preprocessing(Protocol):
@@ -74,6 +81,7 @@ def export(
         decode           the observed variables: their mean given all that they depend on, such as label and style
         reconstruct      the mean of p(x|...) given the values that `encode` infers
         log_likelihood   importance-weighted bound on log p(x), nats, by a number of samples and a seed
+        novelty          how unlike the known examples one is, and the share of these that are as novel; after `fit_novelty`
 
     Of several supervised variables each has a signature, `classify_NAME` or `estimate_NAME`. The first signature is
     also the `serving_default`. The same seed gives the same draws.
@@ -154,6 +162,9 @@ def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessin
     found["reconstruct"] = Signature(served.reconstruct, served.x_specs, "mean of p(x|...) given what encode infers")
     counted = (*served.x_specs, tf.TensorSpec((), tf.int32, name="num_samples"), served.seed_spec)
     found["log_likelihood"] = Signature(served.log_likelihood, counted, "importance-weighted bound on log p(x), nats")
+    if model.known_examples is not None:
+        meaning = "how unlike the known examples, and p_value, the share of these that are as novel"
+        found["novelty"] = Signature(served.novelty, served.x_specs, meaning)
     return found
 
 
@@ -197,6 +208,12 @@ class _Served:
         observed = {name: held[name].value for name in self.model.graph.observed}
         points = propagation.means(self.model.graph, held)[1]
         return self._raw(propagation.decode(self.model.graph, points, observed))
+
+    def novelty(self, *raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        """{"novelty": [B], "p_value": [B]}."""
+        known = known_examples(self.model)
+        score = known.score(*described(self.model, self._x(raw)))
+        return {"novelty": score, "p_value": known.p_value(score)}
 
     def log_likelihood(self, *raw_and_more: tf.Tensor) -> dict[str, tf.Tensor]:
         """{"log_likelihood": [B]}; one sample at a time, so that memory does not depend on their number."""
@@ -325,7 +342,7 @@ def _card(model, folder, signatures, about) -> str:
             "```",
             "",
             "Probabilities are of the classes that it was trained with, whatever the image: an image of something else gets "
-            "some of them too. `log_likelihood` says how usual an image is; it must be compared with those of known images.",
+            "some of them too. " + (_ON_NOVELTY if "novelty" in signatures else _ON_LIKELIHOOD),
             "",
         ]
     )

@@ -26,8 +26,8 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
 
     Returns:
         {name: figure}; `log_likelihood` is importance-weighted, and `values` says what the examples are after their
-        preprocessing, where they have any. `confusions` says what there is of classes, and `table_results.of_numbers` of the
-        numbers of a table, whose errors are in the units of its columns.
+        preprocessing, where they have any. `confusions` says what there is of classes, `table_results.of_numbers` of the
+        numbers of a table, whose errors are in the units of its columns, and `of_trust` of what was learned after training.
     """
     test = examples(model, dataset.x_test, dataset.y_test)
     size = rows.batch_size(dataset.x_test.shape, 500)
@@ -47,6 +47,7 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
     return (
         results
         | confusions(model, *test, batch_size=size)
+        | of_trust(model, *test)
         | {
             "log_likelihood": float(np.mean(log_px)),
             "log_likelihood_images": len(log_px),
@@ -54,6 +55,52 @@ def measure(model: GraphicalModel, config: Mapping[str, Any], dataset: data.Semi
             "test_images": len(dataset.x_test),
         }
     )
+
+
+def of_predictions(model: GraphicalModel, x: Any, y: Any) -> dict[str, Any]:
+    """The test figures that a calibration changes: errors, calibration errors, confusions and `of_trust`.
+
+    Args:
+        model: the model.
+        x: examples, as `predict` takes them.
+        y: labels, as `fit` takes them.
+
+    Returns:
+        {name: figure}.
+    """
+    size = rows.batch_size(x.shape, 500)
+    metrics = model.evaluate(x, y, batch_size=size, verbose=0, return_dict=True)
+    changed = {name: float(value) for name, value in metrics.items() if name.endswith(("error", "ece"))}
+    return changed | confusions(model, x, y, batch_size=size) | of_trust(model, x, y)
+
+
+def of_trust(model: GraphicalModel, x: Any, y: Any) -> dict[str, float]:
+    """Whether what was learned of a trained model holds on test examples.
+
+    Args:
+        model: the model.
+        x: examples, as `predict` takes them.
+        y: labels, as `fit` takes them.
+
+    Returns:
+        {name: figure}: after `fit_novelty` `false_alarms`, the share that `is_novel` calls novel at a rate of 0.05; after
+        `calibrate`, of every calibrated class, `set_coverage`, the share of sets of coverage 0.9 that hold the label, and
+        `set_size`, their mean number of classes. Of several supervised variables these names begin with the variable's.
+    """
+    found: dict[str, float] = {}
+    if model.known_examples is not None:
+        found["false_alarms"] = float(np.mean(model.is_novel(x, false_alarms=0.05)))
+    if not model.calibration:
+        return found
+    several = len(model.graph.supervised) > 1
+    sets = model.predict_sets(x, coverage=0.9)
+    for name in model.calibration:
+        chosen = sets[name] if several else sets
+        labels = model.data_format.y(y, len(chosen))[name]
+        prefix = f"{name}_" if several else ""
+        found[f"{prefix}set_coverage"] = float(np.mean(chosen[labels >= 0, labels[labels >= 0]]))
+        found[f"{prefix}set_size"] = float(np.mean(chosen.sum(axis=1)))
+    return found
 
 
 def confusions(model: GraphicalModel, x: Any, y: Any, batch_size: int = 500) -> dict[str, Any]:

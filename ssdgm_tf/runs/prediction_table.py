@@ -30,8 +30,6 @@ class Predictor:
 
     Args:
         saved_model: its folder.
-        num_samples: importance samples of the bound on log p(x).
-        seed: seed of the draws.
 
     Attributes:
         observed: names of the observed variables.
@@ -46,7 +44,7 @@ class Predictor:
         UserError: not a SavedModel of this package, or one with several observed variables.
     """
 
-    def __init__(self, saved_model: Path, num_samples: int = 10, seed: int = 0) -> None:
+    def __init__(self, saved_model: Path) -> None:
         try:
             self.loaded = tf.saved_model.load(str(saved_model))
             takes = self.loaded.signatures["log_likelihood"].structured_input_signature[1]
@@ -62,7 +60,6 @@ class Predictor:
             )
         self.shape = tuple(takes[self.observed[0]].shape[1:])
         self.dtype: str = takes[self.observed[0]].dtype.name
-        self.num_samples, self.seed = tf.constant(num_samples, tf.int32), tf.constant(seed, tf.int64)
         limits = saved_model / "assets.extra" / LIMITS
         self.limits = data.Limits(**json.loads(limits.read_text())[self.observed[0]]) if limits.exists() else data.Limits()
         self.resizes = (saved_model / "assets.extra" / RESIZE).exists()
@@ -93,10 +90,10 @@ class Predictor:
         rows: list[dict[str, Any]] = [{} for _ in range(len(x))]
         for signature, function in self.loaded.signatures.items():
             kind, _, name = signature.partition("_")
-            if signature == "log_likelihood":
-                log_px = function(**given, num_samples=self.num_samples, seed=self.seed)["log_likelihood"].numpy()
-                for row, value in zip(rows, log_px, strict=True):
-                    row["ood_score"] = -float(value)
+            if signature == "novelty":
+                made = {key: value.numpy() for key, value in function(**given).items()}
+                for i, row in enumerate(rows):
+                    row |= {"novelty": float(made["novelty"][i]), "p_value": float(made["p_value"][i])}
             elif kind in ("classify", "estimate"):
                 made = {key: value.numpy() for key, value in function(**given).items()}
                 columns = self._of_class if kind == "classify" else self._of_number

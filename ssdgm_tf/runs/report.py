@@ -12,7 +12,9 @@ import numpy as np
 from ssdgm_tf import files, plots
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import GraphicalModel, zoo
+from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.figures import Captioned
+from ssdgm_tf.models.prediction_figures import of_predictions
 from ssdgm_tf.runs import table_results, wording
 from ssdgm_tf.runs.workdir import Workdir, write_text
 
@@ -54,7 +56,33 @@ def figures(
         for name, matrix in results.items()
         if name.endswith("confusion")
     }
-    return {"learning_curves": curves} | confused | zoo.find(config["model"]).figures(model, dataset, shown, config["seed"])
+    return (
+        {"learning_curves": curves}
+        | confused
+        | _of_predictions(model, dataset)
+        | zoo.find(config["model"]).figures(model, dataset, shown, config["seed"])
+    )
+
+
+def _of_predictions(model: GraphicalModel, dataset: SemiSupervisedData) -> dict[str, Captioned]:
+    """The figures of the predicted classes of test examples; tables have figures of their own."""
+    classes = model.data_format.classes
+    if not classes or dataset.schema is not None:
+        return {}
+    x, y = examples(model, dataset.x_test, dataset.y_test)
+    predicted, several = model.predict(x, verbose=0), len(model.graph.supervised) > 1
+    labels = model.data_format.y(y, len(dataset.x_test))
+
+    def images_of(indices: np.ndarray) -> np.ndarray:
+        return dataset.to_images(np.asarray(dataset.x_test[indices]))
+
+    made: dict[str, Captioned] = {}
+    for name, size in classes.items():
+        prefix = f"{name}_" if several else ""
+        names = class_names(dataset, size, prefix)
+        values = predicted[name] if several else predicted
+        made |= of_predictions(prefix, values, labels[name], names, dataset.noun, images_of)
+    return made
 
 
 def class_names(dataset: SemiSupervisedData, size: int, prefix: str = "") -> list[str]:
@@ -128,6 +156,7 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Expected calibration error of q(y|x)", f"{results['ece']:.3f}"),
             ("Negative log q(y|x) of the test labels", f"{results['classification_loss']:.3f} nats"),
         ]
+    rows += _trust_rows(results)
     for name in (name for name in results if name.endswith("_seconds") and name != "training_seconds"):
         part = name.removesuffix("_seconds").replace("_", " ")
         rows.append((f"Training time of its {part}, included in the next line", f"{results[name]:.0f} s"))
@@ -136,6 +165,19 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"Test {wording.examples(results)}", str(results["test_images"])),
         ("Training time", f"{results['training_seconds']:.0f} s"),
     ]
+
+
+def _trust_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What `measuring.of_trust` found."""
+    rows = []
+    if "false_alarms" in results:
+        what = f"Test {wording.examples(results)} called novel, at a stated rate of 5 %"
+        rows.append((what, f"{100 * results['false_alarms']:.1f} %"))
+    for name in (name for name in results if name.endswith("set_coverage")):
+        of, size = _words(name, "set_coverage"), results[name.replace("set_coverage", "set_size")]
+        shown = f"{100 * results[name]:.1f} %, of {size:.2f} classes on average"
+        rows.append((f"Sets of 90 % that hold the true {of}class", shown))
+    return rows
 
 
 def _columns(dataset: SemiSupervisedData) -> str:

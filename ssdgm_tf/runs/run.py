@@ -7,10 +7,23 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from ssdgm_tf import data, models
+from ssdgm_tf.configs.common import EARLIER_EPOCHS
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
+from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.failures import DeviceMemoryError
-from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, precision, report, strategies, training
+from ssdgm_tf.runs import (
+    building,
+    checkpoints,
+    measuring,
+    optimisation,
+    plan,
+    precision,
+    report,
+    strategies,
+    training,
+    trusting,
+)
 from ssdgm_tf.runs.comparisons import ComparedRun, compare
 from ssdgm_tf.runs.environment import emulates, environment
 from ssdgm_tf.runs.loading import check_schema, load_data
@@ -72,6 +85,47 @@ def train(
             f"A run needs room on the disk: free some, then run the same command to resume. Received: no space left in "
             f"{workdir}, where the last checkpoint is undamaged"
         ) from error
+
+
+def calibrate(
+    folder: Workdir, data_dir: str | None, download: bool, by: str, number: int, method: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Calibrates the model of a finished run, and writes its model, its results and its report anew.
+
+    Args:
+        folder: the folder of the run.
+        data_dir: as in `train`.
+        download: as in `train`.
+        by: "folds" or "validation"; see `ssdgm_tf.runs.trusting`.
+        number: of folds.
+        method: as in `GraphicalModel.calibrate`.
+
+    Returns:
+        The results before and after.
+
+    Raises:
+        UserError: a model without classes, or what `trusting` refuses.
+    """
+    settings = folder.load_config()
+    settings.pop(EARLIER_EPOCHS, None)
+    before, config = folder.load_results() or {}, settings["config"]
+    precision.choose_products(settings["precision"])
+    model = checkpoints.load(folder.model)
+    if not isinstance(model, models.GraphicalModel) or not model.data_format.classes:
+        raise UserError(
+            f"Calibration is for models that infer a class. Received: {folder.path}, of a {type(model).__name__}"
+        )
+    dataset = load_data(config, data_dir, download, folder)
+    check_schema(dataset, model, folder)
+    if by == "validation":
+        trusting.by_validation(model, dataset, method)
+    else:
+        trusting.by_folds(model, settings, dataset, folder, number, method)
+    checkpoints.save(model, folder.model)
+    results = before | measuring.of_predictions(model, *examples(model, dataset.x_test, dataset.y_test))
+    write_json(folder.results, results)
+    report.write(model, dataset, folder.load_config(), results, folder)
+    return before, results
 
 
 def _train(
@@ -198,6 +252,7 @@ def _train_model(
     if model.is_distributed:
         model = checkpoints.load(folder.model)  # measured on one device
     part_file: Path | None = job.part_folder.model if job.part_folder else None
+    trusting.learn_known_examples(model, dataset, folder)
     results = measuring.measure(model, config, dataset) | compare(ComparedRun(model, settings, dataset, part_file))
     results = _finish(job, results | {"training_seconds": folder.load_metrics()[-1]["seconds"]})
     report.write(model, dataset, folder.load_config(), results, folder)

@@ -3,9 +3,10 @@
     ssdgm-predict --model=runs/m2_digits --input=photos/ --output=predictions.csv
     ssdgm-predict --model=served/m2_digits --input=new.npz --output=predictions.csv --top_uncertain=100
 
-For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, and ood_score: minus
-the importance-weighted bound on log p(x) in nats. The score is larger for examples less like the training data; compare it
-with that of known examples. Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside
+For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, its novelty, which is
+larger for examples less like the training data, and p_value: the share of known examples that are as novel. To call those
+with a p_value of at most 0.05 "none of these" gives 5 % of false alarms. A model of fewer than 40 examples has no novelty.
+Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside
 predictions.csv. In names of files a byte that is no UTF-8 is written as \\xNN.
 
 The input is a folder of images, an .npz file with an array x, an .npy file, a .mat file with an array X or x, or a text
@@ -56,10 +57,6 @@ flags.DEFINE_integer(
     lower_bound=0,
     module_name=command.__name__,
 )
-flags.DEFINE_integer(
-    "num_samples", 10, "Importance samples of the bound on log p(x).", lower_bound=1, module_name=command.__name__
-)
-flags.DEFINE_integer("seed", 0, "Seed of the importance samples.", module_name=command.__name__)
 
 
 def main() -> None:
@@ -83,7 +80,7 @@ def main() -> None:
         if is_run:
             exported = Path(folder) / "model"
             saved_run.export(Workdir(model), exported, verbose=False)
-        predictor = prediction_table.Predictor(exported if is_run else model, values.num_samples, values.seed)
+        predictor = prediction_table.Predictor(exported if is_run else model)
         try:
             examples = data.Examples(
                 values.input,

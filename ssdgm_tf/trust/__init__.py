@@ -1,4 +1,4 @@
-"""When to believe a prediction: calibrated probabilities, sets of classes, and examples of no class. NumPy in and out.
+"""When to believe a prediction: calibrated probabilities, sets of classes, and examples of no class.
 
 Models have these as methods: `calibrate` and `predict_sets`, `fit_novelty` and `is_novel`.
 """

@@ -5,13 +5,12 @@ training data (Nalisnick et al. 2019). So an example is compared in several stat
 estimation of Morningstar et al. 2021: those of the model, and four that know no model.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
-
-from ssdgm_tf.trust.conformal import threshold
 
 #: The fewest examples that it can be learned from.
 FEWEST = 40
@@ -21,6 +20,8 @@ _MOST = 5000
 _EXPLAINED, _MOST_COMPONENTS = 0.95, 100
 # The neighbour whose distance counts: in principal components, and in statistics.
 _NEIGHBOUR, _NEIGHBOUR_IN_STATISTICS = 5, 10
+# Examples that are looked at at once.
+_BLOCK = 1000
 # Of the variance: a residual below it counts as it.
 _TINY = 1e-6
 
@@ -54,22 +55,23 @@ class Background(NamedTuple):
         components, variances = found.components_[:number], np.maximum(found.explained_variance_[:number], _TINY * total)
         return cls(found.mean_, components, variances, np.array(total), (x - found.mean_) @ components.T)
 
-    def statistics(self, x: np.ndarray) -> np.ndarray:
+    def statistics(self, x: tf.Tensor) -> tf.Tensor:
         """Four statistics of each example, [N, 4], logarithms all.
 
         How far it is from the plane of the components; how far out it is within it, in standard deviations; how far its
         fifth nearest neighbour is; and the same of examples scaled to length 1.
 
         Args:
-            x: [N, D].
+            x: float32 [N, D].
         """
-        along = (x - self.center) @ self.components.T
-        outside = np.sum(np.square(x - self.center), axis=1) - np.sum(np.square(along), axis=1)
-        within = np.sum(np.square(along) / self.variances, axis=1)
-        near = _distance(self.coordinates, along, _NEIGHBOUR) ** 2
-        in_angle = _distance(_scaled(self.coordinates), _scaled(along), _NEIGHBOUR) ** 2
-        sizes = (outside / self.total, within / len(self.variances), near / self.total, in_angle)
-        return np.stack([np.log(np.maximum(size, _TINY)) for size in sizes], axis=1)
+        center, components, variances, total, known = map(_float32, self)
+        along = tf.matmul(x - center, components, transpose_b=True)
+        outside = tf.reduce_sum(tf.square(x - center), axis=1) - tf.reduce_sum(tf.square(along), axis=1)
+        within = tf.reduce_mean(tf.square(along) / variances, axis=1)
+        near = _squared_distance(known, along, _NEIGHBOUR)
+        in_angle = _squared_distance(tf.math.l2_normalize(known, 1), tf.math.l2_normalize(along, 1), _NEIGHBOUR)
+        sizes = (outside / total, within, near / total, in_angle)
+        return tf.stack([tf.math.log(tf.maximum(size, _TINY)) for size in sizes], axis=1)
 
 
 class Novelty(NamedTuple):
@@ -97,47 +99,63 @@ class Novelty(NamedTuple):
         order = np.random.default_rng(seed).permutation(len(x))[: 2 * _MOST]
         first, second = np.array_split(order, 2)
         background = Background.of(x[first])
-        known = np.concatenate([statistics[second], background.statistics(x[second])], axis=1)
-        scaled = _standardised(known, known)
+        own = in_blocks(background.statistics, x[second])
+        known = np.concatenate([statistics[second], own], axis=1)
+        learned = cls(background, known, np.zeros(len(known)))
         # An example is its own nearest neighbour.
-        return cls(background, known, _distance(scaled, scaled, _NEIGHBOUR_IN_STATISTICS + 1))
+        return learned._replace(distances=in_blocks(lambda values: learned._distance(values, 1), known))
 
-    def score(self, x: np.ndarray, statistics: np.ndarray) -> np.ndarray:
+    def score(self, x: tf.Tensor, statistics: tf.Tensor) -> tf.Tensor:
         """How far examples are from the tenth nearest one of the training data, [N], in standardised statistics.
 
         Args:
-            x: as in `of`.
-            statistics: as in `of`.
+            x: float32, as in `of`.
+            statistics: float32, as in `of`.
         """
-        found = np.concatenate([statistics, self.background.statistics(x)], axis=1)
-        known, found = (_standardised(values, self.statistics) for values in (self.statistics, found))
-        return _distance(known, found, _NEIGHBOUR_IN_STATISTICS)
+        return self._distance(tf.concat([statistics, self.background.statistics(x)], axis=1))
 
-    def threshold(self, false_alarms: float) -> float:
-        """The score that examples like the training data exceed at this rate; see `ssdgm_tf.trust.threshold`.
+    def _distance(self, statistics: tf.Tensor, num_same: int = 0) -> tf.Tensor:
+        """The distance from the tenth nearest known example, after those that are the same."""
+        center, spread = self.statistics.mean(axis=0), self.statistics.std(axis=0)
+        # A statistic that is the same for all known examples is in units of its own.
+        spread = np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
+        known, found = ((_float32(values) - _float32(center)) / _float32(spread) for values in (self.statistics, statistics))
+        return tf.sqrt(_squared_distance(known, found, _NEIGHBOUR_IN_STATISTICS + num_same))
+
+    def p_value(self, scores: tf.Tensor) -> tf.Tensor:
+        """The share of known examples that are as novel, [N]; of new examples of their kind it is uniform.
+
+            p(s) = (1 + #{b: distance_b >= s}) / (B + 1)
+
+        So calling an example novel where p <= a gives false alarms at a rate of at most a, and of more than a - 1 / (B + 1)
+        (Vovk et al. 2005); exact where training treated known and new examples alike.
 
         Args:
-            false_alarms: above 0 and below 1.
-
-        Raises:
-            ValueError: a rate outside (0, 1).
+            scores: see `score`.
         """
-        if not 0 < false_alarms < 1:
-            raise ValueError(f"false_alarms must be above 0 and below 1. Received: false_alarms={false_alarms!r}")
-        return threshold(self.distances, 1 - false_alarms)
+        nearer = tf.searchsorted(tf.constant(np.sort(self.distances), tf.float32), scores, side="left")
+        number = len(self.distances)
+        return _float32(1 + number - nearer) / (number + 1)
 
 
-def _standardised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Statistics in standard deviations of the known ones. One that is the same for all of these is in units of its own."""
-    center, spread = known.mean(axis=0), known.std(axis=0)
-    return (values - center) / np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
+def in_blocks(function: Callable[[tf.Tensor], tf.Tensor], values: np.ndarray) -> np.ndarray:
+    """A function of many rows, [N, ...], without memory for all of them at once.
+
+    Args:
+        function: of float32 rows.
+        values: [N, ...].
+    """
+    starts = range(0, len(values), _BLOCK)
+    return np.concatenate([function(_float32(values[start : start + _BLOCK])).numpy() for start in starts])
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Vectors of length 1; those of length 0 stay."""
-    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+def _float32(values: Any) -> tf.Tensor:
+    return tf.cast(values, tf.float32)
 
 
-def _distance(known: np.ndarray, values: np.ndarray, neighbour: int) -> np.ndarray:
-    """How far each vector is from its so-many-th nearest known one."""
-    return NearestNeighbors(n_neighbors=neighbour).fit(known).kneighbors(values)[0][:, -1]
+def _squared_distance(known: tf.Tensor, values: tf.Tensor, neighbour: int) -> tf.Tensor:
+    """The squared distance of each vector, [N, P], from its so-many-th nearest known one, [N]."""
+    products = tf.matmul(values, known, transpose_b=True)
+    squares = tf.reduce_sum(tf.square(known), axis=1) - 2 * products
+    nearest = -tf.math.top_k(-squares, neighbour).values[:, -1]
+    return tf.maximum(nearest + tf.reduce_sum(tf.square(values), axis=1), 0.0)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ssdgm_tf.models import VAE
 from tests.models.test_predictions import make_model
@@ -29,7 +30,8 @@ def test_known_examples_are_not_novel_and_others_are():
     # 200 known examples: within 5 standard errors of 5 %.
     assert abs(np.mean(model.is_novel(known)) - 0.05) < 5 * np.sqrt(0.05 * 0.95 * (1 / 200 + 1 / 1000))
     assert np.mean(model.is_novel(others, false_alarms=0.05)) > 0.8
-    np.testing.assert_array_equal(model.is_novel(others, 0.1), model.novelty(others) > model.known_examples.threshold(0.1))
+    p_values = model.known_examples.p_value(model.novelty(others))
+    np.testing.assert_array_equal(model.is_novel(others, 0.1), p_values.numpy() <= 0.1)
 
 
 def test_missing_elements_are_shown_as_networks_see_them():
@@ -57,6 +59,10 @@ def test_it_is_saved_and_training_ends_it(name, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.novelty(x), expected)
     np.testing.assert_array_equal(loaded.is_novel(x), model.is_novel(x))
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served").signatures["novelty"](x=tf.constant(x, tf.float32))
+    np.testing.assert_allclose(served["novelty"], expected, rtol=1e-4)
+    np.testing.assert_allclose(served["p_value"], model.known_examples.p_value(expected), atol=0.05)
     with pytest.warns(UserWarning, match="what is novel"):
         model.train_on_batch(x)
     with pytest.raises(ValueError, match="Call fit_novelty"):

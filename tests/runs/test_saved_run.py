@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     generator = np.random.default_rng(0)
     for name, shade in (("dark", 40), ("light", 200)):
         (root / name).mkdir()
-        for i in range(15):
+        for i in range(30):
             pixels = np.clip(generator.normal(shade, 20, (8, 8 + i % 2)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     workdir = tmp_path_factory.mktemp("run")
@@ -184,7 +184,7 @@ def test_a_table_without_predictions_has_its_columns(exported, tmp_path):
     predictor, tables = prediction_table.Predictor(exported[0]), PredictionFiles.of(str(tmp_path / "p.csv"))
     assert prediction_table.write(predictor, data.Examples(str(tmp_path / "x.csv"), (8, 8, 1)), tables) == (0, 1)
     header = (tmp_path / "p.csv").read_text().strip().split(",")
-    assert sorted(header) == ["class", "entropy", "name", "ood_score", "p_dark", "p_light"]
+    assert sorted(header) == ["class", "entropy", "name", "novelty", "p_dark", "p_light", "p_value"]
 
 
 def test_an_error_leaves_the_tables_as_they_were(exported, written, monkeypatch):
@@ -217,7 +217,7 @@ def test_noise_is_less_like_the_training_data_than_training_images(exported):
     predictor = prediction_table.Predictor(exported[0])
     dark = np.clip(np.random.default_rng(2).normal(40, 20, (8, 8, 8, 1)), 0, 255).astype(np.uint8)
     checks = (255 * (np.indices((8, 8, 8)).sum(axis=0) % 2))[..., None].astype(np.uint8)
-    of_dark, of_checks = ([row["ood_score"] for row in predictor.rows(x)] for x in (dark, checks))
+    of_dark, of_checks = ([row["novelty"] for row in predictor.rows(x)] for x in (dark, checks))
     assert max(of_dark) < min(of_checks)
 
 

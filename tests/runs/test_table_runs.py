@@ -161,7 +161,7 @@ def test_predictions_by_column_name(trained, exported, tmp_path):
     with tables.predictions.open() as file:
         rows = list(csv.DictReader(file))
     of_class = ["status_class", "status_entropy", "status_p_bad", "status_p_good"]
-    assert set(rows[0]) == {"name", "ood_score", *of_class, "price_mean", "price_stddev"}
+    assert set(rows[0]) == {"name", "novelty", "p_value", *of_class, "price_mean", "price_stddev"}
     assert rows[0]["name"] == "2" and rows[5]["name"] == "8", "the lines of the table; the 7th is bad"
     assert float(rows[0]["status_p_bad"]) + float(rows[0]["status_p_good"]) == pytest.approx(1, abs=1e-5)
     assert all(0 < float(row["price_mean"]) < 3000 and 5 < float(row["price_stddev"]) < 1000 for row in rows)

@@ -17,6 +17,11 @@ def sheet(number, seed):
     return (x + 0.05 * generator.normal(size=x.shape)).astype(np.float32), u
 
 
+def score(found, x, statistics):
+    parts = zip(np.array_split(x, 20), np.array_split(statistics, 20), strict=True)
+    return np.concatenate([found.score(*(part.astype(np.float32) for part in pair)) for pair in parts])
+
+
 def test_the_background_by_hand():
     known, x = sheet(60, 1)[0].astype(np.float64), sheet(5, 2)[0].astype(np.float64)
     found = Background.of(known)
@@ -39,7 +44,8 @@ def test_the_background_by_hand():
         fifth(known_along, along) / total,
         fifth(*of_angles),
     ]
-    np.testing.assert_allclose(found.statistics(x), np.log(np.stack(expected, axis=1)), rtol=1e-4, atol=1e-5)
+    found = found.statistics(x.astype(np.float32))
+    np.testing.assert_allclose(found, np.log(np.stack(expected, axis=1)), rtol=1e-3, atol=1e-4)
 
 
 def test_a_known_example_is_scored_as_if_it_were_not_there():
@@ -47,25 +53,24 @@ def test_a_known_example_is_scored_as_if_it_were_not_there():
     found = Novelty.of(x, statistics)
     known = (found.statistics - found.statistics.mean(axis=0)) / found.statistics.std(axis=0)
     expected = [np.sort(np.linalg.norm(np.delete(known, i, axis=0) - row, axis=1))[9] for i, row in enumerate(known)]
-    np.testing.assert_allclose(found.distances, expected, rtol=1e-6)
+    np.testing.assert_allclose(found.distances, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("false_alarms", [0.01, 0.05, 0.2])
 def test_false_alarms_are_at_the_stated_rate(false_alarms):
     """Within 5 standard errors, those of the threshold among 3,000 and of the share of 20,000: P(failure) < 1e-6."""
     found = Novelty.of(*sheet(6000, 4))
-    share = np.mean(found.score(*sheet(20_000, 5)) > found.threshold(false_alarms))
+    share = np.mean(found.p_value(score(found, *sheet(20_000, 5))) <= false_alarms)
     assert abs(share - false_alarms) < 5 * np.sqrt(false_alarms * (1 - false_alarms) * (1 / 3000 + 1 / 20_000))
 
 
 def test_what_lies_off_the_sheet_is_novel():
     found, (x, u) = Novelty.of(*sheet(2000, 6)), sheet(200, 7)
-    limit = found.threshold(0.05)
     off = np.random.default_rng(8).normal(size=x.shape)
     for moved in (3 * x, -x - 3, x + off, off):
-        assert np.mean(found.score(moved.astype(np.float32), u) > limit) > 0.9
+        assert np.mean(found.p_value(score(found, moved, u)) <= 0.05) > 0.9
     # Where x says nothing, what the model says does.
-    assert np.mean(found.score(x, u + 3) > limit) == 1
+    assert np.all(found.p_value(score(found, x, u + 3)) <= 0.05)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +80,12 @@ def test_what_lies_off_the_sheet_is_novel():
 )
 def test_examples_without_a_plane_are_scored(x):
     found = Novelty.of(x, np.zeros((40, 2)))
-    scores = found.score(x[:3], np.zeros((3, 2)))
+    scores = score(found, x[:3], np.zeros((3, 2)))
     assert np.all(np.isfinite(scores)) and np.all(np.isfinite(found.distances))
 
 
-@pytest.mark.parametrize("rate", [0, 1, 5, float("nan")])
-def test_a_rate_lies_between_0_and_1(rate):
-    with pytest.raises(ValueError, match="false_alarms must be above 0 and below 1"):
-        Novelty.of(*sheet(40, 9)).threshold(rate)
+def test_p_values_by_hand():
+    """Of B known examples a new one is as likely at each of B + 1 places: exact over all orders."""
+    found = Novelty.of(*sheet(40, 9))._replace(distances=np.array([3.0, 1.0, 2.0, 4.0]))
+    scores = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 3.0], np.float32)
+    np.testing.assert_allclose(found.p_value(scores), np.array([5, 4, 3, 2, 1, 3]) / 5)
