@@ -25,7 +25,7 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
 
     Each example is described by what the model says of it (every term of the bound U(x), and of every supervised class the
     entropy and the energy of q(y|x), Liu et al. 2020) and by what principal components and nearest neighbours say without
-    the model. How far it is from its tenth nearest known example, in these numbers, is its novelty, which estimates their
+    the model. How far it is from its fifth nearest known example, in these numbers, is its novelty, which estimates their
     density (compare Morningstar et al. 2021). It is saved with the model; training it further ends it.
 
     Args:

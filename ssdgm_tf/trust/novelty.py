@@ -2,9 +2,10 @@
 
 The likelihood of a deep generative model alone does not say it: simple examples of another kind may be likelier than the
 training data (Nalisnick et al. 2019). So an example is compared in several statistics at once, as in the density of states
-estimation of Morningstar et al. 2021: those of the model, and four that know no model.
+estimation of Morningstar et al. 2021: those of the model, and some that know no model.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,10 +17,12 @@ from sklearn.decomposition import PCA
 FEWEST = 40
 # The most examples of each of both halves: enough for neighbours, few enough for the file of a model.
 _MOST = 5000
-# Principal components: as many as explain this share of the variance, up to a number.
-_EXPLAINED, _MOST_COMPONENTS = 0.95, 100
-# The neighbour whose distance counts: in principal components, and in statistics.
-_NEIGHBOUR, _NEIGHBOUR_IN_STATISTICS = 5, 10
+# Bands of principal components end where these shares of the variance are explained, or at a number of components.
+_EXPLAINED, _MOST_COMPONENTS = (0.5, 0.8, 0.95), 200
+# The neighbour whose distance counts.
+_NEIGHBOUR = 5
+# The share of the unit matrix in the covariance of statistics, so that no direction counts without end.
+_SHRINKAGE = 0.1
 # Examples that are looked at at once.
 _BLOCK = 1000
 # Of the variance: a residual below it counts as it.
@@ -33,6 +36,7 @@ class Background(NamedTuple):
         center: mean of the examples, [D].
         components: principal components, [P, D].
         variances: variances along them, [P].
+        bands: where bands of them end, [3].
         total: the variance of the examples, a scalar.
         coordinates: the examples along the components, [A, P].
     """
@@ -40,6 +44,7 @@ class Background(NamedTuple):
     center: np.ndarray
     components: np.ndarray
     variances: np.ndarray
+    bands: np.ndarray
     total: np.ndarray
     coordinates: np.ndarray
 
@@ -50,28 +55,36 @@ class Background(NamedTuple):
         with np.errstate(invalid="ignore"):  # of examples that are all the same, no component explains any share
             found = PCA(most, svd_solver="randomized" if most < min(x.shape) else "auto", random_state=0).fit(x)
         total = max(float(np.sum(np.var(x, axis=0, ddof=1, dtype=np.float64))), _TINY)
-        enough = np.searchsorted(np.cumsum(found.explained_variance_) / total, _EXPLAINED) + 1
-        number = min(int(enough), most)
-        components, variances = found.components_[:number], np.maximum(found.explained_variance_[:number], _TINY * total)
-        return cls(found.mean_, components, variances, np.array(total), (x - found.mean_) @ components.T)
+        shares = np.cumsum(found.explained_variance_) / total
+        bands = np.minimum(np.searchsorted(shares, _EXPLAINED) + 1, most)
+        components = found.components_[: bands[-1]]
+        variances = np.maximum(found.explained_variance_[: bands[-1]], _TINY * total)
+        return cls(found.mean_, components, variances, bands, np.array(total), (x - found.mean_) @ components.T)
 
     def statistics(self, x: tf.Tensor) -> tf.Tensor:
-        """Four statistics of each example, [N, 4], logarithms all.
+        """Statistics of each example, [N, up to 7].
 
-        How far it is from the plane of the components; how far out it is within it, in standard deviations; how far its
-        fifth nearest neighbour is; and the same of examples scaled to length 1.
+        All are logarithms of squares: its length; how far out it is along each band of the components, in standard
+        deviations; how far it is from their plane; how far its fifth nearest neighbour in the plane is; and the same of
+        examples scaled to length 1.
 
         Args:
             x: float32 [N, D].
         """
-        center, components, variances, total, known = map(_float32, self)
+        center, components, variances, _, total, known = map(_float32, self)
         along = tf.matmul(x - center, components, transpose_b=True)
         outside = tf.reduce_sum(tf.square(x - center), axis=1) - tf.reduce_sum(tf.square(along), axis=1)
-        within = tf.reduce_mean(tf.square(along) / variances, axis=1)
         near = _squared_distance(known, along, _NEIGHBOUR)
         in_angle = _squared_distance(tf.math.l2_normalize(known, 1), tf.math.l2_normalize(along, 1), _NEIGHBOUR)
-        sizes = (outside / total, within, near / total, in_angle)
-        return tf.stack([tf.math.log(tf.maximum(size, _TINY)) for size in sizes], axis=1)
+        edges = [0, *self.bands.tolist()]
+        within = [
+            tf.reduce_mean(tf.square(along[:, start:end]) / variances[start:end], axis=1)
+            for start, end in itertools.pairwise(edges)
+            if end > start
+        ]
+        length = tf.reduce_sum(tf.square(x), axis=1)
+        squares = (length / total, *within, outside / total, near / total, in_angle)
+        return tf.stack([tf.math.log(tf.maximum(square, _TINY)) for square in squares], axis=1)
 
 
 class Novelty(NamedTuple):
@@ -80,7 +93,7 @@ class Novelty(NamedTuple):
     Attributes:
         background: of half of the examples.
         statistics: of the other half, [B, J]: those of the model, then those of the background.
-        distances: how far each of that half is from its tenth nearest neighbour, [B].
+        distances: how far each of that half is from its fifth nearest neighbour in the statistics, [B].
     """
 
     background: Background
@@ -106,7 +119,7 @@ class Novelty(NamedTuple):
         return learned._replace(distances=in_blocks(lambda values: learned._distance(values, 1), known))
 
     def score(self, x: tf.Tensor, statistics: tf.Tensor) -> tf.Tensor:
-        """How far examples are from the tenth nearest one of the training data, [N], in standardised statistics.
+        """How far examples are from the fifth nearest known one, [N], in the statistics, whitened.
 
         Args:
             x: float32, as in `of`.
@@ -115,12 +128,17 @@ class Novelty(NamedTuple):
         return self._distance(tf.concat([statistics, self.background.statistics(x)], axis=1))
 
     def _distance(self, statistics: tf.Tensor, num_same: int = 0) -> tf.Tensor:
-        """The distance from the tenth nearest known example, after those that are the same."""
+        """The distance from the fifth nearest known example, after those that are the same."""
         center, spread = self.statistics.mean(axis=0), self.statistics.std(axis=0)
         # A statistic that is the same for all known examples is in units of its own.
         spread = np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
-        known, found = ((_float32(values) - _float32(center)) / _float32(spread) for values in (self.statistics, statistics))
-        return tf.sqrt(_squared_distance(known, found, _NEIGHBOUR_IN_STATISTICS + num_same))
+        correlation = np.cov((self.statistics - center) / spread, rowvar=False)
+        variances, axes = np.linalg.eigh((1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(len(spread)))
+        whitening = _float32(axes / np.sqrt(variances) / spread[:, None])
+        known, found = (
+            tf.matmul(_float32(values) - _float32(center), whitening) for values in (self.statistics, statistics)
+        )
+        return tf.sqrt(_squared_distance(known, found, _NEIGHBOUR + num_same))
 
     def p_value(self, scores: tf.Tensor) -> tf.Tensor:
         """The share of known examples that are as novel, [N]; of new examples of their kind it is uniform.

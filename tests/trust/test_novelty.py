@@ -28,32 +28,35 @@ def test_the_background_by_hand():
     center = known.mean(axis=0)
     _, singular, axes = np.linalg.svd(known - center, full_matrices=False)
     explained = np.cumsum(singular**2) / np.sum(singular**2)
-    number = int(np.searchsorted(explained, 0.95)) + 1
-    assert len(found.components) == number < SIZE
-    axes, variances, total = axes[:number], singular[:number] ** 2 / 59, np.sum(known.var(axis=0, ddof=1))
+    first, second, last = (int(np.sum(explained < share)) + 1 for share in (0.5, 0.8, 0.95))
+    assert 0 < first < second < last == len(found.components) < SIZE
+    axes, variances, total = axes[:last], singular[:last] ** 2 / 59, np.sum(known.var(axis=0, ddof=1))
     along, known_along = (x - center) @ axes.T, (known - center) @ axes.T
     outside = np.sum((x - center - along @ axes) ** 2, axis=1)
 
     def fifth(known, values):
         return np.sort(((values[:, None] - known) ** 2).sum(axis=2), axis=1)[:, 4]
 
-    of_angles = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (known_along, along)]
-    expected = [
-        outside / total,
-        np.mean(along**2 / variances, axis=1),
-        fifth(known_along, along) / total,
-        fifth(*of_angles),
+    squares = [
+        np.mean(along[:, a:b] ** 2 / variances[a:b], axis=1) for a, b in ((0, first), (first, second), (second, last))
     ]
-    found = found.statistics(x.astype(np.float32))
-    np.testing.assert_allclose(found, np.log(np.stack(expected, axis=1)), rtol=1e-3, atol=1e-4)
+    of_angles = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (known_along, along)]
+    squares += [outside / total, fifth(known_along, along) / total, fifth(*of_angles)]
+    expected = np.log(np.stack([np.sum(x**2, axis=1) / total, *squares], axis=1))
+    np.testing.assert_allclose(found.statistics(x.astype(np.float32)), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_known_example_is_scored_as_if_it_were_not_there():
+    """The distance of Mahalanobis to its fifth nearest other one."""
     x, statistics = sheet(80, 3)
     found = Novelty.of(x, statistics)
-    known = (found.statistics - found.statistics.mean(axis=0)) / found.statistics.std(axis=0)
-    expected = [np.sort(np.linalg.norm(np.delete(known, i, axis=0) - row, axis=1))[9] for i, row in enumerate(known)]
-    np.testing.assert_allclose(found.distances, expected, rtol=1e-3)
+    known = found.statistics
+    spread = known.std(axis=0)
+    covariance = 0.9 * np.cov(known / spread, rowvar=False) + 0.1 * np.eye(known.shape[1])
+    precision = np.linalg.inv(covariance) / np.outer(spread, spread)
+    between = known[:, None] - known
+    distances = np.sqrt(np.einsum("abi,ij,abj->ab", between, precision, between))
+    np.testing.assert_allclose(found.distances, np.sort(distances, axis=1)[:, 5], rtol=1e-3)
 
 
 @pytest.mark.parametrize("false_alarms", [0.01, 0.05, 0.2])
