@@ -60,10 +60,8 @@ def load(model: "GraphicalModel", store: Mapping[str, np.ndarray]) -> dict[str, 
     calibration = {}
     for place, name in enumerate(model.data_format.classes):
         if f"{_CALIBRATION}{place}_scores" in store.keys():
-            slope, offset, scores = (
-                np.array(store[f"{_CALIBRATION}{place}_{key}"]) for key in ("slope", "offset", "scores")
-            )
-            calibration[name] = Calibration(Scaling(slope, offset), scores)
+            found = [np.array(store[f"{_CALIBRATION}{place}_{key}"]) for key in (*Scaling._fields, "scores")]
+            calibration[name] = Calibration(Scaling(*found[:-1]), found[-1])
     known = None
     if f"{_NOVELTY}statistics" in store.keys():
         background = Background(*(np.array(store[_NOVELTY + key]) for key in Background._fields))

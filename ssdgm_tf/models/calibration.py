@@ -47,8 +47,9 @@ class Calibration:
         Args:
             probabilities: [..., K].
         """
-        slope, offset = (tf.cast(values, probabilities.dtype) for values in self.scaling)
-        return tf.nn.softmax(log_of(probabilities) * slope + offset)
+        slope, offset, floor = (tf.cast(values, probabilities.dtype) for values in self.scaling)
+        scaled = tf.nn.softmax(log_of(probabilities) * slope + offset)
+        return (1 - floor) * scaled + floor / scaled.shape[-1]
 
 
 def calibrate(
@@ -70,8 +71,8 @@ def calibrate(
         model: the model.
         x: examples whose labels training did not see, as in `fit`. None where `predictions` are given.
         y: their labels, as in `fit`; those without a label are not looked at.
-        method: "temperature", one number; or "vector", a slope and an offset for each class, which take more labels (see
-            `ssdgm_tf.trust`).
+        method: "temperature", one for all classes; or "vector", a slope and an offset for each class, which take more
+            labels (see `ssdgm_tf.trust`).
         predictions: class probabilities [N, K], in place of what the model predicts for x; of several supervised variables
             {name: probabilities}. They must not be calibrated themselves.
 

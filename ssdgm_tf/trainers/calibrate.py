@@ -26,7 +26,7 @@ flags.DEFINE_enum(
     "method",
     "temperature",
     CALIBRATIONS,
-    "One number for all classes, or a slope and an offset for each, which take more labels.",
+    "One temperature for all classes, or a slope and an offset for each, which take more labels.",
     module_name=command.__name__,
 )
 

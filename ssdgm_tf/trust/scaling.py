@@ -9,22 +9,26 @@ from scipy import optimize, special
 
 # Probabilities below it count as it.
 _TINY = 1e-30
-# The logarithms of the slopes that are tried: temperatures from 1/100 to 100.
-_WIDEST = np.log(100.0)
+# The logarithms of slopes that are tried: temperatures from 1/100 to 100. And log-odds of floors.
+_SLOPES, _OFFSETS, _FLOORS = (-4.6, 4.6), (-10.0, 10.0), (-12.0, 4.0)
+# Where the search starts, because a minimum need not be the least: logarithms of slopes, and log-odds of the floor.
+_STARTS = ((0.0, -6.0), (0.0, -1.5), (-1.0, -6.0), (-1.0, -1.5))
 
 
 class Scaling(NamedTuple):
     """A map of the probabilities q_k of K classes.
 
-        p_k = q_k^slope_k exp(offset_k) / sum_j q_j^slope_j exp(offset_j)
+        p_k = (1 - floor) q_k^slope_k exp(offset_k) / sum_j q_j^slope_j exp(offset_j) + floor / K
 
     Attributes:
         slope: [K]; of a temperature T all are 1 / T.
         offset: [K], nats; of a temperature all are 0.
+        floor: a scalar; the share of examples of which q says nothing, however sure it is.
     """
 
     slope: np.ndarray
     offset: np.ndarray
+    floor: np.ndarray
 
     def __call__(self, probabilities: ArrayLike) -> np.ndarray:
         """Scaled probabilities, float64.
@@ -32,70 +36,82 @@ class Scaling(NamedTuple):
         Args:
             probabilities: [N, K].
         """
-        return special.softmax(_log(probabilities) * self.slope + self.offset, axis=-1)
+        scaled = special.softmax(_log(probabilities) * self.slope + self.offset, axis=-1)
+        return (1 - self.floor) * scaled + self.floor / scaled.shape[-1]
 
 
 def temperature(probabilities: ArrayLike, y: ArrayLike) -> Scaling:
-    """The temperature that makes the cross-entropy of labels least (Guo et al. 2017, section 4.2).
+    """The temperature (Guo et al. 2017, section 4.2) and the floor that make labels likeliest.
 
-        p_k ~ q_k^(1/T)        T = argmin_T - sum_n sum_k t_nk log p_nk
+        p_k = (1 - e) q_k^(1/T) / sum_j q_j^(1/T) + e / K
+        T, e = argmin - sum_n log p_{y_n} + (log T)^2 / 2
 
-    The target t_n of a label is not 1 but (N + 1) / (N + 2), as in Platt 1999, and the rest is shared by the other classes.
-    Without it, N labels that are all predicted right would make the model sure.
+    The last term says that log T has a standard normal prior. Without it, labels that are all predicted right would make
+    the model sure. Where errors are as sure as right answers, no temperature helps, and the floor does. The order of the
+    classes stays.
 
     Args:
         probabilities: of models that did not see the labels, [N, K], K >= 2.
         y: labels 0..K-1, [N].
     """
-    log_q, targets = _log(probabilities), _targets(y, np.shape(probabilities)[1])
-
-    def loss(log_slope: float) -> float:
-        return _cross_entropy(np.exp(log_slope) * log_q, targets)
-
-    found = optimize.minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded", options={"xatol": 1e-6})
-    size = log_q.shape[1]
-    return Scaling(np.full(size, np.exp(found.x)), np.zeros(size))
+    return _least(probabilities, y, by_class=False)
 
 
 def vector(probabilities: ArrayLike, y: ArrayLike) -> Scaling:
-    """A slope and an offset for each class, which make the cross-entropy of labels least (Guo et al. 2017, section 4.2).
+    """A slope and an offset for each class (Guo et al. 2017, section 4.2) and a floor, which make labels likeliest.
 
-    It has 2K numbers where a temperature has one, and takes as many more labels. It can change which class is likeliest.
+        argmin - sum_n log p_{y_n} + sum_k [ (log slope_k)^2 + offset_k^2 ] / 2
+
+    It has 2K + 1 numbers where a temperature has two, and takes more labels. It can change which class is likeliest.
 
     Args:
         probabilities: see `temperature`.
         y: see `temperature`.
     """
-    start = temperature(probabilities, y)
-    log_q, targets = _log(probabilities), _targets(y, np.shape(probabilities)[1])
-
-    def loss_and_gradient(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        slope, offset = np.split(parameters, 2)
-        logits = log_q * slope + offset
-        excess = (special.softmax(logits, axis=1) - targets) / len(logits)
-        return _cross_entropy(logits, targets), np.concatenate([np.sum(excess * log_q, axis=0), excess.sum(axis=0)])
-
-    found = optimize.minimize(loss_and_gradient, np.concatenate(start), jac=True, method="L-BFGS-B")
-    slope, offset = np.split(found.x, 2)
-    return Scaling(slope, offset - offset.mean())
+    return _least(probabilities, y, by_class=True)
 
 
 #: {name: how a scaling is found}.
 METHODS: dict[str, Callable[[ArrayLike, ArrayLike], Scaling]] = {"temperature": temperature, "vector": vector}
 
 
+def _least(probabilities: ArrayLike, y: ArrayLike, by_class: bool) -> Scaling:
+    """The scaling of the least loss: with a slope and an offset for each class, or one slope and no offset."""
+    log_q, labels = _log(probabilities), np.asarray(y)
+    size = log_q.shape[1]
+    number = size if by_class else 1
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        log_slope, offset, floor = parameters[:number], parameters[number:-1], special.expit(parameters[-1])
+        return _loss(log_q, labels, log_slope, offset, floor)
+
+    bounds = [_SLOPES] * number + [_OFFSETS] * (size if by_class else 0) + [_FLOORS]
+    starts = [np.array([slope] * number + [0.0] * (len(bounds) - number - 1) + [floor]) for slope, floor in _STARTS]
+    found = min((optimize.minimize(loss, start, jac=True, bounds=bounds) for start in starts), key=lambda run: run.fun)
+    log_slope, offset = found.x[:number], found.x[number:-1]
+    slope = np.broadcast_to(np.exp(log_slope), size).copy()
+    return Scaling(slope, offset if by_class else np.zeros(size), np.array(special.expit(found.x[-1])))
+
+
+def _loss(
+    log_q: np.ndarray, labels: np.ndarray, log_slope: np.ndarray, offset: np.ndarray, floor: float
+) -> tuple[float, np.ndarray]:
+    """The loss, and its gradient by the logarithms of slopes, the offsets and the log-odds of the floor."""
+    sloped = np.exp(log_slope) * log_q
+    scaled = special.softmax(sloped + (offset if len(offset) else 0.0), axis=1)
+    of_label = scaled[np.arange(len(labels)), labels]
+    p = (1 - floor) * of_label + floor / log_q.shape[1]
+    by_logits = -((1 - floor) * of_label / p)[:, None] * (np.eye(log_q.shape[1])[labels] - scaled)
+    by_slopes = np.sum(by_logits * sloped, axis=0)
+    by_floor = -np.sum((1 / log_q.shape[1] - of_label) / p) * floor * (1 - floor)
+    gradient = [
+        (by_slopes if len(log_slope) > 1 else by_slopes.sum(keepdims=True)) + log_slope,
+        by_logits.sum(axis=0)[: len(offset)] + offset,
+        [by_floor],
+    ]
+    value = -np.sum(np.log(p)) + (np.sum(log_slope**2) + np.sum(offset**2)) / 2
+    return float(value), np.concatenate(gradient)
+
+
 def _log(probabilities: ArrayLike) -> np.ndarray:
     return np.log(np.maximum(np.asarray(probabilities, np.float64), _TINY))
-
-
-def _targets(y: ArrayLike, num_classes: int) -> np.ndarray:
-    """What stands for the labels, [N, K]."""
-    labels = np.asarray(y)
-    rest = 1 / (len(labels) + 2)
-    targets = np.full((len(labels), num_classes), rest / (num_classes - 1))
-    targets[np.arange(len(labels)), labels] = 1 - rest
-    return targets
-
-
-def _cross_entropy(logits: np.ndarray, targets: np.ndarray) -> float:
-    return -float(np.mean(np.sum(targets * special.log_softmax(logits, axis=1), axis=1)))
