@@ -51,7 +51,7 @@ BASELINES = ("labels_only_error", "nearest_neighbour_error")
 def error_table(rows: dict[str, list[dict]]) -> str:
     """A line per setting: errors of the model and of the baselines, in percent."""
     lines = [
-        "| setting | runs | M2, error % | labels only | nearest neighbour | M2 below both | training, s |",
+        "| setting | runs | error % | labels only | nearest neighbour | below both | training, s |",
         "|---|---|---|---|---|---|---|",
     ]
     for title, runs in rows.items():
@@ -66,9 +66,11 @@ def digits(row: str, *labels: int) -> dict[str, list[dict]]:
     return {f"digits, {n} labels": load("digits", row, n) for n in labels}
 
 
-def recommended(*labels: int) -> dict[str, list[dict]]:
-    """Runs of the recommended preset on MNIST by number of labels."""
-    return {f"MNIST, {n} labels, `fast_mnist`": load("kingma_mnist", "fast", n) for n in labels}
+def mnist(*labels: int) -> dict[str, list[dict]]:
+    """Runs of the quick and of the recommended preset on MNIST by number of labels."""
+    rows = {"fast": "M2, `fast_mnist`", "sdgm_pseudo": "SDGM, `grey_images`"}
+    every = {f"MNIST, {n} labels, {title}": load("kingma_mnist", row, n) for n in labels for row, title in rows.items()}
+    return {title: runs for title, runs in every.items() if runs}
 
 
 def measured() -> dict[str, str]:
@@ -172,16 +174,49 @@ def cells_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def trust_tables() -> str:
+    """What trust.py measured: calibration and sets, then areas under the ROC curve and false alarms, means over runs."""
+    every = json.loads((RESULTS / "trust.json").read_text())
+    kinds = {name: [run for key, run in every.items() if key.split(", ")[0] == name] for name in ("mnist", "letters")}
+    titles = {"mnist": "MNIST, 100 labels, `grey_images`", "letters": "EMNIST letters, 260 labels, `grey_images`"}
+    kinds = {titles[name]: runs for name, runs in kinds.items() if runs}
+
+    def mean(runs: list[dict], *keys: str) -> str:
+        values = []
+        for run in runs:
+            value = run
+            for key in keys:
+                value = value[key]
+            values.append(value)
+        return f"{statistics.mean(values):.3f}"
+
+    lines = ["| runs | | ECE before | after | coverage of 90 % sets | classes in a set |", "|---|---|---|---|---|---|"]
+    for title, runs in kinds.items():
+        figures = " | ".join(mean(runs, key) for key in ("ece_before", "ece", "coverage", "size"))
+        lines.append(f"| {title} | {len(runs)} | {figures} |")
+    lines += ["", "| known | score | others: area under the ROC curve |", "|---|---|---|"]
+    for title, runs in kinds.items():
+        for score, areas in runs[0]["areas"].items():
+            cells = ", ".join(f"{other} {mean(runs, 'areas', score, other)}" for other in areas)
+            lines.append(f"| {title} | {score} | {cells} |")
+    lines += ["", "| known | false alarms at a stated 1 % | at 5 % | at 10 % |", "|---|---|---|---|"]
+    for title, runs in kinds.items():
+        rates = [statistics.mean(run["false_alarms"][rate] for run in runs) for rate in ("0.01", "0.05", "0.1")]
+        lines.append(f"| {title} | {' | '.join(f'{100 * rate:.1f} %' for rate in rates)} |")
+    return "\n".join(lines) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Every generated document, {path: text}."""
     texts = rendering.documents(RESULTS)
     kingma = {"digits, 30 labels, Kingma's weights (gamma = 1)": load("digits", "m2_kingma", 30)}
-    when_to_use = error_table(digits("m2", 30, 100, 300, 1000) | kingma | recommended(100, 3000))
+    when_to_use = error_table(digits("m2", 30, 100, 300, 1000) | kingma | mnist(100, 3000))
     pages = {
-        ROOT / "README.md": error_table(digits("m2", 30) | recommended(100)),
+        ROOT / "README.md": error_table(digits("m2", 30) | mnist(100)),
         ROOT / "docs" / "choosing_a_model.md": when_to_use,
         ROOT / "docs" / "experiments" / "siddharth2017.md": siddharth_tables(),
         ROOT / "docs" / "experiments" / "cells.md": cells_table(),
+        ROOT / "docs" / "trust.md": trust_tables(),
     }
     texts |= {ROOT / "docs" / "presets.md": presets_page(), RESULTS / "imputation.md": imputation_page()}
     return texts | {path: between(path, table) for path, table in pages.items()}

@@ -1,4 +1,4 @@
-"""The recommended preset: M2 with a convolutional q(y|x) of randomly moved images on MNIST.
+"""The quick preset: M2 with a convolutional q(y|x) of randomly moved images on MNIST.
 
     ssdgm-train --config=fast_mnist:labels=100,seed=0 --workdir=runs/fast_mnist
 

@@ -1,4 +1,4 @@
-"""M2 with a convolutional q(y|x) on your own images: the recommended start.
+"""M2 with a convolutional q(y|x) on your own photographs: the recommended start.
 
     ssdgm-train --config=m2_images:labels=0,seed=0 --config.data=folder:photos --workdir=runs/m2_images
 

@@ -59,7 +59,7 @@ def test_the_note_and_what_was_left_out_are_said():
 
 def test_a_bar_in_a_title_does_not_end_a_cell():
     page = rendering.markdown(TABLES["kingma_mnist"], [record("fast", 100, 0, 0.05)])
-    assert "| 100 | M2, convolutional q(y\\|x), moved images: the recommended preset | – |" in page
+    assert "| 100 | M2, convolutional q(y\\|x), moved images: the quick preset | – |" in page
     widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 
