@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ssdgm_tf.tables import Row, Table, records, rendering, running
+from ssdgm_tf.tables import TABLES, Row, Table, records, rendering, running
 from ssdgm_tf.tables.cells import Cell, Options
 
 
@@ -20,7 +20,7 @@ def run(*arguments, cwd):
     [
         ([], "--table must be one of kingma_mnist, "),
         (["--table=kingma"], "Received: 'kingma'"),
-        (["--table=adgm", "--rows=m2,m3"], "of adgm: m2, adgm, sdgm, adgm_conv, sdgm_conv. Received: 'm3'"),
+        (["--table=adgm", "--rows=m2,m3"], f"of adgm: {', '.join(TABLES['adgm'].rows)}. Received: 'm3'"),
         (["--table=adgm", "--labels=100,600"], "--labels must be label counts of adgm: 100. Received: '600'"),
         (["--table=adgm", "--seeds=2-0"], "Received: '2-0'"),
         (["--table=adgm", "--rows=m2", "--data_dir=nowhere"], "The data set 'mnist' must be prepared under nowhere"),
