@@ -1,4 +1,4 @@
-"""The recommended preset for small grey images, by default MNIST's: SDGM with a convolutional q(y|a,x) of randomly moved images.
+"""The recommended preset for small grey images, by default MNIST's: SDGM with a convolutional q(y|a,x) of moved images.
 
     ssdgm-train --config=grey_images:labels=100,seed=0 --workdir=runs/grey_images
 

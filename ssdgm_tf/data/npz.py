@@ -12,6 +12,8 @@ from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.assembly import from_arrays
 from ssdgm_tf.data.names import find_files
 
+# The arrays of MedMNIST (Yang et al. 2023).
+_OF_MEDMNIST = ("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels")
 #: Errors that NumPy raises on damaged .npz files and on false sizes.
 DAMAGED = (
     EOFError,
@@ -43,9 +45,12 @@ def load_npz(
 
     x holds images [N, H, W] or [N, H, W, C], uint8 or numbers in [0, 1], or vectors [N, D] of numbers other than uint8. y
     holds the labels [N] or [N, 1]: whole numbers 0..K-1, or -1 or NaN where unknown. Other arrays in the files are ignored.
+    A file of MedMNIST is taken as it is published, with its validation images last among the training images, so that
+    `num_validation` may hold these out.
 
     Args:
-        path: one file with x_train, y_train, x_test and y_test; or two, separated by a comma, each with x and y.
+        path: one file with x_train, y_train, x_test and y_test, or of MedMNIST (train_images, train_labels, ...); or two,
+            separated by a comma, each with x and y.
         num_labels: number of labels shown; 0 for all that are known.
         seed: seed of the label draw.
         num_validation: number of labelled training examples held out of training: the last in the stored order.
@@ -58,7 +63,11 @@ def load_npz(
     """
     files = find_files("npz", path, data_dir)
     names = ("x_train", "y_train", "x_test", "y_test")
-    if len(files) == 1:
+    if len(files) == 1 and _is_of_medmnist(files[0]):
+        x, y, x_more, y_more, x_test, y_test = read_arrays(files[0], _OF_MEDMNIST)
+        names = ("train_images and val_images", "train_labels and val_labels", "test_images", "test_labels")
+        x, y = _joined(x, x_more, names[0]), _joined(y, y_more, names[1])
+    elif len(files) == 1:
         x, y, x_test, y_test = read_arrays(files[0], names)
     else:
         (x, y), (x_test, y_test) = (read_arrays(file, ("x", "y")) for file in files)
@@ -95,6 +104,29 @@ def read_arrays(file: Path, names: tuple[str, ...]) -> list[np.ndarray]:
     raise ValueError(
         f"{file.name} must hold the arrays {', '.join(names)}. Received: {file} with {', '.join(held) or 'none'}"
     )
+
+
+def _is_of_medmnist(file: Path) -> bool:
+    """Whether a file names its arrays as MedMNIST does. Of a damaged file `read_arrays` says what is wrong."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return "train_images" in arrays.files and "x_train" not in arrays.files
+    except DAMAGED:
+        return False
+
+
+def _joined(first: np.ndarray, second: np.ndarray, names: str) -> np.ndarray:
+    """Two arrays of examples, or of labels, as one.
+
+    Raises:
+        ValueError: examples of two shapes, or of two kinds of number.
+    """
+    if first.dtype != second.dtype or first.shape[1:] != second.shape[1:]:
+        raise ValueError(
+            f"{names} must hold examples of one shape and kind of number. "
+            f"Received: {list(first.shape)} of {first.dtype}, {list(second.shape)} of {second.dtype}"
+        )
+    return np.concatenate([first, second])
 
 
 def _array(value: object, name: str) -> np.ndarray:

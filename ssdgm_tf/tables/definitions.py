@@ -136,7 +136,9 @@ _CONVOLUTIONAL = [
     Row("m1m2_conv", "M1 + M2 as one graph, convolutional q(y|x), moved images", "m1m2_conv_mnist"),
     Row("adgm_conv", "ADGM, convolutional q(y|a,x), moved images", "adgm_conv_mnist"),
     Row("sdgm_conv", "SDGM, convolutional q(y|a,x), moved images", "sdgm_conv_mnist"),
-    Row("sdgm_pseudo", "SDGM as above, with pseudo-labels: the recommended preset", "grey_images", {"num_validation": 10000}),
+    Row(
+        "sdgm_pseudo", "SDGM as above, with pseudo-labels: the recommended preset", "grey_images", {"num_validation": 10000}
+    ),
     Row("siddharth_conv", "Siddharth et al., convolutional q(y|x,z), moved images", "siddharth_conv_mnist"),
 ]
 # The systems that the papers compare with, and what people take today.
@@ -256,9 +258,9 @@ _MNIST_NOTE = (
 
 #: Remove it when these runs have been repeated.
 _EARLIER = (
-    " M1+M2, ADGM, SDGM, and M2 but for the quick preset, and SDGM but for the recommended one, were measured while all classes of an image shared the "
-    "noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with 600 labels or "
-    "more were measured while the weight of a label fell with the number of labels; `fast_mnist` and "
+    " M1+M2, ADGM, SDGM but for the recommended preset, and M2 but for the quick one, were measured while all classes of an "
+    "image shared the noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with 600 "
+    "labels or more were measured while the weight of a label fell with the number of labels; `fast_mnist` and "
     "`siddharth_conv_mnist` were not."
 )
 

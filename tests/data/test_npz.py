@@ -52,6 +52,35 @@ def test_two_files(tmp_path):
     np.testing.assert_array_equal(np.bincount(dataset.labelled[1]), [2, 2, 2])
 
 
+def medmnist(**replaced):
+    """The arrays of `arrays` as MedMNIST names them: labels are a column of bytes, the last 9 images for validation."""
+    whole = arrays()
+    column = {name: whole[f"y_{name}"][:, None].astype(np.uint8) for name in ("train", "test")}
+    parts = {"train_images": whole["x_train"][:21], "train_labels": column["train"][:21]}
+    parts |= {"val_images": whole["x_train"][21:], "val_labels": column["train"][21:]}
+    return parts | {"test_images": whole["x_test"], "test_labels": column["test"]} | replaced
+
+
+@pytest.mark.parametrize("num_validation", [0, 9])
+def test_a_file_of_medmnist(tmp_path, num_validation):
+    np.savez(tmp_path / "set.npz", **medmnist())
+    dataset, whole = data.load_npz(str(tmp_path / "set.npz"), 0, 0, num_validation), arrays()
+    number = 30 - num_validation
+    np.testing.assert_allclose(np.asarray(dataset.x_train)[..., 0], whole["x_train"][:number] / 255, atol=1e-7)
+    np.testing.assert_array_equal(dataset.y_train, LABELS[:number])
+    np.testing.assert_array_equal(dataset.y_validation, LABELS[number:])
+    np.testing.assert_array_equal(dataset.y_test, whole["y_test"])
+
+
+def test_parts_of_medmnist_must_be_alike(tmp_path):
+    np.savez(tmp_path / "set.npz", **medmnist(val_images=np.zeros((9, 3, 3), np.uint8)))
+    with pytest.raises(ValueError, match=r"one shape .*\[21, 4, 3\] of uint8, \[9, 3, 3\] of uint8"):
+        data.load_npz(str(tmp_path / "set.npz"), 0, 0)
+    np.savez(tmp_path / "set.npz", **{name: value for name, value in medmnist().items() if name != "val_labels"})
+    with pytest.raises(ValueError, match="must hold the arrays train_images, train_labels, val_images, val_labels"):
+        data.load_npz(str(tmp_path / "set.npz"), 0, 0)
+
+
 def test_floats_are_taken_as_they_are(load):
     x = np.random.default_rng(1).uniform(size=(30, 4, 3, 2))
     dataset = load(x_train=x, x_test=x[:6].astype(np.float16))
