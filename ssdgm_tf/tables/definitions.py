@@ -259,8 +259,8 @@ _MNIST_NOTE = (
 #: Remove it when these runs have been repeated.
 _EARLIER = (
     " M1+M2, ADGM, SDGM but for the recommended preset, and M2 but for the quick one, were measured while all classes of an "
-    "image shared the noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with 600 "
-    "labels or more were measured while the weight of a label fell with the number of labels; `fast_mnist` and "
+    "image shared the noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with "
+    "600 labels or more were measured while the weight of a label fell with the number of labels; `fast_mnist` and "
     "`siddharth_conv_mnist` were not."
 )
 
