@@ -120,10 +120,11 @@ def measure(name, path):
     folder = Workdir(path)
     config = folder.load_config()["config"]
     model = checkpoints.load(folder.model)
+    model.set_calibration({})
     root = Path(os.environ["SSDGM_DATA"])
     dataset = load_data(config, str(root / "tfds" if config["data"] == "mnist" else root), False, folder)
     found = {"labels": config["labels"], "seed": config["seed"], "model": config["model"]}
-    return found | measure_calibration(model, dataset) | measure_novelty(model, name, dataset)
+    return found | measure_novelty(model, name, dataset) | measure_calibration(model, dataset)
 
 
 if __name__ == "__main__":

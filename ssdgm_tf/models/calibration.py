@@ -70,7 +70,7 @@ def calibrate(
     Args:
         model: the model.
         x: examples whose labels training did not see, as in `fit`. None where `predictions` are given.
-        y: their labels, as in `fit`; those without a label are not looked at.
+        y: their labels, as in `fit`; those without a label are not looked at. A variable without any keeps what it had.
         method: "temperature", one for all classes; or "vector", a slope and an offset for each class, which take more
             labels (see `ssdgm_tf.trust`).
         predictions: class probabilities [N, K], in place of what the model predicts for x; of several supervised variables
@@ -101,7 +101,7 @@ def calibrate(
             made[name] = Calibration.of(found[name][known], labels[name][known], method)
     if not made:
         raise ValueError(f"calibrate needs labels of {', '.join(model.data_format.classes)}. Received: none that is known")
-    model.set_calibration(made)
+    model.set_calibration(model.calibration | made)
 
 
 def predict_sets(model: "GraphicalModel", x: Any, coverage: float = 0.9) -> Any:

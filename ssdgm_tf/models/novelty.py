@@ -1,10 +1,12 @@
 """Which examples are of none of the kinds that a model knows. The functions are methods of `GraphicalModel`."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf import rows
 from ssdgm_tf.engine import trace, trace_bounds
 from ssdgm_tf.models.data_format import num_examples
 from ssdgm_tf.models.inference import in_batches
@@ -14,8 +16,8 @@ from ssdgm_tf.trust.novelty import FEWEST, Novelty
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
 
-#: The most examples that are learned from.
-MOST = 10_000
+#: The most examples that are learned from, and their bytes as float32: what is learned stays in the file of the model.
+MOST, _MOST_BYTES = 10_000, 2**25
 # Of the draws behind the statistics, which all examples share; and how many there are.
 _SEED, _NUM_SAMPLES = (20_210_914, 24), 5
 
@@ -30,17 +32,17 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
 
     Args:
         model: the model.
-        x: at least 40 examples of the known kinds, as in `fit`; up to 10,000 are taken, at random. Best are examples that
-            training did not see, because of others the model may be surer.
+        x: at least 100 examples of the known kinds, as in `fit`; up to 10,000, and 32 MB, are taken at random. Best are
+            examples that training did not see, because of others the model may be surer.
         seed: of which are taken for what.
 
     Raises:
         ValueError: bad values, or too few examples.
+
+    Warns:
+        UserWarning: examples whose bound is not finite are left out.
     """
     model.require_built()
-    x = model.data_format.x(x)
-    if num_examples(x) < FEWEST:
-        raise ValueError(f"fit_novelty takes at least {FEWEST} examples. Received: {num_examples(x)}")
     learn(model, *describe(model, x, MOST, seed), seed)
 
 
@@ -54,8 +56,9 @@ def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple
         seed: of the draw.
     """
     x = model.data_format.x(x)
-    order = np.sort(np.random.default_rng(seed).permutation(num_examples(x))[:most])
-    taken = {name: values[order] for name, values in x.items()}
+    size = sum(4 * math.prod(values.shape[1:]) for values in x.values())
+    order = np.sort(np.random.default_rng(seed).permutation(num_examples(x))[: min(most, max(FEWEST, _MOST_BYTES // size))])
+    taken = {name: rows.take(values, order) for name, values in x.items()}
     return in_batches(model, lambda x, *_: described(model, x), taken, {}, rows=_NUM_SAMPLES)
 
 
@@ -94,17 +97,24 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     Args:
         model: the model, after `fit_novelty`.
         x: as in `fit`.
-        false_alarms: the share of examples of the known kinds that are called novel.
+        false_alarms: the share of examples of the known kinds that are called novel; of N in `fit_novelty`, at least 1 in
+            N / 5 + 1.
 
     Returns:
         bool [N].
 
     Raises:
-        ValueError: bad values, no `fit_novelty` before, or a rate outside (0, 1).
+        ValueError: bad values, no `fit_novelty` before, a rate outside (0, 1), or one that takes more known examples.
     """
     if not 0 < false_alarms < 1:
         raise ValueError(f"false_alarms must be above 0 and below 1. Received: false_alarms={false_alarms!r}")
-    return known_examples(model).p_value(novelty(model, x)).numpy() <= false_alarms
+    known = known_examples(model)
+    if false_alarms < known.least_rate:
+        raise ValueError(
+            f"With {len(known.distances)} known examples to compare with, false_alarms must be at least "
+            f"{known.least_rate:.3g}. Received: false_alarms={false_alarms!r}"
+        )
+    return known.p_value(novelty(model, x)).numpy() <= false_alarms
 
 
 def known_examples(model: "GraphicalModel") -> Novelty:

@@ -93,7 +93,7 @@ class Predictor:
             if signature == "novelty":
                 made = {key: value.numpy() for key, value in function(**given).items()}
                 for i, row in enumerate(rows):
-                    row |= {"novelty": float(made["novelty"][i]), "p_value": float(made["p_value"][i])}
+                    row |= {"novelty": float(made["novelty"][i]), "novelty_p_value": float(made["p_value"][i])}
             elif kind in ("classify", "estimate"):
                 made = {key: value.numpy() for key, value in function(**given).items()}
                 columns = self._of_class if kind == "classify" else self._of_number

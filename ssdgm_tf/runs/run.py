@@ -1,6 +1,9 @@
 """One run from config to report: its plan, then data, model, training, results and files for each job."""
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +70,19 @@ def train(
             the device, or a term that is not finite with `execution.debug_nans`.
     """
     execution = execution or Execution()
-    try:
+    with _in_words(workdir, execution):
         return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution)
+
+
+@contextlib.contextmanager
+def _in_words(workdir: str | os.PathLike, execution: Execution) -> Iterator[None]:
+    """Within it errors of a training that a user can mend are raised as such.
+
+    Raises:
+        UserError: see `train`.
+    """
+    try:
+        yield
     except FloatingPointError as error:
         raise UserError(str(error)) from error
     except DeviceMemoryError as error:
@@ -117,11 +131,12 @@ def calibrate(
         )
     dataset = load_data(config, data_dir, download, folder)
     check_schema(dataset, model, folder)
-    if by == "validation":
-        trusting.by_validation(model, dataset, method)
-    else:
-        trusting.by_folds(model, settings, dataset, folder, number, method)
-    checkpoints.save(model, folder.model)
+    with _in_words(folder.path, Execution()):
+        if by == "validation":
+            trusting.by_validation(model, dataset, method)
+        else:
+            trusting.by_folds(model, settings, dataset, folder, number, method)
+        checkpoints.save(model, folder.model)
     results = before | measuring.of_predictions(model, *examples(model, dataset.x_test, dataset.y_test))
     write_json(folder.results, results)
     report.write(model, dataset, folder.load_config(), results, folder)

@@ -11,9 +11,8 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import examples, training_examples
 from ssdgm_tf.models.novelty import MOST, describe, learn
-from ssdgm_tf.runs import building, checkpoints, training
+from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
-from ssdgm_tf.trust.novelty import FEWEST
 
 # A validation set of so many examples says better than the training set what is usual: training did not see it.
 _ENOUGH = 1000
@@ -22,7 +21,7 @@ _ENOUGH = 1000
 def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
     """Learns what known examples are like, from the validation set where it is large, else from the training set.
 
-    Nothing is learned from fewer than 40 examples.
+    Nothing is learned from fewer than 100 examples, or where the bound of too many is not finite; a line says so.
 
     Args:
         model: the trained model.
@@ -35,9 +34,12 @@ def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervi
         x, _ = examples(model, dataset.x_validation, dataset.y_validation)
     else:
         x, _ = training_examples(model, dataset)
-    if len(x["x"] if isinstance(x, dict) else x) >= FEWEST:
+    try:
         model.fit_novelty(x)
-        checkpoints.save(model, folder.model)
+    except ValueError as error:  # the data have been checked: there are too few of them
+        print(f"No novelty: {error}.")
+        return
+    checkpoints.save(model, folder.model)
 
 
 def by_validation(model: models.GraphicalModel, dataset: data.SemiSupervisedData, method: str) -> None:
@@ -67,7 +69,8 @@ def by_folds(
     """Calibrates a model, and learns what is known, by models that did not see the examples: cross-fitting.
 
     The training examples are cut into parts, each with its share of every class. For each part a model like that of the run
-    is trained on the others, in folds/ of the run's folder; a part that is trained already is not trained again.
+    is trained on the others, in folds/ of the run's folder; a part that is trained already is not trained again. Where the
+    run builds on another one, the models of the parts build on the same, which has seen all examples.
 
     Args:
         model: the trained model.
@@ -78,14 +81,10 @@ def by_folds(
         method: as in `calibrate`.
 
     Raises:
-        UserError: a run that builds on one elsewhere, or fewer labels than parts.
+        UserError: a run that builds on one elsewhere, fewer labels than parts, or a class with a single label.
     """
     labelled, seed = dataset.is_labelled, settings["config"]["seed"]
-    if not 2 <= number <= labelled.sum():
-        raise UserError(
-            "--folds must be at least 2 and at most the number of labels. "
-            f"Received: --folds={number}, {labelled.sum()} labels"
-        )
+    _check_labels(dataset, model, int(labelled.sum()), number)
     parts, part = data.folds(dataset.y_train, labelled, number, seed), _part(settings, folder)
     found = []
     for k in range(number):
@@ -99,7 +98,32 @@ def by_folds(
         found.append((_of_classes(other, x), y, describe(other, some, MOST // number, seed)))
     predictions, y, known = keras.tree.map_structure(lambda *values: np.concatenate(values), *found)
     model.calibrate(y=y, method=method, predictions=predictions)
-    learn(model, *known)
+    try:
+        learn(model, *known)
+    except ValueError as error:
+        print(f"Novelty stays as it is: {error}.")
+
+
+def _check_labels(dataset: data.SemiSupervisedData, model: models.GraphicalModel, num_labels: int, number: int) -> None:
+    """Refuses labels that cannot be left out: the models of the parts must see every class.
+
+    Raises:
+        UserError: more parts than labels, no class with labels, or a class with a single one.
+    """
+    if not 2 <= number <= num_labels:
+        raise UserError(
+            f"--folds must be at least 2 and at most the number of labels. Received: --folds={number}, {num_labels} labels"
+        )
+    y = dataset.y_train if isinstance(dataset.y_train, dict) else dict.fromkeys(model.data_format.classes, dataset.y_train)
+    counts = {name: np.bincount(y[name][y[name] >= 0]) for name in model.data_format.classes if name in y}
+    if not any(of_class.sum() for of_class in counts.values()):
+        raise UserError("--by=folds needs labels of a class. Received: none")
+    for name, of_class in counts.items():
+        if np.any(of_class == 1):
+            raise UserError(
+                "--by=folds leaves labels out, so every class with labels must have at least two. "
+                f"Received: one of class {int(np.argmax(of_class == 1))} of {name}"
+            )
 
 
 def _part(settings: Mapping[str, Any], folder: Workdir) -> models.GraphicalModel | None:
@@ -126,6 +150,8 @@ def _train(
     """The model in a folder, trained to the end."""
     is_new = not checkpoints.exists(folder.model)
     model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
+    if not is_new:
+        optimisation.reschedule(model, settings["config"], dataset)
     folder.claim(settings)
     training.fit(model, settings["config"], dataset, folder, training.Execution())
     return model

@@ -4,10 +4,12 @@
     ssdgm-predict --model=served/m2_digits --input=new.npz --output=predictions.csv --top_uncertain=100
 
 For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, its novelty, which is
-larger for examples less like the training data, and p_value: the share of known examples that are as novel. To call those
-with a p_value of at most 0.05 "none of these" gives 5 % of false alarms. A model of fewer than 40 examples has no novelty.
-Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside
-predictions.csv. In names of files a byte that is no UTF-8 is written as \\xNN.
+larger for examples less like the training data, and novelty_p_value: the share of known examples that are as novel. To call
+those with at most 0.05 "none of these" gives 5 % of false alarms, after ssdgm-calibrate or with a validation set of 1,000
+examples; otherwise more, because training saw the known ones. A model of fewer than 100 examples has no novelty.
+
+Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside predictions.csv. In names of files a
+byte that is no UTF-8 is written as \\xNN.
 
 The input is a folder of images, an .npz file with an array x, an .npy file, a .mat file with an array X or x, or a text
 table, .csv or .tsv, with an example on each line, separated by commas, semicolons or tabs. Images are uint8, or numbers in
@@ -95,6 +97,10 @@ def main() -> None:
             raise UserError(str(error)) from error
         for note in examples.notes:
             print(note)
+        if "novelty" not in predictor.loaded.signatures:
+            print(
+                "The model has no novelty: it learned from fewer than 100 examples, or was exported without fit_novelty()."
+            )
         try:
             number, num_bad = prediction_table.write(predictor, examples, tables, values.top_uncertain)
         except OSError as error:

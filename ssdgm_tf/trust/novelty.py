@@ -6,6 +6,7 @@ estimation of Morningstar et al. 2021: those of the model, and some that know no
 """
 
 import itertools
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,9 +15,9 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 #: The fewest examples that it can be learned from.
-FEWEST = 40
-# The most examples of each of both halves: enough for neighbours, few enough for the file of a model.
-_MOST = 5000
+FEWEST = 100
+# Where the first and the second of the three parts of the examples end.
+_PARTS = (0.4, 0.8)
 # Bands of principal components end where these shares of the variance are explained, or at a number of components.
 _EXPLAINED, _MOST_COMPONENTS = (0.5, 0.8, 0.95), 200
 # The neighbour whose distance counts.
@@ -30,7 +31,7 @@ _TINY = 1e-6
 
 
 class Background(NamedTuple):
-    """What half of the examples say of another example without any model.
+    """What some examples say of another one without any model.
 
     Attributes:
         center: mean of the examples, [D].
@@ -90,10 +91,12 @@ class Background(NamedTuple):
 class Novelty(NamedTuple):
     """What is known of the training data, and how far from it examples are.
 
+    The examples are cut into three parts, each for one thing, so that those of the third part are treated as new ones are.
+
     Attributes:
-        background: of half of the examples.
-        statistics: of the other half, [B, J]: those of the model, then those of the background.
-        distances: how far each of that half is from its fifth nearest neighbour in the statistics, [B].
+        background: of the first part.
+        statistics: of the second part, [B, J]: those of the model, then those of the background.
+        distances: how far each example of the third part is from its fifth nearest of the second, in the statistics, [C].
     """
 
     background: Background
@@ -107,28 +110,48 @@ class Novelty(NamedTuple):
         Args:
             x: the examples as numbers of one scale, [N, D].
             statistics: what a model says of each, [N, J].
-            seed: of the halves.
+            seed: of the parts.
+
+        Raises:
+            ValueError: fewer than 100 examples whose numbers are all finite.
+
+        Warns:
+            UserWarning: examples are left out, because a number of theirs is not finite.
         """
-        order = np.random.default_rng(seed).permutation(len(x))[: 2 * _MOST]
-        first, second = np.array_split(order, 2)
+        is_finite = np.all(np.isfinite(x), axis=1) & np.all(np.isfinite(statistics), axis=1)
+        if not is_finite.all():
+            warnings.warn(
+                f"{np.sum(~is_finite)} of {len(x)} known examples have statistics that are not finite, and are left out.",
+                stacklevel=2,
+            )
+        usable = np.flatnonzero(is_finite)
+        if len(usable) < FEWEST:
+            raise ValueError(
+                f"Novelty is learned from at least {FEWEST} examples with finite statistics. Received: {len(usable)}"
+            )
+        order = np.random.default_rng(seed).permutation(usable)
+        first, second, third = np.split(order, np.rint(np.multiply(_PARTS, len(order))).astype(int))
         background = Background.of(x[first])
-        own = in_blocks(background.statistics, x[second])
-        known = np.concatenate([statistics[second], own], axis=1)
-        learned = cls(background, known, np.zeros(len(known)))
-        # An example is its own nearest neighbour.
-        return learned._replace(distances=in_blocks(lambda values: learned._distance(values, 1), known))
+
+        def described(part: np.ndarray) -> np.ndarray:
+            return np.concatenate([statistics[part], in_blocks(background.statistics, x[part])], axis=1)
+
+        learned = cls(background, described(second), np.zeros(0))
+        return learned._replace(distances=in_blocks(learned._distance, described(third)))
 
     def score(self, x: tf.Tensor, statistics: tf.Tensor) -> tf.Tensor:
-        """How far examples are from the fifth nearest known one, [N], in the statistics, whitened.
+        """How far examples are from the fifth nearest known one, [N], in the statistics, whitened; infinite where one is
+        not finite.
 
         Args:
             x: float32, as in `of`.
             statistics: float32, as in `of`.
         """
-        return self._distance(tf.concat([statistics, self.background.statistics(x)], axis=1))
+        distance = self._distance(tf.concat([statistics, self.background.statistics(x)], axis=1))
+        return tf.where(tf.math.is_finite(distance), distance, float("inf"))
 
-    def _distance(self, statistics: tf.Tensor, num_same: int = 0) -> tf.Tensor:
-        """The distance from the fifth nearest known example, after those that are the same."""
+    def _distance(self, statistics: tf.Tensor) -> tf.Tensor:
+        """The distance from the fifth nearest known example."""
         center, spread = self.statistics.mean(axis=0), self.statistics.std(axis=0)
         # A statistic that is the same for all known examples is in units of its own.
         spread = np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
@@ -138,15 +161,20 @@ class Novelty(NamedTuple):
         known, found = (
             tf.matmul(_float32(values) - _float32(center), whitening) for values in (self.statistics, statistics)
         )
-        return tf.sqrt(_squared_distance(known, found, _NEIGHBOUR + num_same))
+        return tf.sqrt(_squared_distance(known, found, _NEIGHBOUR))
+
+    @property
+    def least_rate(self) -> float:
+        """The smallest `p_value`, 1 / (C + 1)."""
+        return 1 / (len(self.distances) + 1)
 
     def p_value(self, scores: tf.Tensor) -> tf.Tensor:
         """The share of known examples that are as novel, [N]; of new examples of their kind it is uniform.
 
-            p(s) = (1 + #{b: distance_b >= s}) / (B + 1)
+            p(s) = (1 + #{c: distance_c >= s}) / (C + 1)
 
-        So calling an example novel where p <= a gives false alarms at a rate of at most a, and of more than a - 1 / (B + 1)
-        (Vovk et al. 2005); exact where training treated known and new examples alike.
+        So calling an example novel where p <= a gives false alarms at a rate of at most a, and of more than a - 1 / (C + 1)
+        (Vovk et al. 2005). It is exact for every C, where training treated known and new examples alike.
 
         Args:
             scores: see `score`.

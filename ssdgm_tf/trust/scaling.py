@@ -11,6 +11,8 @@ from scipy import optimize, special
 _TINY = 1e-30
 # The logarithms of slopes that are tried: temperatures from 1/100 to 100. And log-odds of floors.
 _SLOPES, _OFFSETS, _FLOORS = (-4.6, 4.6), (-10.0, 10.0), (-12.0, 4.0)
+# The rate of the exponential prior of the floor.
+_FLOOR_RATE = 10.0
 # Where the search starts, because a minimum need not be the least: logarithms of slopes, and log-odds of the floor.
 _STARTS = ((0.0, -6.0), (0.0, -1.5), (-1.0, -6.0), (-1.0, -1.5))
 
@@ -44,15 +46,18 @@ def temperature(probabilities: ArrayLike, y: ArrayLike) -> Scaling:
     """The temperature (Guo et al. 2017, section 4.2) and the floor that make labels likeliest.
 
         p_k = (1 - e) q_k^(1/T) / sum_j q_j^(1/T) + e / K
-        T, e = argmin - sum_n log p_{y_n} + (log T)^2 / 2
+        T, e = argmin - sum_n log p_{y_n} + (log T)^2 / 2 + 10 e
 
-    The last term says that log T has a standard normal prior. Without it, labels that are all predicted right would make
-    the model sure. Where errors are as sure as right answers, no temperature helps, and the floor does. The order of the
-    classes stays.
+    The last terms are priors: log T is standard normal, e exponential with a mean of 0.1. Without them, few labels that are
+    all predicted right would make the model sure, and a single wrong one unsure. Where errors are as sure as right answers,
+    no temperature helps, and the floor does. The order of the classes stays.
 
     Args:
         probabilities: of models that did not see the labels, [N, K], K >= 2.
         y: labels 0..K-1, [N].
+
+    Raises:
+        ValueError: other labels, or other shapes.
     """
     return _least(probabilities, y, by_class=False)
 
@@ -60,13 +65,16 @@ def temperature(probabilities: ArrayLike, y: ArrayLike) -> Scaling:
 def vector(probabilities: ArrayLike, y: ArrayLike) -> Scaling:
     """A slope and an offset for each class (Guo et al. 2017, section 4.2) and a floor, which make labels likeliest.
 
-        argmin - sum_n log p_{y_n} + sum_k [ (log slope_k)^2 + offset_k^2 ] / 2
+        argmin - sum_n log p_{y_n} + sum_k [ (log slope_k)^2 + offset_k^2 ] / 2 + 10 e
 
     It has 2K + 1 numbers where a temperature has two, and takes more labels. It can change which class is likeliest.
 
     Args:
         probabilities: see `temperature`.
         y: see `temperature`.
+
+    Raises:
+        ValueError: see `temperature`.
     """
     return _least(probabilities, y, by_class=True)
 
@@ -78,7 +86,14 @@ METHODS: dict[str, Callable[[ArrayLike, ArrayLike], Scaling]] = {"temperature": 
 def _least(probabilities: ArrayLike, y: ArrayLike, by_class: bool) -> Scaling:
     """The scaling of the least loss: with a slope and an offset for each class, or one slope and no offset."""
     log_q, labels = _log(probabilities), np.asarray(y)
+    if log_q.ndim != 2 or labels.shape != log_q.shape[:1] or labels.dtype.kind not in "iu" or not len(labels):
+        raise ValueError(
+            "A scaling takes probabilities [N, K] and integer labels [N], N >= 1. "
+            f"Received: shapes {log_q.shape} and {labels.shape}, labels of {labels.dtype}"
+        )
     size = log_q.shape[1]
+    if labels.min() < 0 or labels.max() >= size:
+        raise ValueError(f"Labels must be 0..{size - 1}. Received: {labels.min()} to {labels.max()}")
     number = size if by_class else 1
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -103,13 +118,13 @@ def _loss(
     p = (1 - floor) * of_label + floor / log_q.shape[1]
     by_logits = -((1 - floor) * of_label / p)[:, None] * (np.eye(log_q.shape[1])[labels] - scaled)
     by_slopes = np.sum(by_logits * sloped, axis=0)
-    by_floor = -np.sum((1 / log_q.shape[1] - of_label) / p) * floor * (1 - floor)
+    by_floor = (_FLOOR_RATE - np.sum((1 / log_q.shape[1] - of_label) / p)) * floor * (1 - floor)
     gradient = [
         (by_slopes if len(log_slope) > 1 else by_slopes.sum(keepdims=True)) + log_slope,
         by_logits.sum(axis=0)[: len(offset)] + offset,
         [by_floor],
     ]
-    value = -np.sum(np.log(p)) + (np.sum(log_slope**2) + np.sum(offset**2)) / 2
+    value = -np.sum(np.log(p)) + (np.sum(log_slope**2) + np.sum(offset**2)) / 2 + _FLOOR_RATE * floor
     return float(value), np.concatenate(gradient)
 
 

@@ -94,7 +94,7 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(name):
 @pytest.mark.parametrize("name", tiers([name for name in DESCRIPTORS if name in models.__all__], second=LARGEST))
 def test_what_is_novel_does_not_depend_on_the_rest_of_the_batch(name):
     model, x = DESCRIPTORS[name].make(), inputs(DESCRIPTORS[name])
-    model.fit_novelty(keras.tree.map_structure(lambda values: np.concatenate([values] * 6), x))
+    model.fit_novelty(keras.tree.map_structure(lambda values: np.concatenate([values] * 15), x))
     of_all, of_one = model.novelty(x), model.novelty(keras.tree.map_structure(lambda values: values[-1:], x))
     assert of_all.shape == (7,) and np.all(np.isfinite(of_all))
     assert_close(of_all[-1:], of_one, rtol=1e-3, atol=1e-3)

@@ -121,6 +121,10 @@ def test_examples_without_a_label_do_not_count():
     model.calibrate(x[:40], {name: labels[:40] for name, labels in y.items()})
     for name, own in model.calibration.items():
         np.testing.assert_allclose(own.scaling.slope, found[name], rtol=1e-4)
+    before = model.calibration["y"]
+    model.calibrate(x, {"c": np.roll(y["c"], 1)})  # the other variable keeps what it had
+    assert model.calibration["y"] is before and model.calibration["c"].scaling.slope[0] != found["c"][0]
+    model.set_calibration({})
     model.calibrate(x, {"c": y["c"]})
     assert list(model.calibration) == ["c"] and list(model.predict_sets(x)) == ["c"]
 

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     generator = np.random.default_rng(0)
     for name, shade in (("dark", 40), ("light", 200)):
         (root / name).mkdir()
-        for i in range(30):
+        for i in range(80):
             pixels = np.clip(generator.normal(shade, 20, (8, 8 + i % 2)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{i}.png")
     workdir = tmp_path_factory.mktemp("run")
@@ -184,7 +184,7 @@ def test_a_table_without_predictions_has_its_columns(exported, tmp_path):
     predictor, tables = prediction_table.Predictor(exported[0]), PredictionFiles.of(str(tmp_path / "p.csv"))
     assert prediction_table.write(predictor, data.Examples(str(tmp_path / "x.csv"), (8, 8, 1)), tables) == (0, 1)
     header = (tmp_path / "p.csv").read_text().strip().split(",")
-    assert sorted(header) == ["class", "entropy", "name", "novelty", "p_dark", "p_light", "p_value"]
+    assert sorted(header) == ["class", "entropy", "name", "novelty", "novelty_p_value", "p_dark", "p_light"]
 
 
 def test_an_error_leaves_the_tables_as_they_were(exported, written, monkeypatch):

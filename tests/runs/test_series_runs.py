@@ -63,7 +63,7 @@ def test_the_networks_see_the_gaps(finished):
 def test_predictions_take_gaps_and_nothing_infinite(finished, tmp_path):
     folder, x, _ = finished
     saved_run.export(Workdir(folder / "run"), tmp_path / "served", verbose=False)
-    predictor = prediction_table.Predictor(tmp_path / "served", num_samples=2)
+    predictor = prediction_table.Predictor(tmp_path / "served")
     assert predictor.limits == (True, False) and predictor.shape == (12, 2)
     new = x[40:44].copy()
     new[1, 0] = np.inf

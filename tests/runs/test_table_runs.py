@@ -150,7 +150,7 @@ def test_predictions_by_column_name(trained, exported, tmp_path):
     new["city"] = ["Rome", *new["city"][1:]]
     new["age"] = [*new["age"][:5], "old", *new["age"][6:]]
     table_files.write_table(tmp_path / "new.csv", new)
-    predictor = prediction_table.Predictor(exported, num_samples=2)
+    predictor = prediction_table.Predictor(exported)
     assert predictor.schema.names == ("age", "city", "visits", "since")
     from ssdgm_tf import data
 
@@ -161,7 +161,7 @@ def test_predictions_by_column_name(trained, exported, tmp_path):
     with tables.predictions.open() as file:
         rows = list(csv.DictReader(file))
     of_class = ["status_class", "status_entropy", "status_p_bad", "status_p_good"]
-    assert set(rows[0]) == {"name", "novelty", "p_value", *of_class, "price_mean", "price_stddev"}
+    assert set(rows[0]) == {"name", "novelty", "novelty_p_value", *of_class, "price_mean", "price_stddev"}
     assert rows[0]["name"] == "2" and rows[5]["name"] == "8", "the lines of the table; the 7th is bad"
     assert float(rows[0]["status_p_bad"]) + float(rows[0]["status_p_good"]) == pytest.approx(1, abs=1e-5)
     assert all(0 < float(row["price_mean"]) < 3000 and 5 < float(row["price_stddev"]) < 1000 for row in rows)

@@ -19,17 +19,17 @@ FIELDS = {"likelihood": "normal", "labels": 12, "epochs": 4, "batch_size": 20, "
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """An .npz of 120 images of two classes that overlap, 60 of them for training."""
+    """An .npz of 210 images of two classes that overlap, 150 of them for training."""
     generator = np.random.default_rng(0)
-    y = np.arange(120) % 2
-    x = np.clip(generator.normal(0.35 + 0.3 * y[:, None, None], 0.3, (120, 4, 4)), 0, 1).astype(np.float32)
+    y = np.arange(210) % 2
+    x = np.clip(generator.normal(0.35 + 0.3 * y[:, None, None], 0.3, (210, 4, 4)), 0, 1).astype(np.float32)
     path = tmp_path_factory.mktemp("data") / "images.npz"
-    np.savez(path, x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
+    np.savez(path, x_train=x[:150], y_train=y[:150], x_test=x[150:], y_test=y[150:])
     return path
 
 
 def trained(images, workdir, **fields):
-    run.train(settings(**FIELDS, data=f"npz:{images}", **fields), workdir)
+    run.train(settings(**FIELDS | fields, data=f"npz:{images}"), workdir)
     return Workdir(workdir)
 
 
@@ -44,7 +44,7 @@ def test_a_run_learns_what_is_known(images, tmp_path):
     with np.load(images) as arrays:
         share = np.mean(model.is_novel(arrays["x_test"][..., None]))
     assert results["false_alarms"] == pytest.approx(share)
-    assert len(model.known_examples.statistics) == 30
+    assert len(model.known_examples.statistics) == 60
 
 
 @pytest.mark.usefixtures("bare")
@@ -110,6 +110,33 @@ def test_more_epochs_end_a_calibration(images, tmp_path):
 def test_there_must_be_labels_for_each_fold(images, tmp_path, number):
     with pytest.raises(UserError, match="at least 2 and at most the number of labels"):
         calibrated(trained(images, tmp_path / "run"), number=number)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_every_class_must_have_two_labels(images, tmp_path):
+    """A model that saw no label of a class says nothing of it."""
+    with pytest.raises(UserError, match="at least two"):
+        calibrated(trained(images, tmp_path / "run", **{"labels": 2}), number=2)
+    assert not (tmp_path / "run" / "folds").exists()
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_folds_of_a_run_that_went_on_have_its_learning_rate(images, tmp_path, monkeypatch):
+    folder = trained(images, tmp_path / "run", learning_rate_schedule="cosine")
+    calibrated(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trained(images, tmp_path / "run", learning_rate_schedule="cosine", epochs=8)
+    steps = []
+    fit = trusting.training.fit
+
+    def watched(model, *rest):
+        steps.append(model.optimizer._learning_rate.decay_steps)
+        return fit(model, *rest)
+
+    monkeypatch.setattr(trusting.training, "fit", watched)
+    calibrated(folder)
+    assert steps == [8 * 5] * 3
 
 
 @pytest.mark.usefixtures("unmeasured")

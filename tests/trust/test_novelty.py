@@ -46,25 +46,37 @@ def test_the_background_by_hand():
     np.testing.assert_allclose(found.statistics(x.astype(np.float32)), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_known_example_is_scored_as_if_it_were_not_there():
-    """The distance of Mahalanobis to its fifth nearest other one."""
-    x, statistics = sheet(80, 3)
-    found = Novelty.of(x, statistics)
+def test_a_score_is_the_distance_of_mahalanobis_to_the_fifth_known_example():
+    found = Novelty.of(*sheet(200, 3))
     known = found.statistics
+    assert len(known) == 80 and len(found.background.coordinates) == 80 and len(found.distances) == 40
     spread = known.std(axis=0)
     covariance = 0.9 * np.cov(known / spread, rowvar=False) + 0.1 * np.eye(known.shape[1])
     precision = np.linalg.inv(covariance) / np.outer(spread, spread)
-    between = known[:, None] - known
+    x, u = sheet(7, 4)
+    new = np.concatenate([u, found.background.statistics(x)], axis=1)
+    between = new[:, None] - known
     distances = np.sqrt(np.einsum("abi,ij,abj->ab", between, precision, between))
-    np.testing.assert_allclose(found.distances, np.sort(distances, axis=1)[:, 5], rtol=1e-3)
+    np.testing.assert_allclose(found.score(x, u.astype(np.float32)), np.sort(distances, axis=1)[:, 4], rtol=1e-3)
+
+
+@pytest.mark.parametrize("number", [100, 250])
+def test_false_alarms_are_at_the_stated_rate_of_few_examples_too(number):
+    """The mean over 40 sets of known examples, none of which a network saw: within 5 standard errors of 0.1."""
+    rates = []
+    for seed in range(40):
+        found = Novelty.of(*sheet(number, 10 + seed))
+        rates.append(np.mean(found.p_value(score(found, *sheet(1000, 1000 + seed))) <= 0.1))
+    stated = np.floor(0.1 * (number // 5 + 1)) / (number // 5 + 1)
+    assert abs(np.mean(rates) - stated) < 5 * np.std(rates) / np.sqrt(40)
 
 
 @pytest.mark.parametrize("false_alarms", [0.01, 0.05, 0.2])
 def test_false_alarms_are_at_the_stated_rate(false_alarms):
-    """Within 5 standard errors, those of the threshold among 3,000 and of the share of 20,000: P(failure) < 1e-6."""
-    found = Novelty.of(*sheet(6000, 4))
+    """Within 5 standard errors, those of the threshold among 2,000 and of the share of 20,000: P(failure) < 1e-6."""
+    found = Novelty.of(*sheet(10_000, 4))
     share = np.mean(found.p_value(score(found, *sheet(20_000, 5))) <= false_alarms)
-    assert abs(share - false_alarms) < 5 * np.sqrt(false_alarms * (1 - false_alarms) * (1 / 3000 + 1 / 20_000))
+    assert abs(share - false_alarms) < 5 * np.sqrt(false_alarms * (1 - false_alarms) * (1 / 2000 + 1 / 20_000))
 
 
 def test_what_lies_off_the_sheet_is_novel():
@@ -78,17 +90,37 @@ def test_what_lies_off_the_sheet_is_novel():
 
 @pytest.mark.parametrize(
     "x",
-    [np.zeros((40, 3)), np.arange(40.0)[:, None], np.random.default_rng(0).normal(size=(40, 100))],
+    [np.zeros((100, 3)), np.arange(100.0)[:, None], np.random.default_rng(0).normal(size=(100, 300))],
     ids=["all the same", "one number", "more numbers than examples"],
 )
 def test_examples_without_a_plane_are_scored(x):
-    found = Novelty.of(x, np.zeros((40, 2)))
+    found = Novelty.of(x, np.zeros((100, 2)))
     scores = score(found, x[:3], np.zeros((3, 2)))
     assert np.all(np.isfinite(scores)) and np.all(np.isfinite(found.distances))
 
 
 def test_p_values_by_hand():
     """Of B known examples a new one is as likely at each of B + 1 places: exact over all orders."""
-    found = Novelty.of(*sheet(40, 9))._replace(distances=np.array([3.0, 1.0, 2.0, 4.0]))
+    found = Novelty.of(*sheet(100, 9))._replace(distances=np.array([3.0, 1.0, 2.0, 4.0]))
     scores = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 3.0], np.float32)
     np.testing.assert_allclose(found.p_value(scores), np.array([5, 4, 3, 2, 1, 3]) / 5)
+
+
+def test_what_is_not_finite_is_novel():
+    found, (x, u) = Novelty.of(*sheet(100, 9)), sheet(4, 10)
+    x[0], x[1, 2], u = 1e20, np.inf, u.astype(np.float32)
+    u[2] = -np.inf
+    scores = found.score(x, u).numpy()
+    assert np.all(np.isinf(scores[:3])) and np.isfinite(scores[3])
+    np.testing.assert_allclose(found.p_value(scores)[:3], found.least_rate)
+
+
+def test_known_examples_that_are_not_finite_are_left_out():
+    x, u = sheet(130, 11)
+    x[3], u[5, 1], u[7] = np.inf, np.nan, -np.inf
+    with pytest.warns(UserWarning, match="3 of 130 known examples"):
+        found = Novelty.of(x, u)
+    assert np.all(np.isfinite(found.statistics)) and np.all(np.isfinite(found.distances))
+    u[:40] = np.nan
+    with pytest.warns(UserWarning, match="40 of 130"), pytest.raises(ValueError, match="Received: 90"):
+        Novelty.of(x, u)

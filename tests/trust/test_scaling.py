@@ -20,7 +20,8 @@ def drawn(num, classes=3, seed=0, scaling=None):
 def loss(found, predictions, y):
     """What is made least, by hand: every slope of a temperature is the same one."""
     log_slope = np.log(found.slope if np.any(found.offset) else found.slope[:1])
-    return -np.sum(np.log(found(predictions)[np.arange(len(y)), y])) + (np.sum(log_slope**2) + np.sum(found.offset**2)) / 2
+    priors = (np.sum(log_slope**2) + np.sum(found.offset**2)) / 2 + 10 * found.floor
+    return priors - np.sum(np.log(found(predictions)[np.arange(len(y)), y]))
 
 
 @pytest.mark.parametrize("slope", [0.4, 1.0, 2.5])
@@ -100,3 +101,17 @@ def test_a_temperature_keeps_the_order_of_the_classes_and_impossible_ones_stay_f
     found = trust.Scaling(np.full(3, 0.1), np.zeros(3), 0.1)(predictions)
     assert np.all(np.isfinite(found)) and np.all(np.argsort(found[1]) == np.argsort(predictions[1]))
     np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_a_single_wrong_label_of_few_does_not_make_it_unsure():
+    predictions = np.where(np.eye(3)[np.zeros(10, int)] == 1, 1 - 2e-4, 1e-4)
+    assert trust.temperature(predictions, np.array([1] + [0] * 9))(predictions)[0, 0] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("y", "match"),
+    [([0, -1], "Labels must be 0..1. Received: -1"), ([0, 2], "to 2"), ([0], "shapes"), ([0.0, 1.0], "of float64")],
+)
+def test_labels_that_are_none_are_refused(y, match):
+    with pytest.raises(ValueError, match=match):
+        trust.temperature(np.full((2, 2), 0.5), np.array(y))
