@@ -115,9 +115,10 @@ def write(
         folder: the folder of the run.
     """
     folder.figures.mkdir(exist_ok=True)
-    config, blocks = settings["config"], []
+    config, blocks, old = settings["config"], [], set(folder.figures.glob("*.png"))
     for name, (figure, caption) in figures(model, dataset, folder.load_metrics(), results, config).items():
         path = folder.figures / f"{name}.png"
+        old.discard(path)
         with files.whole(path) as partial:
             figure.savefig(partial, dpi=130)
         encoded = base64.b64encode(path.read_bytes()).decode()
@@ -125,6 +126,8 @@ def write(
             f'<figure><img alt="{name}" src="data:image/png;base64,{encoded}">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
+    for path in old:  # such as the surest errors of a model that has none any more
+        path.unlink()
     page = _PAGE.substitute(
         title=html.escape(f"{wording.title(config)} on {config['data']}, {wording.labels(config)}"),
         results=_table(_result_rows(results)),

@@ -8,6 +8,7 @@
     tensorboard/     the metrics as TensorBoard events
     PART/            the run that this one builds on, such as m1/ or digit_model/, unless --part names another folder
     PART_results.json  the results of that run
+    folds/           the models that `ssdgm-calibrate` trained on parts of the examples
     results.json     the results; the run is finished once it exists
     report.html      the results and the figures in one page; figures/*.png holds the figures too
 

@@ -1,6 +1,9 @@
 """What a run learns of its trained model, and `ssdgm-calibrate`."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -91,6 +94,20 @@ def test_the_validation_set_trains_nothing(images, tmp_path):
     assert len(keras.models.load_model(folder.model).calibration["y"].scores) == 20
     with pytest.raises(UserError, match="a run with a validation set"):
         calibrated(trained(images, tmp_path / "without"), "validation")
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_command_prints_what_changed(images, tmp_path):
+    folder = trained(images, tmp_path / "run", num_validation=20)
+    words = [sys.executable, "-m", "ssdgm_tf.trainers.calibrate", f"--workdir={folder.path}", "--by=validation"]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr[-500:]
+    after = folder.load_results()
+    assert f"sets of 90 % that hold the class      none -> {after['set_coverage']:.4f}" in done.stdout
+    assert f"-> {after['ece']:.4f}" in done.stdout and str(folder.report) in done.stdout
+    page = folder.report.read_text()
+    assert f"Sets of 90 % that hold the true class</td><td>{100 * after['set_coverage']:.1f} %, of " in page
+    assert "called novel, at a stated rate of 5 %" in page and (folder.figures / "reliability.png").exists()
 
 
 @pytest.mark.usefixtures("bare")
