@@ -46,7 +46,7 @@ def test_results_speak_of_series(finished):
     assert results["examples"] == "series" and results["values"] == "standardised" and np.isfinite(results["log_likelihood"])
     assert {"error", "labels_only_error", "nearest_neighbour_error"} <= set(results)
     names = {path.stem for path in (folder / "run" / "figures").glob("*.png")}
-    assert names == {"learning_curves", "confusion", "latent_space", "reconstructions", "samples"}
+    assert names == {"learning_curves", "confusion", "reliability", "latent_space", "reconstructions", "samples"}
     report = (folder / "run" / "report.html").read_text()
     assert "Test series" in report and "Test images" not in report
 
