@@ -8,8 +8,8 @@ Nothing is trained, and the runs stay as they are. Of each run:
 
 - calibration and sets: 20 draws of 100 labels of the validation set calibrate the model; errors of calibration, and the
   coverage and the size of sets of 90 %, are of the test set;
-- novelty: known are the validation examples, or the training examples where there are fewer than 1,000; the area under the
-  ROC curve tells 4,000 test examples from up to 4,000 others, and false alarms are the shares of the test set above the
+- novelty: known are the examples that a run takes (`ssdgm_tf.runs.trusting.known_examples`); the area under the ROC curve
+  tells 4,000 test examples from up to 4,000 others, and false alarms are the shares of the test set above the
   stated rates.
 """
 
@@ -24,6 +24,7 @@ from sklearn.metrics import roc_auc_score
 from ssdgm_tf import data
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.loading import load_data
+from ssdgm_tf.runs.trusting import known_examples
 from ssdgm_tf.runs.workdir import Workdir
 
 RESULTS = Path(__file__).parent
@@ -101,8 +102,7 @@ def measure_calibration(model, dataset):
 
 def measure_novelty(model, name, dataset):
     """Areas under the ROC curve and false alarms."""
-    known = dataset.x_validation if len(dataset.x_validation) >= 1000 else dataset.x_train
-    model.fit_novelty(known)
+    model.fit_novelty(known_examples(model, dataset))
     test = np.asarray(dataset.x_test)
     unlike = others(name, test)
     of_test = model.novelty(test)

@@ -457,9 +457,9 @@ MUTANTS = (
     ),
     Mutant(
         "a known example is its own neighbour",
-        "trust/novelty.py",
-        "learned._distance(values, 1)",
-        "learned._distance(values, 0)",
+        "trust/neighbours.py",
+        "made._log_distance(values, NEIGHBOUR + 1)",
+        "made._log_distance(values, NEIGHBOUR)",
         "tests/trust/test_novelty.py",
     ),
     Mutant(

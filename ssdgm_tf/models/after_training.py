@@ -8,7 +8,7 @@ import numpy as np
 
 from ssdgm_tf.models.calibration import Calibration
 from ssdgm_tf.trust import Scaling
-from ssdgm_tf.trust.novelty import Background, Novelty
+from ssdgm_tf.trust.novelty import Novelty
 
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
@@ -44,9 +44,8 @@ def save(model: "GraphicalModel", store: MutableMapping[str, np.ndarray]) -> Non
         if (own := model.calibration.get(name)) is not None:
             for key, values in (*own.scaling._asdict().items(), ("scores", own.scores)):
                 store[f"{_CALIBRATION}{place}_{key}"] = values
-    if (known := model.known_examples) is not None:
-        arrays = known.background._asdict() | {"statistics": known.statistics, "distances": known.distances}
-        for key, values in arrays.items():
+    if model.known_examples is not None:
+        for key, values in model.known_examples.arrays().items():
             store[_NOVELTY + key] = values
 
 
@@ -62,10 +61,8 @@ def load(model: "GraphicalModel", store: Mapping[str, np.ndarray]) -> dict[str, 
         if f"{_CALIBRATION}{place}_scores" in store.keys():
             found = [np.array(store[f"{_CALIBRATION}{place}_{key}"]) for key in (*Scaling._fields, "scores")]
             calibration[name] = Calibration(Scaling(*found[:-1]), found[-1])
-    known = None
-    if f"{_NOVELTY}statistics" in store.keys():
-        background = Background(*(np.array(store[_NOVELTY + key]) for key in Background._fields))
-        known = Novelty(background, *(np.array(store[_NOVELTY + key]) for key in ("statistics", "distances")))
+    of_novelty = {name.removeprefix(_NOVELTY): store[name] for name in store.keys() if name.startswith(_NOVELTY)}
+    known = Novelty.from_arrays(of_novelty) if of_novelty else None
     _set(model, calibration, known)
     return {name: store[name] for name in store.keys() if not name.startswith((_CALIBRATION, _NOVELTY))}
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from ssdgm_tf import rows
 from ssdgm_tf.engine import trace, trace_bounds
+from ssdgm_tf.layers import StochasticNode
+from ssdgm_tf.layers.supports import Support
 from ssdgm_tf.models.data_format import num_examples
 from ssdgm_tf.models.inference import in_batches
 from ssdgm_tf.objectives.consistency import entropy, log_of
@@ -27,8 +29,9 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
 
     Each example is described by what the model says of it (every term of the bound U(x), and of every supervised class the
     entropy and the energy of q(y|x), Liu et al. 2020) and by what principal components and nearest neighbours say without
-    the model. How far it is from its fifth nearest known example, in these numbers, is its novelty, which estimates their
-    density (compare Morningstar et al. 2021). It is saved with the model; training it further ends it.
+    the model. How far it is from its fifth nearest known example, in these numbers, estimates their density (compare
+    Morningstar et al. 2021). Images are compared in histograms of values and differences too, their texture; the novelty is
+    the larger of both. It is saved with the model; training it further ends it.
 
     Args:
         model: the model.
@@ -71,7 +74,7 @@ def learn(model: "GraphicalModel", shown: np.ndarray, statistics: np.ndarray, se
         statistics: what the models say of them, [N, J].
         seed: see `fit_novelty`.
     """
-    model.known_examples = Novelty.of(shown, statistics, seed)
+    model.known_examples = Novelty.of(shown, statistics, _image_shape(model), seed)
 
 
 def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
@@ -111,7 +114,7 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     known = known_examples(model)
     if false_alarms < known.least_rate:
         raise ValueError(
-            f"With {len(known.distances)} known examples to compare with, false_alarms must be at least "
+            f"With {len(known.scores)} known examples to compare with, false_alarms must be at least "
             f"{known.least_rate:.3g}. Received: false_alarms={false_alarms!r}"
         )
     return known.p_value(novelty(model, x)).numpy() <= false_alarms
@@ -142,10 +145,21 @@ def described(model: "GraphicalModel", x: dict[str, Any]) -> tuple[tf.Tensor, tf
     held = model.data_format.held(x)
     shown = []
     for name, head in model.data_format.observed.items():
-        support = head.support.with_gaps() if head.gaps else head.support
-        values = tf.cast(support.network_input(held[name].value), tf.float32)
+        values = tf.cast(_shown_support(head).network_input(held[name].value), tf.float32)
         shown.append(tf.reshape(values, [tf.shape(values)[0], -1]))
     return tf.concat(shown, axis=1), tf.stack(_statistics(model, held), axis=1)
+
+
+def _image_shape(model: "GraphicalModel") -> tuple[int, ...] | None:
+    """The shape of the first observed variable as networks see it, if it is an image; else None."""
+    head = next(iter(model.data_format.observed.values()))
+    shape = _shown_support(head).network_shape(head.known_event_shape)
+    return tuple(shape) if len(shape) == 3 else None
+
+
+def _shown_support(head: StochasticNode) -> Support:
+    """The support that says what networks see of an observed variable."""
+    return head.support.with_gaps() if head.gaps else head.support
 
 
 def _statistics(model: "GraphicalModel", held: dict) -> list[tf.Tensor]:

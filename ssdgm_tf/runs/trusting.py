@@ -14,12 +14,13 @@ from ssdgm_tf.models.novelty import MOST, describe, learn
 from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
 
-# A validation set of so many examples says better than the training set what is usual: training did not see it.
-_ENOUGH = 1000
+# A validation set says better than the training set what is usual, because training did not see it, if it has so many
+# examples, and the training set less than so many times as many.
+_ENOUGH, _TIMES = 1000, 10
 
 
 def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
-    """Learns what known examples are like, from the validation set where it is large, else from the training set.
+    """Learns what known examples are like, from `known_examples`.
 
     Nothing is learned from fewer than 100 examples, or where the bound of too many is not finite; a line says so.
 
@@ -30,16 +31,25 @@ def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervi
     """
     if model.known_examples is not None:
         return
-    if len(dataset.x_validation) >= _ENOUGH:
-        x, _ = examples(model, dataset.x_validation, dataset.y_validation)
-    else:
-        x, _ = training_examples(model, dataset)
     try:
-        model.fit_novelty(x)
+        model.fit_novelty(known_examples(model, dataset))
     except ValueError as error:  # the data have been checked: there are too few of them
         print(f"No novelty: {error}.")
         return
     checkpoints.save(model, folder.model)
+
+
+def known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedData) -> Any:
+    """The validation examples, if they are at least 1,000 and a tenth of the training examples; else the training examples.
+
+    Args:
+        model: the model.
+        dataset: its data set.
+    """
+    number = len(dataset.x_validation)
+    if number >= _ENOUGH and len(dataset.x_train) <= _TIMES * number:
+        return examples(model, dataset.x_validation, dataset.y_validation)[0]
+    return training_examples(model, dataset)[0]
 
 
 def by_validation(model: models.GraphicalModel, dataset: data.SemiSupervisedData, method: str) -> None:

@@ -47,7 +47,7 @@ def test_a_run_learns_what_is_known(images, tmp_path):
     with np.load(images) as arrays:
         share = np.mean(model.is_novel(arrays["x_test"][..., None]))
     assert results["false_alarms"] == pytest.approx(share)
-    assert len(model.known_examples.statistics) == 60
+    assert len(model.known_examples.content.known) == 60
 
 
 @pytest.mark.usefixtures("bare")

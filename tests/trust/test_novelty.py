@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from ssdgm_tf.trust.novelty import Background, Novelty
+from ssdgm_tf.trust.background import Background
+from ssdgm_tf.trust.neighbours import Neighbours
+from ssdgm_tf.trust.novelty import Novelty
+from ssdgm_tf.trust.texture import Texture
 
 # Examples on a bent sheet in 6 dimensions.
 SIZE = 6
@@ -46,18 +49,74 @@ def test_the_background_by_hand():
     np.testing.assert_allclose(found.statistics(x.astype(np.float32)), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_score_is_the_distance_of_mahalanobis_to_the_fifth_known_example():
-    found = Novelty.of(*sheet(200, 3))
-    known = found.statistics
-    assert len(known) == 80 and len(found.background.coordinates) == 80 and len(found.distances) == 40
+def test_unlikeness_is_the_distance_of_mahalanobis_to_the_fifth_known_example():
+    """Its logarithm, in standard deviations of those of known examples, each without itself."""
+    generator = np.random.default_rng(0)
+    known, new = (generator.normal(size=(number, 4)) @ generator.normal(size=(4, 4)) for number in (80, 7))
     spread = known.std(axis=0)
-    covariance = 0.9 * np.cov(known / spread, rowvar=False) + 0.1 * np.eye(known.shape[1])
+    covariance = 0.9 * np.cov(known / spread, rowvar=False) + 0.1 * np.eye(4)
     precision = np.linalg.inv(covariance) / np.outer(spread, spread)
-    x, u = sheet(7, 4)
-    new = np.concatenate([u, found.background.statistics(x)], axis=1)
-    between = new[:, None] - known
-    distances = np.sqrt(np.einsum("abi,ij,abj->ab", between, precision, between))
-    np.testing.assert_allclose(found.score(x, u.astype(np.float32)), np.sort(distances, axis=1)[:, 4], rtol=1e-3)
+
+    def logarithms(values, neighbour):
+        between = values[:, None] - known
+        distances = np.sqrt(np.einsum("abi,ij,abj->ab", between, precision, between))
+        return np.log(np.sort(distances, axis=1)[:, neighbour])
+
+    own = logarithms(known, 5)  # the nearest is itself
+    expected = (logarithms(new, 4) - own.mean()) / own.std()
+    np.testing.assert_allclose(Neighbours.of(known).unlikeness(new.astype(np.float32)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_examples_are_cut_into_three_parts():
+    """The score is the content's; of images, the larger of content and texture."""
+    x, u = sheet(200, 3)
+    found = Novelty.of(x, u)
+    assert len(found.background.coordinates) == len(found.content.known) == 80 and len(found.scores) == 40
+    assert found.textures is None and np.all(np.diff(found.scores) >= 0)
+    new, v = (values.astype(np.float32) for values in sheet(7, 4))
+    content = found.content.unlikeness(np.concatenate([v, found.background.statistics(new)], axis=1))
+    np.testing.assert_allclose(found.score(new, v), content)
+    images = np.random.default_rng(1).uniform(size=(200, 9 + 2)).astype(np.float32)
+    found = Novelty.of(images, u, (3, 3, 1))
+    content = found.content.unlikeness(np.concatenate([v, found.background.statistics(images[:7])], axis=1))
+    texture = found.textures.unlikeness(found.texture.statistics(images[:7]))
+    np.testing.assert_allclose(found.score(images[:7], v), np.maximum(content, texture))
+    assert np.any(content > texture) and np.any(texture > content)
+
+
+def test_texture_by_hand():
+    images = np.random.default_rng(0).uniform(-1, 3, size=(50, 5, 4, 2)).astype(np.float32)
+    found = Texture.of(images.reshape(50, -1), (5, 4, 2))
+    low, high = np.quantile(images, [0.001, 0.999])
+    v = (images - low) / (high - low)
+    inner = v[:, 1:-1, 1:-1]
+    curvature = 4 * inner - v[:, 2:, 1:-1] - v[:, :-2, 1:-1] - v[:, 1:-1, 2:] - v[:, 1:-1, :-2]
+    differences = [0.004, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9]
+    every = [
+        (v, np.arange(1, 16) / 16),
+        (np.abs(np.diff(v, axis=1)), differences),
+        (np.abs(np.diff(v, axis=2)), differences),
+        (np.abs(curvature), [0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0]),
+    ]
+    expected = [
+        [np.histogram(image, [-np.inf, *edges, np.inf])[0] / image.size for image in values] for values, edges in every
+    ]
+    assert found.statistics(images.reshape(50, -1)).shape == (50, 53)
+    np.testing.assert_allclose(
+        found.statistics(images.reshape(50, -1)), np.sqrt(np.concatenate(expected, axis=1)), atol=1e-3
+    )
+
+
+def test_images_that_are_blurred_are_novel_by_their_texture():
+    generator = np.random.default_rng(2)
+    images = (generator.uniform(size=(600, 8, 8, 1)) < 0.3).astype(np.float32) * generator.uniform(0.8, 1, (600, 8, 8, 1))
+    found = Novelty.of(images[:500].reshape(500, -1), np.zeros((500, 1)), (8, 8, 1))
+    blurred = (images + np.roll(images, 1, axis=1)) / 2
+
+    def share(values):
+        return np.mean(found.p_value(score(found, values[500:].reshape(100, -1), np.zeros((100, 1)))) <= 0.1)
+
+    assert share(images) < 0.3 and share(blurred) == 1.0
 
 
 @pytest.mark.parametrize("number", [100, 250])
@@ -96,12 +155,12 @@ def test_what_lies_off_the_sheet_is_novel():
 def test_examples_without_a_plane_are_scored(x):
     found = Novelty.of(x, np.zeros((100, 2)))
     scores = score(found, x[:3], np.zeros((3, 2)))
-    assert np.all(np.isfinite(scores)) and np.all(np.isfinite(found.distances))
+    assert np.all(np.isfinite(scores)) and np.all(np.isfinite(found.scores))
 
 
 def test_p_values_by_hand():
     """Of B known examples a new one is as likely at each of B + 1 places: exact over all orders."""
-    found = Novelty.of(*sheet(100, 9))._replace(distances=np.array([3.0, 1.0, 2.0, 4.0]))
+    found = Novelty.of(*sheet(100, 9))._replace(scores=np.array([1.0, 2.0, 3.0, 4.0]))
     scores = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 3.0], np.float32)
     np.testing.assert_allclose(found.p_value(scores), np.array([5, 4, 3, 2, 1, 3]) / 5)
 
@@ -120,7 +179,7 @@ def test_known_examples_that_are_not_finite_are_left_out():
     x[3], u[5, 1], u[7] = np.inf, np.nan, -np.inf
     with pytest.warns(UserWarning, match="3 of 130 known examples"):
         found = Novelty.of(x, u)
-    assert np.all(np.isfinite(found.statistics)) and np.all(np.isfinite(found.distances))
+    assert np.all(np.isfinite(found.content.known)) and np.all(np.isfinite(found.scores))
     u[:40] = np.nan
     with pytest.warns(UserWarning, match="40 of 130"), pytest.raises(ValueError, match="Received: 90"):
         Novelty.of(x, u)
