@@ -60,18 +60,7 @@ class Novelty(NamedTuple):
         Warns:
             UserWarning: examples are left out, because a number of theirs is not finite.
         """
-        is_finite = np.all(np.isfinite(x), axis=1) & np.all(np.isfinite(statistics), axis=1)
-        if not is_finite.all():
-            warnings.warn(
-                f"{np.sum(~is_finite)} of {len(x)} known examples have statistics that are not finite, and are left out.",
-                stacklevel=2,
-            )
-        usable = np.flatnonzero(is_finite)
-        if len(usable) < FEWEST:
-            raise ValueError(
-                f"Novelty is learned from at least {FEWEST} examples with finite statistics. Received: {len(usable)}"
-            )
-        order = np.random.default_rng(seed).permutation(usable)
+        order = np.random.default_rng(seed).permutation(_usable(x, statistics))
         first, second, third = np.split(order, np.rint(np.multiply(_PARTS, len(order))).astype(int))
         background = Background.of(x[first])
         of_background = in_blocks(background.statistics, x[second])
@@ -145,3 +134,19 @@ class Novelty(NamedTuple):
             part(Neighbours, "textures"),
             np.array(arrays["scores"]),
         )
+
+
+def _usable(x: np.ndarray, statistics: np.ndarray) -> np.ndarray:
+    """The places of the examples whose numbers are all finite; see `Novelty.of`."""
+    is_finite = np.all(np.isfinite(x), axis=1) & np.all(np.isfinite(statistics), axis=1)
+    if not is_finite.all():
+        warnings.warn(
+            f"{np.sum(~is_finite)} of {len(x)} known examples have statistics that are not finite, and are left out.",
+            stacklevel=3,
+        )
+    usable = np.flatnonzero(is_finite)
+    if len(usable) < FEWEST:
+        raise ValueError(
+            f"Novelty is learned from at least {FEWEST} examples with finite statistics. Received: {len(usable)}"
+        )
+    return usable
