@@ -150,11 +150,11 @@ class CategoricalNode(StochasticNode):
         return self._independent(tfd.Categorical(logits=zeros, dtype=zeros.dtype))
 
     def mean(self, distribution: tfd.Distribution) -> tf.Tensor:
-        probs = tf.nn.softmax(distribution.distribution.logits)
+        probs = _probabilities(distribution.distribution.logits)
         return tf.linalg.matvec(probs, tf.range(self.num_classes, dtype=probs.dtype))
 
     def variance(self, distribution: tfd.Distribution) -> tf.Tensor:
-        probs = tf.nn.softmax(distribution.distribution.logits)
+        probs = _probabilities(distribution.distribution.logits)
         apart = tf.range(self.num_classes, dtype=probs.dtype) - self.mean(distribution)[..., None]
         return tf.reduce_sum(probs * apart**2, axis=-1)
 
@@ -206,3 +206,8 @@ class RelaxedOneHotCategoricalNode(ClassVectorNode):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
+
+
+def _probabilities(logits: tf.Tensor) -> tf.Tensor:
+    """The probabilities of classes along the last axis; TensorFlow's softmax takes five axes at most on some processors."""
+    return tf.exp(logits - tf.reduce_logsumexp(logits, axis=-1, keepdims=True))

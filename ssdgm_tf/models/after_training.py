@@ -29,7 +29,7 @@ def forget(model: "GraphicalModel") -> None:
     if model.calibration:
         warnings.warn("Training ends the calibration of a model: call calibrate() again after it.", stacklevel=4)
     if model.known_examples is not None:
-        warnings.warn("Training changes what is novel to a model: known examples are learned anew after it.", stacklevel=4)
+        warnings.warn("Training changes what is novel to a model: call fit_novelty() again after it.", stacklevel=4)
     _set(model, {}, None)
 
 

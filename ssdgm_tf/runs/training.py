@@ -68,6 +68,7 @@ def fit(
         if is_chief:
             checkpoints.save(model, folder.model)  # it may have been loaded from the previous checkpoint
         return
+    model.known_examples = None  # the run learns them anew after it
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
     done = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]

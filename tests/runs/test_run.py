@@ -21,7 +21,9 @@ from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, 
 from ssdgm_tf.runs.callbacks import Checkpoint
 from ssdgm_tf.runs.workdir import Workdir
 
-FIGURES = {"learning_curves", "confusion", "reconstructions", "samples", "analogies", "styles", "latent_space"}
+#: Those of the predicted classes, and all.
+OF_CLASSES = {"confusion", "reliability", "surest_errors", "least_certain"}
+FIGURES = OF_CLASSES | {"learning_curves", "reconstructions", "samples", "analogies", "styles", "latent_space"}
 
 
 def settings(**fields):
@@ -73,7 +75,7 @@ def test_a_conditional_vae_is_given_its_labels(tmp_path, digits):
     fields = {"model": "conditional_vae", "classifier": "dense"}
     results = run.train(settings(**fields), tmp_path)
     assert results["log_px"] < 0 and results["log_py"] == pytest.approx(-np.log(10)) and "error" not in results
-    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES - {"confusion"}
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == FIGURES - OF_CLASSES
     model = keras.models.load_model(tmp_path / "model.keras")
     assert int(model.step) == 4, "an epoch of 30 labelled examples is one step"
     metrics = model.evaluate({"x": digits.x_test, "y": digits.y_test}, batch_size=500, verbose=0, return_dict=True)
