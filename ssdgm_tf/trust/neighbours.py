@@ -10,8 +10,10 @@ import tensorflow as tf
 NEIGHBOUR = 5
 # The share of the unit matrix in the covariance, so that no direction counts without end.
 _SHRINKAGE = 0.1
-# Of a unit: spreads and distances below it count as none.
+# Of a unit: spreads below it count as none.
 _TINY = 1e-6
+# Squared distances below it are rounding: examples that are the same.
+_SAME = 1e-4
 # Rows that are looked at at once.
 _BLOCK = 1000
 
@@ -59,7 +61,7 @@ class Neighbours(NamedTuple):
         variances, axes = np.linalg.eigh((1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(len(spread)))
         whitening = as_float32(axes / np.sqrt(variances) / spread[:, None])
         known, found = (tf.matmul(as_float32(rows) - as_float32(center), whitening) for rows in (self.known, values))
-        return 0.5 * tf.math.log(tf.maximum(squared_distance(known, found, neighbour), _TINY**2))
+        return 0.5 * tf.math.log(tf.maximum(squared_distance(known, found, neighbour), _SAME))
 
 
 def in_blocks(function: Callable[[tf.Tensor], tf.Tensor], values: np.ndarray) -> np.ndarray:

@@ -84,6 +84,13 @@ def test_the_examples_are_cut_into_three_parts():
     assert np.any(content > texture) and np.any(texture > content)
 
 
+def test_examples_that_are_the_same_have_no_distance_that_rounding_makes():
+    """Their distance counts as 0.01 standard deviations."""
+    known = np.repeat(np.random.default_rng(0).normal(size=(10, 4)) * 100, 10, axis=0)
+    found = Neighbours.of(known).unlikeness(known.astype(np.float32))
+    np.testing.assert_array_equal(found, found[0])
+
+
 def test_texture_by_hand():
     images = np.random.default_rng(0).uniform(-1, 3, size=(50, 5, 4, 2)).astype(np.float32)
     found = Texture.of(images.reshape(50, -1), (5, 4, 2))
