@@ -88,7 +88,11 @@ def calibrate(
             "calibrate takes examples x, or predictions for them. "
             f"Received: {'neither' if x is None else 'both'} of x and predictions"
         )
-    _require_classes(model, "calibrate")
+    if not model.data_format.classes:
+        raise ValueError(
+            f"calibrate is for supervised classes. Received: {type(model).__name__}, which supervises "
+            f"{', '.join(model.graph.supervised) or 'nothing'}"
+        )
     if x is not None:
         x, labels = model.data_format.pair(x, y)
         found = _uncalibrated(model, x)
@@ -129,14 +133,6 @@ def predict_sets(model: "GraphicalModel", x: Any, coverage: float = 0.9) -> Any:
     found = _uncalibrated(model, model.data_format.x(x))
     made = {name: trust.sets(found[name], own.scores, coverage) for name, own in model.calibration.items()}
     return made if len(model.graph.supervised) > 1 else only_or_all(made)
-
-
-def _require_classes(model: "GraphicalModel", method: str) -> None:
-    if not model.data_format.classes:
-        raise ValueError(
-            f"{method} is for supervised classes. Received: {type(model).__name__}, which supervises "
-            f"{', '.join(model.graph.supervised) or 'nothing'}"
-        )
 
 
 def _uncalibrated(model: "GraphicalModel", x: dict) -> dict[str, np.ndarray]:

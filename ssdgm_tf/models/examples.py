@@ -23,6 +23,27 @@ def examples(model: "GraphicalModel", x: Any, y: Any) -> tuple[Any, Any]:
     return x, (y if model.graph.supervised else None)
 
 
+def of_each_class(model: "GraphicalModel", predicted: Any) -> dict[str, Any]:
+    """{supervised class: its values} of what `predict` or `predict_sets` gave.
+
+    Args:
+        model: the model.
+        predicted: the values, where one variable is supervised; {name: values} of several.
+    """
+    by_name = predicted if len(model.graph.supervised) > 1 else dict.fromkeys(model.graph.supervised, predicted)
+    return {name: by_name[name] for name in model.data_format.classes if name in by_name}
+
+
+def prefix_of(model: "GraphicalModel", name: str) -> str:
+    """How the names of figures of a supervised variable begin; "" where it is the only one.
+
+    Args:
+        model: the model.
+        name: the variable.
+    """
+    return f"{name}_" if len(model.graph.supervised) > 1 else ""
+
+
 def training_examples(model: "GraphicalModel", dataset: SemiSupervisedData) -> tuple[Any, Any]:
     """The training examples of a data set; only the labelled ones where the labels are always given.
 

@@ -9,7 +9,7 @@ import numpy as np
 from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel
-from ssdgm_tf.models.examples import examples
+from ssdgm_tf.models.examples import examples, of_each_class, prefix_of
 from ssdgm_tf.runs import table_results
 
 # Test images whose log-likelihood is estimated: enough for a mean, and few enough to be quick.
@@ -96,12 +96,8 @@ def of_trust(model: GraphicalModel, x: Any, y: Any) -> dict[str, float]:
         found["false_alarms"] = float(np.mean(model.is_novel(some, false_alarms=0.05)))
     if not model.calibration:
         return found
-    several = len(model.graph.supervised) > 1
-    sets = model.predict_sets(x, coverage=0.9)
-    for name in model.calibration:
-        chosen = sets[name] if several else sets
-        labels = model.data_format.y(y, len(chosen))[name]
-        prefix = f"{name}_" if several else ""
+    for name, chosen in of_each_class(model, model.predict_sets(x, coverage=0.9)).items():
+        labels, prefix = model.data_format.y(y, len(chosen))[name], prefix_of(model, name)
         found[f"{prefix}set_coverage"] = float(np.mean(chosen[labels >= 0, labels[labels >= 0]]))
         found[f"{prefix}set_size"] = float(np.mean(chosen.sum(axis=1)))
     return found
@@ -122,15 +118,14 @@ def confusions(model: GraphicalModel, x: Any, y: Any, batch_size: int = 500) -> 
     classes = model.data_format.classes
     if not classes:
         return {}
-    predicted = model.predict(x, batch_size=batch_size, verbose=0)
-    several = len(model.graph.supervised) > 1
     found: dict[str, Any] = {}
-    for name, labels in model.data_format.y(y, len(predicted[next(iter(classes))] if several else predicted)).items():
-        if name not in classes or not np.any(known := labels >= 0):
+    for name, predicted in of_each_class(model, model.predict(x, batch_size=batch_size, verbose=0)).items():
+        labels = model.data_format.y(y, len(predicted))[name]
+        if not np.any(known := labels >= 0):
             continue
-        chosen = np.argmax(predicted[name] if several else predicted, axis=-1)
+        chosen = np.argmax(predicted, axis=-1)
         figures = of_classes(labels[known], chosen[known], classes[name])
-        found |= {(f"{name}_" if several else "") + key: figure for key, figure in figures.items()}
+        found |= {prefix_of(model, name) + key: figure for key, figure in figures.items()}
     return found
 
 

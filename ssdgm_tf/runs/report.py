@@ -12,7 +12,7 @@ import numpy as np
 from ssdgm_tf import files, plots
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.models import GraphicalModel, zoo
-from ssdgm_tf.models.examples import examples
+from ssdgm_tf.models.examples import examples, of_each_class, prefix_of
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.models.prediction_figures import of_predictions
 from ssdgm_tf.runs import table_results, wording
@@ -70,17 +70,15 @@ def _of_predictions(model: GraphicalModel, dataset: SemiSupervisedData) -> dict[
     if not classes or dataset.schema is not None:
         return {}
     x, y = examples(model, dataset.x_test, dataset.y_test)
-    predicted, several = model.predict(x, verbose=0), len(model.graph.supervised) > 1
     labels = model.data_format.y(y, len(dataset.x_test))
 
     def images_of(indices: np.ndarray) -> np.ndarray:
         return dataset.to_images(np.asarray(dataset.x_test[indices]))
 
     made: dict[str, Captioned] = {}
-    for name, size in classes.items():
-        prefix = f"{name}_" if several else ""
-        names = class_names(dataset, size, prefix)
-        values = predicted[name] if several else predicted
+    for name, values in of_each_class(model, model.predict(x, verbose=0)).items():
+        prefix = prefix_of(model, name)
+        names = class_names(dataset, classes[name], prefix)
         made |= of_predictions(prefix, values, labels[name], names, dataset.noun, images_of)
     return made
 

@@ -9,7 +9,7 @@ import numpy as np
 from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
-from ssdgm_tf.models.examples import examples, training_examples
+from ssdgm_tf.models.examples import examples, of_each_class, training_examples
 from ssdgm_tf.models.novelty import MOST, describe, learn
 from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
@@ -105,7 +105,7 @@ def by_folds(
         other = _train(settings, rest._replace(x_test=x, y_test=y).without_validation(), own, part)
         x, y = examples(other, x, y)
         some, _ = examples(other, left_out.x_train, left_out.y_train)
-        found.append((_of_classes(other, x), y, describe(other, some, MOST // number, seed)))
+        found.append((of_each_class(other, other.predict(x, verbose=0)), y, describe(other, some, MOST // number, seed)))
     predictions, y, known = keras.tree.map_structure(lambda *values: np.concatenate(values), *found)
     model.calibrate(y=y, method=method, predictions=predictions)
     try:
@@ -165,11 +165,3 @@ def _train(
     folder.claim(settings)
     training.fit(model, settings["config"], dataset, folder, training.Execution())
     return model
-
-
-def _of_classes(model: models.GraphicalModel, x: Any) -> Any:
-    """The predictions of supervised classes, as `calibrate` takes them."""
-    predicted = model.predict(x, verbose=0)
-    if len(model.graph.supervised) == 1:
-        return predicted
-    return {name: predicted[name] for name in model.data_format.classes}

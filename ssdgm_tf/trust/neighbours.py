@@ -22,23 +22,32 @@ class Neighbours(NamedTuple):
     """Known examples as numbers, and how far apart they are.
 
     Attributes:
-        known: [B, J].
+        center: the mean of the numbers, [J].
+        whitening: what makes the numbers uncorrelated and of one size, [J, J].
+        known: the known examples, whitened, [B, J].
         level: the mean of the logarithms of their distances, each from its fifth nearest other one; a scalar.
         spread: the standard deviation of these logarithms.
     """
 
+    center: np.ndarray
+    whitening: np.ndarray
     known: np.ndarray
     level: np.ndarray
     spread: np.ndarray
 
     @classmethod
-    def of(cls, known: np.ndarray) -> "Neighbours":
-        """The neighbours among examples [B, J]."""
-        made = cls(known, np.array(0.0), np.array(1.0))
+    def of(cls, examples: np.ndarray) -> "Neighbours":
+        """The neighbours among examples.
+
+        Args:
+            examples: [B, J].
+        """
+        center, whitening = examples.mean(axis=0), _whitening(examples)
+        made = cls(center, whitening, (examples - center) @ whitening, np.array(0.0), np.array(1.0))
         # Each is its own nearest neighbour.
-        logarithms = in_blocks(lambda values: made._log_distance(values, NEIGHBOUR + 1), known)
+        logarithms = in_blocks(lambda values: made._log_distance(values, NEIGHBOUR + 1), examples)
         spread = logarithms.std()
-        return cls(known, logarithms.mean(), np.array(spread if spread > _TINY else 1.0))
+        return made._replace(level=logarithms.mean(), spread=np.array(spread if spread > _TINY else 1.0))
 
     def unlikeness(self, values: tf.Tensor) -> tf.Tensor:
         """How far examples are from the fifth nearest known one, [N], in standard deviations of the known distances.
@@ -54,14 +63,18 @@ class Neighbours(NamedTuple):
         return tf.where(tf.math.is_finite(found), found, float("inf"))
 
     def _log_distance(self, values: tf.Tensor, neighbour: int) -> tf.Tensor:
-        center, spread = self.known.mean(axis=0), self.known.std(axis=0)
-        # A number that is the same for all known examples is in units of its own.
-        spread = np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
-        correlation = np.atleast_2d(np.cov((self.known - center) / spread, rowvar=False))
-        variances, axes = np.linalg.eigh((1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(len(spread)))
-        whitening = as_float32(axes / np.sqrt(variances) / spread[:, None])
-        known, found = (tf.matmul(as_float32(rows) - as_float32(center), whitening) for rows in (self.known, values))
-        return 0.5 * tf.math.log(tf.maximum(squared_distance(known, found, neighbour), _SAME))
+        whitened = tf.matmul(values - as_float32(self.center), as_float32(self.whitening))
+        return 0.5 * tf.math.log(tf.maximum(squared_distance(as_float32(self.known), whitened, neighbour), _SAME))
+
+
+def _whitening(examples: np.ndarray) -> np.ndarray:
+    """What makes the numbers of examples [B, J] uncorrelated and of one size, [J, J], by their shrunken correlation."""
+    center, spread = examples.mean(axis=0), examples.std(axis=0)
+    # A number that is the same for all examples is in units of its own.
+    spread = np.where(spread > _TINY * np.maximum(1.0, np.abs(center)), spread, 1.0)
+    correlation = np.atleast_2d(np.cov((examples - center) / spread, rowvar=False))
+    variances, axes = np.linalg.eigh((1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(len(spread)))
+    return axes / np.sqrt(variances) / spread[:, None]
 
 
 def in_blocks(function: Callable[[tf.Tensor], tf.Tensor], values: np.ndarray) -> np.ndarray:
