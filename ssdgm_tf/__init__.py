@@ -6,7 +6,19 @@ from pathlib import Path
 
 __version__ = "0.2.0.dev0"
 
-_COMMANDS = ("calibrate", "evaluate", "export", "figures", "generate", "impute", "predict", "table", "train")
+_COMMANDS = (
+    "calibrate",
+    "evaluate",
+    "explore",
+    "export",
+    "figures",
+    "generate",
+    "impute",
+    "label",
+    "predict",
+    "table",
+    "train",
+)
 
 
 def _runs_a_command() -> bool:

@@ -21,6 +21,7 @@ ALLOWED = {
     "keras_internals": set(),
     "objectives": set(),
     "trust": set(),
+    "labelling": {"errors", "rows"},
     "layers": {"rows", "checks", "keras_internals", "schema"},
     "data": {"rows", "checks", "files", "schema"},
     "baselines": {"rows", "checks", "keras_internals", "objectives", "layers", "consistency", "schema"},
@@ -55,12 +56,14 @@ ALLOWED = {
         "models",
         "models/zoo",
         "trust",
+        "labelling",
         "data",
         "plots",
         "baselines",
         "configs",
     },
-    "trainers": {"errors", "files", "configs", "data", "runs", "tables"},
+    "app": {"errors", "rows", "files", "configs", "data", "engine", "layers", "models", "labelling", "runs"},
+    "trainers": {"errors", "files", "configs", "data", "runs", "tables", "app"},
 }
 
 

@@ -1,5 +1,6 @@
 """The form that every data set has in training."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -137,6 +138,45 @@ class SemiSupervisedData(NamedTuple):
         again, y = np.resize(shown, len(self.x_train)), self.y_train
         y_train = {name: values[again] for name, values in y.items()} if isinstance(y, dict) else y[again]
         return self._replace(x_train=rows.take(self.x_train, again), y_train=y_train)
+
+    def with_labels(
+        self, values: Mapping[str, Mapping[int, float]], left_out: Iterable[int] = (), new_classes: Sequence[str] = ()
+    ) -> "SemiSupervisedData":
+        """The data set with the labels that people gave to training examples. They take the place of others.
+
+        Args:
+            values: {variable: {index of the example: class, or number}}. Where `y_train` is an array, of one variable.
+            left_out: indices of examples that are of none of the classes, which are left out of training.
+            new_classes: names of classes that the data set does not have; they get the next numbers. `y_train` is an array.
+
+        Raises:
+            ValueError: an unknown variable, an index that no example has, or a class that is not there.
+        """
+        by_name = self.y_train if isinstance(self.y_train, dict) else dict.fromkeys(list(values)[:1], self.y_train)
+        if unknown := sorted(set(values) - set(by_name)):
+            raise ValueError(f"The variables with labels are {', '.join(by_name)}. Received: {', '.join(unknown)}")
+        if new_classes and isinstance(self.y_train, dict):
+            raise ValueError(f"New classes are for data with one class. Received: classes {', '.join(new_classes)}")
+        num_classes = self.num_classes + len(new_classes)
+        changed = {name: of_all.copy() for name, of_all in by_name.items()}
+        for name, given in values.items():
+            of_all = changed[name]
+            for index, value in given.items():
+                is_class = of_all.dtype.kind == "i" and not isinstance(self.y_train, dict)
+                if not 0 <= index < len(of_all) or (is_class and value not in range(num_classes)):
+                    raise ValueError(
+                        f"Labels must be of the {len(of_all)} training examples"
+                        f"{f', and classes 0..{num_classes - 1}' if is_class else ''}. Received: {value} of {index}"
+                    )
+                of_all[index] = value
+        y_train = changed if isinstance(self.y_train, dict) else next(iter(changed.values()), self.y_train)
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        made = self._replace(
+            y_train=y_train,
+            num_classes=num_classes,
+            class_names=(*names, *new_classes) if new_classes else self.class_names,
+        )
+        return made.at(np.delete(np.arange(len(self.x_train)), list(left_out))) if left_out else made
 
     def at(self, index: np.ndarray) -> "SemiSupervisedData":
         """The data set with some of its training examples only.

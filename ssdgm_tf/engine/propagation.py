@@ -62,7 +62,7 @@ def decode(graph: Graph, points: Mapping[str, tf.Tensor], x: Mapping[str, tf.Ten
     Args:
         graph: the graph.
         points: {name: value} of the variables that are inferred; the others take their means.
-        x: {name: value} of the observed variables, for those that depend on each other.
+        x: {name: value} of the observed variables, for those that depend on each other; one left out takes its mean there.
     """
     values, found = {**points, **x}, {}
     for name in graph.order_p:
@@ -73,7 +73,9 @@ def decode(graph: Graph, points: Mapping[str, tf.Tensor], x: Mapping[str, tf.Ten
         if isinstance(node, Deterministic):
             values[name] = node.value(parents)
         elif name in graph.observed:
-            found[name] = tf.broadcast_to(_mean(node, parents), tf.shape(values[name]))
+            mean = _mean(node, parents)
+            found[name] = tf.broadcast_to(mean, tf.shape(values[name])) if name in values else mean
+            values.setdefault(name, found[name])
         elif name not in values:
             values[name] = _mean(node, parents)
     return found

@@ -9,6 +9,7 @@ import numpy as np
 
 from ssdgm_tf import data, rows
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
 from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.schema import to_document
@@ -18,7 +19,11 @@ _OF_UNIT_INTERVAL = ("bernoulli", "discretized_logistic", "pixel_cnn")
 
 
 def load_data(
-    config: Mapping[str, Any], data_dir: str | None, download: bool, folder: Workdir | None = None
+    config: Mapping[str, Any],
+    data_dir: str | None,
+    download: bool,
+    folder: Workdir | None = None,
+    labels: Path | None = None,
 ) -> data.SemiSupervisedData:
     """The data set that the config names.
 
@@ -29,10 +34,13 @@ def load_data(
         config: the fields.
         data_dir: folder of prepared TensorFlow Datasets, and of files that the config names relative to it.
         download: download the data set where it is not prepared.
-        folder: of a run that has begun: the columns of a table are then as it found them.
+        folder: of a run that has begun: the columns of a table are then as it found them, and the labels that people gave
+            as it learned from them.
+        labels: a file of labels that people gave; None for those of the folder, if it has any.
 
     Raises:
-        UserError: the data set is missing, the labels cannot be drawn from it, or the likelihood does not take its vectors.
+        UserError: the data set is missing, the labels cannot be drawn from it or are of other examples, or the likelihood
+            does not take its vectors.
     """
     is_table = config["model"] in zoo.names() and zoo.find(config["model"]).takes_tables
     keeps_vectors = config["preprocessing"] == "auto" and config["likelihood"] in _OF_UNIT_INTERVAL and not is_table
@@ -57,11 +65,40 @@ def load_data(
         )
         if keeps_vectors:
             _check_vectors(dataset, config["likelihood"])
+        given = folder.training_labels if labels is None and folder is not None else labels
+        dataset = dataset if given is None or not given.exists() else _with_given_labels(dataset, LabelFile(given))
         dataset = dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
         dataset = dataset.with_labelled_only() if config["labelled_only"] else dataset
         return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
+
+
+def class_names(dataset: data.SemiSupervisedData) -> dict[str, list[str]]:
+    """{variable: names of its classes} of a data set, "y" where one class is all that it has labels of.
+
+    Args:
+        dataset: the data set. Of several variables those that are targets of a table.
+    """
+    if not isinstance(dataset.y_train, dict):
+        return {"y": list(dataset.class_names or map(str, range(dataset.num_classes)))}
+    variables = {} if dataset.targets is None else dataset.targets.variables
+    return {name: list(map(str, column.categories)) for name, column in variables.items() if column.kind != "numeric"}
+
+
+def _with_given_labels(dataset: data.SemiSupervisedData, file: LabelFile) -> data.SemiSupervisedData:
+    """The data set with the labels of a file, and without the examples that are of none of the classes."""
+    file.check(dataset.x_train, class_names(dataset))
+    given = file.read()
+    left_out = set().union(*given.none.values())
+    new = [name for names in given.new_classes.values() for name in names]
+    print(
+        f"Labels of people: {given.number} from {file.path}"
+        + (f", new classes {', '.join(new)}" if new else "")
+        + (f"; {len(left_out)} examples of none of the classes are left out" if left_out else "")
+        + "."
+    )
+    return dataset.with_labels({name: of for name, of in given.values.items() if of}, sorted(left_out), new)
 
 
 def check_schema(dataset: data.SemiSupervisedData, model: Any, folder: Workdir) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from ssdgm_tf import data, models
 from ssdgm_tf.configs.common import EARLIER_EPOCHS
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.models import zoo
+from ssdgm_tf.models import growing, zoo
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.failures import DeviceMemoryError
 from ssdgm_tf.runs import (
@@ -50,6 +50,7 @@ def train(
     download: bool = False,
     part_workdir: str | None = None,
     execution: Execution | None = None,
+    labels: str | None = None,
 ) -> dict[str, Any]:
     """Trains the model of `settings` in `workdir`, or goes on with the same run, to the epochs of `settings`.
 
@@ -61,6 +62,7 @@ def train(
         part_workdir: folder of the finished run that this one builds on. With None, such a run is trained in a folder
             of `workdir`.
         execution: how the run is carried out; None for the defaults.
+        labels: a file of labels that people gave, see `ssdgm_tf.labelling`; None for those of a run that has begun.
 
     Returns:
         The results, as in results.json; {} in a worker that is not the chief, because only the chief measures.
@@ -71,7 +73,8 @@ def train(
     """
     execution = execution or Execution()
     with _in_words(workdir, execution):
-        return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution)
+        file = Path(labels) if labels else None
+        return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution, file)
 
 
 @contextlib.contextmanager
@@ -144,11 +147,16 @@ def calibrate(
 
 
 def _train(
-    settings: dict[str, Any], folder: Workdir, source: _Source, part_workdir: str | None, execution: Execution
+    settings: dict[str, Any],
+    folder: Workdir,
+    source: _Source,
+    part_workdir: str | None,
+    execution: Execution,
+    labels: Path | None,
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
-    settings, dataset = _with_epochs(settings, folder, source)
-    jobs = plan.make(settings, folder, part_workdir)
+    settings, dataset = _with_epochs(settings, folder, source, labels)
+    jobs = plan.make(settings, folder, part_workdir, labels)
     whole = jobs[-1]
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
@@ -161,7 +169,7 @@ def _train(
 
 
 def _with_epochs(
-    settings: dict[str, Any], folder: Workdir, source: _Source
+    settings: dict[str, Any], folder: Workdir, source: _Source, labels: Path | None
 ) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
     """The settings with the epochs that they leave open, by 0; and the data set, if that needed it.
 
@@ -174,7 +182,7 @@ def _with_epochs(
     plan.check_fields(config | {"epochs": 1})
     if folder.config.exists():
         return settings | {"config": config | {"epochs": folder.load_config()["config"]["epochs"]}}, None
-    dataset = load_data(config, *source)
+    dataset = load_data(config, *source, labels=labels)
     return settings | {"config": config | {"epochs": optimisation.epochs_for(config, dataset)}}, dataset
 
 
@@ -188,7 +196,7 @@ def _check_before_parts(
     """
     dataset = None
     if not whole.is_baseline and not checkpoints.exists(whole.folder.model):
-        dataset = load_data(whole.settings["config"], *source, whole.folder)
+        dataset = load_data(whole.settings["config"], *source, whole.folder, whole.labels)
         building.model(whole.settings, dataset)
     if strategies.is_multi_worker(execution.devices) and not part_folder.results.exists():
         raise UserError(
@@ -207,7 +215,7 @@ def _carry_out(
     if job.is_finished:
         print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
-    dataset = load_data(job.data_config, *source, job.folder) if dataset is None else dataset
+    dataset = load_data(job.data_config, *source, job.folder, job.labels) if dataset is None else dataset
     part = _load_part(job, dataset, execution)
     if job.is_baseline:
         _claim(job)
@@ -252,6 +260,7 @@ def _train_model(
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
+        model = _with_new_classes(model, settings, dataset, job)
         check_schema(dataset, model, folder)
         optimisation.reschedule(model, config, dataset)
     if is_chief:
@@ -274,6 +283,32 @@ def _train_model(
     return results
 
 
+def _with_new_classes(
+    model: models.GraphicalModel, settings: dict[str, Any], dataset: data.SemiSupervisedData, job: Job
+) -> models.GraphicalModel:
+    """The model, grown where people have named classes that it does not know.
+
+    Raises:
+        UserError: a model that builds on another one, or that has no such class.
+    """
+    known = model.data_format.classes.get("y", 0)
+    if isinstance(dataset.y_train, dict) or not 0 < known < dataset.num_classes:
+        return model
+    if job.part is not None:
+        raise UserError(
+            "A new class is for a model that builds on no other: train a new run with --labels. "
+            f"Received: {job.folder.path}, of a {type(model).__name__}"
+        )
+    grown = building.model(settings, dataset)
+    try:
+        growing.grow(grown, model, dataset.num_classes, known)
+    except ValueError as error:
+        raise UserError(f"{error}. Train a new run with --labels") from error
+    names = ", ".join(dataset.class_names[known:])
+    print(f"The model has {dataset.num_classes - known} classes more: {names}.")
+    return grown
+
+
 def _claim(job: Job) -> None:
     """Claims the job's folder, and says where the run in it goes on for more epochs."""
     config = job.settings["config"]
@@ -282,6 +317,8 @@ def _claim(job: Job) -> None:
         is_constant = config["learning_rate_schedule"] == "constant"
         rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"
         print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
+    if job.labels is not None:
+        job.folder.keep_labels(job.labels)
     job.folder.claim(job.settings)
 
 

@@ -1,6 +1,8 @@
 """The folder of a run: its files, and whether it belongs to a config.
 
     config.json      everything needed to run it again, and `earlier_epochs` where the run went on for more of them
+    labels.jsonl     the labels that people gave to its examples, see `ssdgm_tf.labelling.label_file`
+    training_labels.jsonl  those that it learned from, the file of --labels
     schema.json      of a table: its columns and targets, in a form that people can edit for another run
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
@@ -64,6 +66,8 @@ class Workdir:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.schema = self.path / "schema.json"
+        self.labels = self.path / "labels.jsonl"
+        self.training_labels = self.path / "training_labels.jsonl"
         self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
         self.metrics = self.path / "metrics.jsonl"
@@ -133,6 +137,37 @@ class Workdir:
                 f"A workdir holds one config: use another --workdir, or remove {self.path}. "
                 f"Received: {name} = {wanted.get(name)!r}{more}, where {self.config} has {found.get(name)!r}"
             )
+
+    def check_labels(self, file: Path, settings: dict) -> None:
+        """Refuses other labels than those that the run in the folder began with, unless it goes on for more epochs.
+
+        Args:
+            file: a file of labels.
+            settings: see `check`, which they passed.
+
+        Raises:
+            UserError: no such file, or other labels.
+        """
+        if not file.is_file():
+            raise UserError(f"--labels must be a file that ssdgm-label wrote. Received: {file}, which is not there")
+        if not self.config.exists() or self.lacks_epochs(settings):
+            return
+        if not self.training_labels.exists() or self.training_labels.read_bytes() != file.read_bytes():
+            raise UserError(
+                "A run keeps the labels that it began with, unless it goes on for more --config.epochs. "
+                f"Received: --labels={file}, with others than {self.path}"
+            )
+
+    def keep_labels(self, file: Path) -> None:
+        """Copies the labels that training learns from, whole or not at all.
+
+        Args:
+            file: a file of labels.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        content = file.read_bytes()
+        with files.whole(self.training_labels) as partial:
+            partial.write_bytes(content)
 
     @property
     def is_of_baseline(self) -> bool:

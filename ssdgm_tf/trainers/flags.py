@@ -1,5 +1,7 @@
 """The flags of the commands, and how `--config=NAME:ARGS` finds its file. Imports no TensorFlow."""
 
+import getpass
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -82,6 +84,12 @@ def define_training() -> None:
     flags.DEFINE_string(
         "part", None, "Folder of a finished run that this one builds on. By default that run is trained inside WORKDIR."
     )
+    flags.DEFINE_string(
+        "labels",
+        None,
+        "File of labels that people gave with ssdgm-label, which come beside those of the config. A run that goes on for "
+        "more --config.epochs may take new ones.",
+    )
     flags.DEFINE_float(
         "checkpoint_seconds",
         15.0,
@@ -96,6 +104,37 @@ def define_training() -> None:
     flags.DEFINE_enum(
         "precision", "float32", PRECISIONS, "Compute type; weights stay float32. tf32: a GPU rounds factors of products."
     )
+
+
+def define_page() -> None:
+    """The flags of the commands that serve the page."""
+    define_workdir()
+    flags.DEFINE_integer("port", 0, "Port of the page; 0 for a free one.", lower_bound=0, upper_bound=65535)
+    flags.DEFINE_bool("open", True, "Open a browser.")
+    flags.DEFINE_string("annotator", "", "Who labels; it is kept with every label. By default the user of this machine.")
+
+
+def serve_page(tab: str) -> None:
+    """Serves the page of the run that --workdir names, until it is interrupted.
+
+    Args:
+        tab: the tab that it opens; "" for the first.
+
+    Raises:
+        UserError: no finished run of a model that infers a class, a run that is open already, a port in use, or the extra
+            "app" is not installed.
+    """
+    values, folder = flags.FLAGS, trained_run()
+    if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
+        raise UserError("The page needs the extra \"app\": pip install 'ssdgm_tf[app]'. Received: an install without it")
+    import_tensorflow_quietly()
+    from ssdgm_tf.app import server
+    from ssdgm_tf.app.session import Session
+
+    with server.alone(folder.path) as lock:
+        session = Session(folder, values.data_dir, values.download, values.annotator or getpass.getuser())
+        server.serve(session, values.port, tab, values.open, lock)
+    print(f"The page is closed. Labels are in {folder.labels}" if folder.labels.exists() else "The page is closed.")
 
 
 def import_tensorflow_quietly() -> None:

@@ -30,6 +30,8 @@ def main() -> None:
     from ssdgm_tf.runs.workdir import Workdir
 
     Workdir(workdir).check(settings)
+    if values.labels:
+        Workdir(workdir).check_labels(Path(values.labels), settings)
     try:
         data.require(config["data"], values.data_dir, values.download, config["resize"])
         data.parse_preprocessing(config["preprocessing"])
@@ -56,6 +58,7 @@ def main() -> None:
         values.download,
         values.part,
         training.Execution(values.checkpoint_seconds, strategy, values.debug_nans),
+        values.labels,
     )
     if not strategies.is_chief(strategy):
         print(f"This worker is done; the chief writes the results in {workdir}")

@@ -1,0 +1,261 @@
+"""The server of the page: on 127.0.0.1, under an address that only the terminal shows."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import socket
+import traceback
+import webbrowser
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ssdgm_tf import rows
+from ssdgm_tf.app import reader
+from ssdgm_tf.app.session import Session
+from ssdgm_tf.app.training import Training
+from ssdgm_tf.app.views import png, view
+from ssdgm_tf.errors import UserError
+from ssdgm_tf.labelling import label_studio
+
+_PAGE = Path(__file__).with_name("page")
+# Nothing comes from elsewhere, no script is in the page itself, and no other page may show this one.
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+# The largest request that is no file, in bytes.
+_LARGEST = 200_000
+
+
+class Guard:
+    """Answers only requests to this host by its own name, and keeps pages of others out.
+
+    Args:
+        app: what answers.
+        hosts: the values of the Host header that are taken.
+    """
+
+    def __init__(self, app: Any, hosts: tuple[str, ...]) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers a request, as ASGI says."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        origin = headers.get("origin")
+        is_own = origin is None or origin in {f"http://{host}" for host in self.hosts}
+        if headers.get("host") not in self.hosts or not is_own:
+            await _refusal("The page is served to this machine only.", 403)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def application(session: Session, token: str, port: int, lock: int | None = None) -> Starlette:
+    """The page and what it asks for, under /TOKEN/.
+
+    Args:
+        session: the opened run.
+        token: the secret of the address.
+        port: the port that it is served on.
+        lock: the descriptor that `alone` gives; None for none.
+    """
+    training = Training(session, lock)
+
+    def index_of(request: Request) -> Any:
+        index = int(request.path_params["index"])
+        if not 0 <= index < len(session.dataset.x_train):
+            raise ValueError(f"An example must be one of 0..{len(session.dataset.x_train) - 1}. Received: {index}")
+        return rows.take(session.dataset.x_train, [index])
+
+    def thumbnail(request: Request) -> Response:
+        image = session.dataset.to_images(index_of(request))[0]
+        if image.ndim != 3:
+            raise ValueError(f"Pictures are of images. Received: {session.dataset.noun}")
+        return Response(png(image), media_type="image/png", headers={"cache-control": "max-age=3600"})
+
+    def make(body: dict[str, Any]) -> Any:
+        positions, vary = body.get("positions"), body.get("vary")
+        if not isinstance(positions, dict):
+            raise ValueError(f"Positions must be those of controls by their names. Received: {positions!r:.100}")
+        with session.lock:
+            made = session.learned.maker.make(positions, vary)
+        return {"views": [view(session.dataset, one) for one in made]}
+
+    def following(body: dict[str, Any]) -> Any:
+        return session.next(str(body.get("rule")), min(int(body.get("number", 1)), 100), list(body.get("left_out", [])))
+
+    def start(_: dict[str, Any]) -> Any:
+        training.start()
+        return training.state
+
+    def exported(request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind == "json":
+            return JSONResponse(label_studio.to_tasks(session.labels, session.class_names()))
+        if kind == "csv":
+            return Response(label_studio.to_csv(session.labels, session.class_names()), media_type="text/csv")
+        raise ValueError(f"Labels are written as json or csv. Received: {kind!r}")
+
+    def imported(content: bytes) -> Any:
+        events = label_studio.from_text(content.decode("utf-8", "replace"), session.class_names())
+        return {"taken": len(events), **session.act_all(events)}
+
+    def uploaded(request: Request, content: bytes) -> Any:
+        x = reader.from_file(session, request.query_params.get("name", ""), content)
+        read = reader.read_row(session, x) if session.dataset.schema is not None else session.read(x)
+        return read | {"analogies": session.analogies(x)}
+
+    def analogies(request: Request) -> Any:
+        return session.analogies(index_of(request))
+
+    routes = [
+        Route("/api/run", _answer(lambda _: session.summary())),
+        Route("/api/map", _answer(lambda _: session.map())),
+        Route("/api/example/{index:int}", _answer(lambda request: session.example(request.path_params["index"]))),
+        Route("/api/analogies/{index:int}", _answer(analogies)),
+        Route("/api/picture/{index:int}.png", _answer(thumbnail)),
+        Route("/api/training", _answer(lambda _: training.state)),
+        Route("/api/labels.{kind}", _answer(exported)),
+        Route("/api/next", _posted(following), methods=["POST"]),
+        Route("/api/make", _posted(make), methods=["POST"]),
+        Route(
+            "/api/row", _posted(lambda body: reader.read_row(session, reader.from_cells(session, body))), methods=["POST"]
+        ),
+        Route("/api/act", _posted(session.act), methods=["POST"]),
+        Route("/api/train", _posted(start), methods=["POST"]),
+        Route("/api/read", _uploaded(uploaded), methods=["POST"]),
+        Route("/api/labels", _uploaded(lambda _, content: imported(content)), methods=["POST"]),
+        Mount("/", StaticFiles(directory=_PAGE, html=True)),
+    ]
+    hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+    return Starlette(
+        routes=[Mount(f"/{token}", routes=routes)],
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={HTTPException: lambda _, error: _refusal(error.detail, error.status_code)},
+    )
+
+
+def serve(session: Session, port: int, tab: str = "", opens: bool = True, lock: int | None = None) -> None:
+    """Serves the page until it is interrupted.
+
+    Args:
+        session: the opened run.
+        port: the port; 0 for a free one.
+        tab: the tab that the address opens.
+        opens: whether a browser is opened.
+        lock: the descriptor that `alone` gives; None for none.
+
+    Raises:
+        UserError: the port is in use.
+    """
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+        listening.listen()  # who asks from here on waits
+    except OSError as error:
+        listening.close()
+        raise UserError(f"--port must be free, or 0 for any that is. Received: --port={port} ({error.strerror})") from error
+    port, token = listening.getsockname()[1], secrets.token_urlsafe(16)
+    address = f"http://127.0.0.1:{port}/{token}/{f'#{tab}' if tab else ''}"
+    print(f"The page is at {address}\nIt ends with Ctrl+C; labels are in {session.folder.labels}", flush=True)
+    config = uvicorn.Config(
+        application(session, token, port, lock), log_level="error", access_log=False, server_header=False
+    )
+    if opens:
+        webbrowser.open(address)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[int]:
+    """Within it this process, with those that it starts, is the only one that serves or trains a run by the page.
+
+    Gives the descriptor of a lock. A process that was killed holds none, but a training that it started does until its end.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        UserError: another one serves it.
+    """
+    descriptor = os.open(folder / ".served", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UserError(
+            f"One server opens a run at a time. Received: {folder}, which another one has open, or is training"
+        ) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _refusal(message: str, status: int = 400) -> JSONResponse:
+    return JSONResponse({"error": message}, status)
+
+
+def _answer(function: Callable[[Request], Any]) -> Callable[[Request], Response]:
+    """An endpoint of a function of the request; a bad request is answered in words."""
+
+    def endpoint(request: Request) -> Response:
+        try:
+            found = function(request)
+        except (ValueError, KeyError, TypeError, UserError) as error:
+            return _refusal(str(error))
+        except Exception as error:  # a full disk, say: the page shows it, and the server goes on
+            traceback.print_exc()
+            return _refusal(f"The server failed: {type(error).__name__}: {error}", 500)
+        return found if isinstance(found, Response) else JSONResponse(found)
+
+    return endpoint
+
+
+def _posted(function: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Any]:
+    """An endpoint of a function of the JSON object that a request holds."""
+
+    def of_content(_: Request, content: bytes) -> Any:
+        body = json.loads(content or b"{}")
+        if not isinstance(body, dict):
+            raise ValueError("A request must hold a JSON object. Received: another value")
+        return function(body)
+
+    return _uploaded(of_content, _LARGEST)
+
+
+def _uploaded(function: Callable[[Request, bytes], Any], most: int = reader.LARGEST) -> Callable[[Request], Any]:
+    """An endpoint of a function of the request and of the bytes that it holds, up to so many."""
+
+    async def endpoint(request: Request) -> Response:
+        content = b""
+        async for part in request.stream():
+            content += part
+            if len(content) > most:
+                return _refusal(f"A request must hold at most {most / 1e6:g} MB. Received: more", 413)
+        return await run_in_threadpool(_answer(lambda request: function(request, content)), request)
+
+    return endpoint

@@ -1,0 +1,117 @@
+"""Rules for which example to label next: scores of examples, pure functions of arrays."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.neighbors import NearestNeighbors
+
+# Of neighbours that say how typical an example is; and the most examples that are clustered.
+_NEIGHBOURS, _CLUSTERED = 20, 20_000
+
+
+def entropy(draws: np.ndarray) -> np.ndarray:
+    """The entropy of q(y|x), - sum_k q_k log q_k; nats, [N].
+
+    Args:
+        draws: probabilities given draws of what comes before y, [S, N, K]; their mean counts.
+    """
+    q = draws.mean(axis=0)
+    return -np.sum(q * np.log(np.maximum(q, 1e-30)), axis=-1)
+
+
+def margin(draws: np.ndarray) -> np.ndarray:
+    """Minus the difference of the two largest probabilities, [N].
+
+    Args:
+        draws: see `entropy`.
+    """
+    ordered = np.sort(draws.mean(axis=0), axis=-1)
+    return ordered[:, -2] - ordered[:, -1]
+
+
+def disagreement(draws: np.ndarray) -> np.ndarray:
+    """How much draws of what comes before y disagree (BALD, Houlsby et al. 2011): H[E q] - E H[q]; nats, [N].
+
+    Args:
+        draws: see `entropy`.
+    """
+    return entropy(draws) - np.mean([entropy(draw[None]) for draw in draws], axis=0)
+
+
+def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
+    """Typical examples of parts of the data that have no label yet (TypiClust, Hacohen et al. 2022).
+
+    The examples are cut into as many clusters as there are labels and examples to choose. The largest clusters without a
+    label come first, and of each the example whose nearest neighbours are nearest.
+
+    Args:
+        places: of the examples in a latent space, [N, D].
+        is_labelled: whether each has a label, or was put off, bool [N].
+        number: how many are chosen.
+        seed: of the clusters.
+
+    Returns:
+        Up to `number` indices, the best first.
+    """
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(places))[:_CLUSTERED])
+    chosen = np.union1d(chosen, np.flatnonzero(is_labelled))
+    x, taken = places[chosen], is_labelled[chosen]
+    clusters = min(int(taken.sum()) + number, len(x))
+    of = KMeans(clusters, n_init=1, random_state=seed).fit_predict(x)
+    sizes, held = np.bincount(of, minlength=clusters), np.bincount(of, taken, minlength=clusters)
+    found: list[int] = []
+    for cluster in np.lexsort((-sizes, held)):
+        members = np.flatnonzero((of == cluster) & ~taken)
+        if len(found) == number or not len(members):
+            continue
+        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, len(members))).fit(x[members])
+        distances = near.kneighbors(x[members])[0].mean(axis=1)
+        found.append(int(chosen[members[np.argmin(distances)]]))
+    return found
+
+
+#: The rules that score each example by its predictions, {name: function of probabilities [S, N, K]}.
+SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "entropy": entropy,
+    "margin": margin,
+    "disagreement": disagreement,
+}
+#: All rules, the default first.
+RULES = ("spread", *SCORES, "random")
+
+
+def next_examples(
+    rule: str,
+    number: int,
+    known: Mapping[str, Any],
+    is_labelled: np.ndarray,
+    seed: int = 0,
+) -> list[int]:
+    """The examples to label next, the best first.
+
+    Args:
+        rule: "spread" (`typical`), "entropy", "margin", "disagreement" or "random".
+        number: how many.
+        known: what the rules use: "draws" [S, N, K], probabilities given draws of what comes before y, and "places" [N, D],
+            of the examples in a latent space.
+        is_labelled: whether each example has a label, or was put off, bool [N]; none of these is chosen.
+        seed: of "random" and "spread".
+
+    Returns:
+        Up to `number` indices.
+
+    Raises:
+        ValueError: an unknown rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}. Received: rule={rule!r}")
+    if rule == "spread":
+        return typical(known["places"], is_labelled, number, seed)
+    if rule == "random":
+        score = np.random.default_rng(seed).random(len(is_labelled))
+    else:
+        score = SCORES[rule](known["draws"])
+    order = np.argsort(np.where(is_labelled, np.inf, -score), kind="stable")
+    return [int(index) for index in order[:number] if not is_labelled[index]]

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from ssdgm_tf.labelling import RULES, next_examples
+from ssdgm_tf.labelling.rules import disagreement, entropy, margin, typical
+
+SURE, TORN, OPEN = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]
+
+
+def test_entropy_and_margin_in_closed_form():
+    q = np.array([[SURE, TORN, OPEN, [0.6, 0.3, 0.1]]])
+    np.testing.assert_allclose(entropy(q)[:3], [0, np.log(2), np.log(3)], atol=1e-12)
+    np.testing.assert_allclose(margin(q), [-1, 0, 0, -0.3], atol=1e-12)
+
+
+def test_disagreement_is_what_the_draws_do_not_share():
+    agree = np.array([[TORN], [TORN]])
+    differ = np.array([[[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]])
+    np.testing.assert_allclose(disagreement(agree), [0], atol=1e-12)
+    np.testing.assert_allclose(disagreement(differ), [np.log(2)], atol=1e-12)
+    partly = np.array([[[0.9, 0.1]], [[0.6, 0.4]]])
+    mean = np.array([0.75, 0.25])
+    expected = -np.sum(mean * np.log(mean)) + np.mean([np.sum(p * np.log(p)) for p in partly[:, 0]])
+    np.testing.assert_allclose(disagreement(partly), [expected], atol=1e-12)
+
+
+@pytest.fixture
+def islands():
+    """Five islands of 60, 50, 40, 30 and 20 points; the first of each lies in its middle."""
+    generator = np.random.default_rng(0)
+    places = []
+    for k, size in enumerate((60, 50, 40, 30, 20)):
+        island = generator.normal(size=(size, 3)) * 0.3 + 20 * k
+        island[0] = 20 * k
+        places.append(island)
+    return np.concatenate(places), np.repeat(np.arange(5), (60, 50, 40, 30, 20))
+
+
+def test_typical_examples_are_of_each_island_the_largest_first(islands):
+    places, island = islands
+    chosen = typical(places, np.zeros(200, bool), 5)
+    assert island[chosen].tolist() == [0, 1, 2, 3, 4]
+    distance = np.linalg.norm(places - 20 * island[:, None], axis=1)
+    for k, index in enumerate(chosen):
+        assert distance[index] < np.median(distance[island == k])
+
+
+def test_islands_with_a_label_wait(islands):
+    places, island = islands
+    is_labelled = np.zeros(200, bool)
+    is_labelled[[0, 60]] = True
+    assert set(island[typical(places, is_labelled, 3)]) == {2, 3, 4}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_chooses_different_examples_without_a_label(rule, islands):
+    places, _ = islands
+    generator = np.random.default_rng(1)
+    draws = generator.dirichlet(np.ones(3), (4, 200))
+    is_labelled = generator.random(200) < 0.5
+    known = {"draws": draws, "places": places}
+    chosen = next_examples(rule, 7, known, is_labelled)
+    assert len(set(chosen)) == 7
+    assert not is_labelled[chosen].any()
+    assert chosen == next_examples(rule, 7, known, is_labelled)
+    assert all(type(index) is int for index in chosen)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_fewer_are_chosen_where_fewer_are_left(rule):
+    is_labelled = np.array([True, True, False, True, False])
+    known = {"draws": np.full((2, 5, 3), 1 / 3), "places": np.arange(10.0).reshape(5, 2)}
+    assert sorted(next_examples(rule, 4, known, is_labelled)) == [2, 4]
+    assert next_examples(rule, 4, known, np.ones(5, bool)) == []
+
+
+def test_the_best_comes_first():
+    draws = np.array([[SURE, TORN, OPEN, [0.9, 0.1, 0.0]]])
+    none = np.zeros(4, bool)
+    assert next_examples("entropy", 3, {"draws": draws}, none) == [2, 1, 3]
+    assert next_examples("margin", 2, {"draws": draws}, none) == [1, 2]
+
+
+def test_chance_follows_its_seed():
+    none = np.zeros(1000, bool)
+    assert next_examples("random", 5, {}, none, seed=1) == next_examples("random", 5, {}, none, seed=1)
+    assert next_examples("random", 5, {}, none, seed=1) != next_examples("random", 5, {}, none, seed=2)
+
+
+def test_refuses_an_unknown_rule():
+    with pytest.raises(ValueError, match=r"rule must be one of spread, entropy, .* Received: rule='best'"):
+        next_examples("best", 1, {}, np.zeros(3, bool))
