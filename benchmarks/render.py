@@ -181,6 +181,23 @@ def loops_table(results: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def page_section() -> list[str]:
+    """How quick the page in the browser is."""
+    if not (RESULTS / "page.json").exists():
+        return []
+    lines = [
+        "## The page in the browser\n",
+        "Goals: the first view of a map of 20,000 examples in 3 s, 30 frames a second (33 ms) while it moves, and 100 ms "
+        "for what the maker makes. In brackets the 95th of a hundred; Chromium had no GPU. `python -m benchmarks.page`.\n",
+        "| run | map | first view, s | between frames, ms | maker, ms |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in load("page").items():
+        frames, maker = (f"{row[of]} ({row[f'slowest_{of}']})" for of in ("frame_ms", "maker_ms"))
+        lines.append(f"| {name} | {row['map']} | {row['first_view_s']} | {frames} | {maker} |")
+    return ["\n".join(lines) + "\n"]
+
+
 def consistency_section() -> list[str]:
     """The ratio of a step with each term to the step without. Empty before the first run."""
     if not (RESULTS / "consistency.json").exists():
@@ -212,7 +229,7 @@ def readme() -> str:
             "# Benchmarks\n",
             "`python -m benchmarks.render` writes this page from results/. To measure, run the modules from the root of the "
             "repository after `pip install -e '.[bench]'`: `python -m benchmarks.step_time`, `.overheads`, `.scaling`, "
-            "`.profile`, `.serving`, `.convolutional`, `.consistency`, `.loops`, and `.ideas` for the table of "
+            "`.profile`, `.serving`, `.convolutional`, `.consistency`, `.page`, `.loops`, and `.ideas` for the table of "
             "docs/performance.md. `.gpu` measures a GPU in one command; that was not done yet.\n",
             "M2 with 784 pixels, 10 classes summed exactly, z of size 50, (600, 600) softplus hidden units, Adam. Each "
             "implementation runs in its own process. All step in turn, in an order that rotates. A ratio compares two steps "
@@ -240,6 +257,7 @@ def readme() -> str:
             "`python -m benchmarks.convolutional`.\n",
             convolutional_table(load("convolutional")),
             *consistency_section(),
+            *page_section(),
             "## Many steps in one program\n",
             "Each model is trained for three epochs of eleven steps; the last step of an epoch has fewer examples. It is "
             "trained step by step, with batches from the host, and in loops of four steps over arrays in memory. The "

@@ -25,7 +25,8 @@ from ssdgm_tf.runs.workdir import Workdir
 MOST = 20_000
 # Candidates whose draws are compared by "disagreement", and the draws.
 _COMPARED, _DRAWS = 2000, 5
-_NEIGHBOURS = 6
+# Neighbours are near in class first, and then in style.
+_NEIGHBOURS, _WEIGHT_OF_CLASSES = 6, 10.0
 
 
 @dataclasses.dataclass
@@ -326,7 +327,7 @@ class Session:
         return text
 
     def _neighbours(self, means: Mapping[str, np.ndarray], q: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-        """The labelled examples on the map whose inferred variables are nearest."""
+        """The labelled examples on the map whose inferred variables are nearest, their classes first of all."""
         learned, labelled = self.learned, []
         name = self.variables()[0]
         for place, index in enumerate(self.shown):
@@ -339,7 +340,8 @@ class Session:
         for variable, values in learned.means.items():
             flat = values.reshape(len(values), -1)
             scale = max(float(np.sqrt(np.sum(flat.var(axis=0)))), 1e-6)
-            distance += np.sum((flat[at] - means[variable].reshape(1, -1)) ** 2, axis=1) / scale**2
+            weight = _WEIGHT_OF_CLASSES if variable in learned.probabilities else 1.0
+            distance += weight * np.sum((flat[at] - means[variable].reshape(1, -1)) ** 2, axis=1) / scale**2
         found = []
         for k in np.argsort(distance, kind="stable")[:_NEIGHBOURS]:
             x = np.asarray(rows.take(self.dataset.x_train, np.array([labelled[k][1]])))

@@ -11,6 +11,7 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.labelling import LabelFile
+from ssdgm_tf.runs.workdir import Workdir
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium")
@@ -59,6 +60,15 @@ def served(folder, command="label"):
 def opened(page, address, tab):
     page.goto(f"{address}#{tab}")
     page.wait_for_selector("body[data-ready]")
+
+
+@pytest.fixture(scope="module")
+def explored(finished, tmp_path_factory):
+    """The address of a server that tests share, which change nothing."""
+    path = tmp_path_factory.mktemp("explored") / "run"
+    shutil.copytree(finished.path, path)
+    with served(Workdir(path), "explore") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -129,81 +139,78 @@ def test_skip_none_undo_and_a_new_class_by_the_keyboard(page, folder):
     assert page.errors == []
 
 
-def test_the_map_moves_zooms_and_opens_examples(page, folder):
-    with served(folder, "explore") as address:
-        opened(page, address, "map")
-        canvas = page.locator("#map-canvas")
-        page.wait_for_selector("#map-canvas[data-frames]")
-        assert "1297 images" in page.inner_text("#map-by")
-        canvas.focus()
+def test_the_map_moves_zooms_and_opens_examples(page, explored):
+    opened(page, explored, "map")
+    canvas = page.locator("#map-canvas")
+    page.wait_for_selector("#map-canvas[data-frames]")
+    assert "1297 images" in page.inner_text("#map-by")
+    canvas.focus()
+    frames = int(canvas.get_attribute("data-frames"))
+    for key in ("+", "ArrowLeft", "ArrowUp", "-", "0"):
+        page.keyboard.press(key)
+        page.wait_for_selector(f'#map-canvas:not([data-frames="{frames}"])')
         frames = int(canvas.get_attribute("data-frames"))
-        for key in ("+", "ArrowLeft", "ArrowUp", "-", "0"):
-            page.keyboard.press(key)
-            page.wait_for_selector(f'#map-canvas:not([data-frames="{frames}"])')
-            frames = int(canvas.get_attribute("data-frames"))
-        page.fill("#map-find", "17")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#map-example figure")
-        assert "example 17" in page.inner_text("#map-example")
-        page.click("text=Each label")
-        page.wait_for_selector("text=The same style, with each label")
-        page.check("#map-lasso")
-        page.click("#map-reset")
-        box = canvas.bounding_box()
-        left, top, width, height = (box[name] for name in ("x", "y", "width", "height"))
-        corners = [
-            (left + 2, top + 2),
-            (left + width - 2, top + 2),
-            (left + width - 2, top + height - 2),
-            (left + 2, top + height - 2),
-        ]
-        page.mouse.move(*corners[0])
-        page.mouse.down()
-        for corner in corners[1:]:
-            page.mouse.move(*corner, steps=3)
-        page.mouse.up()
-        page.wait_for_selector("#map-selected p")
-        assert page.inner_text("#map-selected p").startswith("1297 selected")
-        page.click("text=Make from it")
-        page.wait_for_selector("#make-view img")
+    page.fill("#map-find", "17")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#map-example figure")
+    assert "example 17" in page.inner_text("#map-example")
+    page.click("text=Each label")
+    page.wait_for_selector("text=The same style, with each label")
+    page.check("#map-lasso")
+    page.click("#map-reset")
+    box = canvas.bounding_box()
+    left, top, width, height = (box[name] for name in ("x", "y", "width", "height"))
+    corners = [
+        (left + 2, top + 2),
+        (left + width - 2, top + 2),
+        (left + width - 2, top + height - 2),
+        (left + 2, top + height - 2),
+    ]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*corner, steps=3)
+    page.mouse.up()
+    page.wait_for_selector("#map-selected p")
+    assert page.inner_text("#map-selected p").startswith("1297 selected")
+    page.click("text=Make from it")
+    page.wait_for_selector("#make-view img")
     assert page.errors == []
 
 
-def test_the_maker_makes_at_once_and_the_reader_reads(page, folder, tmp_path):
-    with served(folder, "explore") as address:
-        opened(page, address, "make")
-        page.wait_for_selector("#make-view img")
-        first = page.get_attribute("#make-view img", "src")
-        page.check('#make-controls input[type="radio"][value="7"]')
-        page.wait_for_selector('#make-view[data-made="2"]')
-        assert page.get_attribute("#make-view img", "src") != first
-        slider = page.locator('#make-controls input[type="range"]').first
-        slider.focus()
-        page.keyboard.press("Home")
-        page.wait_for_selector('#make-view[data-made="3"]')
-        page.click("#make-each")
-        page.wait_for_selector("#make-row figure:nth-child(10)")
-        page.click("#tab-read")
-        np.save(tmp_path / "x.npy", np.asarray(data.load("digits", 0, 0).x_test[:1], np.float32))
-        page.set_input_files("#read-file", tmp_path / "x.npy")
-        page.wait_for_selector("#read-result figure")
-        page.wait_for_selector("text=of known examples are as unusual")
-        (tmp_path / "broken.png").write_bytes(b"broken")
-        page.set_input_files("#read-file", tmp_path / "broken.png")
-        page.wait_for_selector("#message:visible")
-        assert "must be whole" in page.inner_text("#message")
-        assert "broken.png" in page.inner_text("#message")
+def test_the_maker_makes_at_once_and_the_reader_reads(page, explored, tmp_path):
+    opened(page, explored, "make")
+    page.wait_for_selector("#make-view img")
+    first = page.get_attribute("#make-view img", "src")
+    page.check('#make-controls input[type="radio"][value="7"]')
+    page.wait_for_selector('#make-view[data-made="2"]')
+    assert page.get_attribute("#make-view img", "src") != first
+    slider = page.locator('#make-controls input[type="range"]').first
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_selector('#make-view[data-made="3"]')
+    page.click("#make-each")
+    page.wait_for_selector("#make-row figure:nth-child(10)")
+    page.click("#tab-read")
+    np.save(tmp_path / "x.npy", np.asarray(data.load("digits", 0, 0).x_test[:1], np.float32))
+    page.set_input_files("#read-file", tmp_path / "x.npy")
+    page.wait_for_selector("#read-result figure")
+    page.wait_for_selector("text=of known examples are as unusual")
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    page.set_input_files("#read-file", tmp_path / "broken.png")
+    page.wait_for_selector("#message:visible")
+    assert "must be whole" in page.inner_text("#message")
+    assert "broken.png" in page.inner_text("#message")
     assert page.errors == []
 
 
-def test_the_page_fits_a_phone(browser, folder):
+def test_the_page_fits_a_phone(browser, explored):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
-    with served(folder, "explore") as address:
-        for tab in ("map", "make", "read", "label"):
-            opened(page, address, tab)
-            page.wait_for_selector(f"#{tab}:visible")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for tab in ("map", "make", "read", "label"):
+        opened(page, explored, tab)
+        page.wait_for_selector(f"#{tab}:visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 
 

@@ -3,7 +3,6 @@
 import http.client
 import json
 import threading
-import time
 
 import pytest
 import uvicorn
@@ -19,6 +18,7 @@ def ask(session):
     """A function that asks the server: method, path and more in, status, headers and content out."""
     listening = server.socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen()  # who asks from here on waits
     port = listening.getsockname()[1]
     config = uvicorn.Config(server.application(session, TOKEN, port), log_level="error", lifespan="off")
     running = uvicorn.Server(config)
@@ -34,8 +34,6 @@ def ask(session):
         return answer.status, dict(answer.getheaders()), content
 
     ask.port = port
-    while not running.started:
-        time.sleep(0.01)
     yield ask
     running.should_exit = True
     thread.join()

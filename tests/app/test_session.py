@@ -154,6 +154,7 @@ def test_files_are_read_as_in_training(session):
         ("", b"", "must be whole"),
         ("<b>.png", b"x", "must be whole"),
     ],
+    ids=["empty", "broken", "size", "shape", "nan", "no array", "program", "no name", "markup"],
 )
 def test_refuses_other_files_without_naming_a_folder(name, content, message, session):
     with pytest.raises(ValueError, match=message) as error:

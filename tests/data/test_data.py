@@ -225,3 +225,56 @@ def test_labelled_examples_are_there_twice_where_that_is_asked_for(digits):
     np.testing.assert_array_equal(twice.x_train, np.concatenate([digits.x_train, x]))
     np.testing.assert_array_equal(twice.y_train, np.concatenate([digits.y_train, np.full(len(y), -1)]))
     assert twice.y_train.dtype == digits.y_train.dtype
+
+
+class TestGivenLabels:
+    """Labels that people gave to training examples."""
+
+    def of_numbers(self, digits):
+        return digits._replace(y_train={"y": digits.y_train, "size": np.full((len(digits.y_train), 1), np.nan, np.float32)})
+
+    def test_they_take_the_place_of_others_and_change_nothing_else(self, digits):
+        shown = int(np.flatnonzero(digits.y_train >= 0)[0])
+        hidden = int(np.flatnonzero(digits.y_train < 0)[0])
+        found = digits.with_labels({"y": {shown: 9, hidden: 4}})
+        assert found.y_train[[shown, hidden]].tolist() == [9, 4]
+        others = np.delete(np.arange(len(digits.y_train)), [shown, hidden])
+        np.testing.assert_array_equal(found.y_train[others], digits.y_train[others])
+        assert digits.y_train[hidden] == -1
+        assert found.num_classes == 10
+
+    def test_examples_of_none_of_the_classes_are_left_out(self, digits):
+        found = digits.with_labels({}, left_out=[3, 5])
+        np.testing.assert_array_equal(found.x_train, np.delete(np.asarray(digits.x_train), [3, 5], axis=0))
+        assert len(found.y_train) == len(digits.y_train) - 2
+
+    def test_new_classes_get_the_next_numbers(self, digits):
+        found = digits.with_labels({"y": {0: 11}}, new_classes=["a", "b"])
+        assert (found.num_classes, found.class_names) == (12, (*map(str, range(10)), "a", "b"))
+        assert found.y_train[0] == 11
+
+    def test_of_several_variables_by_their_names(self, digits):
+        found = self.of_numbers(digits).with_labels({"size": {2: 1.5}, "y": {2: 3}})
+        assert found.y_train["size"][2] == 1.5
+        assert found.y_train["y"][2] == 3
+
+    @pytest.mark.parametrize(
+        ("values", "new", "message"),
+        [
+            ({"y": {0: 10}}, (), r"classes 0..9. Received: 10 of 0"),
+            ({"y": {0: -1}}, (), r"Received: -1 of 0"),
+            ({"y": {0: 1.5}}, (), r"Received: 1.5 of 0"),
+            ({"y": {1297: 1}}, (), r"of the 1297 training examples.*Received: 1 of 1297"),
+            ({"y": {-1: 1}}, (), r"Received: 1 of -1"),
+            ({"y": {0: 11}}, ("a",), r"classes 0..10. Received: 11 of 0"),
+        ],
+    )
+    def test_refuses_other_examples_and_classes(self, values, new, message, digits):
+        with pytest.raises(ValueError, match=message):
+            digits.with_labels(values, new_classes=new)
+
+    def test_refuses_unknown_variables_and_new_classes_among_several(self, digits):
+        with pytest.raises(ValueError, match=r"The variables with labels are y, size. Received: age"):
+            self.of_numbers(digits).with_labels({"age": {0: 1}})
+        with pytest.raises(ValueError, match=r"New classes are for data with one class. Received: classes new"):
+            self.of_numbers(digits).with_labels({}, new_classes=["new"])

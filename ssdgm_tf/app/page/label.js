@@ -9,7 +9,7 @@ const RULES = {
   random: "chance",
 };
 const KEYS = "0123456789abcdefghijklmnopqrstuvwxyz";
-let queue = [], done = [], current = null, variable = 0, busy = false, refresh = null, agreed = [0, 0], polling = false;
+let queue = [], done = [], current = null, variable = 0, busy = false, last = 0, refresh = null, agreed = [0, 0], polling = false;
 
 export async function begin(refreshed) {
   refresh = refreshed;
@@ -47,8 +47,11 @@ const classes = () => state.run.class_names[state.run.variables[variable]];
 
 async function next() {
   if (!queue.length) {
-    const left_out = current ? [current.index] : [];
-    queue = await post("next", { rule: $("label-rule").value, number: 10, left_out });
+    const asked = (last += 1), left_out = current ? [current.index] : [];
+    $("label-question").textContent = "Looking for the next examples ...";
+    const found = await post("next", { rule: $("label-rule").value, number: 10, left_out });
+    if (asked !== last) return; // another rule has been chosen since
+    queue = found;
   }
   current = queue.shift() || null;
   variable = 0;
