@@ -35,6 +35,14 @@ def folder(finished, tmp_path):
     return Workdir(tmp_path / "run")
 
 
+@pytest.fixture(scope="session")
+def unchanged(finished, tmp_path_factory):
+    """An opened run for tests that change nothing."""
+    path = tmp_path_factory.mktemp("unchanged") / "run"
+    shutil.copytree(finished.path, path)
+    return Session(Workdir(path), None, False, "ada")
+
+
 @pytest.fixture
 def session(folder):
     return Session(folder, None, False, "ada")

@@ -1,5 +1,6 @@
 """The server, asked as a browser asks it, and as it should not be asked."""
 
+import contextlib
 import http.client
 import json
 import threading
@@ -13,9 +14,9 @@ from ssdgm_tf.errors import UserError
 TOKEN = "secret"
 
 
-@pytest.fixture
-def ask(session):
-    """A function that asks the server: method, path and more in, status, headers and content out."""
+@contextlib.contextmanager
+def answering(session):
+    """A function that asks a server: method, path and more in, status, headers and content out."""
     listening = server.socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()  # who asks from here on waits
@@ -38,6 +39,12 @@ def ask(session):
     running.should_exit = True
     thread.join()
     listening.close()
+
+
+@pytest.fixture(scope="module")
+def ask(unchanged):
+    with answering(unchanged) as ask:
+        yield ask
 
 
 def test_the_page_and_what_it_asks_for_are_there(ask):
@@ -111,23 +118,24 @@ def test_large_requests_are_cut_off(ask):
     assert ask("GET", f"/{TOKEN}/api/run")[0] == 200
 
 
-def test_labels_go_out_and_come_in(ask, session):
-    for index, value in ((5, 3), (6, 1)):
-        event = {"event": "label", "index": index, "variable": "y", "value": value}
-        assert ask("POST", f"/{TOKEN}/api/act", json.dumps(event))[0] == 200
-    tasks = json.loads(ask("GET", f"/{TOKEN}/api/labels.json")[2])
-    assert [task["data"]["index"] for task in tasks] == [5, 6]
-    assert ask("GET", f"/{TOKEN}/api/labels.csv")[2] == b"index,variable,label\n5,y,3\n6,y,1\n"
-    status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n5,2\n")
-    assert (status, json.loads(content)["taken"]) == (200, 2)
-    assert session.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
+def test_labels_go_out_and_come_in(session):
+    with answering(session) as ask:
+        for index, value in ((5, 3), (6, 1)):
+            event = {"event": "label", "index": index, "variable": "y", "value": value}
+            assert ask("POST", f"/{TOKEN}/api/act", json.dumps(event))[0] == 200
+        tasks = json.loads(ask("GET", f"/{TOKEN}/api/labels.json")[2])
+        assert [task["data"]["index"] for task in tasks] == [5, 6]
+        assert ask("GET", f"/{TOKEN}/api/labels.csv")[2] == b"index,variable,label\n5,y,3\n6,y,1\n"
+        status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n5,2\n")
+        assert (status, json.loads(content)["taken"]) == (200, 2)
+        assert session.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
 
 
-def test_labels_of_a_bad_file_are_taken_all_or_none(ask, session):
+def test_labels_of_a_bad_file_are_taken_all_or_none(ask, unchanged):
     status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n99999,2\n")
     assert status == 400
     assert "99999" in json.loads(content)["error"]
-    assert session.labels.number == 0
+    assert unchanged.labels.number == 0
 
 
 def test_a_second_server_of_a_run_is_refused(tmp_path):
@@ -137,6 +145,6 @@ def test_a_second_server_of_a_run_is_refused(tmp_path):
         pass
 
 
-def test_a_port_in_use_is_refused(ask, session):
+def test_a_port_in_use_is_refused(ask, unchanged):
     with pytest.raises(UserError, match=rf"--port must be free, .* Received: --port={ask.port}"):
-        server.serve(session, ask.port, opens=False)
+        server.serve(unchanged, ask.port, opens=False)
