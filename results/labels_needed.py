@@ -38,7 +38,7 @@ def main() -> None:
     """Measures the curves that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir")
-    parser.add_argument("--rules", default="random,spread,entropy")
+    parser.add_argument("--rules", default="random,mixed,spread")
     parser.add_argument("--draws", default="0-2")
     parser.add_argument("--output", default=OUTPUT, type=Path)
     arguments = parser.parse_args()

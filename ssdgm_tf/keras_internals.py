@@ -67,6 +67,24 @@ def averaged_weights(
     return [(variable, tf.where(has_begun, average.value, variable.value)) for variable, average in pairs]
 
 
+def slots_of(
+    optimizer: keras.optimizers.Optimizer, weights: list[keras.Variable]
+) -> list[tuple[keras.Variable, keras.Variable, bool]]:
+    """What an optimizer keeps of each weight: (weight, variable, whether it is a running average of the weight).
+
+    Args:
+        optimizer: Adam, built.
+        weights: in the order in which it was built for them.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+    averages = [(inner._model_variables_moving_average, True)] if inner.use_ema else []
+    return [
+        (weight, value, is_average)
+        for of_weights, is_average in [(inner._momentums, False), (inner._velocities, False), *averages]
+        for weight, value in zip(weights, of_weights, strict=True)
+    ]
+
+
 def sublayers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """The layer and every layer in it, each once. Public Keras lists the direct sublayers of models only.
 

@@ -897,8 +897,8 @@ MUTANTS = (
     Mutant(
         "labels of other examples are taken",
         "labelling/label_file.py",
-        "if differing := [name for name in wanted if head.get(name) != wanted[name]]:",
-        "if differing := [name for name in ('format',) if head.get(name) != wanted[name]]:",
+        "if differing := [name for name in wanted if not _is_same(head.get(name), wanted[name])]:",
+        "if differing := [name for name in ('format',) if not _is_same(head.get(name), wanted[name])]:",
         "tests/labelling/test_label_file.py -k other_examples",
     ),
     Mutant(
@@ -918,8 +918,8 @@ MUTANTS = (
     Mutant(
         "examples of none of the classes are trained on",
         "data/arrays.py",
-        "list(left_out))) if left_out else made",
-        "[])) if left_out else made",
+        "list(left_out))) if len(left_out) else made",
+        "[])) if len(left_out) else made",
         "tests/data/test_data.py -k none_of_the_classes",
     ),
     Mutant(
@@ -932,9 +932,23 @@ MUTANTS = (
     Mutant(
         "a run that goes on forgets new labels",
         "runs/run.py",
-        "        job.folder.keep_labels(job.labels)",
+        "        job.folder.keep_labels(job.labels.content)",
         "        pass",
         "tests/runs/test_given_labels.py -k keeps_them",
+    ),
+    Mutant(
+        "the epochs that are done follow from the steps of today's epochs",
+        "runs/training.py",
+        "    if rows:\n        return rows[-1]",
+        "    if not rows:\n        return rows[-1]",
+        "tests/runs/test_given_labels.py -k shorter",
+    ),
+    Mutant(
+        "averages of weights begin at 0 in a grown model",
+        "models/growing.py",
+        "new.assign(grown(old, new, weight.path, is_average))",
+        "None if is_average else new.assign(grown(old, new, weight.path, False))",
+        "tests/models/test_growing.py -k averages",
     ),
     Mutant(
         "other hosts are answered",
@@ -953,8 +967,8 @@ MUTANTS = (
     Mutant(
         "labelled examples are asked for again",
         "app/session.py",
-        "found &= (of_all[index] >= 0) | np.isin(index, list(given))",
-        "found &= np.isin(index, list(given))",
+        "found &= (of_all[index] >= 0) | np.isin(index, list(self.labels.values.get(name, ())))",
+        "found &= np.isin(index, list(self.labels.values.get(name, ())))",
         "tests/app/test_session.py -k kept_with_the_run",
     ),
 )

@@ -62,7 +62,7 @@ ALLOWED = {
         "baselines",
         "configs",
     },
-    "app": {"errors", "rows", "files", "configs", "data", "engine", "layers", "models", "labelling", "runs"},
+    "app": {"errors", "rows", "files", "configs", "data", "engine", "layers", "models", "models/zoo", "labelling", "runs"},
     "trainers": {"errors", "files", "configs", "data", "runs", "tables", "app"},
 }
 

@@ -40,8 +40,12 @@ class Maker:
         drawn = {name: self._draws(name) for name in self.names}
         self._sorted = {name: np.sort(values, axis=0) for name, values in drawn.items()}
         self.controls = [self._control(name, means) for name in self.names]
-        self._decode = tf.function(lambda values: propagation.decode(graph, values, {}), reduce_retracing=True)
-        self.make({})  # the first call traces, and nobody should wait for that
+        # One trace for any number of examples, and before anybody waits for it.
+        signature = {
+            name: tf.TensorSpec((None, *head.known_event_shape), head.density_dtype) for name, head in self._heads.items()
+        }
+        self._decode = tf.function(lambda values: propagation.decode(graph, values, {}), input_signature=[signature])
+        self.make({})
 
     def make(self, positions: Mapping[str, Any], vary: str | None = None) -> np.ndarray:
         """The example of some positions, in the form of training.
@@ -57,13 +61,19 @@ class Maker:
         Raises:
             ValueError: a position of another form.
         """
-        number = int(self._heads[vary].num_states or 1) if vary in self._heads else 1
+        number = 1
+        if vary is not None:
+            support = self._heads[vary].support if vary in self._heads else None
+            if not isinstance(support, Classes):
+                raise ValueError(f"What varies must be a class with a control. Received: {vary!r:.100}")
+            number = support.num_classes
         values = {}
         for name in self.names:
             value = self._value(name, positions.get(name))
             if name == vary:
                 value = np.eye(number, dtype=np.float32)
-            values[name] = tf.constant(np.broadcast_to(value, (number, *value.shape[1:])))
+            dtype = self._heads[name].density_dtype
+            values[name] = tf.constant(np.broadcast_to(value, (number, *value.shape[1:])), dtype)
         return np.asarray(next(iter(self._decode(values).values())))
 
     def positions(self, means: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -110,15 +120,15 @@ class Maker:
         """
         head, ordered = self._heads[name], self._sorted[name]
         if isinstance(head.support, Classes):
-            chosen = 0 if position is None else int(position)
-            if not 0 <= chosen < head.support.num_classes:
-                raise ValueError(f"{name} must be a class 0..{head.support.num_classes - 1}. Received: {position!r}")
+            chosen = 0 if position is None else position
+            if type(chosen) is not int or not 0 <= chosen < head.support.num_classes:
+                raise ValueError(f"{name} must be a class 0..{head.support.num_classes - 1}. Received: {position!r:.100}")
             return np.eye(head.support.num_classes, dtype=np.float32)[chosen][None]
         size = ordered.shape[1]
         is_direction = isinstance(head.support, Directions) and size == 3
         wanted = np.asarray(([0, 0, 1] if is_direction else [0.5] * size) if position is None else position, np.float32)
         if wanted.shape != (size,) or not np.all(np.isfinite(wanted)):
-            raise ValueError(f"{name} must have {size} finite numbers. Received: {position!r}")
+            raise ValueError(f"{name} must have {size} finite numbers. Received: {position!r:.100}")
         if is_direction:
             wanted = wanted / max(float(np.linalg.norm(wanted)), 1e-6)
         else:

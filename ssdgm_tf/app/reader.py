@@ -35,7 +35,7 @@ def from_file(session: Session, name: str, content: bytes) -> np.ndarray:
         is_array = suffix in _ARRAYS or dataset.schema is not None
         path = Path(folder) / f"given{suffix}"
         path.write_bytes(content)
-        observed = next(iter(model.data_format.observed))
+        limits = model.data_format.limits(next(iter(model.data_format.observed)))
         try:
             examples = data.Examples(
                 str(path if is_array else Path(folder)),
@@ -44,7 +44,7 @@ def from_file(session: Session, name: str, content: bytes) -> np.ndarray:
                 bool(session.settings["config"]["resize"]),
                 dataset.columns,
                 dataset.schema,
-                model.data_format.limits(observed) if dataset.preprocessing is None else data.Limits(),
+                limits if dataset.preprocessing is None else limits._replace(unit_interval=False),
             )
             _, values, bad = next(examples.batches(1))
         except (OSError, ValueError, StopIteration) as error:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import traceback
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -22,7 +23,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ssdgm_tf import rows
 from ssdgm_tf.app import reader
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.app.training import Training
@@ -61,7 +61,9 @@ class Guard:
         origin = headers.get("origin")
         is_own = origin is None or origin in {f"http://{host}" for host in self.hosts}
         if headers.get("host") not in self.hosts or not is_own:
-            await _refusal("The page is served to this machine only.", 403)(scope, receive, send)
+            received = headers.get("origin") if headers.get("host") in self.hosts else headers.get("host")
+            refusal = _refusal(f"The page is served to this machine only. Received: a request of {received!r:.100}", 403)
+            await refusal(scope, receive, send)
             return
 
         async def send_with_headers(message: Any) -> None:
@@ -83,16 +85,10 @@ def application(session: Session, token: str, port: int, lock: int | None = None
     """
     training = Training(session, lock)
 
-    def index_of(request: Request) -> Any:
-        index = int(request.path_params["index"])
-        if not 0 <= index < len(session.dataset.x_train):
-            raise ValueError(f"An example must be one of 0..{len(session.dataset.x_train) - 1}. Received: {index}")
-        return rows.take(session.dataset.x_train, [index])
-
     def thumbnail(request: Request) -> Response:
-        image = session.dataset.to_images(index_of(request))[0]
+        image = session.dataset.to_images(session.x_of(request.path_params["index"]))[0]
         if image.ndim != 3:
-            raise ValueError(f"Pictures are of images. Received: {session.dataset.noun}")
+            raise ValueError(f"Pictures are of images. Received: examples of shape {list(image.shape)}")
         return Response(png(image), media_type="image/png", headers={"cache-control": "max-age=3600"})
 
     def make(body: dict[str, Any]) -> Any:
@@ -104,7 +100,9 @@ def application(session: Session, token: str, port: int, lock: int | None = None
         return {"views": [view(session.dataset, one) for one in made]}
 
     def following(body: dict[str, Any]) -> Any:
-        return session.next(str(body.get("rule")), min(int(body.get("number", 1)), 100), list(body.get("left_out", [])))
+        return session.next(
+            str(body.get("rule")), min(max(int(body.get("number", 1)), 1), 100), list(body.get("left_out", []))
+        )
 
     def start(_: dict[str, Any]) -> Any:
         training.start()
@@ -119,7 +117,7 @@ def application(session: Session, token: str, port: int, lock: int | None = None
         raise ValueError(f"Labels are written as json or csv. Received: {kind!r}")
 
     def imported(content: bytes) -> Any:
-        events = label_studio.from_text(content.decode("utf-8", "replace"), session.class_names())
+        events = label_studio.from_text(content.decode("utf-8-sig", "replace"), session.class_names())
         return {"taken": len(events), **session.act_all(events)}
 
     def uploaded(request: Request, content: bytes) -> Any:
@@ -128,7 +126,7 @@ def application(session: Session, token: str, port: int, lock: int | None = None
         return read | {"analogies": session.analogies(x)}
 
     def analogies(request: Request) -> Any:
-        return session.analogies(index_of(request))
+        return session.analogies(session.x_of(request.path_params["index"]))
 
     routes = [
         Route("/api/run", _answer(lambda _: session.summary())),
@@ -184,9 +182,22 @@ def serve(session: Session, port: int, tab: str = "", opens: bool = True, lock: 
     config = uvicorn.Config(
         application(session, token, port, lock), log_level="error", access_log=False, server_header=False
     )
-    if opens:
-        webbrowser.open(address)
-    uvicorn.Server(config).run(sockets=[listening])
+    with contextlib.ExitStack() as stack:
+        if opens:
+            webbrowser.open(stack.enter_context(_door(address)))
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextlib.contextmanager
+def _door(address: str) -> Iterator[str]:
+    """The address of a file that leads to the page and that only its owner reads: no list of processes shows the secret."""
+    with tempfile.TemporaryDirectory() as folder:  # readable by its owner only
+        path = Path(folder) / "open.html"
+        path.write_text(
+            f'<!doctype html><meta http-equiv="refresh" content="0; url={address}"><a href="{address}">The page</a>'
+        )
+        yield path.as_uri()
 
 
 @contextlib.contextmanager
@@ -201,7 +212,12 @@ def alone(folder: Path) -> Iterator[int]:
     Raises:
         UserError: another one serves it.
     """
-    descriptor = os.open(folder / ".served", os.O_CREAT | os.O_RDWR)
+    try:
+        descriptor = os.open(folder / ".served", os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise UserError(
+            f"The page writes labels into the folder of the run. Received: {folder}, where nothing can be written ({error})"
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -225,7 +241,7 @@ def _answer(function: Callable[[Request], Any]) -> Callable[[Request], Response]
     def endpoint(request: Request) -> Response:
         try:
             found = function(request)
-        except (ValueError, KeyError, TypeError, UserError) as error:
+        except (ValueError, TypeError, UserError) as error:
             return _refusal(str(error))
         except Exception as error:  # a full disk, say: the page shows it, and the server goes on
             traceback.print_exc()
@@ -239,9 +255,12 @@ def _posted(function: Callable[[dict[str, Any]], Any]) -> Callable[[Request], An
     """An endpoint of a function of the JSON object that a request holds."""
 
     def of_content(_: Request, content: bytes) -> Any:
-        body = json.loads(content or b"{}")
+        try:
+            body = json.loads(content or b"{}")
+        except ValueError as error:
+            raise ValueError(f"A request must hold a JSON object. Received: {content[:40]!r}") from error
         if not isinstance(body, dict):
-            raise ValueError("A request must hold a JSON object. Received: another value")
+            raise ValueError(f"A request must hold a JSON object. Received: {content[:40]!r}")
         return function(body)
 
     return _uploaded(of_content, _LARGEST)

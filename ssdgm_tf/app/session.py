@@ -15,6 +15,8 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import LabelFile, Labels, next_examples
 from ssdgm_tf.labelling.label_file import LONGEST_NAME
+from ssdgm_tf.labelling.rules import entropy
+from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import of_each_class
 from ssdgm_tf.models.prediction_draws import prediction_draws
 from ssdgm_tf.runs import checkpoints, precision
@@ -73,17 +75,15 @@ class Session:
         precision.choose_products(self.settings["precision"])
         # Labels are of the training examples in the order of the data set, before any are left out or repeated.
         plain = {**self.settings["config"], "supervised": "", "labelled_only": False, "labelled_twice": False}
-        self.dataset: SemiSupervisedData = load_data(plain, data_dir, download, self._with_schema())
-        if folder.training_labels.exists() and not folder.labels.exists():
-            with files.whole(folder.labels) as partial:
-                partial.write_bytes(folder.training_labels.read_bytes())
+        self.dataset: SemiSupervisedData = load_data(plain, data_dir, download, folder, LabelFile(folder.labels, b""))
+        self._begin_with_training_labels()
         self.file = LabelFile(folder.labels)
         self.file.check(self.dataset.x_train, class_names(self.dataset))
         self.labels: Labels = self.file.read()
-        every = np.arange(len(self.dataset.x_train))
-        some = np.random.default_rng(0).permutation(every)[:MOST]
-        self.shown = np.union1d(some, np.flatnonzero(self.dataset.is_labelled)[:MOST])
-        self.place_of = {int(index): place for place, index in enumerate(self.shown)}
+        # Labelled examples first, and of each kind a random part.
+        order = np.random.default_rng(0).permutation(len(self.dataset.x_train))
+        order = order[np.argsort(~self.dataset.is_labelled[order], kind="stable")]
+        self.shown = np.sort(order[:MOST])
         self.learned = self._learn()
 
     def reload(self) -> None:
@@ -94,7 +94,7 @@ class Session:
 
     def summary(self) -> dict[str, Any]:
         """What the page needs to know before it shows anything."""
-        learned, dataset, results = self.learned, self.dataset, self.folder.load_results() or {}
+        learned, dataset = self.learned, self.dataset
         return {
             "title": type(learned.model).__name__,
             "data": self.settings["config"]["data"],
@@ -106,11 +106,18 @@ class Session:
             "variables": self.variables(),
             "controls": learned.maker.controls,
             "class_names": self.class_names(),
-            "error": errors_of(results),
+            "error": self.errors,
             "is_table": dataset.schema is not None,
-            "takes_new_classes": list(learned.model.data_format.classes) == ["y"] and not isinstance(dataset.y_train, dict),
+            "takes_new_classes": self.takes_new_classes,
+            "has_pictures": len(dataset.raw_shape) == 3,
             "progress": self.progress(),
         }
+
+    @property
+    def takes_new_classes(self) -> bool:
+        """Whether people may name classes that training did not know."""
+        of_one = not isinstance(self.dataset.y_train, dict) and self.dataset.schema is None
+        return of_one and self.variables() == ["y"] and not zoo.find(self.settings["config"]["model"]).builds_on
 
     def class_names(self) -> dict[str, list[str]]:
         """{supervised class: names}, with those that people added."""
@@ -121,6 +128,14 @@ class Session:
             found[name] = [*names, *self.labels.new_classes.get(name, [])]
         return found
 
+    @property
+    def errors(self) -> dict[str, float]:
+        """The test errors of the run; {} while it is trained."""
+        try:
+            return errors_of(self.folder.load_results() or {})
+        except FileNotFoundError:  # training has begun since
+            return {}
+
     def variables(self) -> list[str]:
         """The supervised classes."""
         return list(self.learned.model.data_format.classes)
@@ -128,7 +143,7 @@ class Session:
     def progress(self) -> dict[str, Any]:
         """How far the labelling is."""
         unlabelled = ~self.is_labelled(self.shown)
-        expected = {}
+        expected: dict[str, float] = {}
         for name, q in self.learned.probabilities.items():
             if unlabelled.any():
                 expected[name] = round(float(np.mean(1 - q[unlabelled].max(axis=-1))), 5)
@@ -146,14 +161,12 @@ class Session:
         Args:
             index: of training examples, [N].
         """
-        found = np.ones(len(index), bool)
-        y = self.dataset.y_train
+        found, y = np.ones(len(index), bool), self.dataset.y_train
         for name in self.variables():
             of_all = y[name] if isinstance(y, dict) else y
-            given = set(self.labels.values.get(name, ()))
-            given |= self.labels.none.get(name, set()) | self.labels.skipped.get(name, set())
-            found &= (of_all[index] >= 0) | np.isin(index, list(given))
-        return found
+            found &= (of_all[index] >= 0) | np.isin(index, list(self.labels.values.get(name, ())))
+        put_off = set().union(*self.labels.none.values(), *self.labels.skipped.values())
+        return found | np.isin(index, list(put_off))
 
     def label_of(self, name: str, index: int) -> int:
         """The label of a training example; -1 where none is known, -2 where it is of none of the classes."""
@@ -176,7 +189,7 @@ class Session:
             found["of"][name] = {
                 "label": [self.label_of(name, int(index)) for index in self.shown],
                 "prediction": q.argmax(axis=-1).tolist(),
-                "entropy": np.round(_entropy(q), 4).tolist(),
+                "entropy": np.round(entropy(q[None]), 4).tolist(),
             }
         return found
 
@@ -189,11 +202,24 @@ class Session:
         Raises:
             ValueError: no such example.
         """
+        x = self.x_of(index)
+        return {"index": index, "labels": self._labels_of(index), **self.read(x)}
+
+    def x_of(self, index: int) -> np.ndarray:
+        """A training example, [1, *event].
+
+        Args:
+            index: its place among the training examples.
+
+        Raises:
+            ValueError: no such example.
+        """
         if not 0 <= index < len(self.dataset.x_train):
             raise ValueError(f"An example must be one of 0..{len(self.dataset.x_train) - 1}. Received: {index}")
-        x = np.asarray(rows.take(self.dataset.x_train, np.array([index])))
-        labels = {name: self.label_of(name, index) for name in self.variables()}
-        return {"index": index, "labels": labels, **self.read(x)}
+        return np.asarray(rows.take(self.dataset.x_train, np.array([index])))
+
+    def _labels_of(self, index: int) -> dict[str, int]:
+        return {name: self.label_of(name, index) for name in self.variables()}
 
     def read(self, x: np.ndarray) -> dict[str, Any]:
         """What the model says of an example.
@@ -201,22 +227,23 @@ class Session:
         Args:
             x: [1, *event], in the form of training.
         """
-        learned, model = self.learned, self.learned.model
         with self.lock:
+            learned = self.learned
+            model = learned.model
             q = of_each_class(model, model.predict(x, verbose=0))
             means = model.encode(x)
             found: dict[str, Any] = {
                 "view": view(self.dataset, x[0]),
                 "reconstruction": view(self.dataset, self._observed(model.reconstruct(x))[0]),
                 "of": {
-                    name: {"probabilities": np.round(p[0], 4).tolist(), "entropy": round(float(_entropy(p)[0]), 4)}
+                    name: {"probabilities": np.round(p[0], 4).tolist(), "entropy": round(float(entropy(p[None])[0]), 4)}
                     for name, p in q.items()
                 },
                 "positions": learned.maker.positions(means),
             }
             if model.known_examples is not None:
                 found["p_value"] = round(float(model.known_examples.p_value(model.novelty(x))[0]), 4)
-        found["neighbours"] = self._neighbours(means, q)
+        found["neighbours"] = self._neighbours(learned, means)
         return found
 
     def analogies(self, x: np.ndarray) -> dict[str, Any]:
@@ -225,8 +252,8 @@ class Session:
         Args:
             x: [1, *event], in the form of training.
         """
-        name, number = next(iter(self.learned.model.data_format.classes.items()))
         with self.lock:
+            name, number = next(iter(self.learned.model.data_format.classes.items()))
             made = self.learned.model.analogies(x, vary={name: np.arange(number)})
         return {"variable": name, "views": [view(self.dataset, one) for one in self._observed(made)[0]]}
 
@@ -242,27 +269,29 @@ class Session:
             ValueError: an unknown rule.
         """
         taken = self.is_labelled(self.shown) | np.isin(self.shown, left_out)
-        learned, name = self.learned, self.variables()[0]
+        learned, name, seed = self.learned, self.variables()[0], self.labels.events
+        candidates = np.arange(len(self.shown))
         known: dict[str, Any] = {"draws": learned.probabilities[name][None], "places": learned.latent}
-        places_of = np.arange(len(self.shown))
         if rule == "disagreement":
-            places_of = np.random.default_rng(self.labels.events).permutation(np.flatnonzero(~taken))[:_COMPARED]
-            x = rows.take(self.dataset.x_train, self.shown[places_of])
-            with self.lock:
-                known["draws"] = prediction_draws(learned.model, x, _DRAWS)[name]
-        chosen = next_examples(rule, number, known, taken[places_of], seed=self.labels.events)
+            candidates = np.random.default_rng(seed).permutation(np.flatnonzero(~taken))[:_COMPARED]
+            known["draws"] = self._draws(learned, candidates)
+        chosen = next_examples(rule, number, known, taken[candidates], seed)
         found = []
-        for place in (int(places_of[k]) for k in chosen):
+        for place in candidates[chosen]:
             index = int(self.shown[place])
-            x = np.asarray(rows.take(self.dataset.x_train, np.array([index])))
-            found.append(
-                {
-                    "index": index,
-                    "view": view(self.dataset, x[0]),
-                    "of": {n: np.round(q[place], 4).tolist() for n, q in learned.probabilities.items()},
-                }
-            )
+            of = {name: np.round(q[place], 4).tolist() for name, q in learned.probabilities.items()}
+            seen = view(self.dataset, self.x_of(index)[0])
+            found.append({"index": index, "view": seen, "of": of, "labels": self._labels_of(index)})
         return found
+
+    def _draws(self, learned: Learned, places_of: np.ndarray) -> np.ndarray:
+        """Predictions of the first class in several passes, [S, N, K]."""
+        name = self.variables()[0]
+        if not len(places_of):
+            return np.zeros((1, 0, learned.probabilities[name].shape[1]))
+        x = rows.take(self.dataset.x_train, self.shown[places_of])
+        with self.lock:
+            return prediction_draws(learned.model, x, _DRAWS)[name]
 
     def act(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Writes what a person did to the file of labels, and returns the progress.
@@ -288,9 +317,11 @@ class Session:
             ValueError: one of them is refused.
         """
         with self.lock:
-            for kept in [self._checked(event) for event in events]:
+            kept = [self._checked(event) for event in events]
+            try:
                 self.file.append(kept, self.dataset.x_train, class_names(self.dataset), self.annotator)
-            self.labels = self.file.read()
+            finally:
+                self.labels = self.file.read()
             return {"progress": self.progress(), "class_names": self.class_names()}
 
     def _checked(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,6 +329,8 @@ class Session:
         if kind == "undo":
             if self.labels.last is None:
                 raise ValueError("There must be something to undo. Received: no label yet")
+            if self.labels.last["event"] == "class" and self._knows_new_classes:
+                raise ValueError(f"A class that the model has learned stays. Received: {self.labels.last['name']!r}")
             return {"event": "undo"}
         name = event.get("variable")
         if kind not in ("label", "none", "skip", "class") or name not in self.variables():
@@ -306,7 +339,7 @@ class Session:
             return {"event": "class", "variable": name, "name": self._new_name(name, event.get("name"))}
         index = event.get("index")
         if type(index) is not int or not 0 <= index < len(self.dataset.x_train):
-            raise ValueError(f"A label is of one of {len(self.dataset.x_train)} examples. Received: {index!r}")
+            raise ValueError(f"A label is of one of {len(self.dataset.x_train)} examples. Received: {index!r:.100}")
         kept: dict[str, Any] = {"event": kind, "index": index, "variable": name}
         if kind == "label":
             value, names = event.get("value"), self.class_names()[name]
@@ -316,19 +349,28 @@ class Session:
         return kept
 
     def _new_name(self, variable: str, name: Any) -> str:
-        if not self.summary()["takes_new_classes"]:
-            raise ValueError(f"New classes are for models of one class. Received: {', '.join(self.variables())}")
+        if not self.takes_new_classes:
+            raise ValueError(
+                "New classes are for models of images, series and vectors that infer one class and build on no other. "
+                f"Received: a run of {type(self.learned.model).__name__} on {self.dataset.noun}"
+            )
         text = " ".join(name.split()) if isinstance(name, str) else ""
         if not text or len(text) > LONGEST_NAME or not text.isprintable():
-            size = len(name) if isinstance(name, str) else name
-            raise ValueError(f"The name of a class has 1 to {LONGEST_NAME} printable characters. Received: {size}")
+            received = f"{len(name)} characters, {name!r:.40}" if isinstance(name, str) else repr(name)
+            raise ValueError(f"The name of a class has 1 to {LONGEST_NAME} printable characters. Received: {received}")
         if text in self.class_names()[variable]:
             raise ValueError(f"A new class must have a new name. Received: {text!r}, which is there")
         return text
 
-    def _neighbours(self, means: Mapping[str, np.ndarray], q: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    @property
+    def _knows_new_classes(self) -> bool:
+        """Whether the model knows as many classes as there are names, with those that people added."""
+        known = self.learned.model.data_format.classes["y"]
+        return bool(self.labels.new_classes) and known >= len(self.class_names()["y"])
+
+    def _neighbours(self, learned: Learned, means: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         """The labelled examples on the map whose inferred variables are nearest, their classes first of all."""
-        learned, labelled = self.learned, []
+        labelled = []
         name = self.variables()[0]
         for place, index in enumerate(self.shown):
             if (label := self.label_of(name, int(index))) >= 0:
@@ -344,19 +386,30 @@ class Session:
             distance += weight * np.sum((flat[at] - means[variable].reshape(1, -1)) ** 2, axis=1) / scale**2
         found = []
         for k in np.argsort(distance, kind="stable")[:_NEIGHBOURS]:
-            x = np.asarray(rows.take(self.dataset.x_train, np.array([labelled[k][1]])))
-            found.append({"index": labelled[k][1], "label": labelled[k][2], "view": view(self.dataset, x[0])})
+            _, index, label = labelled[k]
+            found.append({"index": index, "label": label, "view": view(self.dataset, self.x_of(index)[0])})
         return found
 
     def _observed(self, made: Any) -> np.ndarray:
         """The first observed variable of what a model gives."""
         return next(iter(made.values())) if isinstance(made, dict) else made
 
-    def _with_schema(self) -> Workdir:
-        """A folder that gives `load_data` the schema of the run, and no labels."""
-        seen = Workdir(self.folder.path)
-        seen.training_labels = self.folder.path / "none"
-        return seen
+    def _begin_with_training_labels(self) -> None:
+        """The file of labels begins with those that the run learned from.
+
+        Raises:
+            UserError: it does not.
+        """
+        folder = self.folder
+        learned = folder.training_labels.read_bytes() if folder.training_labels.exists() else b""
+        if learned and not folder.labels.exists():
+            with files.whole(folder.labels) as partial:
+                partial.write_bytes(learned)
+        if learned and not folder.labels.read_bytes().startswith(learned):
+            raise UserError(
+                "The labels of a run must begin with those that it learned from: move labels.jsonl elsewhere, and take its "
+                f"labels from there. Received: {folder.labels}, which does not begin like {folder.training_labels}"
+            )
 
     def _learn(self) -> Learned:
         """Opens the model, and asks it about the examples on the map."""
@@ -381,7 +434,3 @@ def errors_of(results: Mapping[str, Any]) -> dict[str, float]:
     """
     others = ("labels_only_error", "balanced_error", "nearest_neighbour_error")
     return {name: value for name, value in results.items() if name.endswith("error") and not name.endswith(others)}
-
-
-def _entropy(q: np.ndarray) -> np.ndarray:
-    return -np.sum(q * np.log(np.maximum(q, 1e-30)), axis=-1)

@@ -8,9 +8,11 @@ import threading
 import time
 from typing import Any
 
-from ssdgm_tf.app.session import Session, errors_of
+from ssdgm_tf.app.session import Session
 from ssdgm_tf.configs.common import EARLIER_EPOCHS
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.labelling import LabelFile
+from ssdgm_tf.models import zoo
 
 # The share of the epochs of a run that it goes on for.
 _SHARE = 0.25
@@ -26,8 +28,7 @@ class Training:
     """
 
     def __init__(self, session: Session, lock: int | None = None) -> None:
-        self.session, self.lock = session, lock
-        self._process: subprocess.Popen | None = None
+        self.session, self.lock, self._of_what = session, lock, ""
         self._state: dict[str, Any] = {
             "running": False,
             "percent": 0,
@@ -48,22 +49,18 @@ class Training:
         """Starts it.
 
         Raises:
-            ValueError: one is running, or nobody labelled anything.
+            ValueError: one is running, there are no new labels, or the run builds on one elsewhere.
         """
         session = self.session
         with session.lock:
             if self._state["running"]:
                 raise ValueError("One training goes on at a time. Received: another one")
-            if not session.file.path.exists():
-                raise ValueError("Training goes on with new labels. Received: none yet")
-            before = errors_of(session.folder.load_results() or {}) or self._state["before"]
+            command = _command(session)
+            before = session.errors or self._state["before"]
             self._state |= {"running": True, "percent": 0, "line": "starting", "before": before, "after": None, "failed": ""}
-            threading.Thread(target=self._run, args=(_flags(session),), daemon=True).start()
-
-    def stop(self) -> None:
-        """Ends the process of a training; its checkpoints stay."""
-        if self._process is not None:
-            self._process.terminate()
+            words = " of a training that was stopped, with the labels that it began with"
+            self._of_what = "" if session.folder.results.exists() else words
+            threading.Thread(target=self._run, args=(command,), daemon=True).start()
 
     def _run(self, command: list[str]) -> None:
         try:
@@ -79,23 +76,25 @@ class Training:
         Raises:
             UserError: it ended with an error.
         """
-        session, first = self.session, _epochs_done(self.session)
-        with tempfile.TemporaryFile("w+", errors="replace") as output:
-            held = () if self.lock is None else (self.lock,)
-            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=held)
-            target = int(command[-1].partition("=")[2])
-            is_claimed = not session.folder.results.exists()
-            while self._process.poll() is None:
+        first, target = _epochs_done(self.session), int(command[-1].partition("=")[2])
+        results = self.session.folder.results
+        is_claimed, held = not results.exists(), () if self.lock is None else (self.lock,)
+        with (
+            tempfile.TemporaryFile("w+", errors="replace") as output,
+            # At the end of the block its end is waited for, after an error too: no other may train in the folder.
+            subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=held) as process,
+        ):
+            while process.poll() is None:
                 time.sleep(_LOOK_SECONDS)
-                is_claimed = is_claimed or not session.folder.results.exists()
-                if self._state["after"] is None and is_claimed and session.folder.results.exists():
+                is_claimed = is_claimed or not results.exists()
+                if self._state["after"] is None and is_claimed and results.exists():
                     self._read()
                 elif self._state["after"] is None:
                     self._look(first, target)
-            if self._process.returncode:
+            if process.returncode:
                 output.seek(0)
                 lines = [line.strip() for line in output.read().replace("\r", "\n").splitlines() if line.strip()]
-                raise UserError(lines[-1] if lines else f"ssdgm-train ended with {self._process.returncode}")
+                raise UserError(lines[-1] if lines else f"ssdgm-train ended with {process.returncode}")
         if self._state["after"] is None:
             self._read()
 
@@ -103,13 +102,13 @@ class Training:
         """Notes how far the training is."""
         done = _epochs_done(self.session)
         self._state["percent"] = round(100 * max(0, done - first) / max(1, target - first))
-        self._state["line"] = f"epoch {done} of {target}" if done < target else "measuring"
+        self._state["line"] = f"epoch {done} of {target}{self._of_what}" if done < target else "measuring"
 
     def _read(self) -> None:
         """Opens the model that training has written."""
         self._state |= {"percent": 100, "line": "reading the model"}
         self.session.reload()
-        self._state["after"] = errors_of(self.session.folder.load_results() or {})
+        self._state["after"] = self.session.errors
 
 
 def _epochs_done(session: Session) -> int:
@@ -119,22 +118,33 @@ def _epochs_done(session: Session) -> int:
     return 0
 
 
-def _flags(session: Session) -> list[str]:
-    """The command that goes on with a run, or finishes one that was stopped; its last word has the epochs."""
+def _command(session: Session) -> list[str]:
+    """The command that goes on with a run, or finishes one that was stopped; its last word has the epochs.
+
+    Raises:
+        ValueError: there are no new labels, or the run builds on one elsewhere.
+    """
     folder, settings = session.folder, session.folder.load_config()
+    part = zoo.find(settings["config"]["model"]).builds_on
+    if part is not None and folder.part_results(part.field).exists() and not (folder.path / part.field).exists():
+        raise ValueError(
+            "A run that was trained with --part goes on with ssdgm-train --part=PART --labels=labels.jsonl, and more "
+            f"--config.epochs. Received: {folder.path}"
+        )
     epochs, is_finished = settings["config"]["epochs"], folder.results.exists()
     if is_finished:
-        first = (settings.get(EARLIER_EPOCHS) or [epochs])[0]
-        epochs += max(1, round(_SHARE * first))
+        epochs += max(1, round(_SHARE * (settings.get(EARLIER_EPOCHS) or [epochs])[0]))
+        if session.labels.teaches_as(LabelFile(folder.training_labels).read()):
+            raise ValueError("Training goes on with new labels. Received: none since the last training")
     return [
         sys.executable,
         "-m",
         "ssdgm_tf.trainers.train",
         f"--config={folder.config}",
         f"--workdir={folder.path}",
-        f"--labels={folder.labels if is_finished else folder.training_labels}",
         f"--precision={settings['precision']}",
         f"--jit_compile={settings['jit_compile']}",
+        *([f"--labels={folder.labels}"] if is_finished else []),
         *([f"--data_dir={session.data_dir}"] if session.data_dir else []),
         *(["--download"] if session.download else []),
         f"--config.epochs={epochs}",

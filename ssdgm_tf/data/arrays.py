@@ -1,6 +1,6 @@
 """The form that every data set has in training."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -140,23 +140,27 @@ class SemiSupervisedData(NamedTuple):
         return self._replace(x_train=rows.take(self.x_train, again), y_train=y_train)
 
     def with_labels(
-        self, values: Mapping[str, Mapping[int, float]], left_out: Iterable[int] = (), new_classes: Sequence[str] = ()
+        self, values: Mapping[str, Mapping[int, float]], left_out: Sequence[int] = (), new_classes: Sequence[str] = ()
     ) -> "SemiSupervisedData":
         """The data set with the labels that people gave to training examples. They take the place of others.
 
         Args:
-            values: {variable: {index of the example: class, or number}}. Where `y_train` is an array, of one variable.
+            values: {variable: {index of the example: class, or number as `y_train` has it}}; "y" where that is an array.
             left_out: indices of examples that are of none of the classes, which are left out of training.
             new_classes: names of classes that the data set does not have; they get the next numbers. `y_train` is an array.
 
         Raises:
-            ValueError: an unknown variable, an index that no example has, or a class that is not there.
+            ValueError: an unknown variable, an index that no example has, a class that is not there, or new classes of a
+                table or of several variables.
         """
-        by_name = self.y_train if isinstance(self.y_train, dict) else dict.fromkeys(list(values)[:1], self.y_train)
+        by_name = self.y_train if isinstance(self.y_train, dict) else {"y": self.y_train}
         if unknown := sorted(set(values) - set(by_name)):
             raise ValueError(f"The variables with labels are {', '.join(by_name)}. Received: {', '.join(unknown)}")
-        if new_classes and isinstance(self.y_train, dict):
-            raise ValueError(f"New classes are for data with one class. Received: classes {', '.join(new_classes)}")
+        if new_classes and (isinstance(self.y_train, dict) or self.schema is not None):
+            raise ValueError(
+                "New classes are for images, series and vectors with one class. "
+                f"Received: classes {', '.join(new_classes)} for {self.noun}"
+            )
         num_classes = self.num_classes + len(new_classes)
         changed = {name: of_all.copy() for name, of_all in by_name.items()}
         for name, given in values.items():
@@ -169,14 +173,16 @@ class SemiSupervisedData(NamedTuple):
                         f"{f', and classes 0..{num_classes - 1}' if is_class else ''}. Received: {value} of {index}"
                     )
                 of_all[index] = value
-        y_train = changed if isinstance(self.y_train, dict) else next(iter(changed.values()), self.y_train)
+        y_train = changed if isinstance(self.y_train, dict) else changed["y"]
         names = self.class_names or tuple(map(str, range(self.num_classes)))
+        if outside := [index for index in left_out if not 0 <= index < len(self.x_train)]:
+            raise ValueError(f"Labels must be of the {len(self.x_train)} training examples. Received: one of {outside[0]}")
         made = self._replace(
             y_train=y_train,
             num_classes=num_classes,
             class_names=(*names, *new_classes) if new_classes else self.class_names,
         )
-        return made.at(np.delete(np.arange(len(self.x_train)), list(left_out))) if left_out else made
+        return made.at(np.delete(np.arange(len(self.x_train)), list(left_out))) if len(left_out) else made
 
     def at(self, index: np.ndarray) -> "SemiSupervisedData":
         """The data set with some of its training examples only.

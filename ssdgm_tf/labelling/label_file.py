@@ -1,6 +1,6 @@
 """The file of labels that people give: one line of JSON for each thing that they do, and nothing is ever changed in it.
 
-    {"format": 1, "examples": 1297, "fingerprint": "5f0c...", "classes": {"y": ["0", "1", ...]}}
+    {"format": 1, "examples": 1297, "shape": [8, 8, 1], "fingerprint": [3.52, ...], "classes": {"y": ["0", "1", ...]}}
     {"event": "label", "index": 17, "variable": "y", "value": 3, "time": "2026-11-30T10:12:13Z", "by": "ada"}
     {"event": "none", "index": 18, "variable": "y", ...}      of none of the classes: training leaves the example out
     {"event": "skip", "index": 19, "variable": "y", ...}      not now
@@ -11,7 +11,6 @@ A line is on the disk before `append` returns. A last line without its end was n
 """
 
 import datetime
-import hashlib
 import json
 import math
 import os
@@ -36,7 +35,7 @@ class Labels(NamedTuple):
     """What holds at some point of the file.
 
     Attributes:
-        values: {variable: {index of a training example: class or number}}.
+        values: {variable: {index of a training example: class}}.
         none: {variable: the indices of examples that are of none of the classes}.
         skipped: {variable: the indices of examples that were put off}.
         new_classes: {variable: names of classes that training did not know}.
@@ -56,16 +55,30 @@ class Labels(NamedTuple):
         """How many values were given."""
         return sum(map(len, self.values.values()))
 
+    def teaches_as(self, other: "Labels") -> bool:
+        """Whether training learns the same from other labels.
 
-def fingerprint(x: Any) -> str:
-    """What tells the training examples of a data set from others: a hash of their shape and of a hundred of them.
+        Args:
+            other: those.
+        """
+        ours, theirs = (
+            [{name: given for name, given in kind.items() if given} for kind in (labels.values, labels.none)]
+            for labels in (self, other)
+        )
+        return ours == theirs
+
+
+def fingerprint(x: Any) -> list[float]:
+    """What tells the training examples of a data set from others: the norms of a hundred of them, evenly spread.
+
+    A preprocessing such as PCA may differ in its last digits and its signs from one machine to another; norms do not.
 
     Args:
         x: the examples, [N, ...].
     """
     some = np.unique(np.linspace(0, len(x) - 1, _LOOKED_AT).astype(int))
-    values = np.ascontiguousarray(rows.take(x, some), np.float32)
-    return hashlib.blake2b(repr(x.shape).encode() + values.tobytes(), digest_size=16).hexdigest()
+    values = np.nan_to_num(np.asarray(rows.take(x, some), np.float64)).reshape(len(some), -1)
+    return [float(f"{norm:.6g}") for norm in np.sqrt(np.sum(values**2, axis=1))]
 
 
 class LabelFile:
@@ -73,23 +86,32 @@ class LabelFile:
 
     Args:
         path: the file. The first `append` makes it.
+        content: its bytes at some moment, which are read in place of the file; None for the file as it is.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike, content: bytes | None = None) -> None:
+        self.path, self._content = Path(path), content
 
-    def read(self, events: int | None = None) -> Labels:
-        """What holds after some of the lines.
+    @property
+    def content(self) -> bytes:
+        """The bytes of its whole lines; none where there is no file."""
+        if self._content is None and not self.path.exists():
+            return b""
+        content = self.path.read_bytes() if self._content is None else self._content
+        return content[: content.rfind(b"\n") + 1]
 
-        Args:
-            events: how many lines after the first; None for all.
+    def snapshot(self) -> "LabelFile":
+        """The file as it is now, whatever is added to it later."""
+        return LabelFile(self.path, self.content)
+
+    def read(self) -> Labels:
+        """What holds.
 
         Raises:
             UserError: a line that is not of such a file.
         """
         standing: list[dict[str, Any]] = []
-        lines = list(self._lines())
-        taken = lines[1:] if events is None else lines[1 : events + 1]
+        taken = list(self._lines())[1:]
         for event in taken:
             if event["event"] != "undo":
                 standing.append(event)
@@ -111,23 +133,37 @@ class LabelFile:
         if head is None:
             return
         wanted = self._head(x, classes)
-        if differing := [name for name in wanted if head.get(name) != wanted[name]]:
+        if differing := [name for name in wanted if not _is_same(head.get(name), wanted[name])]:
             raise UserError(
                 "Labels belong to the training examples that they were given to: the same data, split and preprocessing. "
                 f"Received: {self.path}, with {differing[0]} = {_short(head.get(differing[0]))}, where this run has "
                 f"{_short(wanted[differing[0]])}"
             )
-        for name, values in self.read().values.items():
-            if outside := [index for index in values if not 0 <= index < len(x)]:
+        held = self.read()
+        for name in {*held.values, *held.none, *held.new_classes}:
+            if name not in classes:
                 raise UserError(
-                    f"Labels must be of the {len(x)} training examples. Received: {self.path}, with {name} of {outside[0]}"
+                    f"Labels must be of {', '.join(classes)}. Received: {self.path}, with labels of {name!r:.100}"
                 )
+            for index in {*held.values.get(name, ()), *held.none.get(name, ())}:
+                if index >= len(x):
+                    raise UserError(
+                        f"Labels must be of the {len(x)} training examples. Received: {self.path}, with {name} of {index}"
+                    )
+            number = len(classes[name]) + len(held.new_classes.get(name, ()))
+            for index, value in held.values.get(name, {}).items():
+                if value not in range(number):
+                    raise UserError(
+                        f"Labels of {name} must be classes 0..{number - 1}. Received: {self.path}, with {value} of {index}"
+                    )
 
-    def append(self, event: Mapping[str, Any], x: Any, classes: Mapping[str, Sequence[str]], by: str = "") -> None:
-        """Writes a line, and returns when it is on the disk.
+    def append(
+        self, events: Sequence[Mapping[str, Any]], x: Any, classes: Mapping[str, Sequence[str]], by: str = ""
+    ) -> None:
+        """Writes a line for each event, all or none, and returns when they are on the disk.
 
         Args:
-            event: its "event", and what belongs to it.
+            events: of each its "event", and what belongs to it.
             x: the training examples, of which a new file keeps a fingerprint.
             classes: {variable: names of its classes}, before any new one.
             by: who did it.
@@ -136,28 +172,22 @@ class LabelFile:
             OSError: the disk is full, or the file cannot be written.
         """
         time = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        lines = [] if any(True for _ in self._lines()) else [self._head(x, classes)]
-        text = "".join(json.dumps(line) + "\n" for line in [*lines, dict(event) | {"time": time, "by": by}])
+        before = len(self.content)
+        lines = [] if before else [self._head(x, classes)]
+        text = "".join(
+            json.dumps(line) + "\n" for line in [*lines, *(dict(event) | {"time": time, "by": by} for event in events)]
+        )
         with open(self.path, "ab") as stream:
-            before = self._complete
             stream.truncate(before)
             try:
                 stream.write(text.encode())
                 stream.flush()
                 os.fsync(stream.fileno())
+                if not before:
+                    _flush_folder(self.path.parent)
             except OSError:
                 os.truncate(self.path, before)
                 raise
-
-    @property
-    def num_events(self) -> int:
-        """How many whole lines there are, the first apart."""
-        return max(0, len(list(self._lines())) - 1)
-
-    @property
-    def _complete(self) -> int:
-        """The bytes of the whole lines."""
-        return self.path.read_bytes().rfind(b"\n") + 1 if self.path.exists() else 0
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         """The whole lines.
@@ -165,8 +195,7 @@ class LabelFile:
         Raises:
             UserError: one that is not of such a file.
         """
-        text = self.path.read_bytes()[: self._complete] if self.path.exists() else b""
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(self.content.splitlines(), start=1):
             try:
                 found = json.loads(line)
                 if number == 1 and found["format"] != _FORMAT:
@@ -184,9 +213,26 @@ class LabelFile:
         return {
             "format": _FORMAT,
             "examples": len(x),
+            "shape": [int(size) for size in x.shape[1:]],
             "fingerprint": fingerprint(x),
             "classes": {name: list(names) for name, names in classes.items()},
         }
+
+
+def _is_same(found: Any, wanted: Any) -> bool:
+    """Whether two values of the first line are the same, numbers up to rounding."""
+    if not isinstance(wanted, list) or not isinstance(found, list):
+        return found == wanted
+    return len(found) == len(wanted) and bool(np.allclose(np.asarray(found, float), wanted, rtol=1e-3, atol=1e-6))
+
+
+def _flush_folder(path: Path) -> None:
+    """Waits until the entries of a folder are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_event(found: dict[str, Any]) -> None:

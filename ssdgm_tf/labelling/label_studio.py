@@ -45,8 +45,8 @@ def from_text(text: str, names: Mapping[str, Sequence[str]]) -> list[dict[str, A
     """The events of `ssdgm_tf.labelling.label_file` that such a file stands for.
 
     Args:
-        text: Label Studio's JSON, whole or its short form, or CSV with the columns index and label; the column variable may
-            be left out where there is one.
+        text: Label Studio's JSON, whole, with one annotation of each example that was not cancelled, or in its short form;
+            or CSV with the columns index and label. The column variable may be left out where there is one.
         names: {variable: names of its classes}.
 
     Raises:
@@ -82,15 +82,23 @@ def _of_json(value: Any, names: Mapping[str, Sequence[str]]) -> list[tuple[str, 
     found = []
     for task in value if isinstance(value, list) else [value]:
         if "annotations" not in task:  # the short form: {"index": 3, "label": "cat"}, or the names of variables
-            index, own = task.get("index"), {name: task[name] for name in names if name in task}
-            own = own or {next(iter(names)): task["label"]}
-            found += [(name, int(index), str(chosen)) for name, chosen in own.items()]
+            own = {name: task[name] for name in names if name in task} or {next(iter(names)): task["label"]}
+            found += [(name, _whole(task["index"]), str(chosen)) for name, chosen in own.items()]
             continue
-        for annotation in task["annotations"]:
-            for one in annotation["result"]:
-                name = one["from_name"] if one["from_name"] in names or len(names) > 1 else next(iter(names))
-                found += [(name, int(task["data"]["index"]), str(chosen)) for chosen in one["value"]["choices"]]
+        standing = [annotation for annotation in task["annotations"] if not annotation.get("was_cancelled")]
+        if len(standing) > 1:
+            raise ValueError(f"{len(standing)} annotations of example {task['data']['index']}, where one is taken")
+        for one in (one for annotation in standing for one in annotation["result"]):
+            name = one["from_name"] if one["from_name"] in names or len(names) > 1 else next(iter(names))
+            (chosen,) = one["value"]["choices"]
+            found.append((name, _whole(task["data"]["index"]), str(chosen)))
     return found
+
+
+def _whole(index: Any) -> int:
+    if type(index) is not int:
+        raise ValueError(f"the index {index!r:.40}")
+    return index
 
 
 def _of_csv(text: str, names: Mapping[str, Sequence[str]]) -> list[tuple[str, int, str]]:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 
-# Of neighbours that say how typical an example is; and the most examples that are clustered.
-_NEIGHBOURS, _CLUSTERED = 20, 20_000
+# Neighbours that say how typical an example is; the most examples that are clustered, and the most clusters.
+_NEIGHBOURS, _CLUSTERED, _MOST_CLUSTERS = 20, 20_000, 500
+# Candidates for each example that `uncertain` chooses; the labels for each class until which "mixed" chooses typical ones.
+_UNCERTAIN, _TYPICAL_FIRST = 20, 2
 
 
 def entropy(draws: np.ndarray) -> np.ndarray:
@@ -43,8 +45,8 @@ def disagreement(draws: np.ndarray) -> np.ndarray:
 def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
     """Typical examples of parts of the data that have no label yet (TypiClust, Hacohen et al. 2022).
 
-    The examples are cut into as many clusters as there are labels and examples to choose. The largest clusters without a
-    label come first, and of each the example whose nearest neighbours are nearest.
+    The examples are cut into as many clusters as there are labels and examples to choose, at most 500. Those with the fewest
+    labels come first, then the largest, and of each the example whose nearest neighbours are nearest.
 
     Args:
         places: of the examples in a latent space, [N, D].
@@ -55,11 +57,13 @@ def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int 
     Returns:
         Up to `number` indices, the best first.
     """
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(places))[:_CLUSTERED])
-    chosen = np.union1d(chosen, np.flatnonzero(is_labelled))
+    order = np.random.default_rng(seed).permutation(len(places))
+    chosen = np.sort(order[np.argsort(~is_labelled[order], kind="stable")][:_CLUSTERED])
     x, taken = places[chosen], is_labelled[chosen]
-    clusters = min(int(taken.sum()) + number, len(x))
-    of = KMeans(clusters, n_init=1, random_state=seed).fit_predict(x)
+    if taken.all():
+        return []
+    clusters = min(int(taken.sum()) + number, len(x), _MOST_CLUSTERS)
+    of = MiniBatchKMeans(clusters, n_init=1, batch_size=4096, random_state=seed).fit_predict(x)
     sizes, held = np.bincount(of, minlength=clusters), np.bincount(of, taken, minlength=clusters)
     found: list[int] = []
     for cluster in np.lexsort((-sizes, held)):
@@ -72,6 +76,31 @@ def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int 
     return found
 
 
+def uncertain(draws: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
+    """Examples of large entropy that differ from each other.
+
+    The most uncertain ones, twenty for each that is chosen, are cut into as many clusters as are chosen, and the most
+    uncertain of each cluster is taken (compare Citovsky et al. 2021).
+
+    Args:
+        draws: see `entropy`.
+        places: of the examples in a latent space, [N, D].
+        is_labelled: whether each has a label, or was put off, bool [N].
+        number: how many are chosen.
+        seed: of the clusters.
+
+    Returns:
+        Up to `number` indices, the most uncertain first.
+    """
+    score = np.where(is_labelled, -np.inf, entropy(draws))
+    some = np.argsort(-score, kind="stable")[: min(_UNCERTAIN * number, int(np.sum(~is_labelled)))]
+    if len(some) <= number:
+        return [int(index) for index in some]
+    of = KMeans(number, n_init=4, random_state=seed).fit_predict(places[some])
+    # The first of each cluster, in the order of the scores.
+    return [int(some[k]) for k in np.sort(np.unique(of, return_index=True)[1])]
+
+
 #: The rules that score each example by its predictions, {name: function of probabilities [S, N, K]}.
 SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "entropy": entropy,
@@ -79,7 +108,7 @@ SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "disagreement": disagreement,
 }
 #: All rules, the default first.
-RULES = ("spread", *SCORES, "random")
+RULES = ("mixed", "spread", *SCORES, "random")
 
 
 def next_examples(
@@ -92,12 +121,13 @@ def next_examples(
     """The examples to label next, the best first.
 
     Args:
-        rule: "spread" (`typical`), "entropy", "margin", "disagreement" or "random".
+        rule: "mixed" (`typical` up to two labels for each class, then `uncertain`), "spread" (`typical`), "entropy",
+            "margin", "disagreement" or "random".
         number: how many.
         known: what the rules use: "draws" [S, N, K], probabilities given draws of what comes before y, and "places" [N, D],
             of the examples in a latent space.
         is_labelled: whether each example has a label, or was put off, bool [N]; none of these is chosen.
-        seed: of "random" and "spread".
+        seed: of chance, and of clusters.
 
     Returns:
         Up to `number` indices.
@@ -107,7 +137,9 @@ def next_examples(
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}. Received: rule={rule!r}")
-    if rule == "spread":
+    if rule == "mixed" and is_labelled.sum() >= _TYPICAL_FIRST * known["draws"].shape[-1]:
+        return uncertain(known["draws"], known["places"], is_labelled, number, seed)
+    if rule in ("mixed", "spread"):
         return typical(known["places"], is_labelled, number, seed)
     if rule == "random":
         score = np.random.default_rng(seed).random(len(is_labelled))

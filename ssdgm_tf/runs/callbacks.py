@@ -58,7 +58,7 @@ class ProgressBar(keras.callbacks.Callback):
 
 
 class MetricsFile(keras.callbacks.Callback):
-    """Appends {"epoch", "seconds", metric: value, ...} to a JSON-lines file at each epoch's end.
+    """Appends {"epoch", "step", "seconds", metric: value, ...} to a JSON-lines file at each epoch's end.
 
     Args:
         path: the file.
@@ -77,7 +77,7 @@ class MetricsFile(keras.callbacks.Callback):
         self.start = time.monotonic() - (self.rows[-1]["seconds"] if self.rows else self.seconds)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        row = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self.start, 2)}
+        row = {"epoch": epoch + 1, "step": self.model.num_steps, "seconds": round(time.monotonic() - self.start, 2)}
         row |= {name: float(value) for name, value in (logs or {}).items()}
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")

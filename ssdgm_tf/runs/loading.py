@@ -23,7 +23,7 @@ def load_data(
     data_dir: str | None,
     download: bool,
     folder: Workdir | None = None,
-    labels: Path | None = None,
+    labels: LabelFile | None = None,
 ) -> data.SemiSupervisedData:
     """The data set that the config names.
 
@@ -36,7 +36,7 @@ def load_data(
         download: download the data set where it is not prepared.
         folder: of a run that has begun: the columns of a table are then as it found them, and the labels that people gave
             as it learned from them.
-        labels: a file of labels that people gave; None for those of the folder, if it has any.
+        labels: those that people gave; None for those of the folder, if it has any.
 
     Raises:
         UserError: the data set is missing, the labels cannot be drawn from it or are of other examples, or the likelihood
@@ -65,8 +65,8 @@ def load_data(
         )
         if keeps_vectors:
             _check_vectors(dataset, config["likelihood"])
-        given = folder.training_labels if labels is None and folder is not None else labels
-        dataset = dataset if given is None or not given.exists() else _with_given_labels(dataset, LabelFile(given))
+        given = LabelFile(folder.training_labels) if labels is None and folder is not None else labels
+        dataset = dataset if given is None or not given.content else _with_given_labels(dataset, given)
         dataset = dataset.only(tuple(config["supervised"].split(","))) if config["supervised"] else dataset
         dataset = dataset.with_labelled_only() if config["labelled_only"] else dataset
         return dataset.with_labelled_twice() if config["labelled_twice"] else dataset
@@ -95,7 +95,7 @@ def _with_given_labels(dataset: data.SemiSupervisedData, file: LabelFile) -> dat
     print(
         f"Labels of people: {given.number} from {file.path}"
         + (f", new classes {', '.join(new)}" if new else "")
-        + (f"; {len(left_out)} examples of none of the classes are left out" if left_out else "")
+        + (f"; left out are {len(left_out)} of none of the classes" if left_out else "")
         + "."
     )
     return dataset.with_labels({name: of for name, of in given.values.items() if of}, sorted(left_out), new)

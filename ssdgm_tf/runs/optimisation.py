@@ -44,21 +44,27 @@ def optimizer(model: GraphicalModel, config: _Config, dataset: SemiSupervisedDat
     )
 
 
-def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> None:
+def reschedule(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData, done: int) -> None:
     """Gives the optimizer of a loaded model the schedule of the config, whose epochs may have grown.
 
     Args:
         model: the model, compiled.
         config: the fields.
         dataset: the data set.
+        done: the epochs that it has been trained for. They may have had more steps than those to come.
     """
     if config["learning_rate_schedule"] != "constant":
         adam: Any = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of a loss scale
-        adam.learning_rate = _learning_rate(model, config, dataset)
+        taken = max(0, model.num_steps - config["labels_first_steps"])
+        surplus = taken - done * steps_per_epoch(model, config, dataset)
+        adam.learning_rate = _learning_rate(model, config, dataset, surplus)
 
 
-def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData) -> Any:
-    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs."""
+def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervisedData, surplus: int = 0) -> Any:
+    """The rate, or its schedule: a linear rise over the labels-first steps or an epoch, then a cosine over the epochs.
+
+    `surplus` steps have been taken beyond those that the epochs that are done have today.
+    """
     rate = config["learning_rate"]
     if config["learning_rate_schedule"] == "constant":
         return rate
@@ -69,7 +75,7 @@ def _learning_rate(model: GraphicalModel, config: _Config, dataset: SemiSupervis
         )
     steps = steps_per_epoch(model, config, dataset)
     schedule, rise = keras.optimizers.schedules.CosineDecay, config["labels_first_steps"] or steps
-    return schedule(0.1 * rate, config["epochs"] * steps, alpha=0.01, warmup_target=rate, warmup_steps=rise)
+    return schedule(0.1 * rate, config["epochs"] * steps + surplus, alpha=0.01, warmup_target=rate, warmup_steps=rise)
 
 
 def kl_weight(

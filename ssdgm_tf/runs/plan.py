@@ -4,13 +4,13 @@ import importlib
 import inspect
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ssdgm_tf import baselines, data
 from ssdgm_tf.configs import presets
 from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.experiment import FEATURES, Part
 from ssdgm_tf.runs import checkpoints, comparisons
@@ -35,14 +35,14 @@ class Job(NamedTuple):
         folder: its folder.
         part: the kind of model that it builds on, or None.
         part_folder: the folder of the run that it builds on; None where that run is not needed.
-        labels: a file of labels that people gave; None for those of the folder, if it has any.
+        labels: those that people gave, as they were when the run was asked for; None for those of the folder.
     """
 
     settings: dict[str, Any]
     folder: Workdir
     part: Part | None
     part_folder: Workdir | None
-    labels: Path | None = None
+    labels: LabelFile | None = None
 
     @property
     def is_baseline(self) -> bool:
@@ -74,14 +74,16 @@ def is_baseline(config: Mapping[str, Any]) -> bool:
     return config["model"] in baselines.names.NAMES
 
 
-def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = None, labels: Path | None = None) -> list[Job]:
+def make(
+    settings: dict[str, Any], folder: Workdir, part_folder: str | None = None, labels: LabelFile | None = None
+) -> list[Job]:
     """The jobs of a run, in the order in which they must be done; the last is the run itself.
 
     Args:
         settings: the settings of the run.
         folder: the folder of the run.
         part_folder: the folder of the run that it builds on; None for a folder inside its own.
-        labels: a file of labels that people gave, of the run itself.
+        labels: those that people gave, of the run itself.
 
     Raises:
         UserError: a bad field, a workdir of another run, or an unsuitable part.
@@ -89,7 +91,7 @@ def make(settings: dict[str, Any], folder: Workdir, part_folder: str | None = No
     check_fields(settings["config"])
     jobs = [_job(settings, folder, part_folder)._replace(labels=labels)]
     if labels is not None:
-        folder.check_labels(labels, settings)
+        folder.check_labels(labels.path, settings)
     if part_folder and jobs[0].part is None:
         raise UserError(
             "--part needs a config that builds on another run, such as m1m2_mnist. "

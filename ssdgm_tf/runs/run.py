@@ -12,6 +12,7 @@ import tensorflow as tf
 from ssdgm_tf import data, models
 from ssdgm_tf.configs.common import EARLIER_EPOCHS
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import growing, zoo
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.failures import DeviceMemoryError
@@ -73,8 +74,8 @@ def train(
     """
     execution = execution or Execution()
     with _in_words(workdir, execution):
-        file = Path(labels) if labels else None
-        return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution, file)
+        given = LabelFile(labels).snapshot() if labels else None  # people may go on labelling
+        return _train(settings, Workdir(workdir), _Source(data_dir, download), part_workdir, execution, given)
 
 
 @contextlib.contextmanager
@@ -152,7 +153,7 @@ def _train(
     source: _Source,
     part_workdir: str | None,
     execution: Execution,
-    labels: Path | None,
+    labels: LabelFile | None,
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
     settings, dataset = _with_epochs(settings, folder, source, labels)
@@ -169,7 +170,7 @@ def _train(
 
 
 def _with_epochs(
-    settings: dict[str, Any], folder: Workdir, source: _Source, labels: Path | None
+    settings: dict[str, Any], folder: Workdir, source: _Source, labels: LabelFile | None = None
 ) -> tuple[dict[str, Any], data.SemiSupervisedData | None]:
     """The settings with the epochs that they leave open, by 0; and the data set, if that needed it.
 
@@ -260,9 +261,9 @@ def _train_model(
     with execution.devices.scope():
         model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
-        model = _with_new_classes(model, settings, dataset, job)
+        model = _with_new_classes(model, settings, dataset, job, execution)
         check_schema(dataset, model, folder)
-        optimisation.reschedule(model, config, dataset)
+        optimisation.reschedule(model, config, dataset, training.epochs_done(model, config, dataset, folder))
     if is_chief:
         _claim(job)
         kept = dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing, dataset.columns
@@ -284,28 +285,37 @@ def _train_model(
 
 
 def _with_new_classes(
-    model: models.GraphicalModel, settings: dict[str, Any], dataset: data.SemiSupervisedData, job: Job
+    model: models.GraphicalModel,
+    settings: dict[str, Any],
+    dataset: data.SemiSupervisedData,
+    job: Job,
+    execution: Execution,
 ) -> models.GraphicalModel:
     """The model, grown where people have named classes that it does not know.
 
     Raises:
-        UserError: a model that builds on another one, or that has no such class.
+        UserError: a model that builds on another one, that cannot grow, or that knows more classes.
     """
-    known = model.data_format.classes.get("y", 0)
-    if isinstance(dataset.y_train, dict) or not 0 < known < dataset.num_classes:
+    known = 0 if isinstance(dataset.y_train, dict) else model.data_format.classes.get("y", 0)
+    if not known or known == dataset.num_classes:
         return model
+    if known > dataset.num_classes:
+        raise UserError(
+            f"Labels must have the classes that the model has learned, {known}. Received: {dataset.num_classes} of them for "
+            f"{job.folder.path}"
+        )
     if job.part is not None:
         raise UserError(
-            "A new class is for a model that builds on no other: train a new run with --labels. "
+            "A new class is for a model that builds on no other; a new run with --labels learns it from the start. "
             f"Received: {job.folder.path}, of a {type(model).__name__}"
         )
-    grown = building.model(settings, dataset)
-    try:
-        growing.grow(grown, model, dataset.num_classes, known)
-    except ValueError as error:
-        raise UserError(f"{error}. Train a new run with --labels") from error
-    names = ", ".join(dataset.class_names[known:])
-    print(f"The model has {dataset.num_classes - known} classes more: {names}.")
+    with execution.devices.scope():
+        grown = building.model(settings, dataset)
+        try:
+            growing.grow(grown, model, dataset.num_classes, known)
+        except ValueError as error:
+            raise UserError(f"A new run with --labels learns a new class that this one cannot: {error}") from error
+    print(f"The model knows {dataset.num_classes} classes now; new: {', '.join(dataset.class_names[known:])}.")
     return grown
 
 
@@ -318,7 +328,7 @@ def _claim(job: Job) -> None:
         rate = "" if is_constant else f"; from here on the learning rate is that of a run of {config['epochs']} epochs"
         print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
     if job.labels is not None:
-        job.folder.keep_labels(job.labels)
+        job.folder.keep_labels(job.labels.content)
     job.folder.claim(job.settings)
 
 

@@ -58,8 +58,7 @@ def fit(
     model.debug_nans = execution.debug_nans
     model.jit_compile = model.jit_compile and not execution.debug_nans
     seconds = labels_first(model, config, dataset)
-    epoch_steps = optimisation.steps_per_epoch(model, config, dataset)
-    initial_epoch = (model.num_steps - config["labels_first_steps"]) // epoch_steps
+    initial_epoch = epochs_done(model, config, dataset, folder)
     print(f"Training on {config['data']}; the learning curve shows the {monitored} set ({len(x_monitored)} {dataset.noun}).")
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
@@ -96,6 +95,23 @@ def fit(
     )
     if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
         print(f"{skipped:g} steps had gradients that were not finite, and were skipped; --debug_nans finds the cause.")
+
+
+def epochs_done(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData, folder: Workdir) -> int:
+    """The epochs that a model has been trained for, as metrics.jsonl says by its step.
+
+    Labels that come later change the steps of an epoch, so that steps alone do not say it; they do where the file is gone.
+
+    Args:
+        model: the model.
+        config: the fields.
+        dataset: the data set.
+        folder: the folder of the run.
+    """
+    rows = [row for row in folder.load_metrics() if row["step"] <= model.num_steps]
+    if rows:
+        return rows[-1]["epoch"]
+    return max(0, model.num_steps - config["labels_first_steps"]) // optimisation.steps_per_epoch(model, config, dataset)
 
 
 def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> float:

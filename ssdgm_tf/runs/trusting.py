@@ -161,7 +161,8 @@ def _train(
     is_new = not checkpoints.exists(folder.model)
     model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
-        optimisation.reschedule(model, settings["config"], dataset)
+        done = training.epochs_done(model, settings["config"], dataset, folder)
+        optimisation.reschedule(model, settings["config"], dataset, done)
     folder.claim(settings)
     training.fit(model, settings["config"], dataset, folder, training.Execution())
     return model

@@ -154,18 +154,17 @@ class Workdir:
             return
         if not self.training_labels.exists() or self.training_labels.read_bytes() != file.read_bytes():
             raise UserError(
-                "A run keeps the labels that it began with, unless it goes on for more --config.epochs. "
-                f"Received: --labels={file}, with others than {self.path}"
+                "A run keeps the labels that it began with, also without --labels, unless it goes on for more "
+                f"--config.epochs. Received: --labels={file}, with others than {self.path}"
             )
 
-    def keep_labels(self, file: Path) -> None:
-        """Copies the labels that training learns from, whole or not at all.
+    def keep_labels(self, content: bytes) -> None:
+        """Writes the labels that training learns from, whole or not at all.
 
         Args:
-            file: a file of labels.
+            content: of a file of labels.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        content = file.read_bytes()
         with files.whole(self.training_labels) as partial:
             partial.write_bytes(content)
 

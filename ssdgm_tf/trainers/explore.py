@@ -2,8 +2,8 @@
 
     ssdgm-explore --workdir=runs/m2_digits
 
-The page is served on 127.0.0.1, to this machine only, under an address with a secret that only the terminal shows. It takes
-nothing from elsewhere, and works offline. It needs the extra "app": pip install 'ssdgm_tf[app]'.
+The page is served on 127.0.0.1, to this machine only, under an address with a secret. It takes nothing from elsewhere, and
+works offline. It needs the extra "app": pip install 'ssdgm_tf[app]'.
 """
 
 from ssdgm_tf.trainers import flags as command

@@ -121,20 +121,31 @@ def serve_page(tab: str) -> None:
         tab: the tab that it opens; "" for the first.
 
     Raises:
-        UserError: no finished run of a model that infers a class, a run that is open already, a port in use, or the extra
-            "app" is not installed.
+        UserError: no run of a model that infers a class, a run that is open already, a port in use, or no extra "app".
     """
     values, folder = flags.FLAGS, trained_run()
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise UserError("The page needs the extra \"app\": pip install 'ssdgm_tf[app]'. Received: an install without it")
     import_tensorflow_quietly()
+    import tensorflow as tf
+
     from ssdgm_tf.app import server
     from ssdgm_tf.app.session import Session
 
+    for device in tf.config.list_physical_devices("GPU"):  # "train on" is another process, which needs memory too
+        tf.config.experimental.set_memory_growth(device, True)
     with server.alone(folder.path) as lock:
-        session = Session(folder, values.data_dir, values.download, values.annotator or getpass.getuser())
+        session = Session(folder, values.data_dir, values.download, values.annotator or _user())
         server.serve(session, values.port, tab, values.open, lock)
     print(f"The page is closed. Labels are in {folder.labels}" if folder.labels.exists() else "The page is closed.")
+
+
+def _user() -> str:
+    """The name of the user of this machine; "" where it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def import_tensorflow_quietly() -> None:

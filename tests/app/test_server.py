@@ -95,15 +95,17 @@ def test_other_hosts_and_pages_are_refused(headers, ask):
         ("GET", "api/example/99999", None, "one of 0..1296"),
         ("GET", "api/picture/99999.png", None, "one of 0..1296"),
         ("GET", "api/labels.xml", None, "json or csv"),
-        ("POST", "api/act", "no json", ""),
+        ("POST", "api/act", "no json", "must hold a JSON object. Received: b'no json'"),
         ("POST", "api/act", "[1]", "JSON object"),
         ("POST", "api/make", '{"positions": {"y": 10}}', "a class 0..9"),
-        ("POST", "api/make", '{"positions": 3}', ""),
+        ("POST", "api/make", '{"positions": 3}', "must be those of controls"),
+        ("POST", "api/make", '{"positions": {"y": 2.7}}', "a class 0..9"),
+        ("POST", "api/make", '{"positions": {}, "vary": "z"}', "What varies must be a class"),
         ("POST", "api/next", '{"rule": "best"}', "rule must be one of"),
         ("POST", "api/row", '{"a": 1}', "Cells are of tables"),
         ("POST", "api/read?name=x.png", "broken", "must be whole"),
         ("POST", "api/labels?name=x.csv", "a,b", "Labels come as"),
-        ("POST", "api/train", "{}", "new labels. Received: none yet"),
+        ("POST", "api/train", "{}", "new labels. Received: none since the last training"),
     ],
 )
 def test_bad_requests_are_answered_in_words(method, path, body, message, ask):
@@ -126,7 +128,8 @@ def test_labels_go_out_and_come_in(session):
         tasks = json.loads(ask("GET", f"/{TOKEN}/api/labels.json")[2])
         assert [task["data"]["index"] for task in tasks] == [5, 6]
         assert ask("GET", f"/{TOKEN}/api/labels.csv")[2] == b"index,variable,label\n5,y,3\n6,y,1\n"
-        status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n5,2\n")
+        excel = b"\xef\xbb\xbfindex,label\n7,9\n5,2\n"
+        status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", excel)
         assert (status, json.loads(content)["taken"]) == (200, 2)
         assert session.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
 

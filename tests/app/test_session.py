@@ -10,8 +10,11 @@ from ssdgm_tf.app import reader
 from ssdgm_tf.app.places import maps
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.app.views import view
+from ssdgm_tf.configs import table
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import RULES
+from ssdgm_tf.runs import run
+from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.runs.workdir import Workdir
 from tests.app.conftest import trained
 
@@ -193,25 +196,28 @@ def data_config():
     return settings()["config"]
 
 
-def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
+def of_table(path, target):
+    """An opened run on a table of a number, a colour and two columns to predict."""
     generator = np.random.default_rng(0)
     size = 200
     a, b = generator.normal(size=size), generator.integers(0, 3, size)
     label = np.where(a + (b == 1) > 0.3, "yes", "no")
-    rows = [f"{x:.3f},{'rgb'[k]},{text}" for x, k, text in zip(a, b, label, strict=True)]
-    rows[3] = f",{'rgb'[b[3]]},{label[3]}"
-    (tmp_path / "table.csv").write_text("\n".join(["size,colour,label", *rows]))
-    from ssdgm_tf.configs import table
-
-    config = table.get_config("labels=60,seed=0").to_dict() | {"data": f"csv:{tmp_path / 'table.csv'}", "epochs": 5}
-    folder = Workdir(tmp_path / "run")
-    from ssdgm_tf.runs import run
-
+    kind = np.where(a - (b == 2) > 0, "old", "new")
+    columns = zip(a, b, label, kind, strict=True)
+    rows = [f"{x:.3f},{'rgb'[k]},{text}{f',{other}' if ',' in target else ''}" for x, k, text, other in columns]
+    rows[3] = rows[3][rows[3].index(",") :]
+    (path / "table.csv").write_text("\n".join([f"size,colour,{target}", *rows]))
+    config = table.get_config("labels=60,seed=0").to_dict()
+    config |= {"data": f"csv:{path / 'table.csv'}", "target": target, "epochs": 5}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run.report, "write", lambda *args: None)
         patch.setattr(run, "compare", lambda compared: {})
-        run.train({"config": config, "precision": "float32", "jit_compile": "auto"}, str(folder.path))
-    session = Session(folder, None, False)
+        run.train({"config": config, "precision": "float32", "jit_compile": "auto"}, str(path / "run"))
+    return Session(Workdir(path / "run"), None, False)
+
+
+def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
+    session = of_table(tmp_path, "label")
     assert session.summary()["is_table"]
     cells = dict(session.example(0)["view"]["cells"])
     assert list(cells) == ["size", "colour"]
@@ -226,7 +232,24 @@ def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
     uploaded = reader.from_file(session, "new.csv", b"colour,size\nr,0.5\n")
     np.testing.assert_allclose(uploaded, reader.from_cells(session, {"size": "0.5", "colour": "r"}))
     session.act({"event": "label", "index": 1, "variable": "y", "value": 0})
+    with pytest.raises(ValueError, match=r"New classes are for models of images, .* Received: a run of Table on rows"):
+        session.act({"event": "class", "variable": "y", "name": "perhaps"})
     assert session.next("entropy", 2, [])[0]["view"]["kind"] == "row"
+
+
+def test_several_variables_are_labelled_one_by_one_and_put_off_together(tmp_path):
+    session = of_table(tmp_path, "label,kind")
+    assert session.variables() == ["label", "kind"]
+    assert session.class_names() == {"label": ["no", "yes"], "kind": ["new", "old"]}
+    first, second = (one["index"] for one in session.next("entropy", 2, []))
+    session.act({"event": "label", "index": first, "variable": "label", "value": 1})
+    (again,) = (one for one in session.next("random", 100, []) if one["index"] == first)
+    assert again["labels"] == {"label": 1, "kind": -1}
+    session.act({"event": "label", "index": first, "variable": "kind", "value": 0})
+    session.act({"event": "skip", "index": second, "variable": "kind"})
+    assert not {first, second} & {one["index"] for one in session.next("random", 100, [])}
+    found = load_data(session.settings["config"], None, False, session.folder, session.file)
+    assert (found.y_train["label"][first], found.y_train["kind"][first]) == (1, 0)
 
 
 def test_the_data_set_of_the_page_is_that_of_training(unchanged):

@@ -12,6 +12,7 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.data.splits import hold_out
+from ssdgm_tf.schema import Column, Schema
 
 
 @pytest.fixture
@@ -276,5 +277,12 @@ class TestGivenLabels:
     def test_refuses_unknown_variables_and_new_classes_among_several(self, digits):
         with pytest.raises(ValueError, match=r"The variables with labels are y, size. Received: age"):
             self.of_numbers(digits).with_labels({"age": {0: 1}})
-        with pytest.raises(ValueError, match=r"New classes are for data with one class. Received: classes new"):
+        with pytest.raises(ValueError, match=r"New classes are for images, .* with one class. Received: classes new"):
             self.of_numbers(digits).with_labels({}, new_classes=["new"])
+        schema = Schema((Column("a", "numeric"),))
+        with pytest.raises(ValueError, match=r"New classes are .* Received: classes new for rows"):
+            digits._replace(schema=schema).with_labels({}, new_classes=["new"])
+        with pytest.raises(ValueError, match=r"of the 1297 training examples. Received: one of 1297"):
+            digits.with_labels({}, left_out=[1297])
+        with pytest.raises(ValueError, match=r"The variables with labels are y. Received: z"):
+            digits.with_labels({"z": {0: 1}})

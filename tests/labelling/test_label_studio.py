@@ -67,6 +67,35 @@ def test_refuses_other_files(text):
         label_studio.from_text(text, NAMES)
 
 
+def annotated(*annotations, index=3):
+    return json.dumps([{"data": {"index": index}, "annotations": annotations}])
+
+
+def choice(*names, **more):
+    return {"result": [{"from_name": "y", "value": {"choices": names}}], **more}
+
+
+def test_a_cancelled_annotation_is_none():
+    found = label_studio.from_text(annotated(choice("cat", was_cancelled=True), choice("dog, big")), NAMES)
+    assert [(event["index"], event["value"]) for event in found] == [(3, 1)]
+    assert label_studio.from_text(annotated(choice("cat", was_cancelled=True)), NAMES) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        annotated(choice("cat"), choice("dog, big")),
+        annotated(choice("cat", "dog, big")),
+        annotated(choice()),
+        annotated(choice("cat"), index=3.7),
+        '[{"index": true, "label": "cat"}]',
+    ],
+)
+def test_refuses_what_says_two_things_or_none(text):
+    with pytest.raises(ValueError, match="Received: a file of another form"):
+        label_studio.from_text(text, NAMES)
+
+
 @pytest.mark.parametrize("text", ["index,label\n3,cow\n", "index,variable,label\n3,z,cat\n"])
 def test_refuses_unknown_classes_and_variables(text):
     with pytest.raises(ValueError, match="A label must be one of"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssdgm_tf.labelling import RULES, next_examples
-from ssdgm_tf.labelling.rules import disagreement, entropy, margin, typical
+from ssdgm_tf.labelling.rules import disagreement, entropy, margin, typical, uncertain
 
 SURE, TORN, OPEN = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]
 
@@ -81,6 +81,30 @@ def test_the_best_comes_first():
     assert next_examples("margin", 2, {"draws": draws}, none) == [1, 2]
 
 
+def test_doubtful_examples_are_of_each_island(islands):
+    places, island = islands
+    draws = np.full((1, 200, 3), 1 / 3)
+    for first, last in ((10, 60), (80, 110), (130, 150), (165, 180)):
+        draws[0, first:last] = TORN
+    draws[0, 7] = SURE
+    is_labelled = np.zeros(200, bool)
+    is_labelled[0] = True
+    chosen = uncertain(draws, places, is_labelled, 5)
+    assert len(set(island[chosen])) == 5
+    assert not {0, 7} & set(chosen)
+    np.testing.assert_allclose(entropy(draws)[chosen], np.log(3))
+
+
+def test_mixed_is_spread_until_there_are_two_labels_for_each_class(islands):
+    places, _ = islands
+    draws = np.full((1, 200, 3), 1 / 3)
+    few, more = np.zeros(200, bool), np.zeros(200, bool)
+    few[:5], more[:6] = True, True
+    known = {"draws": draws, "places": places}
+    assert next_examples("mixed", 4, known, few) == typical(places, few, 4)
+    assert next_examples("mixed", 4, known, more) == uncertain(draws, places, more, 4)
+
+
 def test_chance_follows_its_seed():
     none = np.zeros(1000, bool)
     assert next_examples("random", 5, {}, none, seed=1) == next_examples("random", 5, {}, none, seed=1)
@@ -88,5 +112,5 @@ def test_chance_follows_its_seed():
 
 
 def test_refuses_an_unknown_rule():
-    with pytest.raises(ValueError, match=r"rule must be one of spread, entropy, .* Received: rule='best'"):
+    with pytest.raises(ValueError, match=r"rule must be one of mixed, spread, entropy, .* Received: rule='best'"):
         next_examples("best", 1, {}, np.zeros(3, bool))

@@ -43,10 +43,11 @@ def test_fast_epochs_are_not_spent_on_saving(model, tmp_path, monkeypatch):
 def test_metrics_go_on_after_the_lines_of_an_earlier_start(model, tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("stale\n")
-    callback = MetricsFile(path, [{"epoch": 1, "seconds": 50.0}])
+    model.num_steps = 6
+    callback = MetricsFile(path, [{"epoch": 1, "step": 3, "seconds": 50.0}])
     fit(model, callback, epochs=2, initial_epoch=1)
     lines = path.read_text().splitlines()
-    assert len(lines) == 2 and lines[0] == '{"epoch": 1, "seconds": 50.0}'
+    assert len(lines) == 2 and lines[0] == '{"epoch": 1, "step": 3, "seconds": 50.0}'
     assert '"epoch": 2' in lines[1] and float(lines[1].split('"seconds": ')[1].split(",")[0]) >= 50
 
 

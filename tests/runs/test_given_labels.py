@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 def given(path, *events):
     file = LabelFile(path)
     for event in events:
-        file.append({"variable": "y", **event}, DIGITS.x_train, NAMES)
+        file.append([{"variable": "y", **event}], DIGITS.x_train, NAMES)
     return path
 
 
@@ -34,7 +34,7 @@ def test_a_run_learns_from_them_and_keeps_them(tmp_path, capsys):
     run.train(settings(epochs=1), str(tmp_path / "run"), labels=str(file))
     said = capsys.readouterr().out
     assert "Labels of people: 2 from" in said
-    assert "1 examples of none of the classes are left out" in said
+    assert "left out are 1 of none of the classes" in said
     assert "N = 1264 unlabelled, M = 32 labelled" in said
     folder = Workdir(tmp_path / "run")
     file.unlink()
@@ -54,7 +54,7 @@ def test_an_interrupted_run_goes_on_with_the_labels_that_it_began_with(tmp_path,
         patch.setattr(run.trusting, "learn_known_examples", stop)
         run.train(settings(epochs=1), str(folder.path), labels=str(file))
     given(file, label(HIDDEN[1], 4))  # more labels, while nobody trains
-    with pytest.raises(UserError, match=r"A run keeps the labels that it began with, unless .* more --config.epochs"):
+    with pytest.raises(UserError, match=r"A run keeps the labels that it began with, .* unless .* more --config.epochs"):
         run.train(settings(epochs=1), str(folder.path), labels=str(file))
     run.train(settings(epochs=1), str(folder.path))
     assert LabelFile(folder.training_labels).read().values == {"y": {HIDDEN[0]: 3}}
@@ -111,9 +111,9 @@ def test_a_new_class_grows_the_model_and_loses_nothing(tmp_path, capsys):
     dataset = load_data(folder.load_config()["config"], None, False, folder)
     file = LabelFile(folder.labels)
     for event in ({"event": "class", "name": "nine"}, *(label(int(index), 9) for index in nines[:15])):
-        file.append({"variable": "y", **event}, dataset.x_train, {"y": [str(k) for k in range(9)]})
+        file.append([{"variable": "y", **event}], dataset.x_train, {"y": [str(k) for k in range(9)]})
     run.train(settings(epochs=26, **wanted), str(folder.path), labels=str(folder.labels))
-    assert "The model has 1 classes more: nine." in capsys.readouterr().out
+    assert "The model knows 10 classes now; new: nine." in capsys.readouterr().out
     predicted = checkpoints.load(folder.model).predict(x, verbose=0).argmax(axis=1)
     errors.append(np.mean(predicted[shown] != every.y_train[shown]))
     assert errors[1] < errors[0] + 0.05
@@ -133,6 +133,46 @@ def test_a_new_class_of_a_model_that_builds_on_another_is_refused(tmp_path):
     given(folder.labels, {"event": "class", "name": "new"}, label(HIDDEN[0], 10))
     with pytest.raises(UserError, match="A new class is for a model that builds on no other"):
         run.train(one | {"config": config | {"epochs": 2}}, str(folder.path), labels=str(folder.labels))
+    assert folder.results.exists()
+    assert not folder.training_labels.exists()
+
+
+def test_labels_that_make_epochs_shorter_do_not_end_training(tmp_path):
+    """With half of the examples labelled an epoch has two thirds of its steps: by these, the run would be finished."""
+    folder = Workdir(tmp_path / "run")
+    run.train(settings(epochs=4, learning_rate_schedule="cosine"), str(folder.path))
+    every = data.load("digits", 0, 0).y_train
+    given(folder.labels, *(label(int(index), int(every[index])) for index in np.flatnonzero(DIGITS.y_train < 0)[:620]))
+    run.train(settings(epochs=5, learning_rate_schedule="cosine"), str(folder.path), labels=str(folder.labels))
+    rows = folder.load_metrics()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["step"] for row in rows] == [13, 26, 39, 52, 59]
+    schedule = checkpoints.load(folder.model).optimizer.get_config()["learning_rate"]["config"]
+    assert schedule["decay_steps"] == 59  # it ends with the training
+
+
+def test_labels_given_while_a_run_begins_are_not_taken_for_its_own(tmp_path, monkeypatch):
+    file = given(tmp_path / "labels.jsonl", label(HIDDEN[0], 3))
+    claim = run._claim
+
+    def late(job):
+        given(file, label(HIDDEN[1], 4))
+        claim(job)
+
+    monkeypatch.setattr(run, "_claim", late)
+    run.train(settings(epochs=1), str(tmp_path / "run"), labels=str(file))
+    assert LabelFile(Workdir(tmp_path / "run").training_labels).read().values == {"y": {HIDDEN[0]: 3}}
+
+
+def test_a_run_that_learned_a_class_keeps_it(tmp_path):
+    folder = Workdir(tmp_path / "run")
+    run.train(settings(epochs=1), str(folder.path))
+    given(folder.labels, {"event": "class", "name": "new"}, label(HIDDEN[0], 10))
+    run.train(settings(epochs=2), str(folder.path), labels=str(folder.labels))
+    other = given(tmp_path / "labels.jsonl", label(HIDDEN[0], 3))
+    with pytest.raises(UserError, match=r"classes that the model has learned, 11. Received: 10 of them"):
+        run.train(settings(epochs=3), str(folder.path), labels=str(other))
+    assert folder.results.exists()
 
 
 def _small_m1(*args):

@@ -2,6 +2,7 @@
 import { $, attempt, figure, get, make, nameOf, post, say, state, upload, viewOf } from "./common.js";
 
 const RULES = {
+  mixed: "spread, then doubt",
   spread: "spread over the map",
   entropy: "entropy",
   margin: "margin of the two likeliest",
@@ -9,7 +10,7 @@ const RULES = {
   random: "chance",
 };
 const KEYS = "0123456789abcdefghijklmnopqrstuvwxyz";
-let queue = [], done = [], current = null, variable = 0, busy = false, last = 0, refresh = null, agreed = [0, 0], polling = false;
+let queue = [], current = null, variable = 0, busy = false, last = 0, refresh = null, agreed = [], polling = false;
 
 export async function begin(refreshed) {
   refresh = refreshed;
@@ -54,8 +55,14 @@ async function next() {
     queue = found;
   }
   current = queue.shift() || null;
-  variable = 0;
+  variable = current ? unknown(0) : 0;
   draw();
+}
+
+// The first variable, from one on, whose label of this example is not known.
+function unknown(from) {
+  const found = state.run.variables.findIndex((name, at) => at >= from && current.labels[name] === -1);
+  return found < 0 ? from : found;
 }
 
 function draw() {
@@ -86,31 +93,39 @@ async function act(event) {
     taken(await post("act", { ...event, index: one.index, variable: name }));
     const words = event.event === "label" ? nameOf(name, event.value) : event.event === "none" ? "none of these" : "skipped";
     const sure = Math.max(...probabilities), guess = probabilities.indexOf(sure);
-    if (event.event === "label") agreed = [agreed[0] + (guess === event.value), agreed[1] + 1];
-    $("label-last").textContent = `${one.index}: ${words}. The model was ${(100 * sure).toFixed(0)} % sure of ${nameOf(name, guess)}; it was right ${agreed[0]} of ${agreed[1]} times here.`;
-    $("label-recent").prepend(figure(one.view, words));
-    done.push([one, variable]);
+    if (event.event === "label") agreed.push([one.index, guess === event.value]);
+    const right = agreed.filter(([, is]) => is).length;
+    $("label-last").textContent = `${one.index}: ${words}. The model was ${(100 * sure).toFixed(0)} % sure of ${nameOf(name, guess)}; it was right ${right} of ${agreed.length} times here.`;
+    const shown = figure(one.view, words);
+    shown.dataset.index = one.index;
+    $("label-recent").prepend(shown);
     while ($("label-recent").childElementCount > 12) $("label-recent").lastChild.remove();
-    if (event.event === "label" && variable + 1 < state.run.variables.length) {
-      variable += 1;
+    if (event.event === "label") one.labels[name] = event.value;
+    const following = event.event === "label" ? unknown(variable + 1) : state.run.variables.length;
+    if (following < state.run.variables.length && one.labels[state.run.variables[following]] === -1) {
+      variable = following;
       draw();
     } else await next();
   });
   busy = false;
 }
 
+// What is taken back is the last line of the file, whoever wrote it; its example is asked for again.
 async function undo() {
   if (busy) return;
   busy = true;
   await attempt(async () => {
-    const undone = await post("act", { event: "undo" });
-    taken(undone);
-    const before = undone.undone.event === "class" ? null : done.pop();
-    $("label-last").textContent = `Taken back: ${undone.undone.event} of ${undone.undone.name ?? undone.undone.index}.`;
-    if (before) {
-      $("label-recent").firstChild?.remove();
-      if (current) queue.unshift(current);
-      [current, variable] = before;
+    const found = await post("act", { event: "undo" }), undone = found.undone;
+    taken(found);
+    $("label-last").textContent = `Taken back: ${undone.event} of ${undone.name ?? undone.index}.`;
+    if (undone.event !== "class") {
+      $("label-recent").querySelector(`[data-index="${undone.index}"]`)?.remove();
+      if (agreed.length && agreed.at(-1)[0] === undone.index) agreed.pop();
+      const example = await get(`example/${undone.index}`);
+      const of = Object.fromEntries(Object.entries(example.of).map(([name, one]) => [name, one.probabilities]));
+      if (current && current.index !== undone.index) queue.unshift(current);
+      current = { ...example, of };
+      variable = Math.max(0, state.run.variables.indexOf(undone.variable));
     }
     draw();
   });
@@ -142,7 +157,7 @@ async function add() {
 function progress(of) {
   const errors = Object.entries(of.expected_error).map(([name, value]) => `${(100 * value).toFixed(1)} %${state.run.variables.length > 1 ? ` of ${name}` : ""}`);
   const also = [of.none ? `${of.none} of none of the classes` : "", of.skipped ? `${of.skipped} skipped` : ""].filter(Boolean).join(", ");
-  $("label-progress").textContent = `${of.given} labels given here, ${of.before} from before${also ? `, ${also}` : ""}. The model expects to be wrong on ${errors.join(", ")} of the others.`;
+  $("label-progress").textContent = `${of.given} labels given here, ${of.before} from before${also ? `, ${also}` : ""}. ${errors.length ? `The model expects to be wrong on ${errors.join(", ")} of the others.` : ""}`;
   $("label-progress").dataset.given = of.given;
 }
 
@@ -167,12 +182,11 @@ async function watch(found) {
   let isRead = !isNew;
   while (found.running) {
     await new Promise((wake) => setTimeout(wake, 400));
-    found = await get("training").catch((error) => ({ ...found, failed: error.message, running: false }));
+    found = await get("training").catch((error) => ({ ...found, line: `no answer: ${error.message}` }));
     if (found.after && !isRead) {
       isRead = true;
-      queue = [];
+      queue = []; // the example in front of the person stays
       await attempt(refresh);
-      if (!$("label").hidden) await attempt(next);
     }
     paint(found);
   }

@@ -219,7 +219,7 @@ function hover(found, event) {
   box.hidden = found < 0;
   if (found < 0) return;
   const [variable] = $("map-colour").value.split(" "), of = points.of[variable], image = box.querySelector("img");
-  image.hidden = state.run.noun !== "images";
+  image.hidden = !state.run.has_pictures;
   if (!image.hidden) image.src = `api/picture/${points.index[found]}.png`;
   box.querySelector("span").textContent = `${points.index[found]}: ${nameOf(variable, of.prediction[found])}, label ${nameOf(variable, of.label[found])}, entropy ${of.entropy[found].toFixed(2)}`;
   const area = canvas.getBoundingClientRect();
@@ -233,9 +233,9 @@ function showSelected() {
   const words = [...counts].sort((a, b) => b[1] - a[1]).map(([k, number]) => `${nameOf(variable, k)} ${number}`).join(", ");
   const strip = make("div", { className: "strip" });
   for (const at of [...selected].slice(0, 40)) {
-    const open_ = make("button", { type: "button", textContent: state.run.noun === "images" ? "" : points.index[at] });
+    const open_ = make("button", { type: "button", textContent: state.run.has_pictures ? "" : points.index[at] });
     open_.setAttribute("aria-label", `example ${points.index[at]}`);
-    if (state.run.noun === "images") open_.append(make("img", { src: `api/picture/${points.index[at]}.png`, alt: "", width: 32, height: 32 }));
+    if (state.run.has_pictures) open_.append(make("img", { src: `api/picture/${points.index[at]}.png`, alt: "", width: 32, height: 32 }));
     open_.addEventListener("click", () => attempt(() => open(points.index[at])));
     strip.append(open_);
   }
