@@ -11,7 +11,12 @@ from ssdgm_tf.runs.workdir import Workdir
 
 
 def settings(**fields):
-    config = m2_digits.get_config("labels=30,seed=0").to_dict() | {"hidden_units": (100,), "latent_dim": 10, "epochs": 40}
+    config = m2_digits.get_config("labels=30,seed=0").to_dict() | {
+        "hidden_units": (100,),
+        "latent_dim": 10,
+        "epochs": 40,
+        "num_importance_samples": 5,
+    }
     return {"config": config | fields, "precision": "float32", "jit_compile": "auto"}
 
 

@@ -132,6 +132,7 @@ def test_skip_none_undo_and_a_new_class_by_the_keyboard(page, folder):
         page.wait_for_selector('#label-progress[data-given="1"]')
         opened(page, address, "map")
         page.select_option("#map-colour", "y label")
+        page.wait_for_selector("#map-legend li:last-child:has-text('seven (1)')")
         assert "<img src=x onerror=alert(1)> seven (1)" in page.inner_text("#map-legend")
     found = LabelFile(folder.labels).read()
     assert (found.skipped["y"], found.none["y"]) == ({indices[0]}, {indices[1]})

@@ -138,6 +138,7 @@ def test_every_class_must_have_two_labels(images, tmp_path):
 
 
 @pytest.mark.usefixtures("unmeasured")
+@pytest.mark.slow
 def test_folds_of_a_run_that_went_on_have_its_learning_rate(images, tmp_path, monkeypatch):
     folder = trained(images, tmp_path / "run", learning_rate_schedule="cosine")
     calibrated(folder)

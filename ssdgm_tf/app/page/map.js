@@ -18,7 +18,7 @@ export async function begin() {
   }
   choose.addEventListener("change", recolour);
   for (const of of state.run.maps) $("map-of").append(make("option", { value: of, textContent: of }));
-  $("map-of").addEventListener("change", () => { lay(); reset(); });
+  $("map-of").addEventListener("change", () => { if (points) { lay(); reset(); } });
   $("map-reset").addEventListener("click", reset);
   $("map-find").addEventListener("change", () => attempt(() => find(Number($("map-find").value))));
   new ResizeObserver(resize).observe(canvas);
@@ -44,6 +44,7 @@ function lay() {
 }
 
 function recolour() {
+  if (!points) return; // they are on their way
   const [variable, by] = $("map-colour").value.split(" ");
   const values = points.of[variable][by], number = state.run.class_names[variable].length;
   const legend = $("map-legend");
