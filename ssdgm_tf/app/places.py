@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from sklearn.decomposition import PCA
+from tqdm.auto import tqdm
 
 
 def beside(means: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -47,7 +48,7 @@ def maps(means: Mapping[str, np.ndarray], probabilities: Mapping[str, np.ndarray
         style = _principal(beside(others))
         reach = np.sin(np.pi / max(q.shape[1], 4))  # of neighbours on the circle
         found[f"{name} and style"] = _framed(circle + 0.9 * reach * style)
-    for variable, values in means.items():
+    for variable, values in tqdm(means.items(), desc="maps", delay=2, leave=False):
         flat, by = on_plane(beside({variable: values}))
         found[f"{variable}, {by}"] = flat
     return found
@@ -67,7 +68,7 @@ def on_plane(places: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
         import umap
     except ImportError:
         return _framed(_principal(places)), "PCA"
-    return _framed(umap.UMAP(random_state=seed).fit_transform(places)), "UMAP"
+    return _framed(umap.UMAP(random_state=seed, n_jobs=1).fit_transform(places)), "UMAP"
 
 
 def _principal(places: np.ndarray) -> np.ndarray:
