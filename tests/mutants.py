@@ -966,7 +966,7 @@ MUTANTS = (
     ),
     Mutant(
         "labelled examples are asked for again",
-        "app/session.py",
+        "app/annotations.py",
         "found &= (of_all[index] >= 0) | np.isin(index, list(self.labels.values.get(name, ())))",
         "found &= np.isin(index, list(self.labels.values.get(name, ())))",
         "tests/app/test_session.py -k kept_with_the_run",

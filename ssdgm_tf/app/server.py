@@ -111,13 +111,13 @@ def application(session: Session, token: str, port: int, lock: int | None = None
     def exported(request: Request) -> Response:
         kind = request.path_params["kind"]
         if kind == "json":
-            return JSONResponse(label_studio.to_tasks(session.labels, session.class_names()))
+            return JSONResponse(label_studio.to_tasks(session.given.labels, session.given.class_names()))
         if kind == "csv":
-            return Response(label_studio.to_csv(session.labels, session.class_names()), media_type="text/csv")
+            return Response(label_studio.to_csv(session.given.labels, session.given.class_names()), media_type="text/csv")
         raise ValueError(f"Labels are written as json or csv. Received: {kind!r}")
 
     def imported(content: bytes) -> Any:
-        events = label_studio.from_text(content.decode("utf-8-sig", "replace"), session.class_names())
+        events = label_studio.from_text(content.decode("utf-8-sig", "replace"), session.given.class_names())
         return {"taken": len(events), **session.act_all(events)}
 
     def uploaded(request: Request, content: bytes) -> Any:

@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ssdgm_tf import files, models, rows
+from ssdgm_tf import models, rows
 from ssdgm_tf.app import places
+from ssdgm_tf.app.annotations import Annotations
 from ssdgm_tf.app.maker import Maker
 from ssdgm_tf.app.views import view
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.labelling import LabelFile, Labels, next_examples
-from ssdgm_tf.labelling.label_file import LONGEST_NAME
+from ssdgm_tf.labelling import LabelFile, next_examples
 from ssdgm_tf.labelling.rules import entropy
-from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import of_each_class
 from ssdgm_tf.models.prediction_draws import prediction_draws
 from ssdgm_tf.runs import checkpoints, precision
-from ssdgm_tf.runs.loading import class_names, load_data
+from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.runs.workdir import Workdir
 
 #: The most examples on the map, and among which the next to label are looked for.
@@ -69,17 +68,14 @@ class Session:
     def __init__(self, folder: Workdir, data_dir: str | None, download: bool, annotator: str = "") -> None:
         if not checkpoints.exists(folder.model):
             raise UserError(f"A run can be opened once it has a checkpoint. Received: {folder.path}, without model.keras")
-        self.folder, self.data_dir, self.download, self.annotator = folder, data_dir, download, annotator
+        self.folder, self.data_dir, self.download = folder, data_dir, download
         self.settings = folder.load_config()
         self.lock = threading.RLock()
         precision.choose_products(self.settings["precision"])
         # Labels are of the training examples in the order of the data set, before any are left out or repeated.
         plain = {**self.settings["config"], "supervised": "", "labelled_only": False, "labelled_twice": False}
         self.dataset: SemiSupervisedData = load_data(plain, data_dir, download, folder, LabelFile(folder.labels, b""))
-        self._begin_with_training_labels()
-        self.file = LabelFile(folder.labels)
-        self.file.check(self.dataset.x_train, class_names(self.dataset))
-        self.labels: Labels = self.file.read()
+        self.given = Annotations(folder, self.dataset, annotator)
         # Labelled examples first, and of each kind a random part.
         order = np.random.default_rng(0).permutation(len(self.dataset.x_train))
         order = order[np.argsort(~self.dataset.is_labelled[order], kind="stable")]
@@ -105,28 +101,13 @@ class Session:
             "maps": list(learned.maps),
             "variables": self.variables(),
             "controls": learned.maker.controls,
-            "class_names": self.class_names(),
+            "class_names": self.given.class_names(),
             "error": self.errors,
             "is_table": dataset.schema is not None,
-            "takes_new_classes": self.takes_new_classes,
+            "takes_new_classes": self.given.takes_new_classes,
             "has_pictures": len(dataset.raw_shape) == 3,
             "progress": self.progress(),
         }
-
-    @property
-    def takes_new_classes(self) -> bool:
-        """Whether people may name classes that training did not know."""
-        of_one = not isinstance(self.dataset.y_train, dict) and self.dataset.schema is None
-        return of_one and self.variables() == ["y"] and not zoo.find(self.settings["config"]["model"]).builds_on
-
-    def class_names(self) -> dict[str, list[str]]:
-        """{supervised class: names}, with those that people added."""
-        known = class_names(self.dataset)
-        found = {}
-        for name, number in self.learned.model.data_format.classes.items():
-            names = known.get(name) or [str(k) for k in range(number)]
-            found[name] = [*names, *self.labels.new_classes.get(name, [])]
-        return found
 
     @property
     def errors(self) -> dict[str, float]:
@@ -142,40 +123,18 @@ class Session:
 
     def progress(self) -> dict[str, Any]:
         """How far the labelling is."""
-        unlabelled = ~self.is_labelled(self.shown)
+        unlabelled = ~self.given.is_labelled(self.shown)
         expected: dict[str, float] = {}
         for name, q in self.learned.probabilities.items():
             if unlabelled.any():
                 expected[name] = round(float(np.mean(1 - q[unlabelled].max(axis=-1))), 5)
         return {
-            "given": self.labels.number,
-            "none": sum(map(len, self.labels.none.values())),
-            "skipped": sum(map(len, self.labels.skipped.values())),
+            "given": self.given.labels.number,
+            "none": sum(map(len, self.given.labels.none.values())),
+            "skipped": sum(map(len, self.given.labels.skipped.values())),
             "before": int(self.dataset.is_labelled.sum()),
             "expected_error": expected,
         }
-
-    def is_labelled(self, index: np.ndarray) -> np.ndarray:
-        """Whether examples have all labels: of the data set, or given by people; those put off count too.
-
-        Args:
-            index: of training examples, [N].
-        """
-        found, y = np.ones(len(index), bool), self.dataset.y_train
-        for name in self.variables():
-            of_all = y[name] if isinstance(y, dict) else y
-            found &= (of_all[index] >= 0) | np.isin(index, list(self.labels.values.get(name, ())))
-        put_off = set().union(*self.labels.none.values(), *self.labels.skipped.values())
-        return found | np.isin(index, list(put_off))
-
-    def label_of(self, name: str, index: int) -> int:
-        """The label of a training example; -1 where none is known, -2 where it is of none of the classes."""
-        if index in self.labels.none.get(name, set()):
-            return -2
-        if (given := self.labels.values.get(name, {}).get(index)) is not None:
-            return int(given)
-        y = self.dataset.y_train
-        return int((y[name] if isinstance(y, dict) else y)[index])
 
     def map(self) -> dict[str, Any]:
         """The examples on the map: places, labels, predictions and entropies (nats)."""
@@ -187,7 +146,7 @@ class Session:
         }
         for name, q in learned.probabilities.items():
             found["of"][name] = {
-                "label": [self.label_of(name, int(index)) for index in self.shown],
+                "label": [self.given.label_of(name, int(index)) for index in self.shown],
                 "prediction": q.argmax(axis=-1).tolist(),
                 "entropy": np.round(entropy(q[None]), 4).tolist(),
             }
@@ -203,7 +162,7 @@ class Session:
             ValueError: no such example.
         """
         x = self.x_of(index)
-        return {"index": index, "labels": self._labels_of(index), **self.read(x)}
+        return {"index": index, "labels": self.given.labels_of(index), **self.read(x)}
 
     def x_of(self, index: int) -> np.ndarray:
         """A training example, [1, *event].
@@ -217,9 +176,6 @@ class Session:
         if not 0 <= index < len(self.dataset.x_train):
             raise ValueError(f"An example must be one of 0..{len(self.dataset.x_train) - 1}. Received: {index}")
         return np.asarray(rows.take(self.dataset.x_train, np.array([index])))
-
-    def _labels_of(self, index: int) -> dict[str, int]:
-        return {name: self.label_of(name, index) for name in self.variables()}
 
     def read(self, x: np.ndarray) -> dict[str, Any]:
         """What the model says of an example.
@@ -268,8 +224,8 @@ class Session:
         Raises:
             ValueError: an unknown rule.
         """
-        taken = self.is_labelled(self.shown) | np.isin(self.shown, left_out)
-        learned, name, seed = self.learned, self.variables()[0], self.labels.events
+        taken = self.given.is_labelled(self.shown) | np.isin(self.shown, left_out)
+        learned, name, seed = self.learned, self.variables()[0], self.given.labels.events
         candidates = np.arange(len(self.shown))
         known: dict[str, Any] = {"draws": learned.probabilities[name][None], "places": learned.latent}
         if rule == "disagreement":
@@ -281,7 +237,7 @@ class Session:
             index = int(self.shown[place])
             of = {name: np.round(q[place], 4).tolist() for name, q in learned.probabilities.items()}
             seen = view(self.dataset, self.x_of(index)[0])
-            found.append({"index": index, "view": seen, "of": of, "labels": self._labels_of(index)})
+            found.append({"index": index, "view": seen, "of": of, "labels": self.given.labels_of(index)})
         return found
 
     def _draws(self, learned: Learned, places_of: np.ndarray) -> np.ndarray:
@@ -303,7 +259,7 @@ class Session:
             ValueError: an unknown event, variable, class or example, or a bad name of a class.
         """
         with self.lock:
-            before = self.labels.last
+            before = self.given.labels.last
             found = self.act_all([event])
             return found | ({"undone": before} if event["event"] == "undo" else {})
 
@@ -317,63 +273,15 @@ class Session:
             ValueError: one of them is refused.
         """
         with self.lock:
-            kept = [self._checked(event) for event in events]
-            try:
-                self.file.append(kept, self.dataset.x_train, class_names(self.dataset), self.annotator)
-            finally:
-                self.labels = self.file.read()
-            return {"progress": self.progress(), "class_names": self.class_names()}
-
-    def _checked(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        kind = event.get("event")
-        if kind == "undo":
-            if self.labels.last is None:
-                raise ValueError("There must be something to undo. Received: no label yet")
-            if self.labels.last["event"] == "class" and self._knows_new_classes:
-                raise ValueError(f"A class that the model has learned stays. Received: {self.labels.last['name']!r}")
-            return {"event": "undo"}
-        name = event.get("variable")
-        if kind not in ("label", "none", "skip", "class") or name not in self.variables():
-            raise ValueError(f"Labels are of {', '.join(self.variables())}. Received: {kind!r} of {name!r}")
-        if kind == "class":
-            return {"event": "class", "variable": name, "name": self._new_name(name, event.get("name"))}
-        index = event.get("index")
-        if type(index) is not int or not 0 <= index < len(self.dataset.x_train):
-            raise ValueError(f"A label is of one of {len(self.dataset.x_train)} examples. Received: {index!r:.100}")
-        kept: dict[str, Any] = {"event": kind, "index": index, "variable": name}
-        if kind == "label":
-            value, names = event.get("value"), self.class_names()[name]
-            if type(value) is not int or not 0 <= value < len(names):
-                raise ValueError(f"A label is one of {len(names)} classes, 0..{len(names) - 1}. Received: {value!r}")
-            kept["value"] = value
-        return kept
-
-    def _new_name(self, variable: str, name: Any) -> str:
-        if not self.takes_new_classes:
-            raise ValueError(
-                "New classes are for models of images, series and vectors that infer one class and build on no other. "
-                f"Received: a run of {type(self.learned.model).__name__} on {self.dataset.noun}"
-            )
-        text = " ".join(name.split()) if isinstance(name, str) else ""
-        if not text or len(text) > LONGEST_NAME or not text.isprintable():
-            received = f"{len(name)} characters, {name!r:.40}" if isinstance(name, str) else repr(name)
-            raise ValueError(f"The name of a class has 1 to {LONGEST_NAME} printable characters. Received: {received}")
-        if text in self.class_names()[variable]:
-            raise ValueError(f"A new class must have a new name. Received: {text!r}, which is there")
-        return text
-
-    @property
-    def _knows_new_classes(self) -> bool:
-        """Whether the model knows as many classes as there are names, with those that people added."""
-        known = self.learned.model.data_format.classes["y"]
-        return bool(self.labels.new_classes) and known >= len(self.class_names()["y"])
+            self.given.write(events)
+            return {"progress": self.progress(), "class_names": self.given.class_names()}
 
     def _neighbours(self, learned: Learned, means: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         """The labelled examples on the map whose inferred variables are nearest, their classes first of all."""
         labelled = []
         name = self.variables()[0]
         for place, index in enumerate(self.shown):
-            if (label := self.label_of(name, int(index))) >= 0:
+            if (label := self.given.label_of(name, int(index))) >= 0:
                 labelled.append((place, int(index), label))
         if not labelled:
             return []
@@ -394,23 +302,6 @@ class Session:
         """The first observed variable of what a model gives."""
         return next(iter(made.values())) if isinstance(made, dict) else made
 
-    def _begin_with_training_labels(self) -> None:
-        """The file of labels begins with those that the run learned from.
-
-        Raises:
-            UserError: it does not.
-        """
-        folder = self.folder
-        learned = folder.training_labels.read_bytes() if folder.training_labels.exists() else b""
-        if learned and not folder.labels.exists():
-            with files.whole(folder.labels) as partial:
-                partial.write_bytes(learned)
-        if learned and not folder.labels.read_bytes().startswith(learned):
-            raise UserError(
-                "The labels of a run must begin with those that it learned from: move labels.jsonl elsewhere, and take its "
-                f"labels from there. Received: {folder.labels}, which does not begin like {folder.training_labels}"
-            )
-
     def _learn(self) -> Learned:
         """Opens the model, and asks it about the examples on the map."""
         model = checkpoints.load(self.folder.model)
@@ -423,6 +314,7 @@ class Session:
         probabilities = of_each_class(model, model.predict(x, batch_size=500, verbose=0))
         means = model.encode(x)
         maps = places.maps(means, probabilities)
+        self.given.learned_by(model)
         return Learned(model, probabilities, means, places.beside(means), maps, Maker(model, means))
 
 

@@ -134,7 +134,7 @@ def _command(session: Session) -> list[str]:
     epochs, is_finished = settings["config"]["epochs"], folder.results.exists()
     if is_finished:
         epochs += max(1, round(_SHARE * (settings.get(EARLIER_EPOCHS) or [epochs])[0]))
-        if session.labels.teaches_as(LabelFile(folder.training_labels).read()):
+        if session.given.labels.teaches_as(LabelFile(folder.training_labels).read()):
             raise ValueError("Training goes on with new labels. Received: none since the last training")
     return [
         sys.executable,

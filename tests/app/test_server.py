@@ -131,14 +131,14 @@ def test_labels_go_out_and_come_in(session):
         excel = b"\xef\xbb\xbfindex,label\n7,9\n5,2\n"
         status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", excel)
         assert (status, json.loads(content)["taken"]) == (200, 2)
-        assert session.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
+        assert session.given.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
 
 
 def test_labels_of_a_bad_file_are_taken_all_or_none(ask, unchanged):
     status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n99999,2\n")
     assert status == 400
     assert "99999" in json.loads(content)["error"]
-    assert unchanged.labels.number == 0
+    assert unchanged.given.labels.number == 0
 
 
 def test_a_second_server_of_a_run_is_refused(tmp_path):

@@ -56,7 +56,7 @@ def test_labels_are_kept_with_the_run(session, folder):
     session.act({"event": "none", "index": 6, "variable": "y"})
     session.act({"event": "skip", "index": 7, "variable": "y"})
     again = Session(folder, None, False)
-    assert [again.label_of("y", index) for index in (5, 6, 7)] == [3, -2, -1]
+    assert [again.given.label_of("y", index) for index in (5, 6, 7)] == [3, -2, -1]
     left = {one["index"] for one in again.next("random", 1300, [])}
     assert left == set(np.flatnonzero(session.dataset.y_train < 0).tolist()) - {5, 6, 7}
     assert again.act({"event": "undo"})["undone"]["event"] == "skip"
@@ -240,7 +240,7 @@ def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
 def test_several_variables_are_labelled_one_by_one_and_put_off_together(tmp_path):
     session = of_table(tmp_path, "label,kind")
     assert session.variables() == ["label", "kind"]
-    assert session.class_names() == {"label": ["no", "yes"], "kind": ["new", "old"]}
+    assert session.given.class_names() == {"label": ["no", "yes"], "kind": ["new", "old"]}
     first, second = (one["index"] for one in session.next("entropy", 2, []))
     session.act({"event": "label", "index": first, "variable": "label", "value": 1})
     (again,) = (one for one in session.next("random", 100, []) if one["index"] == first)
@@ -248,7 +248,7 @@ def test_several_variables_are_labelled_one_by_one_and_put_off_together(tmp_path
     session.act({"event": "label", "index": first, "variable": "kind", "value": 0})
     session.act({"event": "skip", "index": second, "variable": "kind"})
     assert not {first, second} & {one["index"] for one in session.next("random", 100, [])}
-    found = load_data(session.settings["config"], None, False, session.folder, session.file)
+    found = load_data(session.settings["config"], None, False, session.folder, session.given.file)
     assert (found.y_train["label"][first], found.y_train["kind"][first]) == (1, 0)
 
 
