@@ -65,10 +65,10 @@ def on_plane(places: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
         float32 [N, 2] in [-1, 1], and "UMAP" or "PCA".
     """
     try:
-        import umap
+        from umap import UMAP
     except ImportError:
         return _framed(_principal(places)), "PCA"
-    return _framed(umap.UMAP(random_state=seed, n_jobs=1).fit_transform(places)), "UMAP"
+    return _framed(UMAP(random_state=seed, n_jobs=1).fit_transform(places)), "UMAP"
 
 
 def _principal(places: np.ndarray) -> np.ndarray:

@@ -78,12 +78,15 @@ def class_names(dataset: data.SemiSupervisedData) -> dict[str, list[str]]:
     """{variable: names of its classes} of a data set, "y" where one class is all that it has labels of.
 
     Args:
-        dataset: the data set. Of several variables those that are targets of a table.
+        dataset: the data set. Of several variables those that are classes; where they have no names, their numbers.
     """
     if not isinstance(dataset.y_train, dict):
         return {"y": list(dataset.class_names or map(str, range(dataset.num_classes)))}
-    variables = {} if dataset.targets is None else dataset.targets.variables
-    return {name: list(map(str, column.categories)) for name, column in variables.items() if column.kind != "numeric"}
+    if dataset.targets is not None:
+        variables = dataset.targets.variables
+        return {name: list(map(str, column.categories)) for name, column in variables.items() if column.kind != "numeric"}
+    known = {name: [shown, dataset.y_test[name]] for name, shown in dataset.y_train.items() if shown.dtype.kind == "i"}
+    return {name: [str(k) for k in range(max(int(y.max()) for y in of_both) + 1)] for name, of_both in known.items()}
 
 
 def _with_given_labels(dataset: data.SemiSupervisedData, file: LabelFile) -> data.SemiSupervisedData:

@@ -7,7 +7,7 @@ from ssdgm_tf import data
 from ssdgm_tf.configs import baseline_digits, m1_digits, m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import building, plan
-from ssdgm_tf.runs.loading import load_data
+from ssdgm_tf.runs.loading import class_names, load_data
 from ssdgm_tf.runs.workdir import Workdir
 
 
@@ -100,3 +100,14 @@ def test_parts_of_images_may_be_from_before_the_default(own, of_part, fits, tmp_
     else:
         with pytest.raises(UserError, match=r"config\.preprocessing="):
             plan.make(asked, Workdir(tmp_path / "run"), str(part.path))
+
+
+def test_classes_have_the_names_of_the_data_or_their_numbers(digits):
+    assert class_names(digits) == {"y": [str(k) for k in range(10)]}
+    assert class_names(digits._replace(class_names=tuple("abcdefghij"))) == {"y": list("abcdefghij")}
+    lamps = np.full((len(digits.y_train), 3), np.nan, np.float32)
+    several = digits._replace(
+        y_train={"identity": np.minimum(digits.y_train, 3), "lamp": lamps},
+        y_test={"identity": digits.y_test % 5, "lamp": lamps},
+    )
+    assert class_names(several) == {"identity": ["0", "1", "2", "3", "4"]}
