@@ -27,6 +27,19 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
         written.unlink(missing_ok=True)
 
 
+def flush(path: str | os.PathLike) -> None:
+    """Waits until a file, or the entries of a folder, are on the disk.
+
+    Args:
+        path: the file or folder.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def json_text(value: Any, indent: int) -> str:
     """Indented JSON in which a list of numbers, such as a row of a matrix, stands on one line.
 

@@ -21,7 +21,7 @@ ALLOWED = {
     "keras_internals": set(),
     "objectives": set(),
     "trust": set(),
-    "labelling": {"errors", "rows"},
+    "labelling": {"errors", "files", "rows"},
     "layers": {"rows", "checks", "keras_internals", "schema"},
     "data": {"rows", "checks", "files", "schema"},
     "baselines": {"rows", "checks", "keras_internals", "objectives", "layers", "consistency", "schema"},

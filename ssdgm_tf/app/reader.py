@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssdgm_tf import data
+from ssdgm_tf import data, rows
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.app.views import cell_text
 from ssdgm_tf.models.examples import of_each_class
@@ -53,7 +53,7 @@ def from_file(session: Session, name: str, content: bytes) -> np.ndarray:
         raise ValueError(_named(bad[0].reason, path, name))
     if dataset.schema is not None:
         return values
-    x = values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
+    x = np.asarray(rows.Rows(values))  # bytes are divided by 255
     return x if dataset.preprocessing is None else dataset.preprocessing.transform(x)
 
 

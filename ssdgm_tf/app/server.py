@@ -1,4 +1,4 @@
-"""The server of the page: on 127.0.0.1, under an address that only the terminal shows."""
+"""The server of the page: on 127.0.0.1, under a secret address."""
 
 import contextlib
 import fcntl
@@ -37,7 +37,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-# The largest request that is no file, in bytes.
+# The most bytes of a request that holds JSON; files may be larger.
 _LARGEST = 200_000
 
 
@@ -75,7 +75,7 @@ class Guard:
 
 
 def application(session: Session, token: str, port: int, lock: int | None = None) -> Starlette:
-    """The page and what it asks for, under /TOKEN/.
+    """The application that serves the page and answers its requests, all under /TOKEN/.
 
     Args:
         session: the opened run.

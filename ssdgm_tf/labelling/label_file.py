@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssdgm_tf import rows
+from ssdgm_tf import files, rows
 from ssdgm_tf.errors import UserError
 
 _FORMAT = 1
@@ -184,7 +184,7 @@ class LabelFile:
                 stream.flush()
                 os.fsync(stream.fileno())
                 if not before:
-                    _flush_folder(self.path.parent)
+                    files.flush(self.path.parent)
             except OSError:
                 os.truncate(self.path, before)
                 raise
@@ -224,15 +224,6 @@ def _is_same(found: Any, wanted: Any) -> bool:
     if not isinstance(wanted, list) or not isinstance(found, list):
         return found == wanted
     return len(found) == len(wanted) and bool(np.allclose(np.asarray(found, float), wanted, rtol=1e-3, atol=1e-6))
-
-
-def _flush_folder(path: Path) -> None:
-    """Waits until the entries of a folder are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_event(found: dict[str, Any]) -> None:

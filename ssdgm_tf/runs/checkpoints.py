@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from ssdgm_tf import models
+from ssdgm_tf import files, models
 from ssdgm_tf.errors import UserError
 
 # A full disk or quota, as an error number, and in the messages of libraries that keep no number.
@@ -31,14 +31,14 @@ def save(model: keras.Model, path: Path) -> None:
     partial = path.with_name(f"partial-{path.name}")
     try:
         model.save(partial)
-        _flush(partial)
+        files.flush(partial)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     if path.exists():
         os.replace(path, previous(path))
     os.replace(partial, path)
-    _flush(path.parent)
+    files.flush(path.parent)
 
 
 def exists(path: Path) -> bool:
@@ -84,12 +84,3 @@ def _load(path):
     if not isinstance(model, models.SemiSupervisedModel):
         raise UserError(f"The model must be one of ssdgm_tf. Received: {path}, a {type(model).__name__}")
     return model
-
-
-def _flush(path):
-    """Waits until a file, or the entries of a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

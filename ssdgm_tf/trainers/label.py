@@ -5,7 +5,7 @@
 
 The keys 0 to 9 and a to z label an example, space skips it, minus says "none of these", backspace undoes, and plus adds a
 class. Every label is in labels.jsonl, in the folder of the run, before the next example shows. "Train on" goes on with the
-run for a quarter of its epochs, with all labels. It is the page of ssdgm-explore, opened where one labels.
+run for a quarter of its epochs, with the labels so far. It is the page of ssdgm-explore, opened where one labels.
 """
 
 from ssdgm_tf.trainers import flags as command
