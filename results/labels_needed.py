@@ -19,7 +19,7 @@ from ssdgm_tf import models, rows
 from ssdgm_tf.app import places
 from ssdgm_tf.configs import fast_mnist
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.labelling import RULES, next_examples
+from ssdgm_tf.labelling import RULES, Known, next_examples
 from ssdgm_tf.models.prediction_draws import prediction_draws
 from ssdgm_tf.runs import building, training
 from ssdgm_tf.runs.loading import load_data
@@ -29,7 +29,7 @@ from ssdgm_tf.runs.workdir import Workdir, write_json
 OUTPUT = Path(__file__).with_name("labels_needed.json")
 #: The labels after each round, and the test error that ends a curve.
 SIZES, WANTED = (10, 20, 30, 45, 65, 90, 120, 160, 220, 300), 0.02
-_POOL, _COMPARED, _DRAWS = 20_000, 2000, 5
+_POOL, _DRAWS = 20_000, 5
 # The first labels, and how the model differs from `fast_mnist`: pseudo-labels, and two thirds of its epochs.
 _FIRST, _FIELDS = 10, {"epochs": 8, "consistency": "free_match=2"}
 
@@ -117,13 +117,10 @@ def _next(
 ) -> list[int]:
     """The places of the examples that the rule chooses by a model."""
     if model is None:
-        return next_examples(rule, number, {}, is_labelled, seed)
-    if rule == "disagreement":
-        some = np.random.default_rng(seed).permutation(np.flatnonzero(~is_labelled))[:_COMPARED]
-        draws = prediction_draws(model, rows.take(x, some), _DRAWS)["y"]
-        return [int(some[k]) for k in next_examples(rule, number, {"draws": draws}, is_labelled[some], seed)]
-    q = model.predict(x, batch_size=500, verbose=0)
-    return next_examples(rule, number, {"draws": q[None], "places": places.beside(model.encode(x))}, is_labelled, seed)
+        return next_examples(rule, number, None, is_labelled, seed)
+    q, places_of = model.predict(x, batch_size=500, verbose=0), places.beside(model.encode(x))
+    known = Known(q, places_of, lambda some: prediction_draws(model, rows.take(x, some), _DRAWS)["y"])
+    return next_examples(rule, number, known, is_labelled, seed)
 
 
 if __name__ == "__main__":

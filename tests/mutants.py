@@ -904,9 +904,16 @@ MUTANTS = (
     Mutant(
         "disagreement is the entropy",
         "labelling/rules.py",
-        "return entropy(draws) - np.mean([entropy(draw[None]) for draw in draws], axis=0)",
-        "return entropy(draws)",
+        "return entropy(draws.mean(axis=0)) - entropy(draws).mean(axis=0)",
+        "return entropy(draws.mean(axis=0))",
         "tests/labelling/test_rules.py -k disagreement",
+    ),
+    Mutant(
+        "names of examples stay where they were",
+        "data/arrays.py",
+        "ids = tuple(np.array(self.ids, object)[index]) if self.ids else ()",
+        "ids = self.ids",
+        "tests/data/test_data.py -k names_of",
     ),
     Mutant(
         "clusters with a label come first",

@@ -21,9 +21,23 @@ def beside(means: Mapping[str, np.ndarray]) -> np.ndarray:
     blocks = []
     for values in means.values():
         block = values.reshape(len(values), -1).astype(np.float32)
-        spread = np.sqrt(np.sum(block.var(axis=0)))
-        blocks.append((block - block.mean(axis=0)) / max(float(spread), 1e-6))
+        blocks.append((block - block.mean(axis=0)) / _spread(block))
     return np.concatenate(blocks, axis=1)
+
+
+def distances(means: Mapping[str, np.ndarray], of_one: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    """How far examples are from another one: squares, of variables scaled as in `beside`, [N].
+
+    Args:
+        means: {variable: [N, ...]} of the examples.
+        of_one: {variable: [1, ...]} of the other one.
+        weights: {variable: how much it counts}.
+    """
+    found = np.zeros(len(next(iter(means.values()))))
+    for name, values in means.items():
+        block = values.reshape(len(values), -1)
+        found += weights[name] * np.sum(((block - of_one[name].reshape(1, -1)) / _spread(block)) ** 2, axis=1)
+    return found
 
 
 def maps(means: Mapping[str, np.ndarray], probabilities: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -69,6 +83,11 @@ def on_plane(places: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
     except ImportError:
         return _framed(_principal(places)), "PCA"
     return _framed(UMAP(random_state=seed, n_jobs=1).fit_transform(places)), "UMAP"
+
+
+def _spread(block: np.ndarray) -> float:
+    """The root of the summed variance of numbers [N, D]; of constant ones almost 0."""
+    return max(float(np.sqrt(np.sum(block.var(axis=0)))), 1e-6)
 
 
 def _principal(places: np.ndarray) -> np.ndarray:

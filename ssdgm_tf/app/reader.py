@@ -101,14 +101,11 @@ def read_row(session: Session, x: np.ndarray) -> dict[str, Any]:
     without = np.repeat(x, x.shape[1], axis=0)
     np.fill_diagonal(without, np.nan)
     with session.lock:
-        q = of_each_class(model, model.predict(x, verbose=0))
         fewer = of_each_class(model, model.predict(without, batch_size=len(without), verbose=0))
         filled = schema.decode(next(iter(model.impute(x, num_samples=100, seed=0).values())))
     found["filled"] = [[name, cell_text(filled[name][0]), bool(np.isnan(x[0, d]))] for d, name in enumerate(schema.names)]
-    for name, p in q.items():
-        best = int(p[0].argmax())
-        adds = p[0, best] - fewer[name][:, best]
-        found["of"][name]["adds"] = [
-            [column, round(float(adds[d]), 4)] for d, column in enumerate(schema.names) if not np.isnan(x[0, d])
-        ]
+    for name, of in found["of"].items():
+        best = int(np.argmax(of["probabilities"]))
+        adds = of["probabilities"][best] - fewer[name][:, best]
+        of["adds"] = [[column, round(float(adds[d]), 4)] for d, column in enumerate(schema.names) if not np.isnan(x[0, d])]
     return found

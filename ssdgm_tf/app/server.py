@@ -24,11 +24,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ssdgm_tf.app import reader
+from ssdgm_tf.app.endpoints import Endpoints
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.app.training import Training
-from ssdgm_tf.app.views import png, view
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.labelling import label_studio
 
 _PAGE = Path(__file__).with_name("page")
 # Nothing comes from elsewhere, no script is in the page itself, and no other page may show this one.
@@ -83,68 +82,23 @@ def application(session: Session, token: str, port: int, lock: int | None = None
         port: the port that it is served on.
         lock: the descriptor that `alone` gives; None for none.
     """
-    training = Training(session, lock)
-
-    def thumbnail(request: Request) -> Response:
-        image = session.dataset.to_images(session.x_of(request.path_params["index"]))[0]
-        if image.ndim != 3:
-            raise ValueError(f"Pictures are of images. Received: examples of shape {list(image.shape)}")
-        return Response(png(image), media_type="image/png", headers={"cache-control": "max-age=3600"})
-
-    def make(body: dict[str, Any]) -> Any:
-        positions, vary = body.get("positions"), body.get("vary")
-        if not isinstance(positions, dict):
-            raise ValueError(f"Positions must be those of controls by their names. Received: {positions!r:.100}")
-        with session.lock:
-            made = session.learned.maker.make(positions, vary)
-        return {"views": [view(session.dataset, one) for one in made]}
-
-    def following(body: dict[str, Any]) -> Any:
-        return session.next(
-            str(body.get("rule")), min(max(int(body.get("number", 1)), 1), 100), list(body.get("left_out", []))
-        )
-
-    def start(_: dict[str, Any]) -> Any:
-        training.start()
-        return training.state
-
-    def exported(request: Request) -> Response:
-        kind = request.path_params["kind"]
-        if kind == "json":
-            return JSONResponse(label_studio.to_tasks(session.given.labels, session.given.class_names()))
-        if kind == "csv":
-            return Response(label_studio.to_csv(session.given.labels, session.given.class_names()), media_type="text/csv")
-        raise ValueError(f"Labels are written as json or csv. Received: {kind!r}")
-
-    def imported(content: bytes) -> Any:
-        events = label_studio.from_text(content.decode("utf-8-sig", "replace"), session.given.class_names())
-        return {"taken": len(events), **session.act_all(events)}
-
-    def uploaded(request: Request, content: bytes) -> Any:
-        x = reader.from_file(session, request.query_params.get("name", ""), content)
-        read = reader.read_row(session, x) if session.dataset.schema is not None else session.read(x)
-        return read | {"analogies": session.analogies(x)}
-
-    def analogies(request: Request) -> Any:
-        return session.analogies(session.x_of(request.path_params["index"]))
-
+    of = Endpoints(session, Training(session, lock))
     routes = [
-        Route("/api/run", _answer(lambda _: session.summary())),
-        Route("/api/map", _answer(lambda _: session.map())),
-        Route("/api/example/{index:int}", _answer(lambda request: session.example(request.path_params["index"]))),
-        Route("/api/analogies/{index:int}", _answer(analogies)),
-        Route("/api/picture/{index:int}.png", _answer(thumbnail)),
-        Route("/api/training", _answer(lambda _: training.state)),
-        Route("/api/labels.{kind}", _answer(exported)),
-        Route("/api/next", _posted(following), methods=["POST"]),
-        Route("/api/make", _posted(make), methods=["POST"]),
-        Route(
-            "/api/row", _posted(lambda body: reader.read_row(session, reader.from_cells(session, body))), methods=["POST"]
-        ),
+        Route("/api/run", _answer(of.run)),
+        Route("/api/map", _answer(of.map)),
+        Route("/api/find", _answer(of.find)),
+        Route("/api/example/{index:int}", _answer(of.example)),
+        Route("/api/analogies/{index:int}", _answer(of.analogies)),
+        Route("/api/picture/{index:int}.png", _answer(of.picture)),
+        Route("/api/training", _answer(of.training_state)),
+        Route("/api/labels.{kind}", _answer(of.labels_in)),
+        Route("/api/next", _posted(of.next), methods=["POST"]),
+        Route("/api/make", _posted(of.make), methods=["POST"]),
+        Route("/api/row", _posted(of.row), methods=["POST"]),
         Route("/api/act", _posted(session.act), methods=["POST"]),
-        Route("/api/train", _posted(start), methods=["POST"]),
-        Route("/api/read", _uploaded(uploaded), methods=["POST"]),
-        Route("/api/labels", _uploaded(lambda _, content: imported(content)), methods=["POST"]),
+        Route("/api/train", _posted(of.train), methods=["POST"]),
+        Route("/api/read", _uploaded(of.read), methods=["POST"]),
+        Route("/api/labels", _uploaded(of.take_labels), methods=["POST"]),
         Mount("/", StaticFiles(directory=_PAGE, html=True)),
     ]
     hosts = (f"127.0.0.1:{port}", f"localhost:{port}")

@@ -14,7 +14,7 @@ from ssdgm_tf.app.maker import Maker
 from ssdgm_tf.app.views import view
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.labelling import LabelFile, next_examples
+from ssdgm_tf.labelling import Known, LabelFile, next_examples
 from ssdgm_tf.labelling.rules import entropy
 from ssdgm_tf.models.examples import of_each_class
 from ssdgm_tf.models.prediction_draws import prediction_draws
@@ -24,8 +24,8 @@ from ssdgm_tf.runs.workdir import Workdir
 
 #: The most examples on the map, and among which the next to label are looked for.
 MOST = 20_000
-# Candidates whose draws are compared by "disagreement", and the draws.
-_COMPARED, _DRAWS = 2000, 5
+# Draws that are compared by "disagreement"; the most examples that a search gives.
+_DRAWS, _FOUND = 5, 40
 # Neighbours are near in class first, and then in style.
 _NEIGHBOURS, _WEIGHT_OF_CLASSES = 6, 10.0
 
@@ -96,6 +96,7 @@ class Session:
             "data": self.settings["config"]["data"],
             "folder": str(self.folder.path),
             "noun": dataset.noun,
+            "has_ids": bool(dataset.ids),
             "examples": len(dataset.x_train),
             "shown": len(self.shown),
             "maps": list(learned.maps),
@@ -148,7 +149,7 @@ class Session:
             found["of"][name] = {
                 "label": [self.given.label_of(name, int(index)) for index in self.shown],
                 "prediction": q.argmax(axis=-1).tolist(),
-                "entropy": np.round(entropy(q[None]), 4).tolist(),
+                "entropy": np.round(entropy(q), 4).tolist(),
             }
         return found
 
@@ -162,7 +163,41 @@ class Session:
             ValueError: no such example.
         """
         x = self.x_of(index)
-        return {"index": index, "labels": self.given.labels_of(index), **self.read(x)}
+        return {"index": index, "id": self.id_of(index), "labels": self.given.labels_of(index), **self.read(x)}
+
+    def id_of(self, index: int) -> str:
+        """What the source calls a training example; "" where it has no names.
+
+        Args:
+            index: its place among the training examples.
+        """
+        return self.dataset.ids[index] if self.dataset.ids else ""
+
+    def find(self, text: str) -> dict[str, Any]:
+        """The training examples that a text names: by their place, or by a part of what the source calls them.
+
+        Args:
+            text: digits for a place; other text, or digits that are no place, for a part of a name, in any capitals.
+
+        Returns:
+            {"number": how many there are, "found": [{"index", "id"}] of the first 40}.
+
+        Raises:
+            ValueError: there is none.
+        """
+        wanted, size = text.strip(), len(self.dataset.x_train)
+        if wanted.isdecimal() and len(wanted) < 20 and int(wanted) < size:
+            places_of = [int(wanted)]
+        else:
+            part = wanted.casefold()
+            places_of = [index for index, name in enumerate(self.dataset.ids) if part and part in name.casefold()]
+        if not places_of:
+            names = ", or a part of the name of one" if self.dataset.ids else ""
+            raise ValueError(f"An example is found by its number 0..{size - 1}{names}. Received: {text!r:.100}")
+        return {
+            "number": len(places_of),
+            "found": [{"index": index, "id": self.id_of(index)} for index in places_of[:_FOUND]],
+        }
 
     def x_of(self, index: int) -> np.ndarray:
         """A training example, [1, *event].
@@ -192,7 +227,7 @@ class Session:
                 "view": view(self.dataset, x[0]),
                 "reconstruction": view(self.dataset, self._observed(model.reconstruct(x))[0]),
                 "of": {
-                    name: {"probabilities": np.round(p[0], 4).tolist(), "entropy": round(float(entropy(p[None])[0]), 4)}
+                    name: {"probabilities": np.round(p[0], 4).tolist(), "entropy": round(float(entropy(p[0])), 4)}
                     for name, p in q.items()
                 },
                 "positions": learned.maker.positions(means),
@@ -226,28 +261,21 @@ class Session:
         """
         taken = self.given.is_labelled(self.shown) | np.isin(self.shown, left_out)
         learned, name, seed = self.learned, self.variables()[0], self.given.labels.events
-        candidates = np.arange(len(self.shown))
-        known: dict[str, Any] = {"draws": learned.probabilities[name][None], "places": learned.latent}
-        if rule == "disagreement":
-            candidates = np.random.default_rng(seed).permutation(np.flatnonzero(~taken))[:_COMPARED]
-            known["draws"] = self._draws(learned, candidates)
-        chosen = next_examples(rule, number, known, taken[candidates], seed)
+
+        def draws_of(places_of: np.ndarray) -> np.ndarray:
+            x = rows.take(self.dataset.x_train, self.shown[places_of])
+            with self.lock:
+                return prediction_draws(learned.model, x, _DRAWS)[name]
+
+        known = Known(learned.probabilities[name], learned.latent, draws_of)
         found = []
-        for place in candidates[chosen]:
+        for place in next_examples(rule, number, known, taken, seed):
             index = int(self.shown[place])
             of = {name: np.round(q[place], 4).tolist() for name, q in learned.probabilities.items()}
             seen = view(self.dataset, self.x_of(index)[0])
-            found.append({"index": index, "view": seen, "of": of, "labels": self.given.labels_of(index)})
+            names = {"index": index, "id": self.id_of(index)}
+            found.append(names | {"view": seen, "of": of, "labels": self.given.labels_of(index)})
         return found
-
-    def _draws(self, learned: Learned, places_of: np.ndarray) -> np.ndarray:
-        """Predictions of the first class in several passes, [S, N, K]."""
-        name = self.variables()[0]
-        if not len(places_of):
-            return np.zeros((1, 0, learned.probabilities[name].shape[1]))
-        x = rows.take(self.dataset.x_train, self.shown[places_of])
-        with self.lock:
-            return prediction_draws(learned.model, x, _DRAWS)[name]
 
     def act(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Writes what a person did to the file of labels, and returns the progress.
@@ -285,13 +313,8 @@ class Session:
                 labelled.append((place, int(index), label))
         if not labelled:
             return []
-        at = [place for place, _, _ in labelled]
-        distance = np.zeros(len(at))
-        for variable, values in learned.means.items():
-            flat = values.reshape(len(values), -1)
-            scale = max(float(np.sqrt(np.sum(flat.var(axis=0)))), 1e-6)
-            weight = _WEIGHT_OF_CLASSES if variable in learned.probabilities else 1.0
-            distance += weight * np.sum((flat[at] - means[variable].reshape(1, -1)) ** 2, axis=1) / scale**2
+        weights = dict.fromkeys(learned.means, 1.0) | dict.fromkeys(learned.probabilities, _WEIGHT_OF_CLASSES)
+        distance = places.distances(learned.means, means, weights)[[place for place, _, _ in labelled]]
         found = []
         for k in np.argsort(distance, kind="stable")[:_NEIGHBOURS]:
             _, index, label = labelled[k]

@@ -40,6 +40,8 @@ class SemiSupervisedData(NamedTuple):
             where one class is the only target. None for other data.
         decimals: for each column of `schema` and then of `targets` the most digits after the point that a cell had; -1 where
             there are no numbers, or more than 6.
+        ids: what the source calls each training example: the path of its file below the folder of images, or the line or row
+            of a table; () where it has no names.
     """
 
     x_train: rows.ArrayOrRows
@@ -57,6 +59,7 @@ class SemiSupervisedData(NamedTuple):
     schema: Schema | None = None
     targets: Targets | None = None
     decimals: tuple[int, ...] = ()
+    ids: tuple[str, ...] = ()
 
     @property
     def monitored(self) -> tuple[rows.ArrayOrRows, Labels, str]:
@@ -115,14 +118,11 @@ class SemiSupervisedData(NamedTuple):
 
         As in the code of Maaloe et al. 2016. The model then learns from all examples what it learns from unlabelled ones.
         """
-        shown, y = self.is_labelled, self.y_train
-
-        def doubled(values: np.ndarray) -> np.ndarray:
-            return np.concatenate([values, hide_labels(values[shown], np.array([], int))])
-
-        y_train = {name: doubled(values) for name, values in y.items()} if isinstance(y, dict) else doubled(y)
-        twice = np.concatenate([np.arange(len(shown)), np.flatnonzero(shown)])
-        return self._replace(x_train=rows.take(self.x_train, twice), y_train=y_train)
+        once = np.arange(len(self.x_train))
+        made = self.at(np.concatenate([once, np.flatnonzero(self.is_labelled)]))
+        y = made.y_train
+        y_train = {name: hide_labels(of, once) for name, of in y.items()} if isinstance(y, dict) else hide_labels(y, once)
+        return made._replace(y_train=y_train)
 
     def with_labelled_only(self) -> "SemiSupervisedData":
         """The data set without its unlabelled training examples.
@@ -135,9 +135,7 @@ class SemiSupervisedData(NamedTuple):
         shown = np.flatnonzero(self.is_labelled)
         if not len(shown):
             raise ValueError("Training on labelled examples only needs some. Received: no labelled training example")
-        again, y = np.resize(shown, len(self.x_train)), self.y_train
-        y_train = {name: values[again] for name, values in y.items()} if isinstance(y, dict) else y[again]
-        return self._replace(x_train=rows.take(self.x_train, again), y_train=y_train)
+        return self.at(np.resize(shown, len(self.x_train)))
 
     def with_labels(
         self, values: Mapping[str, Mapping[int, float]], left_out: Sequence[int] = (), new_classes: Sequence[str] = ()
@@ -192,7 +190,8 @@ class SemiSupervisedData(NamedTuple):
         """
         y = self.y_train
         of_some = {name: values[index] for name, values in y.items()} if isinstance(y, dict) else y[index]
-        return self._replace(x_train=rows.take(self.x_train, index), y_train=of_some)
+        ids = tuple(np.array(self.ids, object)[index]) if self.ids else ()
+        return self._replace(x_train=rows.take(self.x_train, index), y_train=of_some, ids=ids)
 
     def without_validation(self) -> "SemiSupervisedData":
         """The data set with an empty validation set."""

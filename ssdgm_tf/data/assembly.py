@@ -26,6 +26,7 @@ def assemble(
     class_names: tuple[str, ...] = (),
     *,
     raw_dtype: str,
+    ids: Sequence[str] = (),
 ) -> SemiSupervisedData:
     """The data set made of a training and a test set; only the drawn labels are shown.
 
@@ -38,6 +39,7 @@ def assemble(
         num_classes: number of classes K.
         class_names: their names.
         raw_dtype: what the images were, "uint8" or "float32"; see `ssdgm_tf.data.raw`. Vectors are always "float32".
+        ids: what the source calls each training example; () for none.
 
     Raises:
         ValueError: too few labelled examples to draw or hold out.
@@ -57,6 +59,7 @@ def assemble(
         num_classes=num_classes,
         class_names=class_names,
         raw_dtype=raw_dtype if x.ndim > 2 else raw.NUMBERS,
+        ids=tuple(ids[index] for index in kept) if ids else (),
     )
 
 

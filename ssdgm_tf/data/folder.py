@@ -82,7 +82,8 @@ def load_folder(
     learned, tested = ((rows.take(x, part), y[part]) for part in np.split(np.arange(len(y)), [number]))
     report_label_noise(*learned, shown(root))
     class_names = tuple(shown(name) for name in names)
-    return assemble(learned, tested, num_labels, seed, num_validation, len(names), class_names, raw_dtype=raw_dtype)
+    ids = [shown(train[index][0].relative_to(root)) for index in kept[:number]]
+    return assemble(learned, tested, num_labels, seed, num_validation, len(names), class_names, raw_dtype=raw_dtype, ids=ids)
 
 
 def find_folder(path: str, data_dir: str | None = None) -> Path:

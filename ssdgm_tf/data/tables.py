@@ -409,6 +409,7 @@ def _assembled(
         schema=schema,
         targets=targets,
         decimals=tuple(_decimals(column, parts[0]) for column in (*schema, *targets.schema)),
+        ids=tuple(f"{parts[0].row} {parts[0].ids[index]}" for index in train),
     )
 
 

@@ -11,33 +11,36 @@ from ssdgm_tf.labelling.label_file import Labels
 _COLUMNS = ("index", "variable", "label")
 
 
-def to_tasks(labels: Labels, names: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def to_tasks(labels: Labels, names: Mapping[str, Sequence[str]], ids: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Label Studio's JSON: a task for each example, with a choice for each variable.
 
     Args:
         labels: the labels.
         names: {variable: names of its classes}.
+        ids: what the source calls each example; () for none.
     """
     tasks: dict[int, dict[str, Any]] = {}
     for name, index, chosen in _flat(labels, names):
-        task = tasks.setdefault(index, {"data": {"index": index}, "annotations": [{"result": []}]})
+        data = {"index": index} | ({"id": ids[index]} if ids else {})
+        task = tasks.setdefault(index, {"data": data, "annotations": [{"result": []}]})
         task["annotations"][0]["result"].append(
             {"from_name": name, "to_name": "example", "type": "choices", "value": {"choices": [chosen]}}
         )
     return [tasks[index] for index in sorted(tasks)]
 
 
-def to_csv(labels: Labels, names: Mapping[str, Sequence[str]]) -> str:
-    """A row for each label: the index of the example, the variable and the name of the class.
+def to_csv(labels: Labels, names: Mapping[str, Sequence[str]], ids: Sequence[str] = ()) -> str:
+    """A row for each label: the index of the example, the variable and the name of the class; and the example's id.
 
     Args:
         labels: the labels.
         names: {variable: names of its classes}.
+        ids: what the source calls each example; () for none.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([index, name, chosen] for name, index, chosen in _flat(labels, names))
+    writer.writerow([*_COLUMNS, *(["id"] if ids else [])])
+    writer.writerows([index, name, chosen, *ids[index : index + 1]] for name, index, chosen in _flat(labels, names))
     return stream.getvalue()
 
 

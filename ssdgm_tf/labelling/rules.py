@@ -1,7 +1,7 @@
 """Rules for which example to label next: scores of examples, pure functions of arrays."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
@@ -9,27 +9,41 @@ from sklearn.neighbors import NearestNeighbors
 
 # Neighbours that say how typical an example is; the most examples that are clustered, and the most clusters.
 _NEIGHBOURS, _CLUSTERED, _MOST_CLUSTERS = 20, 20_000, 500
-# Candidates for each example that `uncertain` chooses; the labels for each class until which "mixed" chooses typical ones.
-_UNCERTAIN, _TYPICAL_FIRST = 20, 2
+# Candidates for each example that `uncertain` chooses; the labels for each class until which "mixed" chooses typical ones;
+# the most examples whose draws are compared.
+_UNCERTAIN, _TYPICAL_FIRST, _COMPARED = 20, 2, 2000
 
 
-def entropy(draws: np.ndarray) -> np.ndarray:
+class Known(NamedTuple):
+    """What a model says of examples.
+
+    Attributes:
+        q: the probabilities q(y|x), [N, K].
+        places: in a latent space, [N, D].
+        draws_of: gives the probabilities of some examples, [n], by draws of what comes before y, [S, n, K].
+    """
+
+    q: np.ndarray
+    places: np.ndarray
+    draws_of: Callable[[np.ndarray], np.ndarray]
+
+
+def entropy(q: np.ndarray) -> np.ndarray:
     """The entropy of q(y|x), - sum_k q_k log q_k; nats, [N].
 
     Args:
-        draws: probabilities given draws of what comes before y, [S, N, K]; their mean counts.
+        q: probabilities, [N, K].
     """
-    q = draws.mean(axis=0)
     return -np.sum(q * np.log(np.maximum(q, 1e-30)), axis=-1)
 
 
-def margin(draws: np.ndarray) -> np.ndarray:
+def margin(q: np.ndarray) -> np.ndarray:
     """Minus the difference of the two largest probabilities, [N].
 
     Args:
-        draws: see `entropy`.
+        q: probabilities, [N, K].
     """
-    ordered = np.sort(draws.mean(axis=0), axis=-1)
+    ordered = np.sort(q, axis=-1)
     return ordered[:, -2] - ordered[:, -1]
 
 
@@ -37,9 +51,9 @@ def disagreement(draws: np.ndarray) -> np.ndarray:
     """How much draws of what comes before y disagree (BALD, Houlsby et al. 2011): H[E q] - E H[q]; nats, [N].
 
     Args:
-        draws: see `entropy`.
+        draws: probabilities given each draw, [S, N, K].
     """
-    return entropy(draws) - np.mean([entropy(draw[None]) for draw in draws], axis=0)
+    return entropy(draws.mean(axis=0)) - entropy(draws).mean(axis=0)
 
 
 def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
@@ -76,14 +90,14 @@ def typical(places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int 
     return found
 
 
-def uncertain(draws: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
+def uncertain(q: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, number: int, seed: int = 0) -> list[int]:
     """Examples of large entropy that differ from each other.
 
     The most uncertain ones, twenty for each that is chosen, are cut into as many clusters as are chosen, and the most
     uncertain of each cluster is taken (compare Citovsky et al. 2021).
 
     Args:
-        draws: see `entropy`.
+        q: probabilities, [N, K].
         places: of the examples in a latent space, [N, D].
         is_labelled: whether each has a label, or was put off, bool [N].
         number: how many are chosen.
@@ -92,7 +106,7 @@ def uncertain(draws: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, nu
     Returns:
         Up to `number` indices, the most uncertain first.
     """
-    score = np.where(is_labelled, -np.inf, entropy(draws))
+    score = np.where(is_labelled, -np.inf, entropy(q))
     some = np.argsort(-score, kind="stable")[: min(_UNCERTAIN * number, int(np.sum(~is_labelled)))]
     if len(some) <= number:
         return [int(index) for index in some]
@@ -101,31 +115,18 @@ def uncertain(draws: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, nu
     return [int(some[k]) for k in np.sort(np.unique(of, return_index=True)[1])]
 
 
-#: The rules that score each example by its predictions, {name: function of probabilities [S, N, K]}.
-SCORES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "entropy": entropy,
-    "margin": margin,
-    "disagreement": disagreement,
-}
 #: All rules, the default first.
-RULES = ("mixed", "spread", *SCORES, "random")
+RULES = ("mixed", "spread", "entropy", "margin", "disagreement", "random")
 
 
-def next_examples(
-    rule: str,
-    number: int,
-    known: Mapping[str, Any],
-    is_labelled: np.ndarray,
-    seed: int = 0,
-) -> list[int]:
+def next_examples(rule: str, number: int, known: Known | None, is_labelled: np.ndarray, seed: int = 0) -> list[int]:
     """The examples to label next, the best first.
 
     Args:
         rule: "mixed" (`typical` up to two labels for each class, then `uncertain`), "spread" (`typical`), "entropy",
-            "margin", "disagreement" or "random".
+            "margin", "disagreement" (of 2,000 examples by chance) or "random".
         number: how many.
-        known: what the rules use: "draws" [S, N, K], probabilities given draws of what comes before y, and "places" [N, D],
-            of the examples in a latent space.
+        known: what a model says of the examples; "random" needs none.
         is_labelled: whether each example has a label, or was put off, bool [N]; none of these is chosen.
         seed: of chance, and of clusters.
 
@@ -133,17 +134,23 @@ def next_examples(
         Up to `number` indices.
 
     Raises:
-        ValueError: an unknown rule.
+        ValueError: an unknown rule, or one that needs a model and has none.
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}. Received: rule={rule!r}")
-    if rule == "mixed" and is_labelled.sum() >= _TYPICAL_FIRST * known["draws"].shape[-1]:
-        return uncertain(known["draws"], known["places"], is_labelled, number, seed)
-    if rule in ("mixed", "spread"):
-        return typical(known["places"], is_labelled, number, seed)
-    if rule == "random":
-        score = np.random.default_rng(seed).random(len(is_labelled))
+    unlabelled = np.random.default_rng(seed).permutation(np.flatnonzero(~is_labelled))
+    if rule == "random" or not len(unlabelled):
+        return [int(index) for index in unlabelled[:number]]
+    if known is None:
+        raise ValueError(f"Only random needs no model. Received: rule={rule!r}, without what a model says")
+    is_early = is_labelled.sum() < _TYPICAL_FIRST * known.q.shape[-1]
+    if rule == "spread" or (rule == "mixed" and is_early):
+        return typical(known.places, is_labelled, number, seed)
+    if rule == "mixed":
+        return uncertain(known.q, known.places, is_labelled, number, seed)
+    if rule == "disagreement":
+        unlabelled = unlabelled[:_COMPARED]
+        score = disagreement(known.draws_of(unlabelled))
     else:
-        score = SCORES[rule](known["draws"])
-    order = np.argsort(np.where(is_labelled, np.inf, -score), kind="stable")
-    return [int(index) for index in order[:number] if not is_labelled[index]]
+        score = {"entropy": entropy, "margin": margin}[rule](known.q[unlabelled])
+    return [int(index) for index in unlabelled[np.argsort(-score, kind="stable")[:number]]]

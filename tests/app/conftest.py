@@ -2,10 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from ssdgm_tf.app.session import Session
-from ssdgm_tf.configs import m2_digits
+from ssdgm_tf.configs import m2_digits, table
 from ssdgm_tf.runs import run
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -21,11 +22,16 @@ def settings(**fields):
 
 
 def trained(path, **fields):
+    """A run on the digits."""
+    return trained_by(settings(**fields), path)
+
+
+def trained_by(settings, path):
     """A run without figures and comparisons."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run.report, "write", lambda *args: None)
         patch.setattr(run, "compare", lambda compared: {})
-        run.train(settings(**fields), str(path))
+        run.train(settings, str(path))
     return Workdir(path)
 
 
@@ -51,3 +57,19 @@ def unchanged(finished, tmp_path_factory):
 @pytest.fixture
 def session(folder):
     return Session(folder, None, False, "ada")
+
+
+def run_on_table(path, target):
+    """A run on a table of a number, a colour and two columns to predict."""
+    generator = np.random.default_rng(0)
+    size = 200
+    a, b = generator.normal(size=size), generator.integers(0, 3, size)
+    label = np.where(a + (b == 1) > 0.3, "yes", "no")
+    kind = np.where(a - (b == 2) > 0, "old", "new")
+    columns = zip(a, b, label, kind, strict=True)
+    rows = [f"{x:.3f},{'rgb'[k]},{text}{f',{other}' if ',' in target else ''}" for x, k, text, other in columns]
+    rows[3] = rows[3][rows[3].index(",") :]
+    (path / "table.csv").write_text("\n".join([f"size,colour,{target}", *rows]))
+    config = table.get_config("labels=60,seed=0").to_dict()
+    config |= {"data": f"csv:{path / 'table.csv'}", "target": target, "epochs": 5}
+    return trained_by(settings() | {"config": config}, path / "run")

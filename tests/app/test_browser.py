@@ -12,6 +12,7 @@ import pytest
 from ssdgm_tf import data
 from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.runs.workdir import Workdir
+from tests.app.conftest import run_on_table
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the program chromium")
@@ -137,6 +138,45 @@ def test_skip_none_undo_and_a_new_class_by_the_keyboard(page, folder):
     found = LabelFile(folder.labels).read()
     assert (found.skipped["y"], found.none["y"]) == ({indices[0]}, {indices[1]})
     assert found.values["y"] == {indices[2]: 10}
+    assert page.errors == []
+
+
+def test_two_variables_and_two_pages(page, tmp_path):
+    folder = run_on_table(tmp_path, "label,kind")
+    with served(folder) as address:
+        opened(page, address, "label")
+        page.wait_for_selector("#label-view table")
+        first = page.get_attribute("#label-view", "data-index")
+        assert page.inner_text("#label-question") == "Which label?"
+        page.keyboard.press("1")
+        page.wait_for_selector("#label-question:has-text('Which kind?')")
+        assert page.get_attribute("#label-view", "data-index") == first
+        page.keyboard.press("0")
+        page.wait_for_selector(f'#label-view:not([data-index="{first}"])')
+        other = page.context.new_page()
+        opened(other, address, "label")
+        assert other.get_attribute("#label-progress", "data-given") == "2"
+        other.wait_for_selector("#label-view table")
+        other.keyboard.press("Backspace")  # what the other page wrote last
+        other.wait_for_selector(f'#label-view[data-index="{first}"]')
+        assert other.inner_text("#label-question") == "Which kind?"
+        other.keyboard.press("1")
+        other.wait_for_selector('#label-progress[data-given="2"]')
+        page.click("#tab-map")
+        page.fill("#map-find", "LINE 1")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#map-selected button")
+        assert page.inner_text("#map-selected p").endswith("found, the first 40")
+        name = page.inner_text("#map-selected button >> nth=3")
+        page.click("#map-selected button >> nth=3")
+        page.wait_for_selector("#map-example figure")
+        assert name.startswith("line 1")
+        assert name in page.inner_text("#map-example")
+        page.fill("#map-find", "line 9999")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#message:visible")
+        assert "a part of the name of one. Received: 'line 9999'" in page.inner_text("#message")
+    assert LabelFile(folder.labels).read().values == {"label": {int(first): 1}, "kind": {int(first): 1}}
     assert page.errors == []
 
 

@@ -101,6 +101,8 @@ def test_other_hosts_and_pages_are_refused(headers, ask):
         ("POST", "api/make", '{"positions": 3}', "must be those of controls"),
         ("POST", "api/make", '{"positions": {"y": 2.7}}', "a class 0..9"),
         ("POST", "api/make", '{"positions": {}, "vary": "z"}', "What varies must be a class"),
+        ("GET", "api/find?text=bird", None, "found by its number 0..1296. Received: 'bird'"),
+        ("GET", "api/find", None, "Received: ''"),
         ("POST", "api/next", '{"rule": "best"}', "rule must be one of"),
         ("POST", "api/row", '{"a": 1}', "Cells are of tables"),
         ("POST", "api/read?name=x.png", "broken", "must be whole"),

@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 
 from ssdgm_tf import data
-from ssdgm_tf.app import reader
-from ssdgm_tf.app.places import maps
+from ssdgm_tf.app import places, reader
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.app.views import view
-from ssdgm_tf.configs import table
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import RULES
-from ssdgm_tf.runs import run
 from ssdgm_tf.runs.loading import load_data
 from ssdgm_tf.runs.workdir import Workdir
-from tests.app.conftest import trained
+from tests.app.conftest import run_on_table, trained
 
 
 def test_the_map_has_every_example_once_and_tells_what_the_model_says(unchanged):
@@ -37,8 +34,39 @@ def test_the_map_has_every_example_once_and_tells_what_the_model_says(unchanged)
 
 def test_classes_lie_on_a_circle_and_doubt_between_them():
     q = np.concatenate([np.eye(4), [[0.5, 0.5, 0, 0]]]).astype(np.float32)
-    still = maps({"y": q, "z": np.zeros((5, 3), np.float32)}, {"y": q})["y and style"]
+    still = places.maps({"y": q, "z": np.zeros((5, 3), np.float32)}, {"y": q})["y and style"]
     np.testing.assert_allclose(still, [[0, 1], [1, 0], [0, -1], [-1, 0], [0.5, 0.5]], atol=1e-6)
+
+
+def test_distances_are_of_scaled_variables():
+    generator = np.random.default_rng(0)
+    means = {"y": generator.random((50, 3)), "z": generator.normal(size=(50, 2, 2)) * 100}
+    one = {name: values[:1] + 1 for name, values in means.items()}
+    scaled = places.beside({name: np.concatenate([means[name], one[name]]) for name in means})
+    found = places.distances(means, one, {"y": 4.0, "z": 1.0})
+    expected = np.zeros(50)
+    for name, weight in (("y", 4.0), ("z", 1.0)):
+        flat = means[name].reshape(50, -1)
+        expected += weight * np.sum((flat - flat[0] - 1) ** 2, axis=1) / np.sum(flat.var(axis=0))
+    np.testing.assert_allclose(found, expected)
+    near, far = np.argsort(found)[[0, -1]]
+    assert np.linalg.norm(scaled[near] - scaled[-1]) < np.linalg.norm(scaled[far] - scaled[-1])
+
+
+def test_examples_are_found_by_number_and_by_name(unchanged, monkeypatch):
+    assert unchanged.find(" 17 ") == {"number": 1, "found": [{"index": 17, "id": ""}]}
+    for text in ("1297", "cat", "", "-1", "²"):
+        with pytest.raises(ValueError, match=r"found by its number 0..1296. Received: "):
+            unchanged.find(text)
+    ids = tuple(f"{'Cat' if index % 2 else 'dog'}/{9000 + index}.png" for index in range(1297))
+    monkeypatch.setattr(unchanged, "dataset", unchanged.dataset._replace(ids=ids))
+    assert unchanged.find("9017") == {"number": 1, "found": [{"index": 17, "id": "Cat/9017.png"}]}
+    found = unchanged.find("cat/")
+    assert found["number"] == 648
+    assert [one["index"] for one in found["found"]] == list(range(1, 81, 2))
+    assert unchanged.example(17)["id"] == "Cat/9017.png"
+    with pytest.raises(ValueError, match=r"found by its number 0..1296, or a part of the name of one. Received: 'bird'"):
+        unchanged.find("bird")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -196,30 +224,14 @@ def data_config():
     return settings()["config"]
 
 
-def of_table(path, target):
-    """An opened run on a table of a number, a colour and two columns to predict."""
-    generator = np.random.default_rng(0)
-    size = 200
-    a, b = generator.normal(size=size), generator.integers(0, 3, size)
-    label = np.where(a + (b == 1) > 0.3, "yes", "no")
-    kind = np.where(a - (b == 2) > 0, "old", "new")
-    columns = zip(a, b, label, kind, strict=True)
-    rows = [f"{x:.3f},{'rgb'[k]},{text}{f',{other}' if ',' in target else ''}" for x, k, text, other in columns]
-    rows[3] = rows[3][rows[3].index(",") :]
-    (path / "table.csv").write_text("\n".join([f"size,colour,{target}", *rows]))
-    config = table.get_config("labels=60,seed=0").to_dict()
-    config |= {"data": f"csv:{path / 'table.csv'}", "target": target, "epochs": 5}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run.report, "write", lambda *args: None)
-        patch.setattr(run, "compare", lambda compared: {})
-        run.train({"config": config, "precision": "float32", "jit_compile": "auto"}, str(path / "run"))
-    return Session(Workdir(path / "run"), None, False)
-
-
 def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
-    session = of_table(tmp_path, "label")
+    session = Session(run_on_table(tmp_path, "label"), None, False)
     assert session.summary()["is_table"]
-    cells = dict(session.example(0)["view"]["cells"])
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    found = session.example(0)
+    number = int(found["id"].removeprefix("line "))
+    assert lines[number - 1].split(",")[1] == dict(found["view"]["cells"])["colour"]
+    cells = dict(found["view"]["cells"])
     assert list(cells) == ["size", "colour"]
     found = reader.read_row(session, reader.from_cells(session, {"size": "", "colour": "g"}))
     assert [(name, is_gap) for name, _, is_gap in found["filled"]] == [("size", True), ("colour", False)]
@@ -238,7 +250,7 @@ def test_a_table_shows_cells_fills_gaps_and_says_what_columns_add(tmp_path):
 
 
 def test_several_variables_are_labelled_one_by_one_and_put_off_together(tmp_path):
-    session = of_table(tmp_path, "label,kind")
+    session = Session(run_on_table(tmp_path, "label,kind"), None, False)
     assert session.variables() == ["label", "kind"]
     assert session.given.class_names() == {"label": ["no", "yes"], "kind": ["new", "old"]}
     first, second = (one["index"] for one in session.next("entropy", 2, []))

@@ -228,6 +228,25 @@ def test_labelled_examples_are_there_twice_where_that_is_asked_for(digits):
     assert twice.y_train.dtype == digits.y_train.dtype
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made: made.at(np.array([7, 3, 3])),
+        lambda made: made.at(np.arange(len(made.x_train)) % 5 == 0),
+        lambda made: made.with_labelled_twice(),
+        lambda made: made.with_labelled_only(),
+        lambda made: made.with_labels({"y": {5: 2}}, left_out=[0, 8]),
+        lambda made: made.without_validation(),
+    ],
+    ids=["at", "mask", "twice", "only", "left out", "without validation"],
+)
+def test_names_of_examples_go_with_them(change, digits):
+    names = [row.tobytes().hex() for row in np.asarray(digits.x_train)]
+    made = change(digits._replace(ids=tuple(names)))
+    assert list(made.ids) == [row.tobytes().hex() for row in np.asarray(made.x_train)]
+    assert change(digits).ids == ()
+
+
 class TestGivenLabels:
     """Labels that people gave to training examples."""
 

@@ -71,6 +71,17 @@ class TestOneFolder:
         assert (np.diff(labelled) < 0).any() and (dataset.y_validation >= 0).all()
         assert (dataset.y_train == -1).sum() == 4 and len(dataset.y_train) == 9
 
+    @pytest.mark.parametrize("num_validation", [0, 5])
+    def test_examples_have_the_names_of_their_files(self, num_validation, single):
+        save(single / "cat" / "0.png", np.zeros((9, 9)))  # of another size: it is dropped
+        dataset = data.load_folder(str(single), 0, 0, num_validation, bad_examples="drop")
+        of = {0: ("cat", 0, "png"), 1: ("dog", 100, "bmp"), 2: ("unlabelled", 200, "png")}
+        expected = []
+        for value in values(dataset.x_train):
+            name, first, suffix = of[int(value >= 100) + int(value >= 200)]
+            expected.append(f"{name}{os.sep}{value - first}.{suffix}")
+        assert list(dataset.ids) == expected
+
     def test_labels_are_drawn_among_the_labelled(self, single, capsys):
         dataset = data.load(f"folder:{single}", 3, seed=0)
         assert sorted(np.bincount(dataset.labelled[1])) == [1, 2] and (values(dataset.labelled[0]) < 200).all()

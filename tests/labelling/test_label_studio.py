@@ -28,6 +28,17 @@ def test_csv_has_a_row_for_each_label():
     assert lines == [["index", "variable", "label"], ["3", "y", 'a "bird"'], ["7", "y", "dog, big"]]
 
 
+def test_names_of_examples_go_with_their_labels():
+    ids = [f"photo {index}.png" for index in range(8)]
+    lines = list(csv.reader(io.StringIO(label_studio.to_csv(LABELS, NAMES, ids))))
+    assert lines[0] == ["index", "variable", "label", "id"]
+    assert [line[3] for line in lines[1:]] == ["photo 3.png", "photo 7.png"]
+    tasks = label_studio.to_tasks(LABELS, NAMES, ids)
+    assert [task["data"] for task in tasks] == [{"index": index, "id": ids[index]} for index in (3, 7)]
+    for text in (json.dumps(tasks), label_studio.to_csv(LABELS, NAMES, ids)):
+        assert sorted(label_studio.from_text(text, NAMES), key=lambda event: event["index"]) == EVENTS
+
+
 @pytest.mark.parametrize("written", ["json", "csv"])
 def test_what_is_written_is_read(written):
     text = json.dumps(label_studio.to_tasks(LABELS, NAMES)) if written == "json" else label_studio.to_csv(LABELS, NAMES)

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
-from ssdgm_tf.labelling import RULES, next_examples
+from ssdgm_tf.labelling import RULES, Known, next_examples
 from ssdgm_tf.labelling.rules import disagreement, entropy, margin, typical, uncertain
 
 SURE, TORN, OPEN = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]
+# Two draws of four examples: the last differs most, then the second.
+DIFFER = np.array([[SURE, TORN, OPEN, [0.0, 1.0, 0.0]], [SURE, SURE, OPEN, [1.0, 0.0, 0.0]]])
 
 
 def test_entropy_and_margin_in_closed_form():
-    q = np.array([[SURE, TORN, OPEN, [0.6, 0.3, 0.1]]])
+    q = np.array([SURE, TORN, OPEN, [0.6, 0.3, 0.1]])
     np.testing.assert_allclose(entropy(q)[:3], [0, np.log(2), np.log(3)], atol=1e-12)
     np.testing.assert_allclose(margin(q), [-1, 0, 0, -0.3], atol=1e-12)
 
@@ -58,7 +60,7 @@ def test_every_rule_chooses_different_examples_without_a_label(rule, islands):
     generator = np.random.default_rng(1)
     draws = generator.dirichlet(np.ones(3), (4, 200))
     is_labelled = generator.random(200) < 0.5
-    known = {"draws": draws, "places": places}
+    known = Known(draws.mean(axis=0), places, lambda some: draws[:, some])
     chosen = next_examples(rule, 7, known, is_labelled)
     assert len(set(chosen)) == 7
     assert not is_labelled[chosen].any()
@@ -69,48 +71,65 @@ def test_every_rule_chooses_different_examples_without_a_label(rule, islands):
 @pytest.mark.parametrize("rule", RULES)
 def test_fewer_are_chosen_where_fewer_are_left(rule):
     is_labelled = np.array([True, True, False, True, False])
-    known = {"draws": np.full((2, 5, 3), 1 / 3), "places": np.arange(10.0).reshape(5, 2)}
+    draws = np.full((2, 5, 3), 1 / 3)
+    known = Known(draws[0], np.arange(10.0).reshape(5, 2), lambda some: draws[:, some])
     assert sorted(next_examples(rule, 4, known, is_labelled)) == [2, 4]
     assert next_examples(rule, 4, known, np.ones(5, bool)) == []
 
 
 def test_the_best_comes_first():
-    draws = np.array([[SURE, TORN, OPEN, [0.9, 0.1, 0.0]]])
+    known = Known(np.array([SURE, TORN, OPEN, [0.9, 0.1, 0.0]]), np.zeros((4, 1)), lambda some: DIFFER[:, some])
     none = np.zeros(4, bool)
-    assert next_examples("entropy", 3, {"draws": draws}, none) == [2, 1, 3]
-    assert next_examples("margin", 2, {"draws": draws}, none) == [1, 2]
+    assert next_examples("entropy", 3, known, none) == [2, 1, 3]
+    assert sorted(next_examples("margin", 2, known, none)) == [1, 2]
+    assert next_examples("disagreement", 2, known, none) == [3, 1]
+
+
+def test_draws_are_of_no_more_than_two_thousand_examples_without_a_label():
+    is_labelled = np.arange(3000) < 500
+    compared = []
+
+    def draws_of(some):
+        compared.extend(some)
+        return np.full((2, len(some), 2), 0.5)
+
+    next_examples("disagreement", 1, Known(np.full((3000, 2), 0.5), np.zeros((3000, 1)), draws_of), is_labelled)
+    assert len(compared) == 2000
+    assert min(compared) >= 500
 
 
 def test_doubtful_examples_are_of_each_island(islands):
     places, island = islands
-    draws = np.full((1, 200, 3), 1 / 3)
+    q = np.full((200, 3), 1 / 3)
     for first, last in ((10, 60), (80, 110), (130, 150), (165, 180)):
-        draws[0, first:last] = TORN
-    draws[0, 7] = SURE
+        q[first:last] = TORN
+    q[7] = SURE
     is_labelled = np.zeros(200, bool)
     is_labelled[0] = True
-    chosen = uncertain(draws, places, is_labelled, 5)
+    chosen = uncertain(q, places, is_labelled, 5)
     assert len(set(island[chosen])) == 5
     assert not {0, 7} & set(chosen)
-    np.testing.assert_allclose(entropy(draws)[chosen], np.log(3))
+    np.testing.assert_allclose(entropy(q)[chosen], np.log(3))
 
 
 def test_mixed_is_spread_until_there_are_two_labels_for_each_class(islands):
     places, _ = islands
-    draws = np.full((1, 200, 3), 1 / 3)
+    q = np.full((200, 3), 1 / 3)
     few, more = np.zeros(200, bool), np.zeros(200, bool)
     few[:5], more[:6] = True, True
-    known = {"draws": draws, "places": places}
+    known = Known(q, places, lambda _: pytest.fail("no draws are needed"))
     assert next_examples("mixed", 4, known, few) == typical(places, few, 4)
-    assert next_examples("mixed", 4, known, more) == uncertain(draws, places, more, 4)
+    assert next_examples("mixed", 4, known, more) == uncertain(q, places, more, 4)
 
 
 def test_chance_follows_its_seed():
     none = np.zeros(1000, bool)
-    assert next_examples("random", 5, {}, none, seed=1) == next_examples("random", 5, {}, none, seed=1)
-    assert next_examples("random", 5, {}, none, seed=1) != next_examples("random", 5, {}, none, seed=2)
+    assert next_examples("random", 5, None, none, seed=1) == next_examples("random", 5, None, none, seed=1)
+    assert next_examples("random", 5, None, none, seed=1) != next_examples("random", 5, None, none, seed=2)
 
 
 def test_refuses_an_unknown_rule():
     with pytest.raises(ValueError, match=r"rule must be one of mixed, spread, entropy, .* Received: rule='best'"):
-        next_examples("best", 1, {}, np.zeros(3, bool))
+        next_examples("best", 1, None, np.zeros(3, bool))
+    with pytest.raises(ValueError, match=r"Only random needs no model. Received: rule='margin'"):
+        next_examples("margin", 1, None, np.zeros(3, bool))

@@ -106,7 +106,7 @@ function probabilities(variable, found) {
 // What the model says of an example.
 export function reading(found, actions = []) {
   const box = make("div", { className: "reading" });
-  box.append(make("div", { className: "pair" }, figure(found.view, found.index === undefined ? "given" : `example ${found.index}`), figure(found.reconstruction, "reconstruction")));
+  box.append(make("div", { className: "pair" }, figure(found.view, found.index === undefined ? "given" : `example ${found.index}${found.id ? `, ${found.id}` : ""}`), figure(found.reconstruction, "reconstruction")));
   for (const [variable, label] of Object.entries(found.labels || {})) box.append(make("p", { textContent: `Label of ${variable}: ${nameOf(variable, label)}` }));
   for (const [variable, of] of Object.entries(found.of)) box.append(probabilities(variable, of));
   if (found.p_value !== undefined) {

@@ -20,7 +20,8 @@ export async function begin() {
   for (const of of state.run.maps) $("map-of").append(make("option", { value: of, textContent: of }));
   $("map-of").addEventListener("change", () => { if (points) { lay(); reset(); } });
   $("map-reset").addEventListener("click", reset);
-  $("map-find").addEventListener("change", () => attempt(() => find(Number($("map-find").value))));
+  if (state.run.has_ids) $("map-find").placeholder = "number or name";
+  $("map-find").addEventListener("change", () => $("map-find").value.trim() && attempt(() => find($("map-find").value)));
   new ResizeObserver(resize).observe(canvas);
   canvas.addEventListener("pointerdown", down);
   canvas.addEventListener("pointermove", move);
@@ -232,18 +233,30 @@ function showSelected() {
   const [variable] = $("map-colour").value.split(" "), counts = new Map();
   for (const at of selected) counts.set(points.of[variable].prediction[at], (counts.get(points.of[variable].prediction[at]) || 0) + 1);
   const words = [...counts].sort((a, b) => b[1] - a[1]).map(([k, number]) => `${nameOf(variable, k)} ${number}`).join(", ");
-  const strip = make("div", { className: "strip" });
-  for (const at of [...selected].slice(0, 40)) {
-    const open_ = make("button", { type: "button", textContent: state.run.has_pictures ? "" : points.index[at] });
-    open_.setAttribute("aria-label", `example ${points.index[at]}`);
-    if (state.run.has_pictures) open_.append(make("img", { src: `api/picture/${points.index[at]}.png`, alt: "", width: 32, height: 32 }));
-    open_.addEventListener("click", () => attempt(() => open(points.index[at])));
-    strip.append(open_);
-  }
-  $("map-selected").replaceChildren(make("p", { textContent: `${selected.size} selected: ${words}` }), strip);
+  const some = [...selected].slice(0, 40).map((at) => ({ index: points.index[at], id: "" }));
+  list(`${selected.size} selected: ${words}`, some, open);
 }
 
-async function find(index) {
+// Examples as buttons that open them.
+function list(words, examples, opens) {
+  const strip = make("div", { className: "strip" });
+  for (const { index, id } of examples) {
+    const button = make("button", { type: "button", title: id, textContent: state.run.has_pictures ? "" : id || index });
+    button.setAttribute("aria-label", `example ${index} ${id}`.trim());
+    if (state.run.has_pictures) button.append(make("img", { src: `api/picture/${index}.png`, alt: "", width: 32, height: 32 }));
+    button.addEventListener("click", () => attempt(() => opens(index)));
+    strip.append(button);
+  }
+  $("map-selected").replaceChildren(make("p", { textContent: words }), strip);
+}
+
+async function find(text) {
+  const { number, found } = await get(`find?text=${encodeURIComponent(text)}`);
+  if (number > 1) list(`${number} found${number > found.length ? `, the first ${found.length}` : ""}`, found, goTo);
+  else await goTo(found[0].index);
+}
+
+async function goTo(index) {
   const found = points.index.indexOf(index);
   if (found >= 0) {
     view = { scale: Math.max(view.scale, 4), x: -points.x[found], y: -points.y[found] };
