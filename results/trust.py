@@ -102,7 +102,7 @@ def measure_calibration(model, dataset):
 
 def measure_novelty(model, name, dataset):
     """Areas under the ROC curve and false alarms."""
-    model.fit_novelty(known_examples(model, dataset))
+    model.fit_novelty(*known_examples(model, dataset))
     test = np.asarray(dataset.x_test)
     unlike = others(name, test)
     of_test = model.novelty(test)

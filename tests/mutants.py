@@ -909,6 +909,13 @@ MUTANTS = (
         "tests/labelling/test_rules.py -k disagreement",
     ),
     Mutant(
+        "rates of false alarms are those of examples that training saw",
+        "trust/novelty.py",
+        "x, statistics = held_out",
+        "statistics = statistics",
+        "tests/models/test_novelty.py -k held_out",
+    ),
+    Mutant(
         "names of examples stay where they were",
         "data/arrays.py",
         "ids = tuple(np.array(self.ids, object)[index]) if self.ids else ()",

@@ -24,7 +24,7 @@ MOST, _MOST_BYTES = 10_000, 2**25
 _SEED, _NUM_SAMPLES = (20_210_914, 24), 5
 
 
-def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
+def fit_novelty(model: "GraphicalModel", x: Any, held_out: Any = None, seed: int = 0) -> None:
     """Learns what known examples are like, so that `novelty` can say which ones are not.
 
     Each example is described by what the model says of it (every term of the bound U(x), and of every supervised class the
@@ -35,8 +35,10 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
 
     Args:
         model: the model.
-        x: at least 100 examples of the known kinds, as in `fit`; up to 10,000, and 32 MB, are taken at random. Best are
-            examples that training did not see, because of others the model may be surer.
+        x: at least 100 examples of the known kinds, as in `fit`; up to 10,000, and 32 MB, are taken at random.
+        held_out: at least 100 further examples of these kinds, which training did not see; up to 10,000. The rates of false
+            alarms are theirs, and hold. None to take a fifth of x for it: the rates hold if training did not see x, and
+            else are larger than stated, because the model is surer of what it has seen.
         seed: of which are taken for what.
 
     Raises:
@@ -46,7 +48,8 @@ def fit_novelty(model: "GraphicalModel", x: Any, seed: int = 0) -> None:
         UserWarning: examples whose bound is not finite are left out.
     """
     model.require_built()
-    learn(model, *describe(model, x, MOST, seed), seed)
+    others = None if held_out is None else describe(model, held_out, MOST, seed)
+    learn(model, *describe(model, x, MOST, seed), others, seed)
 
 
 def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -65,16 +68,23 @@ def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple
     return in_batches(model, lambda x, *_: described(model, x), taken, {}, rows=_NUM_SAMPLES)
 
 
-def learn(model: "GraphicalModel", shown: np.ndarray, statistics: np.ndarray, seed: int = 0) -> None:
+def learn(
+    model: "GraphicalModel",
+    shown: np.ndarray,
+    statistics: np.ndarray,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
+) -> None:
     """`fit_novelty` of examples that are described already, by this model or, to cross-fit, by others like it.
 
     Args:
         model: the model.
         shown: the examples as `describe` has them, [N, D].
         statistics: what the models say of them, [N, J].
+        held_out: both of examples that training did not see; None for none.
         seed: see `fit_novelty`.
     """
-    model.known_examples = Novelty.of(shown, statistics, _image_shape(model), seed)
+    model.known_examples = Novelty.of(shown, statistics, _image_shape(model), seed, held_out)
 
 
 def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
@@ -100,8 +110,8 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     Args:
         model: the model, after `fit_novelty`.
         x: as in `fit`.
-        false_alarms: the share of examples of the known kinds that are called novel; of N in `fit_novelty`, at least 1 in
-            N / 5 + 1.
+        false_alarms: the share of examples of the known kinds that are called novel; of C held out in `fit_novelty`, or a
+            fifth of its x, at least 1 in C + 1.
 
     Returns:
         bool [N].

@@ -19,14 +19,15 @@ from ssdgm_tf.trust.texture import Texture
 
 #: The fewest examples that it can be learned from.
 FEWEST = 100
-# Where the first and the second of the three parts of the examples end.
-_PARTS = (0.4, 0.8)
+# Where the first and the second of the three parts of the examples end; of two, where others are held out for the third.
+_PARTS, _TWO_PARTS = (0.4, 0.8), (0.5, 1.0)
 
 
 class Novelty(NamedTuple):
     """What is known of the training data, and how far from it examples are.
 
     The examples are cut into three parts, each for one thing, so that those of the third part are treated as new ones are.
+    Examples that training did not see, where there are such, are the third part.
 
     Attributes:
         background: of the first part.
@@ -44,7 +45,12 @@ class Novelty(NamedTuple):
 
     @classmethod
     def of(
-        cls, x: np.ndarray, statistics: np.ndarray, image_shape: tuple[int, ...] | None = None, seed: int = 0
+        cls,
+        x: np.ndarray,
+        statistics: np.ndarray,
+        image_shape: tuple[int, ...] | None = None,
+        seed: int = 0,
+        held_out: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> "Novelty":
         """Learns what examples are like.
 
@@ -53,15 +59,17 @@ class Novelty(NamedTuple):
             statistics: what a model says of each, [N, J].
             image_shape: [H, W, C] of the images that the first numbers of an example are; None for other data.
             seed: of the parts.
+            held_out: `x` and `statistics` of examples that training did not see, the third part; None to take it of `x`.
 
         Raises:
-            ValueError: fewer than 100 examples whose numbers are all finite.
+            ValueError: fewer than 100 examples whose numbers are all finite, in `x` or held out.
 
         Warns:
             UserWarning: examples are left out, because a number of theirs is not finite.
         """
         order = np.random.default_rng(seed).permutation(_usable(x, statistics))
-        first, second, third = np.split(order, np.rint(np.multiply(_PARTS, len(order))).astype(int))
+        ends = _PARTS if held_out is None else _TWO_PARTS
+        first, second, third = np.split(order, np.rint(np.multiply(ends, len(order))).astype(int))
         background = Background.of(x[first])
         of_background = in_blocks(background.statistics, x[second])
         content = Neighbours.of(np.concatenate([statistics[second], of_background], axis=1))
@@ -71,6 +79,9 @@ class Novelty(NamedTuple):
             textures = Neighbours.of(in_blocks(texture.statistics, x[second]))
         made = cls(background, content, texture, textures, np.zeros(0))
         size = x.shape[1]
+        if held_out is not None:
+            x, statistics = held_out
+            third = _usable(x, statistics)
         both = np.concatenate([x[third], statistics[third]], axis=1)
         scores = in_blocks(lambda values: made.score(values[:, :size], values[:, size:]), both)
         return made._replace(scores=np.sort(scores))

@@ -62,6 +62,23 @@ def test_at_most_so_many_examples_are_taken():
     assert [len(known.background.coordinates), len(known.content.known), len(known.scores)] == [4000, 4000, 2000]
 
 
+def test_rates_are_those_of_examples_held_out():
+    """The model is surer of one half of the kinds than of the other: the rate holds for what is held out."""
+    model = make_vae()
+    x, shifted = examples(1000), [examples(1000, seed) + np.array([0.3, 0.0, 0.0]) for seed in (4, 5)]
+    model.fit_novelty(x, held_out=shifted[0])
+    known = model.known_examples
+    assert [len(known.background.coordinates), len(known.content.known), len(known.scores)] == [500, 500, 1000]
+    np.testing.assert_array_equal(known.scores, np.sort(model.novelty(shifted[0])))
+    # Within 5 standard errors of 20 %.
+    error = np.sqrt(0.2 * 0.8 * 2 / 1000)
+    assert abs(np.mean(model.is_novel(shifted[1], false_alarms=0.2)) - 0.2) < 5 * error
+    model.fit_novelty(x)
+    assert np.mean(model.is_novel(shifted[1], false_alarms=0.2)) > 0.2 + 5 * error
+    with pytest.raises(ValueError, match=r"at least 100 examples with finite statistics. Received: 99"):
+        model.fit_novelty(x, held_out=shifted[0][:99])
+
+
 @pytest.mark.parametrize("name", ["drawn_before", "label_before", "angle_after"])
 def test_it_is_saved_and_training_ends_it(name, tmp_path):
     model = make_model(name)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf import data, trust
+from ssdgm_tf import data, models, trust
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import run, trusting
 from ssdgm_tf.runs.loading import load_data
@@ -48,6 +48,19 @@ def test_a_run_learns_what_is_known(images, tmp_path):
         share = np.mean(model.is_novel(arrays["x_test"][..., None]))
     assert results["false_alarms"] == pytest.approx(share)
     assert len(model.known_examples.content.known) == 60
+
+
+@pytest.mark.parametrize(("number", "held_out"), [(0, 0), (499, 0), (500, 500)])
+def test_rates_are_those_of_a_validation_set_that_is_large_enough(number, held_out, digits):
+    made = digits._replace(x_validation=digits.x_test[:number], y_validation=digits.y_test[:number])
+    model = models.M2(num_classes=10, latent_dim=2, hidden_units=(4,))
+    model.build((None, *digits.x_train.shape[1:]))
+    known, others = trusting.known_examples(model, made)
+    np.testing.assert_array_equal(known, made.x_train)
+    if held_out:
+        np.testing.assert_array_equal(others, made.x_validation)
+    else:
+        assert others is None
 
 
 @pytest.mark.usefixtures("bare")
