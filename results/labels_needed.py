@@ -64,7 +64,7 @@ def curve(rule: str, draw: int, data_dir: str | None, output: Path) -> None:
     shown = load_data(settings["config"], data_dir, False)
     truth = load_data(settings["config"] | {"labels": 0}, data_dir, False).y_train
     pool = np.sort(np.random.default_rng(draw).permutation(len(truth))[:_POOL])
-    found = read(output).get(rule, {}).get(str(draw), {"labels": [], "error": [], "given": []})
+    found = _begun(rule, str(draw), read(output))
     model = None
     for size in SIZES[len(found["labels"]) :]:
         if found["error"] and found["error"][-1] <= WANTED:
@@ -85,6 +85,15 @@ def curve(rule: str, draw: int, data_dir: str | None, output: Path) -> None:
         values.setdefault(rule, {})[str(draw)] = found
         write_json(output, values)
         print(f"{rule}, draw {draw}: {size} labels, test error {100 * found['error'][-1]:.2f} %", flush=True)
+
+
+def _begun(rule: str, draw: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The curve so far. The first model is the same for every rule, and is trained once."""
+    if draw in values.get(rule, {}):
+        return values[rule][draw]
+    others = [curves[draw] for curves in values.values() if draw in curves]
+    first = others[0] if others else {"labels": [], "error": []}
+    return {"labels": first["labels"][:1], "error": first["error"][:1], "given": []}
 
 
 def read(path: Path) -> dict[str, Any]:
