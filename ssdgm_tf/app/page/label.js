@@ -157,7 +157,7 @@ async function add() {
 function progress(of) {
   const errors = Object.entries(of.expected_error).map(([name, value]) => `${(100 * value).toFixed(1)} %${state.run.variables.length > 1 ? ` of ${name}` : ""}`);
   const also = [of.none ? `${of.none} of none of the classes` : "", of.skipped ? `${of.skipped} skipped` : ""].filter(Boolean).join(", ");
-  $("label-progress").textContent = `${of.given} labels given here, ${of.before} from before${also ? `, ${also}` : ""}. ${errors.length ? `The model expects to be wrong on ${errors.join(", ")} of the others.` : ""}`;
+  $("label-progress").textContent = `${of.given} ${of.given === 1 ? "label" : "labels"} given here, ${of.before} from before${also ? `, ${also}` : ""}. ${errors.length ? `The model expects to be wrong on ${errors.join(", ")} of the others.` : ""}`;
   $("label-progress").dataset.given = of.given;
 }
 
