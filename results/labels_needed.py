@@ -19,7 +19,7 @@ from ssdgm_tf import models, rows
 from ssdgm_tf.app import places
 from ssdgm_tf.configs import fast_mnist
 from ssdgm_tf.data import SemiSupervisedData
-from ssdgm_tf.labelling import RULES, Known, next_examples
+from ssdgm_tf.labelling import RULES, Predicted, next_examples
 from ssdgm_tf.models.prediction_draws import prediction_draws
 from ssdgm_tf.runs import building, training
 from ssdgm_tf.runs.loading import load_data
@@ -88,7 +88,7 @@ def curve(rule: str, draw: int, data_dir: str | None, output: Path) -> None:
 
 
 def _begun(rule: str, draw: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The curve so far. The first model is the same for every rule, and is trained once."""
+    """The curve so far. The first model is the same for every rule: its error is measured once."""
     if draw in values.get(rule, {}):
         return values[rule][draw]
     others = [curves[draw] for curves in values.values() if draw in curves]
@@ -128,7 +128,7 @@ def _next(
     if model is None:
         return next_examples(rule, number, None, is_labelled, seed)
     q, places_of = model.predict(x, batch_size=500, verbose=0), places.beside(model.encode(x))
-    known = Known(q, places_of, lambda some: prediction_draws(model, rows.take(x, some), _DRAWS)["y"])
+    known = Predicted(q, places_of, lambda some: prediction_draws(model, rows.take(x, some), _DRAWS)["y"])
     return next_examples(rule, number, known, is_labelled, seed)
 
 

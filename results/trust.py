@@ -8,8 +8,8 @@ Nothing is trained, and the runs stay as they are. Of each run:
 
 - calibration and sets: 20 draws of 100 labels of the validation set calibrate the model; errors of calibration, and the
   coverage and the size of sets of 90 %, are of the test set;
-- novelty: known are the examples that a run takes (`ssdgm_tf.runs.trusting.known_examples`); the area under the ROC curve
-  tells 4,000 test examples from up to 4,000 others, and false alarms are the shares of the test set above the
+- novelty: known, and held out, are the examples that a run takes (`ssdgm_tf.runs.trusting.known_examples`); the area under
+  the ROC curve tells 4,000 test examples from up to 4,000 others, and false alarms are the shares of the test set above the
   stated rates.
 """
 

@@ -911,9 +911,16 @@ MUTANTS = (
     Mutant(
         "rates of false alarms are those of examples that training saw",
         "trust/novelty.py",
-        "x, statistics = held_out",
-        "statistics = statistics",
+        "return self._replace(scores=np.sort(scores))",
+        "return self._replace(scores=np.sort(scores) - 1)",
         "tests/models/test_novelty.py -k held_out",
+    ),
+    Mutant(
+        "rows of a table have the names of others",
+        "data/tables.py",
+        '{parts[0].ids[index]}" for index in train)',
+        '{parts[0].ids[index]}" for index in range(len(train)))',
+        "tests/data/test_tables.py -k names_of",
     ),
     Mutant(
         "names of examples stay where they were",

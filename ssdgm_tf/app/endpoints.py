@@ -78,6 +78,10 @@ class Endpoints:
         read = reader.read_row(self.session, x) if is_row else self.session.read(x)
         return read | {"analogies": self.session.analogies(x)}
 
+    def act(self, body: dict[str, Any]) -> Any:
+        """Writes what a person did."""
+        return self.session.act(body)
+
     def train(self, _: dict[str, Any]) -> Any:
         """Starts a training with the labels that were given."""
         self.training.start()
@@ -87,7 +91,7 @@ class Endpoints:
         """How far the training is."""
         return self.training.state
 
-    def labels_in(self, request: Request) -> Response:
+    def give_labels(self, request: Request) -> Response:
         """The labels that were given, as json or csv."""
         kind, given = request.path_params["kind"], self.session.given
         what = given.labels, given.class_names(), self.session.dataset.ids

@@ -1,6 +1,6 @@
 """Where examples lie: in the space of everything that a model infers, and on the map."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -25,18 +25,21 @@ def beside(means: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.concatenate(blocks, axis=1)
 
 
-def distances(means: Mapping[str, np.ndarray], of_one: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
-    """How far examples are from another one: squares, of variables scaled as in `beside`, [N].
+def distances(
+    means: Mapping[str, np.ndarray], at: Sequence[int], of_one: Mapping[str, np.ndarray], weights: Mapping[str, float]
+) -> np.ndarray:
+    """How far some examples are from another one: squares, of variables scaled as in `beside`, [n].
 
     Args:
-        means: {variable: [N, ...]} of the examples.
+        means: {variable: [N, ...]} of all examples.
+        at: places of the n examples among these.
         of_one: {variable: [1, ...]} of the other one.
         weights: {variable: how much it counts}.
     """
-    found = np.zeros(len(next(iter(means.values()))))
+    found = np.zeros(len(at))
     for name, values in means.items():
         block = values.reshape(len(values), -1)
-        found += weights[name] * np.sum(((block - of_one[name].reshape(1, -1)) / _spread(block)) ** 2, axis=1)
+        found += weights[name] * np.sum(((block[at] - of_one[name].reshape(1, -1)) / _spread(block)) ** 2, axis=1)
     return found
 
 

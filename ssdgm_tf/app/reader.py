@@ -94,13 +94,13 @@ def read_row(session: Session, x: np.ndarray) -> dict[str, Any]:
         session: the opened run, of a table.
         x: [1, D], NaN for a gap.
     """
-    schema, model = session.dataset.schema, session.learned.model
+    schema = session.dataset.schema
     if schema is None:
         raise ValueError(f"Cells are of tables. Received: a run on {session.dataset.noun}")
-    found = session.read(x)
     without = np.repeat(x, x.shape[1], axis=0)
     np.fill_diagonal(without, np.nan)
-    with session.lock:
+    with session.lock:  # of one model
+        found, model = session.read(x), session.learned.model
         fewer = of_each_class(model, model.predict(without, batch_size=len(without), verbose=0))
         filled = schema.decode(next(iter(model.impute(x, num_samples=100, seed=0).values())))
     found["filled"] = [[name, cell_text(filled[name][0]), bool(np.isnan(x[0, d]))] for d, name in enumerate(schema.names)]

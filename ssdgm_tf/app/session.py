@@ -14,7 +14,7 @@ from ssdgm_tf.app.maker import Maker
 from ssdgm_tf.app.views import view
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.labelling import Known, LabelFile, next_examples
+from ssdgm_tf.labelling import LabelFile, Predicted, next_examples
 from ssdgm_tf.labelling.rules import entropy
 from ssdgm_tf.models.examples import of_each_class
 from ssdgm_tf.models.prediction_draws import prediction_draws
@@ -174,30 +174,29 @@ class Session:
         return self.dataset.ids[index] if self.dataset.ids else ""
 
     def find(self, text: str) -> dict[str, Any]:
-        """The training examples that a text names: by their place, or by a part of what the source calls them.
+        """The training examples that a text names: by their number, or by a part of what the source calls them.
 
         Args:
-            text: digits for a place; other text, or digits that are no place, for a part of a name, in any capitals.
+            text: a number without zeros before it, if an example has it; else a part of a name, in any capitals.
 
         Returns:
-            {"number": how many there are, "found": [{"index", "id"}] of the first 40}.
+            {"number": how many there are, "found": [{"index", "id"}] of the first 40}: first the example of just this name,
+            then those whose names end with it.
 
         Raises:
             ValueError: there is none.
         """
         wanted, size = text.strip(), len(self.dataset.x_train)
-        if wanted.isdecimal() and len(wanted) < 20 and int(wanted) < size:
-            places_of = [int(wanted)]
+        if wanted in map(str, range(size)):
+            found = [int(wanted)]
         else:
-            part = wanted.casefold()
-            places_of = [index for index, name in enumerate(self.dataset.ids) if part and part in name.casefold()]
-        if not places_of:
-            names = ", or a part of the name of one" if self.dataset.ids else ""
-            raise ValueError(f"An example is found by its number 0..{size - 1}{names}. Received: {text!r:.100}")
-        return {
-            "number": len(places_of),
-            "found": [{"index": index, "id": self.id_of(index)} for index in places_of[:_FOUND]],
-        }
+            part, names = wanted.casefold(), [name.casefold() for name in self.dataset.ids]
+            found = [index for index, name in enumerate(names) if part and part in name]
+            found.sort(key=lambda index: (names[index] != part, not names[index].endswith(part)))
+        if not found:
+            or_name = ", or a part of the name of one" if self.dataset.ids else ""
+            raise ValueError(f"An example is found by its number 0..{size - 1}{or_name}. Received: {text!r:.100}")
+        return {"number": len(found), "found": [{"index": index, "id": self.id_of(index)} for index in found[:_FOUND]]}
 
     def x_of(self, index: int) -> np.ndarray:
         """A training example, [1, *event].
@@ -262,12 +261,12 @@ class Session:
         taken = self.given.is_labelled(self.shown) | np.isin(self.shown, left_out)
         learned, name, seed = self.learned, self.variables()[0], self.given.labels.events
 
-        def draws_of(places_of: np.ndarray) -> np.ndarray:
-            x = rows.take(self.dataset.x_train, self.shown[places_of])
+        def draws_of(some: np.ndarray) -> np.ndarray:
+            x = rows.take(self.dataset.x_train, self.shown[some])
             with self.lock:
                 return prediction_draws(learned.model, x, _DRAWS)[name]
 
-        known = Known(learned.probabilities[name], learned.latent, draws_of)
+        known = Predicted(learned.probabilities[name], learned.latent, draws_of)
         found = []
         for place in next_examples(rule, number, known, taken, seed):
             index = int(self.shown[place])
@@ -314,7 +313,7 @@ class Session:
         if not labelled:
             return []
         weights = dict.fromkeys(learned.means, 1.0) | dict.fromkeys(learned.probabilities, _WEIGHT_OF_CLASSES)
-        distance = places.distances(learned.means, means, weights)[[place for place, _, _ in labelled]]
+        distance = places.distances(learned.means, [place for place, _, _ in labelled], means, weights)
         found = []
         for k in np.argsort(distance, kind="stable")[:_NEIGHBOURS]:
             _, index, label = labelled[k]

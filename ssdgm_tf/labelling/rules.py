@@ -14,13 +14,14 @@ _NEIGHBOURS, _CLUSTERED, _MOST_CLUSTERS = 20, 20_000, 500
 _UNCERTAIN, _TYPICAL_FIRST, _COMPARED = 20, 2, 2000
 
 
-class Known(NamedTuple):
+class Predicted(NamedTuple):
     """What a model says of examples.
 
     Attributes:
         q: the probabilities q(y|x), [N, K].
         places: in a latent space, [N, D].
-        draws_of: gives the probabilities of some examples, [n], by draws of what comes before y, [S, n, K].
+        draws_of: takes the places of some examples, [n], and gives [S, n, K]: their probabilities given each draw of what
+            comes before y.
     """
 
     q: np.ndarray
@@ -119,7 +120,7 @@ def uncertain(q: np.ndarray, places: np.ndarray, is_labelled: np.ndarray, number
 RULES = ("mixed", "spread", "entropy", "margin", "disagreement", "random")
 
 
-def next_examples(rule: str, number: int, known: Known | None, is_labelled: np.ndarray, seed: int = 0) -> list[int]:
+def next_examples(rule: str, number: int, known: Predicted | None, is_labelled: np.ndarray, seed: int = 0) -> list[int]:
     """The examples to label next, the best first.
 
     Args:
@@ -138,7 +139,8 @@ def next_examples(rule: str, number: int, known: Known | None, is_labelled: np.n
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}. Received: rule={rule!r}")
-    unlabelled = np.random.default_rng(seed).permutation(np.flatnonzero(~is_labelled))
+    shuffled = np.argsort(-np.random.default_rng(seed).random(len(is_labelled)))
+    unlabelled = shuffled[~is_labelled[shuffled]]
     if rule == "random" or not len(unlabelled):
         return [int(index) for index in unlabelled[:number]]
     if known is None:

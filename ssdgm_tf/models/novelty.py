@@ -24,7 +24,7 @@ MOST, _MOST_BYTES = 10_000, 2**25
 _SEED, _NUM_SAMPLES = (20_210_914, 24), 5
 
 
-def fit_novelty(model: "GraphicalModel", x: Any, held_out: Any = None, seed: int = 0) -> None:
+def fit_novelty(model: "GraphicalModel", x: Any, held_out: Any = None, *, seed: int = 0) -> None:
     """Learns what known examples are like, so that `novelty` can say which ones are not.
 
     Each example is described by what the model says of it (every term of the bound U(x), and of every supervised class the
@@ -36,9 +36,9 @@ def fit_novelty(model: "GraphicalModel", x: Any, held_out: Any = None, seed: int
     Args:
         model: the model.
         x: at least 100 examples of the known kinds, as in `fit`; up to 10,000, and 32 MB, are taken at random.
-        held_out: at least 100 further examples of these kinds, which training did not see; up to 10,000. The rates of false
-            alarms are theirs, and hold. None to take a fifth of x for it: the rates hold if training did not see x, and
-            else are larger than stated, because the model is surer of what it has seen.
+        held_out: at least 100 further examples, which training did not see, drawn as new ones are; up to 10,000 are taken at
+            random. The rates of false alarms are of these, and hold. With None they are of a fifth of x: they hold if
+            training did not see x, and are larger than stated if it did, because the model is surer of what it has seen.
         seed: of which are taken for what.
 
     Raises:
@@ -48,8 +48,12 @@ def fit_novelty(model: "GraphicalModel", x: Any, held_out: Any = None, seed: int
         UserWarning: examples whose bound is not finite are left out.
     """
     model.require_built()
-    others = None if held_out is None else describe(model, held_out, MOST, seed)
-    learn(model, *describe(model, x, MOST, seed), others, seed)
+    if held_out is None:
+        learn(model, *describe(model, x, MOST, seed), seed=seed)
+        return
+    others = _some(model.data_format.x(held_out), MOST, seed)
+    found = Novelty.without_scores(*describe(model, x, MOST, seed), _image_shape(model), seed)
+    model.known_examples = found.with_scores(_scores(model, found, others))
 
 
 def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -63,28 +67,20 @@ def describe(model: "GraphicalModel", x: Any, most: int, seed: int = 0) -> tuple
     """
     x = model.data_format.x(x)
     size = sum(4 * math.prod(values.shape[1:]) for values in x.values())
-    order = np.sort(np.random.default_rng(seed).permutation(num_examples(x))[: min(most, max(FEWEST, _MOST_BYTES // size))])
-    taken = {name: rows.take(values, order) for name, values in x.items()}
+    taken = _some(x, min(most, max(FEWEST, _MOST_BYTES // size)), seed)
     return in_batches(model, lambda x, *_: described(model, x), taken, {}, rows=_NUM_SAMPLES)
 
 
-def learn(
-    model: "GraphicalModel",
-    shown: np.ndarray,
-    statistics: np.ndarray,
-    held_out: tuple[np.ndarray, np.ndarray] | None = None,
-    seed: int = 0,
-) -> None:
+def learn(model: "GraphicalModel", shown: np.ndarray, statistics: np.ndarray, *, seed: int = 0) -> None:
     """`fit_novelty` of examples that are described already, by this model or, to cross-fit, by others like it.
 
     Args:
         model: the model.
         shown: the examples as `describe` has them, [N, D].
         statistics: what the models say of them, [N, J].
-        held_out: both of examples that training did not see; None for none.
         seed: see `fit_novelty`.
     """
-    model.known_examples = Novelty.of(shown, statistics, _image_shape(model), seed, held_out)
+    model.known_examples = Novelty.of(shown, statistics, _image_shape(model), seed)
 
 
 def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
@@ -100,8 +96,7 @@ def novelty(model: "GraphicalModel", x: Any) -> np.ndarray:
     Raises:
         ValueError: bad values, or no `fit_novelty` before.
     """
-    known = known_examples(model)
-    return in_batches(model, lambda x, *_: known.score(*described(model, x)), model.data_format.x(x), {}, rows=_NUM_SAMPLES)
+    return _scores(model, known_examples(model), model.data_format.x(x))
 
 
 def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.ndarray:
@@ -110,8 +105,8 @@ def is_novel(model: "GraphicalModel", x: Any, false_alarms: float = 0.05) -> np.
     Args:
         model: the model, after `fit_novelty`.
         x: as in `fit`.
-        false_alarms: the share of examples of the known kinds that are called novel; of C held out in `fit_novelty`, or a
-            fifth of its x, at least 1 in C + 1.
+        false_alarms: the share of examples of the known kinds that are called novel. At least 1 / (C + 1), where C is the
+            number of held-out examples of `fit_novelty`, or a fifth of its x.
 
     Returns:
         bool [N].
@@ -158,6 +153,17 @@ def described(model: "GraphicalModel", x: dict[str, Any]) -> tuple[tf.Tensor, tf
         values = tf.cast(_shown_support(head).network_input(held[name].value), tf.float32)
         shown.append(tf.reshape(values, [tf.shape(values)[0], -1]))
     return tf.concat(shown, axis=1), tf.stack(_statistics(model, held), axis=1)
+
+
+def _scores(model: "GraphicalModel", known: Novelty, x: dict[str, Any]) -> np.ndarray:
+    """The scores of examples in the form of `data_format`, float32 [N]."""
+    return in_batches(model, lambda x, *_: known.score(*described(model, x)), x, {}, rows=_NUM_SAMPLES)
+
+
+def _some(x: dict[str, Any], most: int, seed: int) -> dict[str, Any]:
+    """Up to so many examples, drawn by a seed, in their order."""
+    order = np.sort(np.random.default_rng(seed).permutation(num_examples(x))[:most])
+    return {name: rows.take(values, order) for name, values in x.items()}
 
 
 def _image_shape(model: "GraphicalModel") -> tuple[int, ...] | None:

@@ -13,9 +13,7 @@ from ssdgm_tf.models.examples import examples, of_each_class, training_examples
 from ssdgm_tf.models.novelty import MOST, describe, learn
 from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
-
-# So many validation examples tell a rate of 10 % to 1.3 points (one standard deviation).
-_ENOUGH = 500
+from ssdgm_tf.trust.novelty import FEWEST
 
 
 def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedData, folder: Workdir) -> None:
@@ -39,14 +37,14 @@ def learn_known_examples(model: models.GraphicalModel, dataset: data.SemiSupervi
 
 
 def known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedData) -> tuple[Any, Any]:
-    """What `fit_novelty` takes: the training examples, and the validation examples as those held out; None of under 500.
+    """What `fit_novelty` takes: the training examples, and as those held out the validation examples, if there are 100.
 
     Args:
         model: the model.
         dataset: its data set.
     """
     known, _ = training_examples(model, dataset)
-    if len(dataset.x_validation) < _ENOUGH:
+    if len(dataset.x_validation) < FEWEST:
         return known, None
     return known, examples(model, dataset.x_validation, dataset.y_validation)[0]
 
@@ -75,11 +73,12 @@ def by_folds(
     number: int,
     method: str,
 ) -> None:
-    """Calibrates a model, and learns what is known, by models that did not see the examples: cross-fitting.
+    """Calibrates a model by models that did not see the examples: cross-fitting.
 
     The training examples are cut into parts, each with its share of every class. For each part a model like that of the run
     is trained on the others, in folds/ of the run's folder; a part that is trained already is not trained again. Where the
-    run builds on another one, the models of the parts build on the same, which has seen all examples.
+    run builds on another one, the models of the parts build on the same, which has seen all examples. What is novel is
+    learned likewise, unless the run has held-out examples, whose rates are better ones.
 
     Args:
         model: the trained model.
@@ -92,7 +91,7 @@ def by_folds(
     Raises:
         UserError: a run that builds on one elsewhere, fewer labels than parts, or a class with a single label.
     """
-    labelled, seed = dataset.is_labelled, settings["config"]["seed"]
+    labelled, seed, learns = dataset.is_labelled, settings["config"]["seed"], len(dataset.x_validation) < FEWEST
     _check_labels(dataset, model, int(labelled.sum()), number)
     parts, part = data.folds(dataset.y_train, labelled, number, seed), _part(settings, folder)
     found = []
@@ -104,9 +103,12 @@ def by_folds(
         other = _train(settings, rest._replace(x_test=x, y_test=y).without_validation(), own, part)
         x, y = examples(other, x, y)
         some, _ = examples(other, left_out.x_train, left_out.y_train)
-        found.append((of_each_class(other, other.predict(x, verbose=0)), y, describe(other, some, MOST // number, seed)))
+        known = describe(other, some, MOST // number, seed) if learns else ()
+        found.append((of_each_class(other, other.predict(x, verbose=0)), y, known))
     predictions, y, known = keras.tree.map_structure(lambda *values: np.concatenate(values), *found)
     model.calibrate(y=y, method=method, predictions=predictions)
+    if not learns:
+        return
     try:
         learn(model, *known)
     except ValueError as error:

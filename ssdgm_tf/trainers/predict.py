@@ -5,7 +5,7 @@
 
 For each example it writes the likeliest class, the entropy of the classes (nats), their probabilities, its novelty, which is
 larger for examples less like the training data, and novelty_p_value: the share of known examples that are as novel. To call
-those with at most 0.05 "none of these" gives 5 % of false alarms, after ssdgm-calibrate or with a validation set of 1,000
+those with at most 0.05 "none of these" gives 5 % of false alarms, after ssdgm-calibrate or with a validation set of 100
 examples; otherwise more, because training saw the known ones. A model of fewer than 100 examples has no novelty.
 
 Bad examples are skipped and listed, with a reason, in predictions_errors.csv beside predictions.csv. In names of files a

@@ -19,22 +19,21 @@ from ssdgm_tf.trust.texture import Texture
 
 #: The fewest examples that it can be learned from.
 FEWEST = 100
-# Where the first and the second of the three parts of the examples end; of two, where others are held out for the third.
-_PARTS, _TWO_PARTS = (0.4, 0.8), (0.5, 1.0)
+# Where the first and the second of the three parts of the examples end.
+_PARTS = (0.4, 0.8)
 
 
 class Novelty(NamedTuple):
     """What is known of the training data, and how far from it examples are.
 
-    The examples are cut into three parts, each for one thing, so that those of the third part are treated as new ones are.
-    Examples that training did not see, where there are such, are the third part.
+    The examples are cut into parts, each for one thing, so that those of the last part are treated as new ones are.
 
     Attributes:
         background: of the first part.
         content: the second part, in the statistics of the model and of the background.
         texture: the range of the values of images, of the first part; None for other data.
         textures: the second part, in statistics of texture; None for other data.
-        scores: those of the third part, sorted, [C].
+        scores: those of the third part, or of other examples, sorted, [C].
     """
 
     background: Background
@@ -45,31 +44,75 @@ class Novelty(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        x: np.ndarray,
-        statistics: np.ndarray,
-        image_shape: tuple[int, ...] | None = None,
-        seed: int = 0,
-        held_out: tuple[np.ndarray, np.ndarray] | None = None,
+        cls, x: np.ndarray, statistics: np.ndarray, image_shape: tuple[int, ...] | None = None, seed: int = 0
     ) -> "Novelty":
-        """Learns what examples are like.
+        """Learns what examples are like, and which scores they have, of three parts of them.
 
         Args:
             x: the examples as numbers of one scale, [N, D].
             statistics: what a model says of each, [N, J].
             image_shape: [H, W, C] of the images that the first numbers of an example are; None for other data.
             seed: of the parts.
-            held_out: `x` and `statistics` of examples that training did not see, the third part; None to take it of `x`.
 
         Raises:
-            ValueError: fewer than 100 examples whose numbers are all finite, in `x` or held out.
+            ValueError: fewer than 100 examples whose numbers are all finite.
 
         Warns:
             UserWarning: examples are left out, because a number of theirs is not finite.
         """
         order = np.random.default_rng(seed).permutation(_usable(x, statistics))
-        ends = _PARTS if held_out is None else _TWO_PARTS
-        first, second, third = np.split(order, np.rint(np.multiply(ends, len(order))).astype(int))
+        first, second, third = np.split(order, np.rint(np.multiply(_PARTS, len(order))).astype(int))
+        made = cls._of_parts(x, statistics, image_shape, first, second)
+        size = x.shape[1]
+        both = np.concatenate([x[third], statistics[third]], axis=1)
+        scores = in_blocks(lambda values: made.score(values[:, :size], values[:, size:]), both)
+        return made._replace(scores=np.sort(scores))
+
+    @classmethod
+    def without_scores(
+        cls, x: np.ndarray, statistics: np.ndarray, image_shape: tuple[int, ...] | None = None, seed: int = 0
+    ) -> "Novelty":
+        """Learns what examples are like, of two halves of them; the scores of others complete it, see `with_scores`.
+
+        Args:
+            x: see `of`.
+            statistics: see `of`.
+            image_shape: see `of`.
+            seed: of the halves.
+
+        Raises:
+            ValueError: see `of`.
+
+        Warns:
+            UserWarning: see `of`.
+        """
+        order = np.random.default_rng(seed).permutation(_usable(x, statistics))
+        first, second = np.array_split(order, 2)
+        return cls._of_parts(x, statistics, image_shape, first, second)
+
+    def with_scores(self, scores: np.ndarray) -> "Novelty":
+        """The same with other scores, which `p_value` compares with.
+
+        Args:
+            scores: those of examples drawn as new ones are, which neither this nor training has seen, [C].
+
+        Raises:
+            ValueError: fewer than 100.
+        """
+        if len(scores) < FEWEST:
+            raise ValueError(f"Rates of false alarms take at least {FEWEST} held-out examples. Received: {len(scores)}")
+        return self._replace(scores=np.sort(scores))
+
+    @classmethod
+    def _of_parts(
+        cls,
+        x: np.ndarray,
+        statistics: np.ndarray,
+        image_shape: tuple[int, ...] | None,
+        first: np.ndarray,
+        second: np.ndarray,
+    ) -> "Novelty":
+        """What is known of two parts of examples, without scores."""
         background = Background.of(x[first])
         of_background = in_blocks(background.statistics, x[second])
         content = Neighbours.of(np.concatenate([statistics[second], of_background], axis=1))
@@ -77,14 +120,7 @@ class Novelty(NamedTuple):
         if image_shape is not None and min(image_shape[:2]) >= 3:
             texture = Texture.of(x[first, : math.prod(image_shape)], image_shape)
             textures = Neighbours.of(in_blocks(texture.statistics, x[second]))
-        made = cls(background, content, texture, textures, np.zeros(0))
-        size = x.shape[1]
-        if held_out is not None:
-            x, statistics = held_out
-            third = _usable(x, statistics)
-        both = np.concatenate([x[third], statistics[third]], axis=1)
-        scores = in_blocks(lambda values: made.score(values[:, :size], values[:, size:]), both)
-        return made._replace(scores=np.sort(scores))
+        return cls(background, content, texture, textures, np.zeros(0))
 
     def score(self, x: tf.Tensor, statistics: tf.Tensor) -> tf.Tensor:
         """How unlike the known examples others are, [N]: in content or, of images, in texture, whichever says more.
@@ -104,7 +140,7 @@ class Novelty(NamedTuple):
         return 1 / (len(self.scores) + 1)
 
     def p_value(self, scores: tf.Tensor) -> tf.Tensor:
-        """The share of known examples that are as novel, [N]; of new examples of their kind it is uniform.
+        """The share of the examples of `scores` that are as novel, [N]; of new examples of their kind it is uniform.
 
             p(s) = (1 + #{c: score_c >= s}) / (C + 1)
 

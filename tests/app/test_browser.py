@@ -172,6 +172,10 @@ def test_two_variables_and_two_pages(page, tmp_path):
         page.wait_for_selector("#map-example figure")
         assert name.startswith("line 1")
         assert name in page.inner_text("#map-example")
+        page.keyboard.press("Tab")
+        page.focus("#map-find")
+        page.keyboard.press("Enter")  # the same again
+        page.wait_for_selector("#map-selected button")
         page.fill("#map-find", "line 9999")
         page.keyboard.press("Enter")
         page.wait_for_selector("#message:visible")

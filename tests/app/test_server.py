@@ -136,6 +136,18 @@ def test_labels_go_out_and_come_in(session):
         assert session.given.labels.values == {"y": {5: 2, 6: 1, 7: 9}}
 
 
+def test_names_of_examples_go_out_with_their_labels(session):
+    ids = tuple(f"photo {index}.png" for index in range(len(session.dataset.x_train)))
+    session.dataset = session.dataset._replace(ids=ids)
+    session.act({"event": "label", "index": 5, "variable": "y", "value": 3})
+    with answering(session) as ask:
+        assert ask("GET", f"/{TOKEN}/api/labels.csv")[2] == b"index,variable,label,id\n5,y,3,photo 5.png\n"
+        (task,) = json.loads(ask("GET", f"/{TOKEN}/api/labels.json")[2])
+        assert task["data"] == {"index": 5, "id": "photo 5.png"}
+        found = json.loads(ask("GET", f"/{TOKEN}/api/find?text=Photo%2012.p")[2])
+        assert found == {"number": 1, "found": [{"index": 12, "id": "photo 12.png"}]}
+
+
 def test_labels_of_a_bad_file_are_taken_all_or_none(ask, unchanged):
     status, _, content = ask("POST", f"/{TOKEN}/api/labels?name=more.csv", b"index,label\n7,9\n99999,2\n")
     assert status == 400

@@ -43,19 +43,21 @@ def test_distances_are_of_scaled_variables():
     means = {"y": generator.random((50, 3)), "z": generator.normal(size=(50, 2, 2)) * 100}
     one = {name: values[:1] + 1 for name, values in means.items()}
     scaled = places.beside({name: np.concatenate([means[name], one[name]]) for name in means})
-    found = places.distances(means, one, {"y": 4.0, "z": 1.0})
+    found = places.distances(means, range(50), one, {"y": 4.0, "z": 1.0})
     expected = np.zeros(50)
     for name, weight in (("y", 4.0), ("z", 1.0)):
         flat = means[name].reshape(50, -1)
         expected += weight * np.sum((flat - flat[0] - 1) ** 2, axis=1) / np.sum(flat.var(axis=0))
     np.testing.assert_allclose(found, expected)
+    some = places.distances(means, [7, 3], one, {"y": 4.0, "z": 1.0})
+    np.testing.assert_allclose(some, expected[[7, 3]])
     near, far = np.argsort(found)[[0, -1]]
     assert np.linalg.norm(scaled[near] - scaled[-1]) < np.linalg.norm(scaled[far] - scaled[-1])
 
 
 def test_examples_are_found_by_number_and_by_name(unchanged, monkeypatch):
     assert unchanged.find(" 17 ") == {"number": 1, "found": [{"index": 17, "id": ""}]}
-    for text in ("1297", "cat", "", "-1", "²"):
+    for text in ("1297", "cat", "", "-1", "²", "017"):
         with pytest.raises(ValueError, match=r"found by its number 0..1296. Received: "):
             unchanged.find(text)
     ids = tuple(f"{'Cat' if index % 2 else 'dog'}/{9000 + index}.png" for index in range(1297))
@@ -65,6 +67,13 @@ def test_examples_are_found_by_number_and_by_name(unchanged, monkeypatch):
     assert found["number"] == 648
     assert [one["index"] for one in found["found"]] == list(range(1, 81, 2))
     assert unchanged.example(17)["id"] == "Cat/9017.png"
+    (first,) = unchanged.next("random", 1, [])
+    assert first["id"] == ids[first["index"]]
+    lines = tuple(f"line {index}" for index in range(1297))[::-1]  # many names hold "line 1", and the last one is it
+    monkeypatch.setattr(unchanged, "dataset", unchanged.dataset._replace(ids=lines))
+    assert unchanged.find("LINE 1")["found"][0] == {"index": 1295, "id": "line 1"}
+    assert [one["id"] for one in unchanged.find("296")["found"]] == ["line 1000"]  # a number is a number first
+    assert [one["id"] for one in unchanged.find("e 296")["found"]] == ["line 296"]
     with pytest.raises(ValueError, match=r"found by its number 0..1296, or a part of the name of one. Received: 'bird'"):
         unchanged.find("bird")
 

@@ -94,6 +94,12 @@ class TestOneFolder:
 
 
 class TestTrainAndTest:
+    def test_examples_have_the_names_of_their_files(self, parted):
+        dataset = data.load(f"folder:{parted}", 0, seed=0)
+        names = {1: "car/0", 11: "boat/1", 2: "car/2", 12: "boat/3", 3: "car/4", 99: "unlabelled/5"}
+        expected = [os.path.join("train", f"{names[value]}.png") for value in values(dataset.x_train)]
+        assert list(dataset.ids) == expected
+
     def test_are_taken_as_they_are(self, parted):
         dataset = data.load(f"folder:{parted}", 0, seed=0)
         assert dataset.class_names == ("boat", "car") and values(dataset.x_test).tolist() == [4]

@@ -102,6 +102,21 @@ def test_a_test_table_is_read_by_the_training_schema(write, capsys):
         data.load_table(write(), "kind", write(test, "test.csv"))
 
 
+@pytest.mark.parametrize("has_test", [False, True])
+@pytest.mark.parametrize(("name", "word", "first"), [("table.csv", "line", 2), ("table.parquet", "row", 0)])
+def test_examples_have_the_names_of_their_rows(name, word, first, has_test, write):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    places = np.arange(SIZE) + 0.5
+    table = TABLE | {"x": places.tolist(), "price": np.where(np.arange(SIZE) == 5, np.inf, places).tolist()}
+    test = write({of: cells[:30] for of, cells in TABLE.items()}, "test.csv") if has_test else None
+    made = data.load_table(write(table, name), "kind", test, num_validation=5, bad_examples="drop")
+    rows = np.floor(made.schema.decode(made.x_train)["x"]).astype(int)
+    assert 5 not in rows
+    assert len(made.ids) == len(rows) == (94 if has_test else 76)
+    assert list(made.ids) == [f"{word} {row + first}" for row in rows]
+
+
 def test_a_data_frame_is_taken_by_name(write):
     from_file, given = data.load_table(write(), "kind"), data.load_table(TABLE, "kind")
     np.testing.assert_array_equal(from_file.x_test, given.x_test)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ssdgm_tf.labelling import RULES, Known, next_examples
+from ssdgm_tf.labelling import RULES, Predicted, next_examples
 from ssdgm_tf.labelling.rules import disagreement, entropy, margin, typical, uncertain
 
 SURE, TORN, OPEN = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [1 / 3, 1 / 3, 1 / 3]
@@ -60,7 +60,7 @@ def test_every_rule_chooses_different_examples_without_a_label(rule, islands):
     generator = np.random.default_rng(1)
     draws = generator.dirichlet(np.ones(3), (4, 200))
     is_labelled = generator.random(200) < 0.5
-    known = Known(draws.mean(axis=0), places, lambda some: draws[:, some])
+    known = Predicted(draws.mean(axis=0), places, lambda some: draws[:, some])
     chosen = next_examples(rule, 7, known, is_labelled)
     assert len(set(chosen)) == 7
     assert not is_labelled[chosen].any()
@@ -72,13 +72,13 @@ def test_every_rule_chooses_different_examples_without_a_label(rule, islands):
 def test_fewer_are_chosen_where_fewer_are_left(rule):
     is_labelled = np.array([True, True, False, True, False])
     draws = np.full((2, 5, 3), 1 / 3)
-    known = Known(draws[0], np.arange(10.0).reshape(5, 2), lambda some: draws[:, some])
+    known = Predicted(draws[0], np.arange(10.0).reshape(5, 2), lambda some: draws[:, some])
     assert sorted(next_examples(rule, 4, known, is_labelled)) == [2, 4]
     assert next_examples(rule, 4, known, np.ones(5, bool)) == []
 
 
 def test_the_best_comes_first():
-    known = Known(np.array([SURE, TORN, OPEN, [0.9, 0.1, 0.0]]), np.zeros((4, 1)), lambda some: DIFFER[:, some])
+    known = Predicted(np.array([SURE, TORN, OPEN, [0.9, 0.1, 0.0]]), np.zeros((4, 1)), lambda some: DIFFER[:, some])
     none = np.zeros(4, bool)
     assert next_examples("entropy", 3, known, none) == [2, 1, 3]
     assert sorted(next_examples("margin", 2, known, none)) == [1, 2]
@@ -93,7 +93,7 @@ def test_draws_are_of_no_more_than_two_thousand_examples_without_a_label():
         compared.extend(some)
         return np.full((2, len(some), 2), 0.5)
 
-    next_examples("disagreement", 1, Known(np.full((3000, 2), 0.5), np.zeros((3000, 1)), draws_of), is_labelled)
+    next_examples("disagreement", 1, Predicted(np.full((3000, 2), 0.5), np.zeros((3000, 1)), draws_of), is_labelled)
     assert len(compared) == 2000
     assert min(compared) >= 500
 
@@ -117,7 +117,7 @@ def test_mixed_is_spread_until_there_are_two_labels_for_each_class(islands):
     q = np.full((200, 3), 1 / 3)
     few, more = np.zeros(200, bool), np.zeros(200, bool)
     few[:5], more[:6] = True, True
-    known = Known(q, places, lambda _: pytest.fail("no draws are needed"))
+    known = Predicted(q, places, lambda _: pytest.fail("no draws are needed"))
     assert next_examples("mixed", 4, known, few) == typical(places, few, 4)
     assert next_examples("mixed", 4, known, more) == uncertain(q, places, more, 4)
 

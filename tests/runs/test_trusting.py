@@ -50,7 +50,7 @@ def test_a_run_learns_what_is_known(images, tmp_path):
     assert len(model.known_examples.content.known) == 60
 
 
-@pytest.mark.parametrize(("number", "held_out"), [(0, 0), (499, 0), (500, 500)])
+@pytest.mark.parametrize(("number", "held_out"), [(0, 0), (99, 0), (100, 100)])
 def test_rates_are_those_of_a_validation_set_that_is_large_enough(number, held_out, digits):
     made = digits._replace(x_validation=digits.x_test[:number], y_validation=digits.y_test[:number])
     model = models.M2(num_classes=10, latent_dim=2, hidden_units=(4,))

@@ -75,7 +75,7 @@ function draw() {
   }
   const name = state.run.variables[variable];
   $("label-question").textContent = state.run.variables.length > 1 ? `Which ${name}?` : "Which class?";
-  $("label-view").replaceChildren(viewOf(current.view, `example ${current.index} ${current.id}`.trim()));
+  $("label-view").replaceChildren(viewOf(current.view, `example ${current.index}`));
   $("label-view").dataset.index = current.index;
   classes().forEach((text, k) => {
     const button = make("button", { type: "button", title: text }, text, " ");

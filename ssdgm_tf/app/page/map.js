@@ -3,7 +3,7 @@ import { $, analogies, attempt, colourOf, get, make, nameOf, reading, state } fr
 import { take } from "./make.js";
 
 let points = null, view = { scale: 1, x: 0, y: 0 }, colours = [], groups = [], selected = new Set();
-let canvas, pen, frame = 0, drag = null, lasso = null, hovered = -1;
+let canvas, pen, frame = 0, drag = null, lasso = null, hovered = -1, searches = 0;
 export const frames = [];
 
 export async function begin() {
@@ -21,7 +21,7 @@ export async function begin() {
   $("map-of").addEventListener("change", () => { if (points) { lay(); reset(); } });
   $("map-reset").addEventListener("click", reset);
   if (state.run.has_ids) $("map-find").placeholder = "number or name";
-  $("map-find").addEventListener("change", () => $("map-find").value.trim() && attempt(() => find($("map-find").value)));
+  $("map-search").addEventListener("submit", (event) => { event.preventDefault(); attempt(() => find($("map-find").value)); });
   new ResizeObserver(resize).observe(canvas);
   canvas.addEventListener("pointerdown", down);
   canvas.addEventListener("pointermove", move);
@@ -124,6 +124,10 @@ function ring(at, size) {
 
 function reset() {
   view = { scale: 1, x: 0, y: 0 };
+  unselect();
+}
+
+function unselect() {
   selected = new Set();
   $("map-selected").replaceChildren();
   draw();
@@ -251,7 +255,10 @@ function list(words, examples, opens) {
 }
 
 async function find(text) {
+  const asked = (searches += 1);
+  unselect();
   const { number, found } = await get(`find?text=${encodeURIComponent(text)}`);
+  if (asked !== searches) return; // something else is looked for since
   if (number > 1) list(`${number} found${number > found.length ? `, the first ${found.length}` : ""}`, found, goTo);
   else await goTo(found[0].index);
 }
