@@ -41,7 +41,7 @@ class SemiSupervisedData(NamedTuple):
         decimals: for each column of `schema` and then of `targets` the most digits after the point that a cell had; -1 where
             there are no numbers, or more than 6.
         ids: what the source calls each training example: the path of its file below the folder of images, or the line or row
-            of a table with a schema; () for other sources.
+            of a table in a file of the user's; () for other sources.
     """
 
     x_train: rows.ArrayOrRows

@@ -72,6 +72,7 @@ def from_arrays(
     num_validation: int,
     bad_examples: str = "stop",
     class_names: tuple[str, ...] = (),
+    ids: Sequence[str] = (),
 ) -> SemiSupervisedData:
     """The data set of a user's arrays, after all checks.
 
@@ -85,21 +86,24 @@ def from_arrays(
         num_validation: number of labelled training examples held out of training: the last in the (shuffled) order.
         bad_examples: "stop" at an example that `check_examples` refuses, or "drop" it.
         class_names: names of the classes in the order of the labels; () for classes 0..K-1.
+        ids: what the source calls each example of `train`; () for none.
 
     Raises:
         ValueError: an array in another form, classes that `count_classes` refuses, or too few labelled examples to draw.
     """
     raw_dtype = raw.dtype_of(*(part[0] for part in (train, test) if part is not None))
     if test is None:
-        x, y = check_part(train, names, bad_examples)
+        x, y, good = check_part(train, names, bad_examples)
         kept, held_out = hold_out_test(y, np.random.default_rng(seed), class_names)
-        sets = (rows.take(x, kept), y[kept]), (rows.take(x, held_out), y[held_out])
-        report_label_noise(*sets[0], names[0])
+        learned, tested, good = (rows.take(x, kept), y[kept]), (rows.take(x, held_out), y[held_out]), good[kept]
+        report_label_noise(*learned, names[0])
         num_classes = count_classes(y[kept], y[held_out], (names[1], names[1]))
     else:
-        learned, tested, num_classes = check_arrays(train, test, names, bad_examples)
-        sets = learned, tested
-    return assemble(*sets, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype)
+        learned, tested, good, num_classes = check_arrays(train, test, names, bad_examples)
+    ids = [ids[index] for index in good] if ids else ()
+    return assemble(
+        learned, tested, num_labels, seed, num_validation, num_classes, class_names, raw_dtype=raw_dtype, ids=ids
+    )
 
 
 def check_examples(x: np.ndarray, name: str) -> rows.ArrayOrRows:
@@ -229,8 +233,8 @@ def check_arrays(
     test: Arrays,
     names: tuple[str, ...],
     bad_examples: str = "stop",
-) -> tuple[_Checked, _Checked, int]:
-    """A training and a test set in the form that `assemble` takes, and the number of classes.
+) -> tuple[_Checked, _Checked, np.ndarray, int]:
+    """A training and a test set in the form that `assemble` takes, which training examples are good, and how many classes.
 
     Args:
         train: x and y as in a user's files; see `check_examples` and `ssdgm_tf.checks.labels`.
@@ -241,18 +245,21 @@ def check_arrays(
     Raises:
         ValueError: an array in another form, or classes that `count_classes` refuses.
     """
-    (x, y), (x_test, y_test) = check_part(train, names[:2], bad_examples), check_part(test, names[2:], bad_examples)
+    x, y, good = check_part(train, names[:2], bad_examples)
+    x_test, y_test, _ = check_part(test, names[2:], bad_examples)
     if x.shape[1:] != x_test.shape[1:]:
         raise ValueError(
             "Training and test examples must have the same shape. "
             f"Received: {names[0]} {list(x.shape)}, {names[2]} {list(x_test.shape)}"
         )
     report_label_noise(x, y, names[0])
-    return (x, y), (x_test, y_test), count_classes(y, y_test, (names[1], names[3]))
+    return (x, y), (x_test, y_test), good, count_classes(y, y_test, (names[1], names[3]))
 
 
-def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop") -> _Checked:
-    """Examples and their labels in the form that `assemble` takes. Prints how many were dropped, and which.
+def check_part(
+    part: Arrays, names: tuple[str, ...], bad_examples: str = "stop"
+) -> tuple[rows.ArrayOrRows, np.ndarray, np.ndarray]:
+    """Examples and their labels in the form that `assemble` takes, and their places. Prints how many were dropped and which.
 
     Args:
         part: x and y as in a user's files.
@@ -264,8 +271,8 @@ def check_part(part: Arrays, names: tuple[str, ...], bad_examples: str = "stop")
     """
     x, bad = _examples_and_bad(part[0], names[0], bad_examples)
     y = checks.labels(names[1], part[1], len(x))
-    if not len(bad):
-        return x, y
-    print(f"Bad examples dropped: {len(bad)} of {len(x)} in {names[0]}, {listed(bad)}")
     kept = np.delete(np.arange(len(x)), bad)
-    return rows.take(x, kept), y[kept]
+    if not len(bad):
+        return x, y, kept
+    print(f"Bad examples dropped: {len(bad)} of {len(x)} in {names[0]}, {listed(bad)}")
+    return rows.take(x, kept), y[kept], kept

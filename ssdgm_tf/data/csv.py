@@ -61,10 +61,10 @@ def load_csv(
     columns = [first, *(_Columns(TextTable(file), target, first) for file in files[1:])]
     parts = [_read(one, shape, bad_examples) for one in columns]
     names = tuple(f"{what} of {file.name}" for file in files for what in ("rows", "labels"))
-    numbered, class_names = _numbered([labels for _, labels in parts], names[1::2])
-    train, *test = [(x, y) for (x, _), y in zip(parts, numbered, strict=True)]
-    test_set = test[0] if test else None
-    made = from_arrays(train, test_set, names, num_labels, seed, num_validation, bad_examples, class_names)
+    numbered, class_names = _numbered([labels for _, labels, _ in parts], names[1::2])
+    train, *test = [(x, y) for (x, *_), y in zip(parts, numbered, strict=True)]
+    test_set, ids = test[0] if test else None, [f"line {line}" for line in parts[0][2]]
+    made = from_arrays(train, test_set, names, num_labels, seed, num_validation, bad_examples, class_names, ids)
     named = first.names or []
     if len(set(named)) < len(named):
         print(f"Names of columns are not kept: {files[0].name} has some of them twice")
@@ -146,8 +146,8 @@ def _label_column(table: TextTable, target: str) -> int:
     )
 
 
-def _read(columns: _Columns, shape: tuple[int, ...], bad_examples: str) -> tuple[np.ndarray, list[str]]:
-    """The features [N, D] or images [N, H, W, C] of a table, and the cells of its label column [N].
+def _read(columns: _Columns, shape: tuple[int, ...], bad_examples: str) -> tuple[np.ndarray, list[str], list[int]]:
+    """The features [N, D] or images [N, H, W, C] of a table, the cells of its label column [N], and its lines [N].
 
     Bad rows are left out where they are dropped. Prints what is no row, and how many were bad.
 
@@ -179,7 +179,7 @@ def _read(columns: _Columns, shape: tuple[int, ...], bad_examples: str) -> tuple
         )
     if bad:
         print(f"Bad examples dropped: {len(bad)} of {len(bad) + len(x)} in {table.path.name}, {listed(sorted(bad))} (lines)")
-    return np.stack(list(x.values())), [rows[line][1] for line in x]
+    return np.stack(list(x.values())), [rows[line][1] for line in x], list(x)
 
 
 def _rows(columns: _Columns) -> tuple[dict[int, tuple[np.ndarray, str]], dict[int, str]]:

@@ -157,6 +157,16 @@ def test_bad_rows_stop_with_their_line_or_are_dropped_and_counted(load, capsys):
     assert "Bad examples dropped: 2 of 30 in 0.csv, at 6, 11 (lines)\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_examples_have_the_names_of_their_lines(load, files):
+    x = X.copy()
+    x[[4, 9]] = 111
+    dataset = load(*[text(x).replace("111", "NA")] * files, num_validation=4, bad_examples="drop")
+    rows = [int(np.argmin(np.abs(X - row).sum(axis=1))) for row in np.asarray(dataset.x_train)]
+    assert len(rows) == (20 if files == 1 else 24)
+    assert list(dataset.ids) == [f"line {row + 2}" for row in rows]
+
+
 PIXELS = text(GENERATOR.integers(0, 256, (30, 3)))
 
 
