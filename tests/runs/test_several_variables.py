@@ -11,6 +11,7 @@ from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, s
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import building, checkpoints, run, wording
 from ssdgm_tf.runs.loading import load_data
+from tests.runs.test_run import OF_CLASSES
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}
 
@@ -49,7 +50,14 @@ def test_a_run_of_faces(faces, tmp_path):
         for prefix in ("", "labels_only_", "nearest_neighbour_"):
             assert np.isfinite(results[prefix + name])
     written = {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")}
-    assert written == {"learning_curves", "identity_confusion", "reconstructions", "one_face", "one_lighting", "lightings"}
+    assert written == {
+        "learning_curves",
+        "reconstructions",
+        "one_face",
+        "one_lighting",
+        "lightings",
+        *(f"identity_{of}" for of in OF_CLASSES),
+    }
     text = wording.summary(results, asked["config"])
     assert f"lighting degrees Faces {results['lighting_degrees']:.2f} degrees" in " ".join(text.split())
     assert "degrees" in (tmp_path / "run" / "report.html").read_text()
@@ -87,8 +95,8 @@ def test_a_run_of_canvases(canvases, tmp_path):
     assert {"count_error", "labels_only_count_error", "place_1_mae"} <= set(results) and "digit_1_error" not in results
     assert {path.stem for path in (tmp_path / "run" / "figures").glob("*.png")} == {
         "learning_curves",
-        "count_confusion",
         "decomposition",
+        *(f"count_{of}" for of in OF_CLASSES),
     }
 
 
