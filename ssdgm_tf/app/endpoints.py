@@ -59,7 +59,7 @@ class Endpoints:
         return self.session.next(str(body.get("rule")), number, list(body.get("left_out", [])))
 
     def make(self, body: dict[str, Any]) -> Any:
-        """The examples of the "positions" of the controls, of which one may "vary"."""
+        """Makes the example of the "positions" of the controls, or one for each value of the class to "vary"."""
         positions, vary = body.get("positions"), body.get("vary")
         if not isinstance(positions, dict):
             raise ValueError(f"Positions must be those of controls by their names. Received: {positions!r:.100}")

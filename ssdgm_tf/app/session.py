@@ -187,7 +187,7 @@ class Session:
             ValueError: there is none.
         """
         wanted, size = text.strip(), len(self.dataset.x_train)
-        if wanted in map(str, range(size)):
+        if wanted.isdecimal() and len(wanted) <= len(str(size)) and wanted == str(int(wanted)) and int(wanted) < size:
             found = [int(wanted)]
         else:
             part, names = wanted.casefold(), [name.casefold() for name in self.dataset.ids]

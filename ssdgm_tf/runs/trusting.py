@@ -44,9 +44,18 @@ def known_examples(model: models.GraphicalModel, dataset: data.SemiSupervisedDat
         dataset: its data set.
     """
     known, _ = training_examples(model, dataset)
-    if len(dataset.x_validation) < FEWEST:
+    if not has_held_out(dataset):
         return known, None
     return known, examples(model, dataset.x_validation, dataset.y_validation)[0]
+
+
+def has_held_out(dataset: data.SemiSupervisedData) -> bool:
+    """Whether the validation set is large enough to say the rates of false alarms.
+
+    Args:
+        dataset: the data set.
+    """
+    return len(dataset.x_validation) >= FEWEST
 
 
 def by_validation(model: models.GraphicalModel, dataset: data.SemiSupervisedData, method: str) -> None:
@@ -91,7 +100,7 @@ def by_folds(
     Raises:
         UserError: a run that builds on one elsewhere, fewer labels than parts, or a class with a single label.
     """
-    labelled, seed, learns = dataset.is_labelled, settings["config"]["seed"], len(dataset.x_validation) < FEWEST
+    labelled, seed, learns = dataset.is_labelled, settings["config"]["seed"], not has_held_out(dataset)
     _check_labels(dataset, model, int(labelled.sum()), number)
     parts, part = data.folds(dataset.y_train, labelled, number, seed), _part(settings, folder)
     found = []

@@ -112,7 +112,7 @@ class Novelty(NamedTuple):
         first: np.ndarray,
         second: np.ndarray,
     ) -> "Novelty":
-        """What is known of two parts of examples, without scores."""
+        """Learns from the first and the second part; there are no scores yet."""
         background = Background.of(x[first])
         of_background = in_blocks(background.statistics, x[second])
         content = Neighbours.of(np.concatenate([statistics[second], of_background], axis=1))

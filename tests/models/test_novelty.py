@@ -63,7 +63,7 @@ def test_at_most_so_many_examples_are_taken():
 
 
 def test_rates_are_those_of_examples_held_out():
-    """What is held out is shifted, and the rate holds for what is shifted alike; without it the rate is larger."""
+    """New examples are shifted. The rate holds if those held out are shifted too; with none held out it is larger."""
     model = make_vae()
     x, shifted = examples(1000), [examples(1000, seed) + np.array([0.3, 0.0, 0.0]) for seed in (4, 5)]
     model.fit_novelty(x, held_out=shifted[0])
