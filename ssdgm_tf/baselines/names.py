@@ -18,6 +18,7 @@ from ssdgm_tf.baselines.self_training import SelfTraining
 from ssdgm_tf.baselines.support_vector_machine import SupportVectorMachine
 from ssdgm_tf.baselines.transductive_svm import TransductiveSVM
 from ssdgm_tf.baselines.trees import Boosting, Forest, SelfTrainingForest
+from ssdgm_tf.layers.image_network import image_network
 
 # {name: (num_classes, seed) -> baseline}
 _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
@@ -34,8 +35,13 @@ _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "transductive_svm": lambda num_classes, seed: TransductiveSVM(seed=seed),
     "network": lambda num_classes, seed: NetworkClassifier(layers.MLP((500, 500)), num_classes, seed=seed),
     "convolutional_network": lambda num_classes, seed: NetworkClassifier(_convolutional(), num_classes, seed=seed),
-    "fix_match": lambda num_classes, seed: ConsistentNetwork(_moved(seed), num_classes, "views", seed=seed),
-    "mean_teacher": lambda num_classes, seed: ConsistentNetwork(_moved(seed), num_classes, "mean_teacher", seed=seed),
+    "fix_match": lambda num_classes, seed: ConsistentNetwork(image_network(seed=seed), num_classes, "views", seed=seed),
+    "fix_match_colours": lambda num_classes, seed: ConsistentNetwork(
+        image_network(colours=True, seed=seed), num_classes, "views", seed=seed
+    ),
+    "mean_teacher": lambda num_classes, seed: ConsistentNetwork(
+        image_network(seed=seed), num_classes, "mean_teacher", seed=seed
+    ),
     "virtual_adversarial": lambda num_classes, seed: ConsistentNetwork(
         layers.MLP((1200, 1200)), num_classes, "virtual_adversarial,entropy", seed=seed
     ),
@@ -63,6 +69,7 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "network" | `NetworkClassifier`: dense layers of 500 and 500 rectified units | no |
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
     | "fix_match", "mean_teacher" | `ConsistentNetwork` with the network of `fast_mnist`, of images [N, H, W, C] | yes |
+    | "fix_match_colours" | `ConsistentNetwork` with the network of `colour_images` | yes |
     | "virtual_adversarial" | `ConsistentNetwork`: dense layers of 1200 and 1200 rectified units | yes |
     | "contractive" | `ContractiveNetwork` (CAE, Rifai et al. 2011), for examples in [0, 1] | yes |
     | "manifold_tangent" | `ManifoldTangentNetwork` (MTC, Rifai et al. 2011), for examples in [0, 1] | yes |
@@ -88,11 +95,6 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     if name not in _MAKERS:
         raise ValueError(f"A baseline must be one of {NAMES}. Received: name={name!r}")
     return _MAKERS[name](num_classes, seed)
-
-
-def _moved(seed: int) -> keras.Sequential:
-    """The network of q(y|x) of `fast_mnist`: convolutional, of randomly moved images."""
-    return keras.Sequential([layers.RandomAffine(seed=seed, dtype="float32"), layers.ConvEncoder(dropout=0.5, seed=seed)])
 
 
 def _convolutional() -> keras.Sequential:

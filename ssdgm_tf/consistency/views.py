@@ -31,8 +31,9 @@ class Views(Term):
         weight: see `Term`.
         variables: see `Term`.
         strong: a Keras layer from examples [B, *event] of the only observed variable to others. None for `Cutout` of images,
-            with other colours where there are three channels, and with large moves and bends where the network does not
-            move images itself (`RandomAffine`); and for `RandomSwap` of vectors, rows of tables, and series.
+            with other colours where there are three channels and the network does not change them itself (`RandomColours`),
+            and with large moves and bends where it does not move images itself (`RandomAffine`); and for `RandomSwap` of
+            vectors, rows of tables, and series.
         threshold: of "fixed": an example counts, w = 1, where max q is at least this.
         selection: "fixed"; "free_match" (Wang et al. 2023): a threshold for each class, which follows the confidence and the
             shares of the classes; "soft_match" (Chen et al. 2023): weights that fall below the mean confidence.
@@ -86,9 +87,8 @@ class Views(Term):
         shapes: Mapping[str, tuple[int, ...]],
         sublayers: Sequence[keras.layers.Layer] = (),
     ) -> None:
-        is_moved = any(isinstance(layer, layers.RandomAffine) for layer in sublayers)
         (shape,) = shapes.values()
-        self._view = strong_view(shape, is_moved) if self.strong is None else self.strong
+        self._view = strong_view(shape, sublayers) if self.strong is None else self.strong
         self._running = {}
         if self.selection != "fixed":
             for name in self.of(classes):
@@ -144,16 +144,19 @@ class Views(Term):
         return cls(**config | {"strong": keras.saving.deserialize_keras_object(config["strong"])})
 
 
-def strong_view(shape: tuple[int, ...], is_moved: bool = False) -> keras.layers.Layer:
+def strong_view(shape: tuple[int, ...], sublayers: Sequence[keras.layers.Layer] = ()) -> keras.layers.Layer:
     """The default strong view of examples.
 
     Args:
         shape: that of one: an image (H, W, C), a series (T, C) or a vector (D,).
-        is_moved: whether the network moves images at random itself: both moves together take a digit for another.
+        sublayers: those of the network. What it changes at random itself, the view leaves alone: both moves together take a
+            digit for another.
     """
     if len(shape) != 3:
         return layers.RandomSwap(dtype="float32")
     pixels = 3 * min(shape[:2]) / 28  # as far in small images as in those of 28x28
-    moves = [] if is_moved else [layers.RandomAffine(pixels, 20.0, 0.25, 0.25, pixels, dtype="float32")]
-    colours = [layers.RandomColours(dtype="float32")] if shape[-1] == 3 else []
-    return keras.Sequential([*moves, *colours, layers.Cutout(dtype="float32")])
+    changes: list[keras.layers.Layer] = [layers.RandomAffine(pixels, 20.0, 0.25, 0.25, pixels, dtype="float32")]
+    if shape[-1] == 3:
+        changes.append(layers.RandomColours(dtype="float32"))
+    others = (change for change in changes if not any(isinstance(layer, type(change)) for layer in sublayers))
+    return keras.Sequential([*others, layers.Cutout(dtype="float32")])

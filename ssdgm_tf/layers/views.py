@@ -129,13 +129,15 @@ class RandomColours(RandomView):
 
         x' = mean + contrast (grey + saturation (x - grey) - mean) + brightness std
 
-    `grey` is the mean of a pixel's channels, `mean` and `std` are those of the image. Nothing is clipped, so the layer
-    serves images in any units; those in [0, 1] may leave it by a little.
+    `grey` is the mean of a pixel's channels, `mean` and `std` are those of the image. An inverted image has a negative
+    contrast: what was dark is light. Nothing is clipped, so the layer serves images in any units; those in [0, 1] may leave
+    it.
 
     Args:
         brightness: the largest change, in standard deviations of the image.
         contrast: the largest |log| of the contrast.
         saturation: the largest |log| of the saturation.
+        inversion: the probability of an image to be inverted.
         seed: integer seed of the layer's own random stream, whose state is saved with the model.
 
     Call arguments:
@@ -144,6 +146,9 @@ class RandomColours(RandomView):
 
     Returns:
         Images of the same shape.
+
+    Raises:
+        ValueError: a probability outside [0, 1].
     """
 
     def __init__(
@@ -151,22 +156,27 @@ class RandomColours(RandomView):
         brightness: float = 0.5,
         contrast: float = 0.5,
         saturation: float = 0.7,
+        inversion: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
+        if not 0 <= inversion <= 1:
+            raise ValueError(f"inversion must be a probability in [0, 1]. Received: inversion={inversion!r}")
+        self.brightness, self.contrast, self.saturation, self.inversion = brightness, contrast, saturation, inversion
         self._make_random_state(seed)
 
     def changed(self, inputs: tf.Tensor) -> tf.Tensor:
         largest = tf.constant([self.brightness, self.contrast, self.saturation])
-        draws = tf.random.stateless_uniform([tf.shape(inputs)[0], 3], self.next_seed(), -1.0, 1.0) * largest
-        draws = tf.cast(draws, inputs.dtype)[:, None, None, None]
-        brightness, contrast, saturation = draws[..., 0], tf.exp(draws[..., 1]), tf.exp(draws[..., 2])
+        draws = tf.random.stateless_uniform([tf.shape(inputs)[0], 4], self.next_seed(), -1.0, 1.0)
+        sign = tf.where(draws[:, 3] < 2 * self.inversion - 1, -1.0, 1.0)
+        brightness, contrast, saturation = tf.unstack(draws[:, :3] * largest, axis=1)
+        factors = (brightness, sign * tf.exp(contrast), tf.exp(saturation))
+        brightness, contrast, saturation = (tf.cast(factor, inputs.dtype)[:, None, None, None] for factor in factors)
         grey = tf.reduce_mean(inputs, axis=-1, keepdims=True)
         mean, std = (statistic(inputs, axis=[1, 2, 3], keepdims=True) for statistic in (tf.reduce_mean, tf.math.reduce_std))
         return mean + contrast * (grey + saturation * (inputs - grey) - mean) + brightness * std
 
     def get_config(self) -> dict[str, Any]:
-        own = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
-        return {**super().get_config(), **own, "seed": self.seed}
+        own = {name: getattr(self, name) for name in ("brightness", "contrast", "saturation", "inversion", "seed")}
+        return {**super().get_config(), **own}

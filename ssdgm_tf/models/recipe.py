@@ -9,6 +9,7 @@ import keras
 
 from ssdgm_tf import layers
 from ssdgm_tf.data import SemiSupervisedData
+from ssdgm_tf.layers.image_network import image_network
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import empirical_prior
 
@@ -17,6 +18,7 @@ ENCODERS = ("dense", "convolutional", "recurrent", "pooled")
 _OF_IMAGES, _OF_SERIES = ("local_contrast", "pooled"), ("recurrent",)
 DECODERS = ("dense", "convolutional")
 _OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
+_OF_MOVED_IMAGES = ("bending", "colours")
 _RECURRENT_UNITS = 64
 # Faces are aligned: they move less than digits, and must not turn.
 _MOVED_FACES = {"shift": 1.5, "rotation": 4.0, "scaling": 0.05, "shear": 0.05}
@@ -106,9 +108,16 @@ def classifier(
         dtype: of its layers, except those that compute places of pixels, which need float32.
 
     Raises:
-        ValueError: another name, or a network of other examples.
+        ValueError: another name, a network of other examples, or a field that this network does not have.
     """
-    if _known("classifier", config, CLASSIFIERS, example_shape) == "dense":
+    kind = _known("classifier", config, CLASSIFIERS, example_shape)
+    moves_images = kind == "convolutional" and len(example_shape) == 3
+    if not moves_images and (strange := [field for field in _OF_MOVED_IMAGES if config[field]]):
+        raise ValueError(
+            f"config.{strange[0]} is for config.classifier=convolutional of images. Received: "
+            f"config.{strange[0]}={config[strange[0]]}, classifier={kind}, examples of shape {tuple(example_shape)}"
+        )
+    if kind == "dense":
         return None
     if config["classifier"] == "noisy":
         dense = dense_network(config, dtype)
@@ -123,8 +132,7 @@ def classifier(
         moved = layers.RandomAffine(**_MOVED_FACES, seed=config["seed"], dtype="float32")
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
-    moved = layers.RandomAffine(bending=config["bending"], seed=config["seed"], dtype="float32")
-    return keras.Sequential([moved, layers.ConvEncoder(config["filters"], dropout=config["dropout"], **seeded)])
+    return image_network(**{name: config[name] for name in ("filters", "dropout", "bending", "colours")}, **seeded)
 
 
 def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:

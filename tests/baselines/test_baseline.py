@@ -9,7 +9,7 @@ from ssdgm_tf.baselines.names import NAMES
 from tests.tiers import tiers
 
 DIGITS = data.load_digits(100, 0)
-WITH_TERMS = ("fix_match", "mean_teacher", "virtual_adversarial")
+WITH_TERMS = ("fix_match", "fix_match_colours", "mean_teacher", "virtual_adversarial")
 #: Other systems, by small networks and few steps.
 SMALL = {
     "contractive": {"units": (64,), "num_pretraining_steps": 300, "num_steps": 300, "learning_rate": 3e-3},
@@ -24,8 +24,8 @@ SMALL = {
     **{name: {"units": (100, 50), "num_steps": 200} for name in ("feature_matching", "odena", "complement")},
 }
 
-#: Two games differ from a third by one loss.
-FIRST = tiers(list(NAMES), second=["odena", "feature_matching"])
+#: Two games differ from a third by one loss, and one network from another by its colours.
+FIRST = tiers(list(NAMES), second=["odena", "feature_matching", "fix_match_colours"])
 
 
 def fast(name, num_classes=10, seed=0):
@@ -36,7 +36,7 @@ def fast(name, num_classes=10, seed=0):
     if isinstance(estimator, baselines.ConsistentNetwork):
         # Moves that suit 28x28 pixels are large for 8x8.
         views = consistency.Views(strong=keras.layers.GaussianNoise(0.2))
-        smaller = {"network": layers.MLP((100,)), "terms": views if name == "fix_match" else estimator.terms}
+        smaller = {"network": layers.MLP((100,)), "terms": views if name.startswith("fix_match") else estimator.terms}
         return estimator.set_params(num_steps=200, ema_momentum=0.9, batch_size=100, **smaller)
     return estimator.set_params(num_steps=60) if "network" in name else estimator
 

@@ -117,6 +117,12 @@ def test_images_that_the_network_moves_are_not_moved_before(shape, num_seeds):
     assert not [layer for layer in term._view.layers if isinstance(layer, layers.RandomAffine)]
 
 
+def test_colours_that_the_network_changes_are_not_changed_before():
+    term = consistency.Views()
+    term.build({"y": 3}, {"x": (8, 8, 3)}, [layers.RandomColours()])
+    assert [type(layer) for layer in term._view.layers] == [layers.RandomAffine, layers.Cutout]
+
+
 def test_models_and_baselines_tell_a_term_of_their_layers():
     network = keras.Sequential([layers.RandomAffine(), layers.ConvEncoder((4,))])
     model = models.M2(3, 2, hidden_units=(8,), classifier=network)

@@ -64,6 +64,15 @@ def test_colours_change_by_the_formula_and_nothing_is_clipped():
     assert np.all(np.abs(np.log(factor)) <= 0.5) and not np.allclose(richer, x)
 
 
+def test_a_share_of_the_images_is_inverted():
+    x = np.random.default_rng(0).uniform(0, 1, (SIZE, 4, 3, 3)).astype(np.float32)
+    made = np.asarray(layers.RandomColours(0.0, 0.0, 0.0, inversion=0.3, seed=1)(x, training=True))
+    inverted = 2 * x.mean(axis=(1, 2, 3), keepdims=True) - x
+    is_inverted = np.abs(made - inverted).max(axis=(1, 2, 3)) < 1e-5
+    np.testing.assert_allclose(made[~is_inverted], x[~is_inverted], atol=1e-5)
+    assert abs(is_inverted.mean() - 0.3) < 6 * np.sqrt(0.3 * 0.7 / SIZE), "fails by chance with probability below 1e-8"
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -87,6 +96,10 @@ def test_views_are_for_training_and_run_under_xla(layer):
     [
         (lambda: layers.Cutout(0.0), r"size must be a share in \(0, 1\]. Received: size=0.0"),
         (lambda: layers.RandomSwap(1.5), r"rate must be a probability in \[0, 1\]. Received: rate=1.5"),
+        (
+            lambda: layers.RandomColours(inversion=-0.1),
+            r"inversion must be a probability in \[0, 1\]. Received: inversion=-0.1",
+        ),
     ],
 )
 def test_other_sizes_are_refused(make, message):

@@ -100,6 +100,15 @@ def test_networks_of_images_and_of_series_are_told_apart(tmp_path):
     dataset = data.load(f"series:{tmp_path}/waves.npz", 4, 0)
     for fields, message in (
         ({"classifier": "local_contrast"}, r"config.classifier=local_contrast is for images \[H, W, C\]"),
+        (
+            {"colours": True},
+            r"config.colours is for config.classifier=convolutional of images. Received: config.colours=True, "
+            r"classifier=convolutional, examples of shape \(12, 2\)",
+        ),
+        (
+            {"bending": 2.0, "classifier": "dense"},
+            r"Received: config.bending=2.0, classifier=dense, examples of shape \(12, 2\)",
+        ),
         ({"encoder": "pooled"}, r"config.encoder=pooled is for images \[H, W, C\]. Received: examples of shape \(12, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
