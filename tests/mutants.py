@@ -766,6 +766,21 @@ MUTANTS = (
         "options",
         "tests/runs/test_series_runs.py -k networks_see",
     ),
+    # Networks of images.
+    Mutant(
+        "no image is inverted",
+        "layers/image_network.py",
+        "inversion=_INVERTED_SHARE, ",
+        "",
+        "tests/layers/test_image_network.py -k inverted",
+    ),
+    Mutant(
+        "views of one seed draw the same numbers",
+        "layers/random_state.py",
+        "return tf.random.experimental.stateless_fold_in(super().next_seed(), own)",
+        "return super().next_seed()",
+        "tests/layers/test_views.py -k one_seed",
+    ),
     # Terms of consistency.
     Mutant(
         "the target of virtual adversarial training is not held",

@@ -69,7 +69,7 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "network" | `NetworkClassifier`: dense layers of 500 and 500 rectified units | no |
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
     | "fix_match", "mean_teacher" | `ConsistentNetwork` with the network of `fast_mnist`, of images [N, H, W, C] | yes |
-    | "fix_match_colours" | `ConsistentNetwork` with the network of `colour_images` | yes |
+    | "fix_match_colours" | `ConsistentNetwork` with the network of `colour_images`, of images [N, H, W, C] | yes |
     | "virtual_adversarial" | `ConsistentNetwork`: dense layers of 1200 and 1200 rectified units | yes |
     | "contractive" | `ContractiveNetwork` (CAE, Rifai et al. 2011), for examples in [0, 1] | yes |
     | "manifold_tangent" | `ManifoldTangentNetwork` (MTC, Rifai et al. 2011), for examples in [0, 1] | yes |
@@ -82,7 +82,8 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "label_propagation", "label_spreading" | `LabelGraph` | yes |
     | "transductive_svm" | `TransductiveSVM` with the RBF kernel | yes |
 
-    The strong view of "fix_match" hides a square. Its network moves both views, each in its own way.
+    The networks of "fix_match" and "fix_match_colours" move both views, each in its own way. The strong view of the first
+    hides a square and changes the colours of images of three channels; that of the second hides a square.
 
     Args:
         name: one of `NAMES`.

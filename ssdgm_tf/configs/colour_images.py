@@ -1,12 +1,12 @@
-"""The recommended preset for colour images, by default SVHN's: M2 with a convolutional q(y|x) of changed colours.
+"""The recommended preset for colour images, by default SVHN's: M2 with a convolutional q(y|x) of images in other colours.
 
     ssdgm-train --config=colour_images:labels=1000,seed=0 --workdir=runs/colour_images
 
-Your own images: --config.data=folder:photos, which has a folder of images for each class and one named unlabelled/;
-README.md has the other forms of --config.data. labels=0 shows all labels. Images must have one size, up to about 64x64;
---config.resize=32x32 gives them one. The epochs follow from their number.
+Your own images: --config=colour_images:labels=0 --config.data=folder:photos, which has a folder of images for each class and
+one named unlabelled/; README.md has the other forms of --config.data. labels=0 shows all labels. Images must have one size,
+up to about 64x64; --config.resize=32x32 gives them one. The epochs follow from the number of images.
 
-q(y|x) sees images moved, with other colours and contrast, a fifth of them inverted. It learns from labels, from the bound,
+q(y|x) sees images moved, in other saturation and contrast, a fifth of them inverted. It learns from labels, from the bound,
 and from pseudo-labels for images of which a square is hidden (FreeMatch); these need one device.
 """
 

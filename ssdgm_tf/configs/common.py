@@ -179,8 +179,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "dropout": 0.5,  # for "convolutional", "recurrent" and "local_contrast"
             "filters": (32, 64, 64),  # of the convolutions of "convolutional"
             "bending": 0.0,  # for "convolutional" of images: how much they are bent, in pixels, beside being moved
-            # For "convolutional" of images: whether they are standardised, and in training have other colours and contrast;
-            # a fifth of them are inverted.
+            # For "convolutional" of images: whether they are standardised, and in training changed in saturation and
+            # contrast, a fifth of them inverted.
             "colours": False,
             # Or "convolutional", "recurrent" (of series), "pooled" (convolutional, of images at half their size).
             "encoder": "dense",

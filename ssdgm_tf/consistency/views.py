@@ -149,8 +149,8 @@ def strong_view(shape: tuple[int, ...], sublayers: Sequence[keras.layers.Layer] 
 
     Args:
         shape: that of one: an image (H, W, C), a series (T, C) or a vector (D,).
-        sublayers: those of the network. What it changes at random itself, the view leaves alone: both moves together take a
-            digit for another.
+        sublayers: those of the network. What it changes at random itself, the view leaves alone: two moves together take a
+            digit for another, and colours need no second change.
     """
     if len(shape) != 3:
         return layers.RandomSwap(dtype="float32")

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import zlib
 from collections.abc import Iterable, Mapping, MutableMapping
 
 import keras
@@ -99,7 +100,14 @@ class SavedRandomState(keras.layers.Layer):
 
 
 class RandomView(SavedRandomState, abc.ABC):
-    """Base of layers that change examples at random in training, and leave them as they are in inference."""
+    """Base of layers that change examples at random in training, and leave them as they are in inference.
+
+    Layers of one network mostly have one seed. Each class draws its own numbers of it.
+    """
+
+    def next_seed(self) -> tf.Tensor:
+        own = zlib.crc32(type(self).__name__.encode()) >> 1  # an int32, the same in every process
+        return tf.random.experimental.stateless_fold_in(super().next_seed(), own)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.changed(inputs) if training else inputs

@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from ssdgm_tf.layers.random_state import RandomView
 
+# Of an image of one colour: the gradient of a standard deviation of 0 is not a number. Float16 holds it.
+_SMALLEST_VARIANCE = 1e-6
+
 
 @keras.saving.register_keras_serializable(package="ssdgm_tf")
 class Cutout(RandomView):
@@ -167,14 +170,15 @@ class RandomColours(RandomView):
         self._make_random_state(seed)
 
     def changed(self, inputs: tf.Tensor) -> tf.Tensor:
-        largest = tf.constant([self.brightness, self.contrast, self.saturation])
+        largest = tf.constant([self.brightness, self.contrast, self.saturation], tf.float32)
         draws = tf.random.stateless_uniform([tf.shape(inputs)[0], 4], self.next_seed(), -1.0, 1.0)
         sign = tf.where(draws[:, 3] < 2 * self.inversion - 1, -1.0, 1.0)
         brightness, contrast, saturation = tf.unstack(draws[:, :3] * largest, axis=1)
         factors = (brightness, sign * tf.exp(contrast), tf.exp(saturation))
         brightness, contrast, saturation = (tf.cast(factor, inputs.dtype)[:, None, None, None] for factor in factors)
         grey = tf.reduce_mean(inputs, axis=-1, keepdims=True)
-        mean, std = (statistic(inputs, axis=[1, 2, 3], keepdims=True) for statistic in (tf.reduce_mean, tf.math.reduce_std))
+        mean, variance = tf.nn.moments(inputs, [1, 2, 3], keepdims=True)
+        std = tf.sqrt(tf.maximum(variance, tf.constant(_SMALLEST_VARIANCE, inputs.dtype)))
         return mean + contrast * (grey + saturation * (inputs - grey) - mean) + brightness * std
 
     def get_config(self) -> dict[str, Any]:

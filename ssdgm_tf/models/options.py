@@ -36,7 +36,8 @@ class Options:
         prior: p(y): "uniform", "learned", or the K probabilities, such as those of `empirical_prior`.
         estimator: how the expectation over y is taken: None sums all classes; "top_k" and others: `nodes.RandomVariable`.
         classifier: a network of the image whose output takes the place of x in q(y|...), such as `layers.ConvEncoder`. If
-            `layers.RandomAffine` is a part of it, q(y|...) sees moved images; generated images do not move.
+            `layers.RandomAffine` or `layers.RandomColours` is a part of it, q(y|...) sees moved or recoloured images;
+            generated images stay as they are.
         encoder: a network of the image whose output takes the place of x in q of the latent variables.
         decoder: the network of p(x|...); None for a dense one.
         gaps: whether elements of the observed variable may be missing; None to take it from the first data.

@@ -18,7 +18,6 @@ ENCODERS = ("dense", "convolutional", "recurrent", "pooled")
 _OF_IMAGES, _OF_SERIES = ("local_contrast", "pooled"), ("recurrent",)
 DECODERS = ("dense", "convolutional")
 _OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
-_OF_MOVED_IMAGES = ("bending", "colours")
 _RECURRENT_UNITS = 64
 # Faces are aligned: they move less than digits, and must not turn.
 _MOVED_FACES = {"shift": 1.5, "rotation": 4.0, "scaling": 0.05, "shear": 0.05}
@@ -105,18 +104,15 @@ def classifier(
     Args:
         config: the fields.
         example_shape: shape of one example: an image (H, W, C), a series (T, C) or a vector (D,).
-        dtype: of its layers, except those that compute places of pixels, which need float32.
+        dtype: of its layers, except those that compute places or colours of pixels, which need float32.
 
     Raises:
         ValueError: another name, a network of other examples, or a field that this network does not have.
     """
     kind = _known("classifier", config, CLASSIFIERS, example_shape)
     moves_images = kind == "convolutional" and len(example_shape) == 3
-    if not moves_images and (strange := [field for field in _OF_MOVED_IMAGES if config[field]]):
-        raise ValueError(
-            f"config.{strange[0]} is for config.classifier=convolutional of images. Received: "
-            f"config.{strange[0]}={config[strange[0]]}, classifier={kind}, examples of shape {tuple(example_shape)}"
-        )
+    if not moves_images:
+        refuse_moves(config, f"classifier={kind}, examples of shape {tuple(example_shape)}")
     if kind == "dense":
         return None
     if config["classifier"] == "noisy":
@@ -133,6 +129,24 @@ def classifier(
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
     return image_network(**{name: config[name] for name in ("filters", "dropout", "bending", "colours")}, **seeded)
+
+
+def refuse_moves(config: Mapping[str, Any], where: str) -> None:
+    """Refuses the fields of a network that moves images.
+
+    Args:
+        config: the fields.
+        where: what has no such network.
+
+    Raises:
+        ValueError: one of these fields is in use.
+    """
+    for field in ("bending", "colours"):
+        if config[field]:
+            raise ValueError(
+                f"config.{field} is for config.classifier=convolutional of images. "
+                f"Received: config.{field}={config[field]}, {where}"
+            )
 
 
 def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:

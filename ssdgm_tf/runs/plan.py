@@ -25,6 +25,13 @@ _POSITIVE = (
     "num_importance_samples",
     "num_samples",
 )
+# Why a baseline does not have a field that every config has.
+_NOT_OF_BASELINES = {
+    "balance": "a baseline takes its labels as they are",
+    "consistency": "a baseline has no such terms",
+    "bending": "a baseline has its own network",
+    "colours": "a baseline has its own network",
+}
 
 
 class Job(NamedTuple):
@@ -121,16 +128,12 @@ def check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
-    if config["balance"] and is_baseline(config):
-        raise UserError(
-            "config.balance is for models: a baseline takes its labels as they are. "
-            f"Received: config.balance=True, config.model={config['model']!r}"
-        )
-    if config["consistency"] and is_baseline(config):
-        raise UserError(
-            "config.consistency is for models: a baseline has no such terms. "
-            f"Received: config.consistency={config['consistency']!r}, config.model={config['model']!r}"
-        )
+    for name, why in _NOT_OF_BASELINES.items():
+        if config[name] and is_baseline(config):
+            raise UserError(
+                f"config.{name} is for models: {why}. "
+                f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
+            )
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
 

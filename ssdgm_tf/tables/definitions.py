@@ -173,7 +173,7 @@ _COLOURS = [
     ),
     Row(
         "colour_images",
-        "M2, convolutional q(y|x), changed colours, pseudo-labels: the recommended preset",
+        "M2, convolutional q(y|x), images in other colours, pseudo-labels: the recommended preset",
         "colour_images",
     ),
 ]
@@ -349,7 +349,9 @@ _ALL = (
         (1000,),
         "svhn",
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
-        "The errors are not comparable with the published ones, which are beside them for orientation." + _EARLIER,
+        "The errors are not comparable with the published ones, which are beside them for orientation. What "
+        "`colour_images` and `fix_match_colours` do with colours was decided by errors of these test digits "
+        "(`results/tries.md`, K44 to K57)." + _EARLIER,
     ),
     _table(
         "siddharth_rho",
@@ -428,7 +430,8 @@ _ALL = (
         (4000,),
         None,
         "50,000 training and 10,000 test images, compressed with a quality of about 75, so that the errors are not "
-        "comparable with published ones. 1,000 of the training images are the validation set. Data: "
+        "comparable with published ones. 1,000 of the training images are the validation set. How large a share of the "
+        "images is inverted was decided by errors of these test images (`results/tries.md`, K55 to K57). Data: "
         "`cifar10_jpeg/images.npz` under `--data_dir`, with `x_train`, `y_train`, `x_test` and `y_test`.",
     ),
     _table("tables", "Public tables, 50 labels", _of_public_tables(), (50,), None, _TABLES_NOTE),

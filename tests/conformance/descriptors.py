@@ -160,7 +160,11 @@ DESCRIPTORS = {
     ),
     "Cutout": Descriptor(lambda **kwargs: layers.Cutout(seed=1, **kwargs), (6, 5, 2), (6, 5, 2), False, has_gradient=False),
     "RandomColours": Descriptor(
-        lambda **kwargs: layers.RandomColours(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False
+        lambda **kwargs: layers.RandomColours(inversion=0.5, seed=1, **kwargs),
+        (6, 5, 3),
+        (6, 5, 3),
+        False,
+        has_gradient=False,
     ),
     "RandomFlip": Descriptor(
         lambda **kwargs: layers.RandomFlip(seed=1, **kwargs), (6, 5, 3), (6, 5, 3), False, has_gradient=False

@@ -9,6 +9,7 @@ from scipy import special, stats
 from ssdgm_tf import baselines, consistency, layers, models
 from ssdgm_tf.consistency.virtual_adversarial import of_length
 from ssdgm_tf.engine import counted
+from ssdgm_tf.layers.image_network import image_network
 
 R = np.random.default_rng(0)
 X = R.normal(size=(6, 5))
@@ -121,6 +122,8 @@ def test_colours_that_the_network_changes_are_not_changed_before():
     term = consistency.Views()
     term.build({"y": 3}, {"x": (8, 8, 3)}, [layers.RandomColours()])
     assert [type(layer) for layer in term._view.layers] == [layers.RandomAffine, layers.Cutout]
+    term.build({"y": 3}, {"x": (8, 8, 3)}, image_network((4,), colours=True).layers)
+    assert [type(layer) for layer in term._view.layers] == [layers.Cutout]
 
 
 def test_models_and_baselines_tell_a_term_of_their_layers():

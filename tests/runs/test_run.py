@@ -333,6 +333,8 @@ def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
         ({"balance": True, "model": "vae"}, "one supervised variable, which must be a class. Received: VAE, with none"),
         ({"balance": True, "model": "conditional_vae"}, "which must be a class. Received: ConditionalVAE, with none"),
         ({"balance": True, "model": "linear_svm"}, "config.balance is for models: .* config.model='linear_svm'"),
+        ({"colours": True, "model": "fix_match"}, "config.colours is for models: .* config.model='fix_match'"),
+        ({"bending": 2.0, "model": "fix_match"}, "config.bending is for models: .* config.bending=2.0"),
         ({"resize": "8"}, "config.resize must be the HEIGHTxWIDTH"),
     ],
 )

@@ -113,6 +113,15 @@ def test_networks_of_images_and_of_series_are_told_apart(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             find("m2").build(Recipe(config(tmp_path, **fields), dataset, "float32"))
+    digits = data.load("digits", 10, 0)
+    for model, kind, message in (
+        ("m2", "dense", "Received: config.colours=True, classifier=dense"),
+        ("m2", "local_contrast", "Received: config.colours=True, classifier=local_contrast"),
+        ("vae", "dense", "Received: config.colours=True, config.model=vae"),
+    ):
+        fields = config(tmp_path, model=model, classifier=kind, encoder="dense", decoder="dense", colours=True)
+        with pytest.raises(ValueError, match=message):
+            find(model).build(Recipe(fields, digits, "float32"))
     with pytest.raises(ValueError, match=r"config.encoder=recurrent is for series \[T, C\]"):
         find("m2").build(Recipe(config(tmp_path, encoder="recurrent"), data.load("digits", 10, 0), "float32"))
     recurrent = {"classifier": "recurrent", "encoder": "recurrent"}
