@@ -27,7 +27,7 @@ def image_network(
         dropout: see `ConvEncoder`.
         bending: see `RandomAffine`.
         colours: whether images are standardised: mean 0, and a standard deviation near 1, less where the contrast is low. In
-            training their saturation and contrast change before that, and a fifth of them is inverted.
+            training their saturation and contrast change before that, and a fifth of the images is inverted.
         seed: integer seed of the moves, the colours and the dropout.
         dtype: of the encoder; what computes places and colours of pixels needs float32.
     """
