@@ -351,7 +351,8 @@ _ALL = (
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
         "The errors are not comparable with the published ones, which are beside them for orientation. What "
         "`colour_images` and `fix_match_colours` do with colours was decided by errors of these test digits "
-        "(`results/tries.md`, K44 to K57)." + _EARLIER,
+        "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` is from before random views of one seed drew numbers "
+        "of their own; other work ran beside, so that its minutes are up to twice those of a quiet machine." + _EARLIER,
     ),
     _table(
         "siddharth_rho",
