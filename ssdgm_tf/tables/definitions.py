@@ -352,7 +352,8 @@ _ALL = (
         "The errors are not comparable with the published ones, which are beside them for orientation. What "
         "`colour_images` and `fix_match_colours` do with colours was decided by errors of these test digits "
         "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` is from before random views of one seed drew numbers "
-        "of their own; other work ran beside, so that its minutes are up to twice those of a quiet machine." + _EARLIER,
+        "of their own. Other work ran beside these two rows, and draw 0 of the second was held for a while: their minutes "
+        "say little." + _EARLIER,
     ),
     _table(
         "siddharth_rho",
