@@ -349,11 +349,11 @@ _ALL = (
         (1000,),
         "svhn",
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
-        "The errors are not comparable with the published ones, which are beside them for orientation. What "
-        "`colour_images` and `fix_match_colours` do with colours was decided by errors of these test digits "
-        "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` is from before random views of one seed drew numbers "
-        "of their own. Other work ran beside these two rows, and draw 0 of the second was held for a while: their minutes "
-        "say little." + _EARLIER,
+        "The errors are not comparable with the published ones, which are beside them for orientation. The changes of "
+        "colours in `colour_images` and `fix_match_colours` were chosen by errors of these test digits "
+        "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` was measured before random views of one seed drew "
+        "different numbers. The minutes of these two rows say little: other work ran at the same time, and draw 0 of "
+        "`fix_match_colours` was paused." + _EARLIER,
     ),
     _table(
         "siddharth_rho",

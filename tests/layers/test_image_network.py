@@ -41,7 +41,7 @@ def test_gradients_of_an_image_of_one_colour_are_numbers():
     assert np.isfinite(tape.gradient(total, x)).all()
 
 
-def test_without_colours_they_do():
+def test_without_colours_brightness_and_contrast_show():
     network = image_network((4, 4), seed=0)
     assert not np.allclose(network(0.5 * X + 0.07), network(X), atol=1e-2)
 
