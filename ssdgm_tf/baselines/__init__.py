@@ -11,7 +11,7 @@ from ssdgm_tf.baselines.contractive import (
 )
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 from ssdgm_tf.baselines.filled_table import FilledTable
-from ssdgm_tf.baselines.label_graph import LabelGraph
+from ssdgm_tf.baselines.label_graph import LabelGraph, spread_labels
 from ssdgm_tf.baselines.ladder import Ladder, LadderClassifier
 from ssdgm_tf.baselines.logistic_regression import LogisticRegression
 from ssdgm_tf.baselines.names import make
@@ -48,5 +48,6 @@ __all__ = [
     "TransductiveSVM",
     "kernel_width",
     "make",
+    "spread_labels",
     "tsvm_objective",
 ]

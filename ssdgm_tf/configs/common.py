@@ -8,6 +8,26 @@ from ml_collections import ConfigDict, config_dict
 #: In the config.json of a run, beside its settings: the numbers of epochs that it was to have before its present one.
 EARLIER_EPOCHS = "earlier_epochs"
 
+#: Fields that describe distributions and networks.
+OF_NETWORKS = (
+    "latent_dim",
+    "hidden_units",
+    "activation",
+    "normalization",
+    "likelihood",
+    "likelihood_scale",
+    "prior",
+    "estimator",
+    "classifier",
+    "noise",
+    "dropout",
+    "filters",
+    "bending",
+    "colours",
+    "encoder",
+    "decoder",
+)
+
 # -- data sets --
 DIGITS = {"data": "digits"}
 #: The papers' split: 50,000 training images, the other 10,000 for validation.
@@ -213,6 +233,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "epochs": 10,  # or 0, of a model that infers labels: those of about target_steps steps, 5 to 1,000
             "target_steps": 400,  # where epochs is 0
             "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
+            # Whether these steps show other examples too, with labels that spread to them along a graph of neighbours.
+            "labels_spread": False,
             # Evaluation: importance samples of the reported log-likelihood.
             "num_importance_samples": 100,
         }

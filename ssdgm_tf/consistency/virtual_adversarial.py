@@ -13,6 +13,8 @@ from ssdgm_tf.objectives import consistency
 
 # Its own part of the seed of a step: a pass folds small numbers into it.
 _OWN = 20_180
+# The length of a move in units of the spread of the examples, and of the first one in units of that length.
+_LENGTH, _FIRST = 1 / 7, 0.1
 # Gradients of sure predictions are small for float16; the length of the move does not depend on it.
 _LARGE = 2.0**10
 
@@ -29,8 +31,10 @@ class VirtualAdversarial(Term):
     Args:
         weight: see `Term`.
         variables: see `Term`.
-        epsilon: the length of the move, in the units of x. For images in [0, 1] about 2.
-        xi: the length of the move that finds the direction. Below about 0.01 float32 has too few digits.
+        epsilon: the length of the move, in the units of x. None for a seventh of the spread of the step's examples, the root
+            mean square of their distance from their mean; of MNIST that is about 1.
+        xi: the length of the move that finds the direction; None for a tenth of epsilon. Below about a thousandth of the
+            length of an example float32 has too few digits.
         num_iterations: steps of power iteration.
 
     Raises:
@@ -43,13 +47,13 @@ class VirtualAdversarial(Term):
         self,
         weight: float = 1.0,
         variables: str | tuple[str, ...] | list[str] | None = None,
-        epsilon: float = 2.0,
-        xi: float = 0.1,
+        epsilon: float | None = None,
+        xi: float | None = None,
         num_iterations: int = 1,
     ) -> None:
         super().__init__(weight, variables)
         for argument, value in (("epsilon", epsilon), ("xi", xi)):
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise ValueError(f"{argument} must be greater than 0. Received: {argument}={value!r}")
         if num_iterations < 1:
             raise ValueError(f"num_iterations must be at least 1. Received: num_iterations={num_iterations!r}")
@@ -79,21 +83,46 @@ class VirtualAdversarial(Term):
             )
             for place, (name, value) in enumerate(passes.x.items())
         }
+        epsilon = _LENGTH * spread(passes.x) if self.epsilon is None else self.epsilon
+        xi = _FIRST * epsilon if self.xi is None else self.xi
         for _ in range(self.num_iterations):
-            move = of_length(self.xi, move, passes.x)
+            move = of_length(xi, move, passes.x)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(move)
                 total = _LARGE * tf.reduce_sum(divergence(move))
             gradients = tape.gradient(total, move, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             move = {name: tf.stop_gradient(gradient) for name, gradient in gradients.items()}
-        return divergence(of_length(self.epsilon, move, passes.x))
+        return divergence(of_length(epsilon, move, passes.x))
 
     def get_config(self) -> dict[str, Any]:
         own = {"epsilon": self.epsilon, "xi": self.xi, "num_iterations": self.num_iterations}
         return super().get_config() | own
 
 
-def of_length(length: float, move: Mapping[str, tf.Tensor], x: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def spread(x: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The root mean square of the distance of examples from their mean, a scalar; missing elements are left out.
+
+        sqrt(sum_d mean_b (x_bd - mean_b x_bd)^2)
+
+    Args:
+        x: {variable: values [B, *event]}, NaN for a missing element.
+    """
+    return tf.sqrt(tf.add_n([tf.reduce_sum(_variances(value)) for value in x.values()]))
+
+
+def _variances(value: tf.Tensor) -> tf.Tensor:
+    """The variance over the examples of each element, [*event]; 0 where all are missing."""
+    value = tf.cast(value, tf.float32)
+    seen = ~tf.math.is_nan(value)
+    count = tf.reduce_sum(tf.cast(seen, tf.float32), axis=0)
+
+    def mean(of: tf.Tensor) -> tf.Tensor:
+        return tf.math.divide_no_nan(tf.reduce_sum(tf.where(seen, of, tf.zeros_like(of)), axis=0), count)
+
+    return mean((value - mean(value)) ** 2)
+
+
+def of_length(length: float | tf.Tensor, move: Mapping[str, tf.Tensor], x: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """A move of each example of this length over all variables, 0 where an element is missing.
 
     Args:

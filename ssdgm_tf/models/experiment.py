@@ -11,7 +11,7 @@ from ssdgm_tf.models import figures
 from ssdgm_tf.models.figures import Captioned
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.named_model import NamedModel
-from ssdgm_tf.models.recipe import Recipe, refuse_moves
+from ssdgm_tf.models.recipe import Recipe
 
 _Config = Mapping[str, Any]
 _Figures = Callable[[GraphicalModel, SemiSupervisedData, np.ndarray, int], dict[str, Captioned]]
@@ -101,8 +101,6 @@ class Experiment:
                 f"{config['model']} has no classifier: config.classifier must be 'dense'. "
                 f"Received: config.classifier={config['classifier']!r}"
             )
-        if not self.takes_classifier:
-            refuse_moves(config, f"config.model={config['model']}")
         if self.make is not None:
             return self.make(recipe)
         arguments = recipe.own_arguments(self.model) | recipe.label_options() | recipe.image_options()

@@ -107,12 +107,9 @@ def classifier(
         dtype: of its layers, except those that compute places or colours of pixels, which need float32.
 
     Raises:
-        ValueError: another name, a network of other examples, or a field that this network does not have.
+        ValueError: another name, or a network of other examples.
     """
     kind = _known("classifier", config, CLASSIFIERS, example_shape)
-    moves_images = kind == "convolutional" and len(example_shape) == 3
-    if not moves_images:
-        refuse_moves(config, f"classifier={kind}, examples of shape {tuple(example_shape)}")
     if kind == "dense":
         return None
     if config["classifier"] == "noisy":
@@ -129,24 +126,6 @@ def classifier(
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
     return image_network(**{name: config[name] for name in ("filters", "dropout", "bending", "colours")}, **seeded)
-
-
-def refuse_moves(config: Mapping[str, Any], where: str) -> None:
-    """Refuses the fields of a network that moves images.
-
-    Args:
-        config: the fields.
-        where: what has no such network.
-
-    Raises:
-        ValueError: one of these fields is in use.
-    """
-    for field in ("bending", "colours"):
-        if config[field]:
-            raise ValueError(
-                f"config.{field} is for config.classifier=convolutional of images. "
-                f"Received: config.{field}={config[field]}, {where}"
-            )
 
 
 def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:

@@ -1,12 +1,13 @@
 """Builds and compiles the model of a run from its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from ssdgm_tf import baselines
+from ssdgm_tf.configs import common
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel, NamedModel, zoo
@@ -40,7 +41,10 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
     try:
         if dataset.schema is not None and not zoo.find(config["model"]).takes_tables:
             raise ValueError(f"Tables of mixed columns need config.model=table. Received: config.model={config['model']!r}")
-        made = zoo.find(config["model"]).build(Recipe(config, dataset, precision.POLICIES[settings["precision"]], part))
+        fields = _Fields(config)
+        made = zoo.find(config["model"]).build(Recipe(fields, dataset, precision.POLICIES[settings["precision"]], part))
+        if part is None:  # else some fields are those of the part, whose own values stay
+            _check_unused(fields, dataset)
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
         _check_bound_delay(made, config)
@@ -63,6 +67,36 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
     return made
 
 
+class _Fields(Mapping[str, Any]):
+    """The fields of a config, and which of them have been read."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return self.config[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.config)
+
+    def __len__(self) -> int:
+        return len(self.config)
+
+
+def _check_unused(fields: _Fields, dataset: SemiSupervisedData) -> None:
+    """Refuses fields of networks that differ from their defaults and have not been read: no network has them."""
+    defaults = common.model_config()
+    for name in common.OF_NETWORKS:
+        if name not in fields.read and fields.config[name] != defaults[name]:
+            kinds = ", ".join(f"config.{kind}={fields.config[kind]}" for kind in ("model", "classifier", "encoder", "decoder"))
+            raise ValueError(
+                f"config.{name} is of a network that this model does not have. Received: config.{name}={fields.config[name]!r}, "
+                f"{kinds}, examples of shape {dataset.x_train.shape[1:]}"
+            )
+
+
 def _check_variables(made: GraphicalModel, config: Mapping[str, Any], dataset: SemiSupervisedData) -> None:
     """Refuses a data set with labels of variables that the model does not have."""
     names = set(dataset.y_train) if isinstance(dataset.y_train, dict) else {"y"}
@@ -81,6 +115,16 @@ def _check_labels_first(made: GraphicalModel, config: Mapping[str, Any], dataset
             "config.labels_first_steps needs a model that infers labels, and labels. "
             f"Received: config.labels_first_steps={config['labels_first_steps']}, {wording.title(config)}, "
             f"{num_labels} labels"
+        )
+    if not config["labels_spread"]:
+        return
+    if not config["labels_first_steps"]:
+        raise ValueError("config.labels_spread needs config.labels_first_steps. Received: 0 of them")
+    is_class = not isinstance(dataset.y_train, dict) and list(made.data_format.classes) == ["y"]
+    if not is_class or dataset.schema is not None or dataset.has_gaps:
+        raise ValueError(
+            "config.labels_spread needs a class as the only label, and images, vectors or series without gaps. "
+            f"Received: {wording.title(config)} on {config['data']}"
         )
 
 

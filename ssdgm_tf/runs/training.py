@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from ssdgm_tf import data, rows
+from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.examples import examples, training_examples
 from ssdgm_tf.runs import checkpoints, optimisation, strategies
@@ -117,8 +117,9 @@ def epochs_done(model: GraphicalModel, config: Mapping[str, Any], dataset: data.
 def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> float:
     """Takes the config's first steps on the labelled examples only, unless they are already done.
 
-    A q(y|x) that starts well confirms fewer of its errors (results/tries.md). The objective is that of `fit` on these
-    examples; without `config.classification_weight`, log q(y|x) weighs 0.1 there.
+    With `config.labels_spread` examples with spread labels are among them, in steps of `config.batch_size`. A q(y|x) that
+    starts well confirms fewer of its errors (results/tries.md). The objective is that of `fit` on these examples; without
+    `config.classification_weight`, log q(y|x) weighs 0.1 there.
 
     Args:
         model: the model, compiled.
@@ -131,11 +132,17 @@ def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data
     steps = config["labels_first_steps"] - model.num_steps
     if steps <= 0:
         return 0.0
-    x, y = dataset.labelled
     start = time.monotonic()
+    x, y = dataset.labelled
+    size = config["labelled_batch_size"]
+    if config["labels_spread"]:
+        print("Labels spread along a graph of neighbours.")
+        given: Any = dataset.y_train
+        y_train = baselines.spread_labels(dataset.x_train, given, seed=config["seed"])
+        x, y = dataset._replace(y_train=y_train).labelled
+        size = config["batch_size"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No unlabelled example")
-        size = config["labelled_batch_size"]
         progress = [ProgressBar("labels first", {"classification_loss": "class. loss"})]
         options = {"balance": config["balance"], "seed": config["seed"], "verbose": 0, "callbacks": progress}
         model.fit(x, y, size, labelled_batch_size=size, steps_per_epoch=steps, **options)

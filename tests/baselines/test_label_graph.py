@@ -35,3 +35,52 @@ def test_the_graph_joins_examples_where_either_is_near_the_other():
 def test_refuses_an_unknown_method():
     with pytest.raises(ValueError, match=r"method must be one of .*Received: method='walk'"):
         baselines.LabelGraph("walk").fit(np.eye(2), [0, 1])
+
+
+def test_labels_spread_to_the_examples_that_are_surest_of_them():
+    x, y_true = make_moons(300, noise=0.05, random_state=0)
+    y = np.full(300, -1)
+    y[np.flatnonzero(y_true == 0)[3]], y[np.flatnonzero(y_true == 1)[5]] = 7, 4
+    spread = baselines.spread_labels(x, y, share=0.8)
+    np.testing.assert_array_equal(spread[spread >= 0], np.where(y_true, 4, 7)[spread >= 0])
+    assert (spread >= 0).sum() == 240
+    whole = baselines.spread_labels(x.reshape(300, 1, 2), y, share=1.0)
+    np.testing.assert_array_equal(whole, np.where(y_true, 4, 7))
+
+
+def test_given_labels_stay_whatever_their_neighbours_have():
+    """A wrong label in the middle of a group, and a share that is smaller than that of the given labels."""
+    x, y = np.linspace(0, 1, 9)[:, None], np.zeros(9, int)
+    y[4], y[[0, 8]] = 1, -1
+    for share in (0.2, 1.0):
+        np.testing.assert_array_equal(baselines.spread_labels(x, y, share)[1:8], y[1:8])
+
+
+def test_no_label_goes_where_none_arrives():
+    x = np.concatenate([np.linspace(0, 1, 10), np.linspace(100, 101, 10)])[:, None]
+    y = np.full(20, -1)
+    y[2] = 3
+    np.testing.assert_array_equal(baselines.spread_labels(x, y, share=1.0), [3] * 10 + [-1] * 10)
+
+
+def test_of_more_examples_than_the_graph_takes_labelled_ones_come_first():
+    x, y = np.random.default_rng(0).normal(size=(100, 3)), np.full(100, -1)
+    y[90:] = np.arange(10) % 2
+    spread = baselines.spread_labels(x, y, share=1.0, most=30)
+    assert (spread >= 0).sum() == 30
+    np.testing.assert_array_equal(spread[90:], y[90:])
+    np.testing.assert_array_equal(spread, baselines.spread_labels(x, y, share=1.0, most=30))
+    assert (spread != baselines.spread_labels(x, y, share=1.0, most=30, seed=1)).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": 0.0}, r"share must be above 0 and at most 1. Received: share=0.0"),
+        ({"y": np.full(4, -1)}, "Received: 0 labels, 0 examples with other values"),
+        ({"x": np.array([[0.0], [1.0], [np.nan], [np.inf]])}, "Received: 4 labels, 2 examples with other values"),
+    ],
+)
+def test_refuses_what_labels_cannot_spread_from(options, message):
+    with pytest.raises(ValueError, match=message):
+        baselines.spread_labels(**{"x": np.arange(4.0)[:, None], "y": np.array([0, 1, 0, 1])} | options)

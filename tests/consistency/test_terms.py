@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy import special, stats
 
 from ssdgm_tf import baselines, consistency, layers, models
-from ssdgm_tf.consistency.virtual_adversarial import of_length
+from ssdgm_tf.consistency.virtual_adversarial import of_length, spread
 from ssdgm_tf.engine import counted
 from ssdgm_tf.layers.image_network import image_network
 
@@ -84,6 +84,21 @@ def test_moves_have_one_length_over_all_variables_and_leave_gaps():
     np.testing.assert_allclose(np.linalg.norm(flat, axis=1), 2.0, rtol=1e-5)
     assert flat[0, 1] == 0 and flat[0, 0] / flat[0, 2] == pytest.approx(0.75)
     assert np.all(np.asarray(of_length(1.0, {"a": tf.zeros([1, 2])}, {"a": tf.zeros([1, 2])})["a"]) == 0), "no direction"
+
+
+def test_a_move_without_a_length_has_one_in_units_of_the_spread():
+    length = np.sqrt(X.var(axis=0).sum()) / 7
+    given = consistency.VirtualAdversarial(epsilon=length, xi=length / 10).loss(Linear(), ("y",))
+    for scale in (1.0, 1e3):
+        found = consistency.VirtualAdversarial().loss(Linear(scale * X, WEIGHTS / scale), ("y",))
+        np.testing.assert_allclose(found, given, rtol=1e-4)
+
+
+def test_the_spread_is_of_all_variables_and_leaves_gaps():
+    a, b = R.normal(size=(6, 2, 3)), R.normal(size=(6, 4))
+    a[0, 1, 2], a[1:3, 0, 0], b[:, 3] = np.nan, np.nan, np.nan
+    expected = np.sqrt(np.nanvar(a, axis=0).sum() + np.nanvar(b[:, :3], axis=0).sum())
+    assert spread({"a": tf.constant(a), "b": tf.constant(b, tf.float32)}).numpy() == pytest.approx(expected, rel=1e-5)
 
 
 def test_pseudo_labels_count_where_they_are_sure():

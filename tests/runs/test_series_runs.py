@@ -100,28 +100,10 @@ def test_networks_of_images_and_of_series_are_told_apart(tmp_path):
     dataset = data.load(f"series:{tmp_path}/waves.npz", 4, 0)
     for fields, message in (
         ({"classifier": "local_contrast"}, r"config.classifier=local_contrast is for images \[H, W, C\]"),
-        (
-            {"colours": True},
-            r"config.colours is for config.classifier=convolutional of images. Received: config.colours=True, "
-            r"classifier=convolutional, examples of shape \(12, 2\)",
-        ),
-        (
-            {"bending": 2.0, "classifier": "dense"},
-            r"Received: config.bending=2.0, classifier=dense, examples of shape \(12, 2\)",
-        ),
         ({"encoder": "pooled"}, r"config.encoder=pooled is for images \[H, W, C\]. Received: examples of shape \(12, 2\)"),
     ):
         with pytest.raises(ValueError, match=message):
             find("m2").build(Recipe(config(tmp_path, **fields), dataset, "float32"))
-    digits = data.load("digits", 10, 0)
-    for model, kind, message in (
-        ("m2", "dense", "Received: config.colours=True, classifier=dense"),
-        ("m2", "local_contrast", "Received: config.colours=True, classifier=local_contrast"),
-        ("vae", "dense", "Received: config.colours=True, config.model=vae"),
-    ):
-        fields = config(tmp_path, model=model, classifier=kind, encoder="dense", decoder="dense", colours=True)
-        with pytest.raises(ValueError, match=message):
-            find(model).build(Recipe(fields, digits, "float32"))
     with pytest.raises(ValueError, match=r"config.encoder=recurrent is for series \[T, C\]"):
         find("m2").build(Recipe(config(tmp_path, encoder="recurrent"), data.load("digits", 10, 0), "float32"))
     recurrent = {"classifier": "recurrent", "encoder": "recurrent"}
