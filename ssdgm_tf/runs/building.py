@@ -87,13 +87,13 @@ class _Fields(Mapping[str, Any]):
 
 def _check_unused(fields: _Fields, dataset: SemiSupervisedData) -> None:
     """Refuses fields of networks that differ from their defaults and have not been read: no network has them."""
-    defaults = common.model_config()
+    config, defaults = fields.config, common.model_config()
     for name in common.OF_NETWORKS:
-        if name not in fields.read and fields.config[name] != defaults[name]:
-            kinds = ", ".join(f"config.{kind}={fields.config[kind]}" for kind in ("model", "classifier", "encoder", "decoder"))
+        if name not in fields.read and config[name] != defaults[name]:
+            kinds = ", ".join(f"config.{kind}={config[kind]}" for kind in ("model", "classifier", "encoder", "decoder"))
             raise ValueError(
-                f"config.{name} is of a network that this model does not have. Received: config.{name}={fields.config[name]!r}, "
-                f"{kinds}, examples of shape {dataset.x_train.shape[1:]}"
+                f"config.{name} is of a network that this model does not have. "
+                f"Received: config.{name}={config[name]!r}, {kinds}, examples of shape {dataset.x_train.shape[1:]}"
             )
 
 

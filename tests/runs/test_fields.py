@@ -32,7 +32,8 @@ OTHER = {
     "decoder": "convolutional",
 }
 IMAGES = data.load("digits", 30, 0)
-SERIES = IMAGES._replace(**{name: np.asarray(getattr(IMAGES, name))[..., 0] for name in ("x_train", "x_test", "x_validation")})
+_OF_X = ("x_train", "x_test", "x_validation")
+SERIES = IMAGES._replace(**{name: np.asarray(getattr(IMAGES, name))[..., 0] for name in _OF_X})
 
 
 def made(fields, dataset):
