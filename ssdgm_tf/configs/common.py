@@ -19,6 +19,7 @@ OF_NETWORKS = (
     "prior",
     "estimator",
     "classifier",
+    "classifier_units",
     "noise",
     "dropout",
     "filters",
@@ -195,6 +196,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             # Or "noisy" (dense, of noisy images), "convolutional" (of randomly moved images, or of series), "recurrent" (of
             # series), "local_contrast" (convolutional, of the local contrast of moved images).
             "classifier": "dense",
+            "classifier_units": (),  # for "dense" and "noisy": their hidden widths; () for hidden_units
             "noise": 0.3,  # for "noisy"
             "dropout": 0.5,  # for "convolutional", "recurrent" and "local_contrast"
             "filters": (32, 64, 64),  # of the convolutions of "convolutional"

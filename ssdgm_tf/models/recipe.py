@@ -110,12 +110,8 @@ def classifier(
         ValueError: another name, or a network of other examples.
     """
     kind = _known("classifier", config, CLASSIFIERS, example_shape)
-    if kind == "dense":
-        return None
-    if config["classifier"] == "noisy":
-        dense = dense_network(config, dtype)
-        noise = keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)
-        return keras.Sequential([keras.layers.Flatten(dtype=dtype), noise, dense])
+    if kind in ("dense", "noisy"):
+        return _dense_classifier(config, kind == "noisy", dtype)
     if config["classifier"] == "recurrent":
         return recurrent_network(config, dtype)
     seeded = {"seed": config["seed"], "dtype": dtype}
@@ -126,6 +122,16 @@ def classifier(
         encoder = layers.ConvEncoder((32, 64, 128), 256, config["dropout"], **seeded)
         return keras.Sequential([moved, layers.LocalContrast(dtype="float32"), encoder])
     return image_network(**{name: config[name] for name in ("filters", "dropout", "bending", "colours")}, **seeded)
+
+
+def _dense_classifier(config: Mapping[str, Any], is_noisy: bool, dtype: str | None) -> keras.layers.Layer | None:
+    """See `classifier`."""
+    units = config["classifier_units"]
+    if not (is_noisy or units):
+        return None
+    noise = [keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)] if is_noisy else []
+    dense = layers.MLP(units or config["hidden_units"], config["activation"], config["normalization"], dtype=dtype)
+    return keras.Sequential([keras.layers.Flatten(dtype=dtype), *noise, dense])
 
 
 def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:

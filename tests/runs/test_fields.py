@@ -23,6 +23,7 @@ OTHER = {
     "prior": "learned",
     "estimator": "relaxed",
     "classifier": "noisy",
+    "classifier_units": (7, 9),
     "noise": 0.7,
     "dropout": 0.7,
     "filters": (4, 8),

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from ssdgm_tf import models, nodes
+from ssdgm_tf import data, models, nodes
 from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
@@ -114,6 +114,28 @@ def test_labels_come_first_where_they_are_asked_to(tmp_path, monkeypatch):
         with pytest.raises(UserError, match=message):
             run.train(settings(**{"labels_first_steps": 7} | wrong), tmp_path / "wrong")
         assert not (tmp_path / "wrong").exists()
+
+
+def test_first_steps_show_labels_that_spread_and_later_ones_do_not(tmp_path, monkeypatch):
+    """Without spread labels they show 30; with them four fifths of the examples. The epochs show 30 either way."""
+    fit, fitted = models.M2.fit, []
+
+    def spy(self, x, y, *args, **kwargs):
+        fitted.append((np.asarray(x), np.asarray(y), args))
+        return fit(self, x, y, *args, **kwargs)
+
+    monkeypatch.setattr(models.M2, "fit", spy)
+    run.train(settings(labels_first_steps=2, labels_spread=True, epochs=1), tmp_path)
+    (x, first, sizes), (_, later, _) = fitted
+    assert len(first) == round(0.8 * 1297) and first.min() == 0 and sizes == (100,)
+    assert (later >= 0).sum() == 30
+    truth = {row.tobytes(): label for row, label in zip(*data_with_all_labels(), strict=True)}
+    assert np.mean([truth[row.tobytes()] != label for row, label in zip(x, first, strict=True)]) < 0.1
+
+
+def data_with_all_labels():
+    whole = data.load("digits", 0, 0)
+    return np.asarray(whole.x_train), whole.y_train
 
 
 def refusal(run_settings, folder):
