@@ -318,8 +318,8 @@ _ALL = (
         "mnist",
         "Runs of `kingma_mnist`. The recipes follow the published ones; where they differ, `ssdgm_tf.baselines` and the "
         "presets say so. Those with moved images are not invariant to a permutation of the pixels, all others are. The "
-        "published figures are of 60,000 training images; here 10,000 of these are the validation set. MTC and CAE of draw 0 "
-        "differ in two predictions: the tangents have too small a weight to matter. MTC ran beside other work.",
+        "published figures are of 60,000 training images; here 10,000 of these are the validation set. On draw 0 MTC and "
+        "CAE differ in two predictions: the tangents have too small a weight to matter. MTC ran beside other work.",
         only=(*(row.name for row in _COMPARED), "vectors", "fast", "sdgm_conv", "sdgm_pseudo"),
         home="kingma_mnist",
     ),
