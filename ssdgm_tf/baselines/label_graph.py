@@ -10,13 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
-from ssdgm_tf import rows
+from ssdgm_tf import checks, rows
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.checks import UNLABELLED
 
 METHODS = ("propagation", "spreading")
 # Of `spread_labels`. Distances of more components cost more time and say no more.
 _NUM_COMPONENTS, _NUM_NEIGHBOURS, _ALPHA = 50, 8, 0.99
+# Not enough to converge: labels go so many steps along the graph.
+_NUM_SWEEPS = 100
 
 
 class LabelGraph(Baseline):
@@ -68,38 +70,40 @@ class LabelGraph(Baseline):
 
 
 def spread_labels(x: rows.ArrayOrRows, y: np.ndarray, share: float = 0.8, most: int = 60_000, seed: int = 0) -> np.ndarray:
-    """Labels for examples that have none, spread along a graph of nearest neighbours (Zhou et al. 2004), -1 where unsure.
+    """Labels for examples that have none, spread along a graph of nearest neighbours, -1 where unsure.
 
-    A network that starts from them confirms fewer of its errors than one that starts from the given labels, where near
-    examples are of one class: see `results/tries.md`. Neighbours are those of the first 50 principal components.
+    Where near examples are of one class, a network that starts from them confirms fewer of its errors than one that starts
+    from the given labels: see `results/tries.md`, K64 to K71. They spread as in Zhou et al. 2004 with alpha = 0.99, stopped
+    after 100 sweeps. Neighbours are those of the first 50 principal components.
 
-        model.fit(x, spread_labels(x, y), steps_per_epoch=400)
+        first = spread_labels(x, y)
+        model.fit(x[first >= 0], first[first >= 0], steps_per_epoch=400)
         model.fit(x, y, epochs=20)
 
     Args:
-        x: examples without gaps, [N, ...].
-        y: their classes, [N]; -1 for no label.
-        share: the share of the examples that get a label, those that are surest of it. Given labels stay.
-        most: the largest graph, in examples. Of more examples these are drawn, labelled ones first; the others get none.
+        x: examples without gaps, [N, ...], at least two.
+        y: their classes, as `checks.labels` takes them, [N]; -1 for no label.
+        share: the share of the graph's examples that have a label afterwards, the surest first. Given labels stay.
+        most: the most examples of the graph. Of more, so many are drawn, labelled ones first; the others stay as they are.
         seed: of this draw.
 
     Returns:
-        Classes, [N], or -1.
+        Classes, int32 [N], or -1.
 
     Raises:
-        ValueError: a share outside (0, 1], no label, or values that are not finite.
+        ValueError: a share outside (0, 1], labels of another shape, no label, one example, or values that are not finite.
     """
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1. Received: share={share!r}")
-    y = np.asarray(y)
+    y = checks.labels("y", y, len(x))
     order = np.random.default_rng(seed).permutation(len(y))
     used = order[np.argsort(y[order] == UNLABELLED, kind="stable")][:most]
     given, of_used = y[used], np.asarray(rows.take(x, used)).reshape(len(used), -1)
     shown, unfinite = given != UNLABELLED, ~np.isfinite(of_used).all(axis=1)
-    if unfinite.any() or not shown.any():
+    if unfinite.any() or not shown.any() or len(used) < 2:
         raise ValueError(
             "Labels spread from labelled examples to others, by finite values. "
-            f"Received: {shown.sum()} labels, {unfinite.sum()} examples with other values"
+            f"Received: {len(used)} examples, {shown.sum()} with labels, {unfinite.sum()} with other values"
         )
     classes, probabilities = _spread(_near(of_used, seed), given)
     sureness = np.where(shown, np.inf, probabilities.max(axis=1))
@@ -118,9 +122,9 @@ def _near(x: np.ndarray, seed: int) -> np.ndarray:
 def _spread(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes [K], and the probabilities [N, K] that they spread to examples; 0 where no label arrives."""
     graph = neighbour_graph(x, x, min(_NUM_NEIGHBOURS, len(x) - 1))
-    spreading = LabelSpreading(lambda one, other: graph, alpha=_ALPHA, max_iter=100)
+    spreading = LabelSpreading(lambda one, other: graph, alpha=_ALPHA, max_iter=_NUM_SWEEPS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # as in `LabelGraph`
+        warnings.simplefilter("ignore", ConvergenceWarning)
         spreading.fit(x, y)
     return spreading.classes_, spreading.label_distributions_
 

@@ -81,12 +81,14 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "manifold_tangent" | `ManifoldTangentNetwork` (MTC, Rifai et al. 2011), for examples in [0, 1] | yes |
     | "ladder" | `Ladder` (Rasmus et al. 2015) | yes |
     | "feature_matching" | `AdversarialNetwork` (Salimans et al. 2016), for examples in [0, 1] | yes |
-    | "odena" | `AdversarialNetwork` (Odena 2016), likewise; 30,000 steps, as the others of its class | yes |
+    | "odena" | `AdversarialNetwork` (Odena 2016), likewise | yes |
     | "complement" | `AdversarialNetwork` (Dai et al. 2017 without its density), likewise | yes |
     | "self_training" | `SelfTraining` | yes |
     | "self_training_forest" | `SelfTrainingForest` | yes |
     | "label_propagation", "label_spreading" | `LabelGraph` | yes |
     | "transductive_svm" | `TransductiveSVM` with the RBF kernel | yes |
+
+    "feature_matching", "odena" and "complement" take 30,000 steps, a sixth of those of Salimans et al. 2016.
 
     The networks of "fix_match" and "fix_match_colours" move both views, each in its own way. The strong view of the first
     hides a square and changes the colours of images of three channels; that of the second hides a square.
@@ -104,9 +106,9 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     return _MAKERS[name](num_classes, seed)
 
 
-def _adversarial(loss: str, num_classes: int, seed: int) -> Baseline:
-    """A classifier against a generator, in a sixth of the published steps."""
-    return AdversarialNetwork(num_classes, loss, num_steps=30_000, seed=seed)
+def _adversarial(game: str, num_classes: int, seed: int) -> Baseline:
+    """A classifier against a generator, in a sixth of the steps of Salimans et al. 2016."""
+    return AdversarialNetwork(num_classes, game, num_steps=30_000, seed=seed)
 
 
 def _convolutional() -> keras.Sequential:

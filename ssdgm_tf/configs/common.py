@@ -8,7 +8,7 @@ from ml_collections import ConfigDict, config_dict
 #: In the config.json of a run, beside its settings: the numbers of epochs that it was to have before its present one.
 EARLIER_EPOCHS = "earlier_epochs"
 
-#: Fields that describe distributions and networks.
+#: Fields that describe the distributions and networks of a model.
 OF_NETWORKS = (
     "latent_dim",
     "hidden_units",
@@ -249,6 +249,20 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
         for name, value in (own or {}).items():
             config[name] = config_dict.placeholder(object) if value is None else value
     return config
+
+
+def changed_of_networks(config: Mapping[str, Any]) -> list[str]:
+    """The fields of `OF_NETWORKS` that differ from their defaults. A config.json has lists where configs have tuples.
+
+    Args:
+        config: the fields.
+    """
+    defaults = model_config()
+    return [name for name in OF_NETWORKS if _plain(config[name]) != _plain(defaults[name])]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def relative_gamma(config: ConfigDict, weight: float, num_training: int) -> ConfigDict:

@@ -32,9 +32,10 @@ class VirtualAdversarial(Term):
         weight: see `Term`.
         variables: see `Term`.
         epsilon: the length of the move, in the units of x. None for a seventh of the spread of the step's examples, the root
-            mean square of their distance from their mean; of MNIST that is about 1.
+            mean square of their distance from their mean; of MNIST that is about 1. On several devices each takes its own
+            examples, at least two.
         xi: the length of the move that finds the direction; None for a tenth of epsilon. Below about a thousandth of the
-            length of an example float32 has too few digits.
+            length of an example float32 has too few digits: centre data that are far from 0.
         num_iterations: steps of power iteration.
 
     Raises:

@@ -86,13 +86,13 @@ class _Fields(Mapping[str, Any]):
 
 
 def _check_unused(fields: _Fields, dataset: SemiSupervisedData) -> None:
-    """Refuses fields of networks that differ from their defaults and have not been read: no network has them."""
-    config, defaults = fields.config, common.model_config()
-    for name in common.OF_NETWORKS:
-        if name not in fields.read and config[name] != defaults[name]:
+    """Refuses fields that differ from their defaults and that no network or distribution of the model has read."""
+    config = fields.config
+    for name in common.changed_of_networks(config):
+        if name not in fields.read:
             kinds = ", ".join(f"config.{kind}={config[kind]}" for kind in ("model", "classifier", "encoder", "decoder"))
             raise ValueError(
-                f"config.{name} is of a network that this model does not have. "
+                f"config.{name} describes what this model does not have. "
                 f"Received: config.{name}={config[name]!r}, {kinds}, examples of shape {dataset.x_train.shape[1:]}"
             )
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ssdgm_tf import baselines, data
 from ssdgm_tf.configs import presets
-from ssdgm_tf.configs.common import OF_NETWORKS, model_config
+from ssdgm_tf.configs.common import changed_of_networks, model_config
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
@@ -135,20 +135,18 @@ def check_fields(config: Mapping[str, Any]) -> None:
                 f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
             )
     if is_baseline(config):
-        _check_own_network(config)
+        _check_own_settings(config)
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
 
 
-def _check_own_network(config: Mapping[str, Any]) -> None:
-    """Refuses fields of networks for a baseline, which has a network of its own or none."""
-    defaults = model_config()
-    for name in OF_NETWORKS:
-        if config[name] != defaults[name]:
-            raise UserError(
-                f"config.{name} is for models: a baseline has its own network. "
-                f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
-            )
+def _check_own_settings(config: Mapping[str, Any]) -> None:
+    """Refuses fields of networks for a baseline, whose settings are its own."""
+    for name in changed_of_networks(config):
+        raise UserError(
+            f"config.{name} is for models: a baseline has settings of its own. "
+            f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
+        )
 
 
 def _foreign_fields(config: Mapping[str, Any]) -> str:

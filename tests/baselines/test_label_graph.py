@@ -77,8 +77,10 @@ def test_of_more_examples_than_the_graph_takes_labelled_ones_come_first():
     ("options", "message"),
     [
         ({"share": 0.0}, r"share must be above 0 and at most 1. Received: share=0.0"),
-        ({"y": np.full(4, -1)}, "Received: 0 labels, 0 examples with other values"),
-        ({"x": np.array([[0.0], [1.0], [np.nan], [np.inf]])}, "Received: 4 labels, 2 examples with other values"),
+        ({"y": np.full(4, -1)}, "Received: 4 examples, 0 with labels, 0 with other values"),
+        ({"x": np.array([[0.0], [1.0], [np.nan], [np.inf]])}, "Received: 4 examples, 4 with labels, 2 with other values"),
+        ({"x": np.zeros((1, 1)), "y": np.zeros(1, int)}, "Received: 1 examples, 1 with labels, 0 with other values"),
+        ({"y": np.eye(4)}, r"y must hold one label per example, shape \(4,\)"),
     ],
 )
 def test_refuses_what_labels_cannot_spread_from(options, message):

@@ -121,13 +121,14 @@ def test_first_steps_show_labels_that_spread_and_later_ones_do_not(tmp_path, mon
     fit, fitted = models.M2.fit, []
 
     def spy(self, x, y, *args, **kwargs):
-        fitted.append((np.asarray(x), np.asarray(y), args))
+        fitted.append((np.asarray(x), np.asarray(y), kwargs["labelled_batch_size"]))
         return fit(self, x, y, *args, **kwargs)
 
     monkeypatch.setattr(models.M2, "fit", spy)
-    run.train(settings(labels_first_steps=2, labels_spread=True, epochs=1), tmp_path)
-    (x, first, sizes), (_, later, _) = fitted
-    assert len(first) == round(0.8 * 1297) and first.min() == 0 and sizes == (100,)
+    sizes = {"batch_size": 150, "labelled_batch_size": 20}
+    run.train(settings(labels_first_steps=2, labels_spread=True, epochs=1, **sizes), tmp_path)
+    (x, first, of_first), (_, later, of_later) = fitted
+    assert len(first) == round(0.8 * 1297) and first.min() == 0 and (of_first, of_later) == (150, 20)
     assert (later >= 0).sum() == 30
     truth = {row.tobytes(): label for row, label in zip(*data_with_all_labels(), strict=True)}
     assert np.mean([truth[row.tobytes()] != label for row, label in zip(x, first, strict=True)]) < 0.1
