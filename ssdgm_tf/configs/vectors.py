@@ -4,8 +4,8 @@
 
 It knows nothing of places: images are vectors to it. Your own vectors: --config.data=npz:FILE or another form that README.md
 lists; they are standardised. The epochs follow from their number. Before the first epoch labels spread to other examples
-along a graph of neighbours, and q(y|x) starts from these. Then it learns from the given labels, from the bound, from moves in
-the worst direction (virtual adversarial training), and from being made sure (`entropy`). Tuned on the validation error of
+along a graph of neighbours, and q(y|x) starts from these. Then it learns from the given labels, from the bound, from moves
+in the worst direction (virtual adversarial training), and from being made sure (`entropy`). Tuned on the validation error of
 MNIST with labels=100,seed=0.
 """
 

@@ -134,7 +134,7 @@ def check_fields(config: Mapping[str, Any]) -> None:
                 f"config.{name} is for models: {why}. "
                 f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
             )
-    if is_baseline(config):
+    if is_baseline(config) and not config.get(FEATURES.field):  # else they may be those of the part
         _check_own_settings(config)
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
