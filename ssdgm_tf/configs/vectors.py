@@ -32,5 +32,5 @@ get_config = preset(
     learning_rate_schedule="cosine",
     batch_size=250,
     epochs=0,
-    target_steps=10_000,
+    target_steps=4_000,
 )
