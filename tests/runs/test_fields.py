@@ -80,3 +80,12 @@ def test_a_field_of_no_network_is_refused():
         "config.filters describes what this model does not have. Received: config.filters=[4, 8], config.model=m2, "
         "config.classifier=dense, config.encoder=dense, config.decoder=dense, examples of shape (8, 8, 1)"
     )
+
+
+def test_labels_do_not_spread_along_examples_with_gaps():
+    x = SERIES.x_train.copy()
+    x[0, 3] = np.nan
+    fields = {"model": "m2", "labels_first_steps": 5, "labels_spread": True}
+    with pytest.raises(UserError, match=r"images, vectors or series without gaps\. Received: M2 on digits"):
+        made(fields, SERIES._replace(x_train=x))
+    made(fields, SERIES)
