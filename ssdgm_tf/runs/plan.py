@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ssdgm_tf import baselines, data
 from ssdgm_tf.configs import presets
-from ssdgm_tf.configs.common import changed_of_networks, model_config
+from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
@@ -31,6 +31,8 @@ _NOT_OF_BASELINES = {
     "consistency": "a baseline has no such terms",
     "labels_first_steps": "a baseline takes all its examples at once",
     "labels_spread": "a baseline takes its labels as they are",
+    "bending": "a baseline has its own network",
+    "colours": "a baseline has its own network",
 }
 
 
@@ -134,19 +136,8 @@ def check_fields(config: Mapping[str, Any]) -> None:
                 f"config.{name} is for models: {why}. "
                 f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
             )
-    if is_baseline(config) and not config.get(FEATURES.field):  # else they may be those of the part
-        _check_own_settings(config)
     if foreign := _foreign_fields(config):
         raise UserError(f"A config has the fields of its model: {config['model']} takes none of these. Received: {foreign}")
-
-
-def _check_own_settings(config: Mapping[str, Any]) -> None:
-    """Refuses fields of networks for a baseline, whose settings are its own."""
-    for name in changed_of_networks(config):
-        raise UserError(
-            f"config.{name} is for models: a baseline has settings of its own. "
-            f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
-        )
 
 
 def _foreign_fields(config: Mapping[str, Any]) -> str:

@@ -357,6 +357,7 @@ def test_a_schedule_is_that_of_all_epochs(tmp_path, capsys):
         ({"balance": True, "model": "conditional_vae"}, "which must be a class. Received: ConditionalVAE, with none"),
         ({"balance": True, "model": "linear_svm"}, "config.balance is for models: .* config.model='linear_svm'"),
         ({"colours": True, "model": "fix_match"}, "config.colours is for models: .* config.model='fix_match'"),
+        ({"bending": 2.0, "model": "fix_match"}, "config.bending is for models: .* config.bending=2.0"),
         ({"labels_first_steps": 9, "model": "fix_match"}, "config.labels_first_steps is for models: .* all its examples"),
         ({"labels_spread": True, "model": "fix_match"}, "config.labels_spread is for models: .* config.model='fix_match'"),
         ({"labels_spread": True}, "config.labels_spread needs config.labels_first_steps. Received: 0 of them"),

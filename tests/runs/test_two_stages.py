@@ -12,7 +12,6 @@ from ssdgm_tf.runs import checkpoints, plan, run, wording
 from ssdgm_tf.runs.workdir import Workdir
 
 SMALL = {"epochs": 2, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 5}
-WITHOUT_NETWORKS = {"hidden_units": (500, 500), "latent_dim": 50}
 
 
 def settings(module, arguments="seed=0", **fields):
@@ -143,7 +142,7 @@ def test_a_part_that_is_trained_first_has_what_the_whole_needs(tmp_path):
 
 @pytest.mark.parametrize("features", ["", "m1_digits"])
 def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits):
-    fields = {"model": "nearest_neighbours", "m1": features} | ({} if features else WITHOUT_NETWORKS)
+    fields = {"model": "nearest_neighbours", "m1": features}
     results = run.train(settings(baseline_digits, **fields), tmp_path / "run", part_workdir=features and str(m1[0]))
     assert results["test_images"] == len(digits.y_test) and 0 < results["error"] < 0.9
     assert ("m1_seconds" in results) == bool(features)
@@ -156,6 +155,6 @@ def test_baselines_run_on_pixels_and_on_features(features, m1, tmp_path, digits)
 
 
 def test_a_baseline_that_does_not_take_the_data_says_so(tmp_path):
-    fields = {"model": "convolutional_network", "preprocessing": "pca:5"} | WITHOUT_NETWORKS
+    fields = {"model": "convolutional_network", "preprocessing": "pca:5"}
     with pytest.raises(UserError, match="convolutional_network does not take these data"):
         run.train(settings(baseline_digits, **fields), tmp_path / "run")
