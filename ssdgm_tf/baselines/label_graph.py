@@ -73,7 +73,7 @@ def spread_labels(x: rows.ArrayOrRows, y: np.ndarray, share: float = 0.8, most: 
     """Labels for examples that have none, spread along a graph of nearest neighbours, -1 where unsure.
 
     Where near examples are of one class, a network that starts from them confirms fewer of its errors than one that starts
-    from the given labels: see `results/tries.md`, K64 to K71. They spread as in Zhou et al. 2004 with alpha = 0.99, stopped
+    from the given labels: see `results/tries.md`, K64 to K72. They spread as in Zhou et al. 2004 with alpha = 0.99, stopped
     after 100 sweeps. Neighbours are those of the first 50 principal components.
 
         first = spread_labels(x, y)
