@@ -17,7 +17,6 @@ CLASSIFIERS = ("dense", "noisy", "convolutional", "recurrent", "local_contrast")
 ENCODERS = ("dense", "convolutional", "recurrent", "pooled")
 _OF_IMAGES, _OF_SERIES = ("local_contrast", "pooled"), ("recurrent",)
 DECODERS = ("dense", "convolutional")
-_OF_DENSE_NETWORKS = ("hidden_units", "activation", "normalization")
 _RECURRENT_UNITS = 64
 # Faces are aligned: they move less than digits, and must not turn.
 _MOVED_FACES = {"shift": 1.5, "rotation": 4.0, "scaling": 0.05, "shear": 0.05}
@@ -59,7 +58,8 @@ class Recipe:
 
     def image_options(self) -> dict[str, Any]:
         """The options about the observed variable and the networks."""
-        options = {name: self.config[name] for name in (*_OF_DENSE_NETWORKS, "likelihood", "likelihood_scale")}
+        names = ("hidden_units", "activation", "normalization", "likelihood", "likelihood_scale")
+        options = {name: self.config[name] for name in names}
         options |= {"encoder": self._encoder(), "decoder": self._decoder(), "dtype": self.dtype}
         return options | ({"gaps": True} if self.data.has_gaps else {})
 
@@ -110,8 +110,12 @@ def classifier(
         ValueError: another name, or a network of other examples.
     """
     kind = _known("classifier", config, CLASSIFIERS, example_shape)
-    if kind in ("dense", "noisy"):
-        return _dense_classifier(config, kind == "noisy", dtype)
+    units = config["classifier_units"] if kind in ("dense", "noisy") else ()
+    if kind == "dense":
+        return keras.Sequential([keras.layers.Flatten(dtype=dtype), dense_network(config, dtype, units)]) if units else None
+    if kind == "noisy":
+        noise = keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)
+        return keras.Sequential([keras.layers.Flatten(dtype=dtype), noise, dense_network(config, dtype, units)])
     if config["classifier"] == "recurrent":
         return recurrent_network(config, dtype)
     seeded = {"seed": config["seed"], "dtype": dtype}
@@ -124,24 +128,15 @@ def classifier(
     return image_network(**{name: config[name] for name in ("filters", "dropout", "bending", "colours")}, **seeded)
 
 
-def _dense_classifier(config: Mapping[str, Any], is_noisy: bool, dtype: str | None) -> keras.layers.Layer | None:
-    """See `classifier`."""
-    units = config["classifier_units"]
-    if not (is_noisy or units):
-        return None
-    noise = [keras.layers.GaussianNoise(config["noise"], seed=config["seed"], dtype=dtype)] if is_noisy else []
-    dense = layers.MLP(units or config["hidden_units"], config["activation"], config["normalization"], dtype=dtype)
-    return keras.Sequential([keras.layers.Flatten(dtype=dtype), *noise, dense])
-
-
-def dense_network(config: Mapping[str, Any], dtype: str | None = None) -> layers.MLP:
+def dense_network(config: Mapping[str, Any], dtype: str | None = None, units: Sequence[int] = ()) -> layers.MLP:
     """The dense network that a config describes.
 
     Args:
         config: the fields.
         dtype: of its layers.
+        units: their widths; () for those of the config.
     """
-    return layers.MLP(*(config[name] for name in _OF_DENSE_NETWORKS), dtype=dtype)
+    return layers.MLP(units or config["hidden_units"], config["activation"], config["normalization"], dtype=dtype)
 
 
 def recurrent_network(config: Mapping[str, Any], dtype: str | None = None) -> keras.Sequential:

@@ -133,14 +133,13 @@ def labels_first(model: GraphicalModel, config: Mapping[str, Any], dataset: data
     if steps <= 0:
         return 0.0
     start = time.monotonic()
-    x, y = dataset.labelled
     size = config["labelled_batch_size"]
     if config["labels_spread"]:
         print("Labels spread along a graph of neighbours.")
         given: Any = dataset.y_train
-        y_train = baselines.spread_labels(dataset.x_train, given, seed=config["seed"])
-        x, y = dataset._replace(y_train=y_train).labelled
+        dataset = dataset._replace(y_train=baselines.spread_labels(dataset.x_train, given, seed=config["seed"]))
         size = config["batch_size"]
+    x, y = dataset.labelled
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No unlabelled example")
         progress = [ProgressBar("labels first", {"classification_loss": "class. loss"})]

@@ -359,8 +359,8 @@ _ALL = (
         (1000,),
         "svhn",
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
-        "The errors are not comparable with the published ones, which are beside them for orientation. The changes of "
-        "colours in `colour_images` and `fix_match_colours` were chosen by errors of these test digits "
+        "The errors are not comparable with the published ones, which are beside them for orientation. Errors of these "
+        "test digits decided how `colour_images` and `fix_match_colours` change colours "
         "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` was measured before random views of one seed drew "
         "different numbers. The minutes of these two rows say little: other work ran at the same time, and draw 0 of "
         "`fix_match_colours` was paused." + _EARLIER,
@@ -445,7 +445,7 @@ _ALL = (
         "50,000 training and 10,000 test images, compressed with a quality of about 75, so that the errors are not "
         "comparable with published ones. 1,000 of the training images are the validation set. How large a share of the "
         "images is inverted was decided by errors of these test images (`results/tries.md`, K55 to K57). Both rows took "
-        "about 3,000 steps beside other work; the network of M2 trained on the labels alone is as good. Data: "
+        "about 3,000 steps beside other work. The network of M2 is as good with the labels alone. Data: "
         "`cifar10_jpeg/images.npz` under `--data_dir`, with `x_train`, `y_train`, `x_test` and `y_test`.",
     ),
     _table("tables", "Public tables, 50 labels", _of_public_tables(), (50,), None, _TABLES_NOTE),
