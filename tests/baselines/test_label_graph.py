@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import make_moons
 
 from ssdgm_tf import baselines
-from ssdgm_tf.baselines.label_graph import neighbour_graph
+from ssdgm_tf.baselines.label_graph import neighbour_graph, shared_neighbour_graph
 
 
 @pytest.mark.parametrize("method", ["propagation", "spreading"])
@@ -30,6 +30,41 @@ def test_the_graph_joins_examples_where_either_is_near_the_other():
     np.testing.assert_array_equal(graph.toarray(), [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
     new = neighbour_graph(x, np.array([[2.9], [-1.0]]), num_neighbours=2)
     np.testing.assert_array_equal(new.toarray(), [[0, 1], [1, 1], [1, 0]])
+
+
+def test_edges_weigh_what_the_circles_of_their_ends_share(monkeypatch):
+    """Against sets. Edges are taken three at a time, so that the last part is smaller."""
+    monkeypatch.setattr("ssdgm_tf.baselines.label_graph._EDGES_AT_A_TIME", 3)
+    x = np.random.default_rng(0).normal(size=(13, 2))
+    distances = np.linalg.norm(x[:, None] - x[None], axis=-1)
+    nearest = [list(np.argsort(row)[1:6]) for row in distances]
+    circles = [{i} | {j for j in nearest[i] if i in nearest[j]} for i in range(13)]
+    expected = np.zeros((13, 13))
+    for i in range(13):
+        for j in nearest[i][:3]:
+            shared = len(circles[i] & circles[j]) / len(circles[i] | circles[j])
+            expected[i, j] = expected[j, i] = max(shared, 0.01) ** 2
+    assert (expected == 1e-4).any(), "some share nothing"
+    np.testing.assert_allclose(shared_neighbour_graph(x, 3, circle=5).toarray(), expected)
+
+
+def test_a_circle_of_all_the_others_joins_all_alike():
+    graph = shared_neighbour_graph(np.arange(4.0)[:, None], 3, circle=9).toarray()
+    np.testing.assert_array_equal(graph, 1 - np.eye(4))
+
+
+def test_fewer_labels_cross_where_edges_weigh_what_is_shared():
+    """Moons that touch, of ten seeds, with three labels of each: the same draws of either graph."""
+    crossed = {"shared": 0, "equal": 0}
+    for seed in range(10):
+        x, y_true = make_moons(300, noise=0.13, random_state=seed)
+        y = np.full(300, -1)
+        for label in (0, 1):
+            y[np.flatnonzero(y_true == label)[:3]] = label
+        crossed["shared"] += (baselines.spread_labels(x, y, share=1.0) != y_true).sum()
+        equal = baselines.LabelGraph("spreading", num_neighbours=8, alpha=0.99).fit(x, y)
+        crossed["equal"] += (equal.predict(x) != y_true).sum()
+    assert crossed["shared"] < 0.7 * crossed["equal"], crossed
 
 
 def test_refuses_an_unknown_method():
