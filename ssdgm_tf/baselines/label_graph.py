@@ -1,6 +1,7 @@
 """Labels that spread along a graph of nearest neighbours."""
 
 import warnings
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
+from tqdm.auto import tqdm
 
 from ssdgm_tf import checks, rows
 from ssdgm_tf.baselines.baseline import Baseline
@@ -23,8 +25,8 @@ _NUM_SWEEPS = 100
 _CIRCLE = 30
 # Of the weight of an edge between two that share nothing, so that labels still reach both.
 _LEAST_SHARED = 1e-2
-# Edges whose circles are intersected at a time, to bound the memory.
-_EDGES_AT_A_TIME = 100_000
+# Examples whose neighbours are found, and whose circles are intersected, at a time: it bounds the memory.
+_EXAMPLES_AT_A_TIME = 5_000
 
 
 class LabelGraph(Baseline):
@@ -59,10 +61,9 @@ class LabelGraph(Baseline):
         if self.method == "spreading":
             self._graph = LabelSpreading(kernel, alpha=self.alpha, max_iter=1000)
         self._nearest = KNeighborsClassifier(1).fit(x[shown], positions[shown])
-        with warnings.catch_warnings():
-            # scikit-learn compares its tolerance with a sum over all examples: large sets rarely reach it, although no label
-            # changes any more.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        # scikit-learn compares its tolerance with a sum over all examples: large sets rarely reach it, although no label
+        # changes any more.
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             self._graph.fit(x, positions)
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
@@ -130,8 +131,7 @@ def _spread(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes [K], and the probabilities [N, K] that they spread to examples; 0 where no label arrives."""
     graph = shared_neighbour_graph(x, min(_NUM_NEIGHBOURS, len(x) - 1), min(_CIRCLE, max(len(x) // 10, _NUM_NEIGHBOURS)))
     spreading = LabelSpreading(lambda one, other: graph, alpha=_ALPHA, max_iter=_NUM_SWEEPS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it is stopped early
         spreading.fit(x, y)
     return spreading.classes_, spreading.label_distributions_
 
@@ -172,16 +172,40 @@ def shared_neighbour_graph(x: np.ndarray, num_neighbours: int, circle: int) -> c
     Returns:
         A symmetric matrix [N, N], weights in (0, 1] at the edges.
     """
-    count, circle = len(x), min(circle, len(x) - 1)
-    nearest = NearestNeighbors(n_neighbors=circle).fit(x).kneighbors(return_distance=False)
-    near = csr_matrix((np.ones(nearest.size), nearest.ravel(), np.arange(0, nearest.size + 1, circle)), shape=(count, count))
-    circles = near.multiply(near.T).tocsr() + identity(count, format="csr")
+    circle = min(circle, len(x) - 1)
+    nearest = _nearest_others(x, circle)
+    circles = _joined(nearest, np.ones(nearest.shape))
+    circles = (circles.multiply(circles.T) + identity(len(x))).tocsr()
     sizes = np.asarray(circles.sum(axis=1)).ravel()
-    one, other = np.repeat(np.arange(count), num_neighbours), nearest[:, :num_neighbours].ravel()
-    weights = np.empty(len(one))
-    for start in range(0, len(one), _EDGES_AT_A_TIME):
-        part = slice(start, start + _EDGES_AT_A_TIME)
-        shared = np.asarray(circles[one[part]].multiply(circles[other[part]]).sum(axis=1)).ravel()
-        weights[part] = np.maximum(shared / (sizes[one[part]] + sizes[other[part]] - shared), _LEAST_SHARED) ** 2
-    directed = csr_matrix((weights, (one, other)), shape=(count, count))
+    weights = np.empty((len(x), num_neighbours))
+    for part in _parts(len(x), "shared neighbours"):
+        one, other = np.repeat(np.arange(len(x))[part], num_neighbours), nearest[part, :num_neighbours].ravel()
+        shared = np.asarray(circles[one].multiply(circles[other]).sum(axis=1)).ravel()
+        share = shared / (sizes[one] + sizes[other] - shared)
+        weights[part] = np.maximum(share, _LEAST_SHARED).reshape(-1, num_neighbours) ** 2
+    directed = _joined(nearest[:, :num_neighbours], weights)
     return directed.maximum(directed.T)
+
+
+def _nearest_others(x: np.ndarray, count: int) -> np.ndarray:
+    """The positions of the nearest others of each example, nearest first, [N, count]."""
+    search = NearestNeighbors(n_neighbors=count + 1).fit(x)
+    nearest = np.empty((len(x), count), int)
+    for part in _parts(len(x), "neighbours"):
+        found = search.kneighbors(x[part], return_distance=False)
+        others = found != np.arange(len(x))[part, None]
+        others[others.all(axis=1), -1] = False  # an example that is not the nearest of its own copies
+        nearest[part] = found[others].reshape(-1, count)
+    return nearest
+
+
+def _parts(count: int, title: str) -> Iterator[slice]:
+    """Slices that cover so many examples, with a progress bar if they take long."""
+    for start in tqdm(range(0, count, _EXAMPLES_AT_A_TIME), desc=title, delay=2, leave=False):
+        yield slice(start, min(start + _EXAMPLES_AT_A_TIME, count))
+
+
+def _joined(nearest: np.ndarray, weights: np.ndarray) -> csr_matrix:
+    """A matrix [N, N] with weights [N, k] from each example to its k nearest."""
+    count, width = nearest.shape
+    return csr_matrix((weights.ravel(), nearest.ravel(), np.arange(0, nearest.size + 1, width)), shape=(count, count))

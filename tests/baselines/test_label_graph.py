@@ -33,8 +33,8 @@ def test_the_graph_joins_examples_where_either_is_near_the_other():
 
 
 def test_edges_weigh_what_the_circles_of_their_ends_share(monkeypatch):
-    """Against sets. Edges are taken three at a time, so that the last part is smaller."""
-    monkeypatch.setattr("ssdgm_tf.baselines.label_graph._EDGES_AT_A_TIME", 3)
+    """Against sets. Examples are taken three at a time, so that the last part is smaller."""
+    monkeypatch.setattr("ssdgm_tf.baselines.label_graph._EXAMPLES_AT_A_TIME", 3)
     x = np.random.default_rng(0).normal(size=(13, 2))
     distances = np.linalg.norm(x[:, None] - x[None], axis=-1)
     nearest = [list(np.argsort(row)[1:6]) for row in distances]
@@ -46,6 +46,14 @@ def test_edges_weigh_what_the_circles_of_their_ends_share(monkeypatch):
             expected[i, j] = expected[j, i] = max(shared, 0.01) ** 2
     assert (expected == 1e-4).any(), "some share nothing"
     np.testing.assert_allclose(shared_neighbour_graph(x, 3, circle=5).toarray(), expected)
+
+
+def test_copies_of_an_example_are_its_neighbours_and_it_is_not():
+    x = np.repeat([[0.0], [5.0]], 6, axis=0)
+    graph = shared_neighbour_graph(x, 3, circle=4)
+    assert not graph.diagonal().any()
+    np.testing.assert_array_equal(graph[:6, 6:].toarray(), 0)
+    assert (graph.getnnz(axis=1) >= 3).all()
 
 
 def test_a_circle_of_all_the_others_joins_all_alike():
