@@ -25,7 +25,7 @@ from benchmarks import interleave
 from benchmarks import problem as p
 from ssdgm_tf import baselines, data
 from ssdgm_tf.data.arrays import Labels
-from ssdgm_tf.runs import building
+from ssdgm_tf.runs import building, optimisation
 from ssdgm_tf.runs.environment import environment
 from ssdgm_tf.runs.training import labels_first
 from ssdgm_tf.runs.workdir import write_json
@@ -36,14 +36,15 @@ PYRO = "pyro_m2"
 BASELINES = ("fix_match", "virtual_adversarial", "ladder")
 TITLES = {
     "fast_mnist": "fast_mnist: convolutional q(y|x) of moved images",
-    "m1m2_conv_mnist": "m1m2_conv_mnist: the same q(y|x), M1+M2 as one graph",
+    "grey_images": "grey_images: convolutional q(y|a,x) of moved images, pseudo-labels",
+    "vectors": "vectors: dense, spread labels, VAT",
     "m2_mnist": "m2_mnist: dense",
     PYRO: "Pyro, M2 in the manner of its example: dense",
     "fix_match": "FixMatch: the network of fast_mnist, moved images",
     "virtual_adversarial": "VAT: dense",
     "ladder": "ladder network: dense",
 }
-_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:grey")
+_COLOURS = ("tab:blue", "tab:cyan", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:grey")
 LABELS, BATCH = 100, 200
 MINUTES = (1, 2, 4, 8)
 
@@ -76,6 +77,7 @@ class Clock:
 def train_preset(name: str, seed: int, dataset: data.SemiSupervisedData) -> Clock:
     """Trains a preset to its end; measures the error after every epoch."""
     fields = _fields(name, seed)
+    fields["epochs"] = fields["epochs"] or optimisation.epochs_for(fields, dataset)
     model = building.model({"config": fields, "precision": "float32", "jit_compile": "auto"}, dataset)
     clock = Clock(lambda: _error(model.predict(dataset.x_test, batch_size=1000, verbose=0), dataset.y_test))
     labels_first(model, fields, dataset)

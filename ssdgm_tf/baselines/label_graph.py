@@ -21,11 +21,11 @@ METHODS = ("propagation", "spreading")
 _NUM_COMPONENTS, _NUM_NEIGHBOURS, _ALPHA = 50, 8, 0.99
 # Not enough to converge: labels go so many steps along the graph.
 _NUM_SWEEPS = 100
-# The circle of an example: so many of its neighbours, or of few examples a tenth, but not fewer than _NUM_NEIGHBOURS.
+# Neighbours that may be in a circle, where there are ten times as many examples.
 _CIRCLE = 30
-# Of the weight of an edge between two that share nothing, so that labels still reach both.
+# The least share of an edge, before it is squared. Ends that share nothing stay joined, so that labels reach both.
 _LEAST_SHARED = 1e-2
-# Examples whose neighbours are found, and whose circles are intersected, at a time: it bounds the memory.
+# Examples between two moves of a progress bar. Intersecting the circles of all at once would take much memory.
 _EXAMPLES_AT_A_TIME = 5_000
 
 
@@ -36,8 +36,9 @@ class LabelGraph(Baseline):
     and joins each example to itself; on images with few labels it makes far more errors. Memory and the time of a sweep are
     linear in the number of examples. The search for neighbours is quadratic.
 
-    An example that is connected with no labelled one gets the label of the nearest labelled example. A new example gets the
-    mean of its nearest neighbours' labels.
+    All edges weigh the same; those of `spread_labels` do not. An example that is connected with no labelled one gets the label
+    of the nearest labelled example. A new example gets the mean of its nearest neighbours' labels. `predict` takes every
+    example for a new one, those of `fit` too.
 
     Args:
         method: "propagation" (Zhu and Ghahramani 2002: given labels are kept) or "spreading" (Zhou et al. 2004: given labels
@@ -80,9 +81,12 @@ def spread_labels(x: rows.ArrayOrRows, y: np.ndarray, share: float = 0.8, most: 
     """Labels for examples that have none, spread along a graph of nearest neighbours, -1 where unsure.
 
     Where near examples are of one class, a network that starts from them confirms fewer of its errors than one that starts
-    from the given labels: see `results/tries.md`, K64 to K72. They spread as in Zhou et al. 2004 with alpha = 0.99, stopped
-    after 100 sweeps. Neighbours are those of the first 50 principal components. An edge weighs much where its ends share
-    their neighbours, see `shared_neighbour_graph`.
+    from the given labels: see `results/tries.md`, K64 to K79. Labels spread as in Zhou et al. 2004 with alpha = 0.99, in 100
+    sweeps. Neighbours are those of the first 50 principal components. An edge weighs much where its ends share their
+    neighbours, see `shared_neighbour_graph`.
+
+    An example is sure of a class where the labels that arrive agree, however few arrive. Examples of a class without labels
+    may be among the surest. Of an example with more copies than neighbours, some copies may stay without a label.
 
         first = spread_labels(x, y)
         model.fit(x[first >= 0], first[first >= 0], steps_per_epoch=400)
@@ -129,11 +133,17 @@ def _near(x: np.ndarray, seed: int) -> np.ndarray:
 
 def _spread(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes [K], and the probabilities [N, K] that they spread to examples; 0 where no label arrives."""
-    graph = shared_neighbour_graph(x, min(_NUM_NEIGHBOURS, len(x) - 1), min(_CIRCLE, max(len(x) // 10, _NUM_NEIGHBOURS)))
-    spreading = LabelSpreading(lambda one, other: graph, alpha=_ALPHA, max_iter=_NUM_SWEEPS)
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it is stopped early
+    graph = shared_neighbour_graph(x, *_sizes(len(x)))
+    spreading = LabelSpreading(lambda one, other: graph, alpha=_ALPHA, max_iter=_NUM_SWEEPS, tol=0.0)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it is to stop before
         spreading.fit(x, y)
     return spreading.classes_, spreading.label_distributions_
+
+
+def _sizes(num_examples: int) -> tuple[int, int]:
+    """The neighbours of an example, at most half of the others, and how many may be in its circle."""
+    num_neighbours = min(_NUM_NEIGHBOURS, max(1, (num_examples - 1) // 2))
+    return num_neighbours, min(_CIRCLE, max(num_examples // 10, num_neighbours))
 
 
 def neighbour_graph(x: np.ndarray, x_new: np.ndarray, num_neighbours: int) -> csr_matrix:
@@ -156,26 +166,27 @@ def neighbour_graph(x: np.ndarray, x_new: np.ndarray, num_neighbours: int) -> cs
 
 
 def shared_neighbour_graph(x: np.ndarray, num_neighbours: int, circle: int) -> csr_matrix:
-    """The graph of nearest neighbours, where edges weigh more whose ends share their neighbours.
+    """The graph of nearest neighbours. An edge weighs more where its ends share more neighbours.
 
-        weight of (i, j) = J(C_i, C_j)^2,    J(A, B) = |A and B| / |A or B|
+        weight of (i, j) = max(J(C_i, C_j), 0.01)^2,    J(A, B) = |A and B| / |A or B|
 
-    C_i is i and those among its `circle` nearest that have i among theirs. Two that are near by chance share few such
-    neighbours, so that labels hardly cross from one class to another (Jarvis and Patrick 1973; circles with reciprocal
-    neighbours as in Zhong et al. 2017, arXiv 1701.08398).
+    The circle C_i holds i, and every j where i and j are each among the other's `circle` nearest. Two that are near by
+    chance share few such neighbours, so that labels hardly cross from one class to another (Jarvis and Patrick 1973; circles
+    as in Zhong et al. 2017, arXiv 1701.08398).
 
     Args:
-        x: examples [N, D].
+        x: examples [N, D], at least two.
         num_neighbours: examples are joined where either is among so many nearest of the other.
-        circle: how many of the nearest may be in a circle, at least `num_neighbours`; at most N - 1 are.
+        circle: how many of the nearest may be in a circle, at least `num_neighbours`. Of both, at most N - 1 are taken.
 
     Returns:
-        A symmetric matrix [N, N], weights in (0, 1] at the edges.
+        A symmetric matrix [N, N], weights from 1e-4 to 1 at the edges.
     """
-    circle = min(circle, len(x) - 1)
+    num_neighbours, circle = min(num_neighbours, len(x) - 1), min(max(circle, num_neighbours), len(x) - 1)
     nearest = _nearest_others(x, circle)
     circles = _joined(nearest, np.ones(nearest.shape))
     circles = (circles.multiply(circles.T) + identity(len(x))).tocsr()
+    circles.sort_indices()  # else every intersection takes the slow way
     sizes = np.asarray(circles.sum(axis=1)).ravel()
     weights = np.empty((len(x), num_neighbours))
     for part in _parts(len(x), "shared neighbours"):
@@ -194,13 +205,13 @@ def _nearest_others(x: np.ndarray, count: int) -> np.ndarray:
     for part in _parts(len(x), "neighbours"):
         found = search.kneighbors(x[part], return_distance=False)
         others = found != np.arange(len(x))[part, None]
-        others[others.all(axis=1), -1] = False  # an example that is not the nearest of its own copies
+        others[others.all(axis=1), -1] = False  # its copies came first, and it is not among those found
         nearest[part] = found[others].reshape(-1, count)
     return nearest
 
 
 def _parts(count: int, title: str) -> Iterator[slice]:
-    """Slices that cover so many examples, with a progress bar if they take long."""
+    """Slices that cover so many examples, with a progress bar after two seconds."""
     for start in tqdm(range(0, count, _EXAMPLES_AT_A_TIME), desc=title, delay=2, leave=False):
         yield slice(start, min(start + _EXAMPLES_AT_A_TIME, count))
 
