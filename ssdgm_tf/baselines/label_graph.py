@@ -36,9 +36,9 @@ class LabelGraph(Baseline):
     and joins each example to itself; on images with few labels it makes far more errors. Memory and the time of a sweep are
     linear in the number of examples. The search for neighbours is quadratic.
 
-    All edges weigh the same; those of `spread_labels` do not. An example that is connected with no labelled one gets the label
-    of the nearest labelled example. A new example gets the mean of its nearest neighbours' labels. `predict` takes every
-    example for a new one, those of `fit` too.
+    All edges weigh the same; those of `spread_labels` do not. An example that is connected with no labelled one gets the
+    label of the nearest labelled example. A new example gets the mean of its nearest neighbours' labels. `predict` takes
+    every example for a new one, those of `fit` too.
 
     Args:
         method: "propagation" (Zhu and Ghahramani 2002: given labels are kept) or "spreading" (Zhou et al. 2004: given labels

@@ -320,8 +320,8 @@ _ALL = (
         "presets say so. Those with moved images are not invariant to a permutation of the pixels, all others are. The "
         "published figures are of 60,000 training images; here 10,000 of these are the validation set. On draw 0 MTC and "
         "CAE predict nearly the same: as it is set here, MTC's term changes next to nothing. VAT predicts no 5 and no 9 on "
-        "draw 0; of the images of other classes 2.8 % are wrong. Feature matching took a sixth of the published steps. MTC, VAT "
-        "and feature matching ran beside other work.",
+        "draw 0; of the images of other classes 2.8 % are wrong. Feature matching took a sixth of the published steps. MTC, "
+        "VAT and feature matching ran beside other work.",
         only=(*(row.name for row in _COMPARED), "vectors", "fast", "sdgm_conv", "sdgm_pseudo"),
         home="kingma_mnist",
     ),
