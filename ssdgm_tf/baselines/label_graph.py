@@ -81,7 +81,7 @@ def spread_labels(x: rows.ArrayOrRows, y: np.ndarray, share: float = 0.8, most: 
     """Labels for examples that have none, spread along a graph of nearest neighbours, -1 where unsure.
 
     Where near examples are of one class, a network that starts from them confirms fewer of its errors than one that starts
-    from the given labels: see `results/tries.md`, K64 to K79. Labels spread as in Zhou et al. 2004 with alpha = 0.99, in 100
+    from the given labels: see `results/tries.md`, K64 to K84. Labels spread as in Zhou et al. 2004 with alpha = 0.99, in 100
     sweeps. Neighbours are those of the first 50 principal components. An edge weighs much where its ends share their
     neighbours, see `shared_neighbour_graph`.
 

@@ -288,7 +288,8 @@ _EARLIER = (
     " M1+M2, ADGM, SDGM but for the recommended preset, and M2 but for the quick one, were measured while all classes of an "
     "image shared the noise of z, which they no longer do (`results/tries.md`, N1 to N4, says what it is worth). Rows with "
     "600 labels or more were measured while the weight of a label fell with the number of labels; `fast_mnist` and "
-    "`siddharth_conv_mnist` were not."
+    "`siddharth_conv_mnist` were not. Draws 0 and 1 of `vectors` were measured while labels spread along edges of equal "
+    "weight (`results/tries.md`, K73 and K83)."
 )
 
 _ALL = (
