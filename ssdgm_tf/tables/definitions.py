@@ -274,7 +274,7 @@ _TABLES_NOTE = (
 )
 
 _MNIST_NOTE = (
-    "Unlabelled: the 50,000 training images of the papers' split without their labels; the other 10,000 are the validation "
+    "The unlabelled images are the 50,000 training images of the papers' split. The other 10,000 are the validation "
     "set. The presets of M2, M1+M2, ADGM, SDGM and Siddharth et al. are dense; where they differ from the papers' (noise on "
     "the pixels that q(y|...) sees, the likeliest label summed and one of the others drawn, cosine schedules, minutes for "
     "hours), their files say so. The rows with moved images know that pixels have places and that a digit may move: "
@@ -362,8 +362,8 @@ _ALL = (
         (1000,),
         "svhn",
         "**Not the papers' data:** 4,434 training and 1,952 test digits, cut anew from the first images of SVHN. "
-        "The errors are not comparable with the published ones, which are beside them for orientation. Errors of these "
-        "test digits decided how `colour_images` and `fix_match_colours` change colours "
+        "The errors cannot be compared with the published ones, which stand beside them. How `colour_images` and "
+        "`fix_match_colours` change colours was chosen by errors on these test digits "
         "(`results/tries.md`, K44 to K57). Draw 0 of `colour_images` was measured before random views of one seed drew "
         "different numbers. The minutes of these two rows say little: other work ran at the same time, and draw 0 of "
         "`fix_match_colours` was paused." + _EARLIER,
@@ -445,10 +445,10 @@ _ALL = (
         _OF_CIFAR,
         (4000,),
         None,
-        "50,000 training and 10,000 test images, compressed with a quality of about 75, so that the errors are not "
-        "comparable with published ones. 1,000 of the training images are the validation set. How large a share of the "
-        "images is inverted was decided by errors of these test images (`results/tries.md`, K55 to K57). Both rows took "
-        "about 3,000 steps beside other work. The network of M2 is as good with the labels alone. Data: "
+        "50,000 training and 10,000 test images, compressed with a quality of about 75. The errors cannot be compared "
+        "with published ones. 1,000 of the training images are the validation set. The share of images that are inverted "
+        "was chosen by errors on these test images (`results/tries.md`, K55 to K57). Both rows took about 3,000 steps "
+        "beside other work. Trained on the labels alone, the network of M2 has the same error within half a point. Data: "
         "`cifar10_jpeg/images.npz` under `--data_dir`, with `x_train`, `y_train`, `x_test` and `y_test`.",
     ),
     _table("tables", "Public tables, 50 labels", _of_public_tables(), (50,), None, _TABLES_NOTE),
