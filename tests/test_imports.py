@@ -17,6 +17,7 @@ ALLOWED = {
     "rows": set(),
     "checks": {"rows"},
     "files": set(),
+    "durations": set(),
     "schema": set(),
     "keras_internals": set(),
     "objectives": set(),
@@ -46,7 +47,7 @@ ALLOWED = {
     "models/zoo": {"schema", "data", "layers", "nodes", "engine", "models", "plots"},
     "sklearn": {"schema", "models", "models/zoo"},
     "plots": set(),
-    "tables": {"files", "data", "configs"},
+    "tables": {"files", "durations", "data", "configs"},
     "runs": {
         "rows",
         "errors",
@@ -63,7 +64,7 @@ ALLOWED = {
         "configs",
     },
     "app": {"errors", "rows", "files", "configs", "data", "engine", "layers", "models", "models/zoo", "labelling", "runs"},
-    "trainers": {"errors", "files", "configs", "data", "runs", "tables", "app"},
+    "trainers": {"errors", "files", "durations", "configs", "data", "runs", "tables", "app"},
 }
 
 

@@ -225,8 +225,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "learning_rate": 3e-4,
             "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
-            # Of a running average of the weights, such as 0.99, which is what remains after training, and the teacher of
-            # "mean_teacher"; none by default. The learning curve is of the weights themselves.
+            # Of a running average of the weights, such as 0.99, which is what is validated, what remains after training, and
+            # the teacher of "mean_teacher"; none by default.
             "ema_momentum": config_dict.placeholder(float),
             "global_clipnorm": config_dict.placeholder(float),  # the largest norm of all gradients together
             "batch_size": 100,
@@ -234,6 +234,7 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "balance": False,  # whether each class is equally often among the labelled examples of a step
             "epochs": 10,  # or 0, of a model that infers labels: those of about target_steps steps, 5 to 1,000
             "target_steps": 400,  # where epochs is 0
+            "keep": "last",  # whose weights remain: the last epoch's, or the "best" one's, of the lowest validation error
             "labels_first_steps": 0,  # steps on the labelled examples only, before the first epoch
             # Whether these steps show other examples too, with labels that spread to them along a graph of neighbours.
             "labels_spread": False,

@@ -12,7 +12,7 @@ from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import GraphicalModel, NamedModel, zoo
 from ssdgm_tf.models.recipe import Recipe
-from ssdgm_tf.runs import optimisation, precision, wording
+from ssdgm_tf.runs import best_epoch, optimisation, precision, wording
 
 _JIT_COMPILE = {"auto": "auto", "on": True, "off": False}
 
@@ -47,6 +47,7 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
             _check_unused(fields, dataset)
         _check_variables(made, config, dataset)
         _check_labels_first(made, config, dataset)
+        best_epoch.check(config, dataset)
         _check_bound_delay(made, config)
         if config["balance"]:
             made.class_to_balance()

@@ -83,6 +83,29 @@ class MetricsFile(keras.callbacks.Callback):
             file.write(json.dumps(row) + "\n")
 
 
+class Budget(keras.callbacks.Callback):
+    """Ends training after the last epoch that its time allows: the next one is taken to last as long as the one before it.
+
+    Args:
+        seconds: of training, those of earlier starts of the run included.
+        used: of earlier starts.
+    """
+
+    def __init__(self, seconds: float, used: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.used = used
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.now = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        before, self.now = self.now, time.monotonic()
+        self.used += self.now - before
+        if self.used + self.now - before > self.seconds:
+            self.model.stop_training = True
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Saves the model (weights, optimizer, random state) at an epoch's end; see `ssdgm_tf.runs.checkpoints`.
 

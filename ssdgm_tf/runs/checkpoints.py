@@ -28,6 +28,26 @@ def save(model: keras.Model, path: Path) -> None:
         model: the model, with its optimizer and random state.
         path: the `.keras` file.
     """
+    partial = _write(model, path)
+    if path.exists():
+        os.replace(path, previous(path))
+    os.replace(partial, path)
+    files.flush(path.parent)
+
+
+def replace(model: keras.Model, path: Path) -> None:
+    """Writes a model in the place of another one, of which nothing is kept.
+
+    Args:
+        model: the model, with its optimizer and random state.
+        path: the `.keras` file.
+    """
+    os.replace(_write(model, path), path)
+    files.flush(path.parent)
+
+
+def _write(model: keras.Model, path: Path) -> Path:
+    """Writes a model beside `path`, onto the disk, and returns its file."""
     partial = path.with_name(f"partial-{path.name}")
     try:
         model.save(partial)
@@ -35,10 +55,7 @@ def save(model: keras.Model, path: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    if path.exists():
-        os.replace(path, previous(path))
-    os.replace(partial, path)
-    files.flush(path.parent)
+    return partial
 
 
 def exists(path: Path) -> bool:

@@ -28,6 +28,7 @@ _POSITIVE = (
 # Why a baseline does not have a field that every config has.
 _NOT_OF_BASELINES = {
     "balance": "a baseline takes its labels as they are",
+    "keep": "a baseline keeps its last weights",
     "consistency": "a baseline has no such terms",
     "labels_first_steps": "a baseline takes all its examples at once",
     "labels_spread": "a baseline takes its labels as they are",
@@ -45,6 +46,7 @@ class Job(NamedTuple):
         part: the kind of model that it builds on, or None.
         part_folder: the folder of the run that it builds on; None where that run is not needed.
         labels: those that people gave, as they were when the run was asked for; None for those of the folder.
+        budget: seconds of training; None for no limit.
     """
 
     settings: dict[str, Any]
@@ -52,6 +54,7 @@ class Job(NamedTuple):
     part: Part | None
     part_folder: Workdir | None
     labels: LabelFile | None = None
+    budget: float | None = None
 
     @property
     def is_baseline(self) -> bool:
@@ -71,7 +74,7 @@ class Job(NamedTuple):
     def is_finished(self) -> bool:
         """Whether its folder holds its results and its report. A baseline has no report."""
         has_all = self.folder.results.exists() and (self.is_baseline or self.folder.report.exists())
-        return has_all and not self.folder.lacks_epochs(self.settings)
+        return has_all and not self.folder.lacks_epochs(self.settings) and not self.folder.was_cut(self.budget)
 
 
 def is_baseline(config: Mapping[str, Any]) -> bool:
@@ -84,7 +87,11 @@ def is_baseline(config: Mapping[str, Any]) -> bool:
 
 
 def make(
-    settings: dict[str, Any], folder: Workdir, part_folder: str | None = None, labels: LabelFile | None = None
+    settings: dict[str, Any],
+    folder: Workdir,
+    part_folder: str | None = None,
+    labels: LabelFile | None = None,
+    budget: float | None = None,
 ) -> list[Job]:
     """The jobs of a run, in the order in which they must be done; the last is the run itself.
 
@@ -93,12 +100,13 @@ def make(
         folder: the folder of the run.
         part_folder: the folder of the run that it builds on; None for a folder inside its own.
         labels: those that people gave, of the run itself.
+        budget: of the run itself, seconds of training; None for no limit.
 
     Raises:
         UserError: a bad field, a workdir of another run, or an unsuitable part.
     """
     check_fields(settings["config"])
-    jobs = [_job(settings, folder, part_folder)._replace(labels=labels)]
+    jobs = [_job(settings, folder, part_folder, budget)._replace(labels=labels)]
     if labels is not None:
         folder.check_labels(labels.path, settings)
     if part_folder and jobs[0].part is None:
@@ -130,8 +138,9 @@ def check_fields(config: Mapping[str, Any]) -> None:
             "config.labels_first_steps must not be negative. "
             f"Received: config.labels_first_steps={config['labels_first_steps']!r}"
         )
+    usual = model_config()
     for name, why in _NOT_OF_BASELINES.items():
-        if config[name] and is_baseline(config):
+        if config[name] != usual[name] and is_baseline(config):
             raise UserError(
                 f"config.{name} is for models: {why}. "
                 f"Received: config.{name}={config[name]!r}, config.model={config['model']!r}"
@@ -165,11 +174,11 @@ def _builds_on(config: Mapping[str, Any]) -> Part | None:
     return zoo.find(config["model"]).builds_on if config["model"] in zoo.names() else None
 
 
-def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None) -> Job:
+def _job(settings: dict[str, Any], folder: Workdir, part_folder: str | None, budget: float | None = None) -> Job:
     """The job, with the part that it builds on."""
     folder.check(settings)
     part = _part(settings["config"])
-    job = Job(settings, folder, part, None)
+    job = Job(settings, folder, part, None, budget=budget)
     if part is None or not _needs_part(job):
         return job
     return job._replace(part_folder=Workdir(part_folder or folder.path / part.field))

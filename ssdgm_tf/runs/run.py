@@ -17,6 +17,7 @@ from ssdgm_tf.models import growing, zoo
 from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.failures import DeviceMemoryError
 from ssdgm_tf.runs import (
+    best_epoch,
     building,
     checkpoints,
     measuring,
@@ -157,8 +158,13 @@ def _train(
 ) -> dict[str, Any]:
     precision.choose_products(settings["precision"])
     settings, dataset = _with_epochs(settings, folder, source, labels)
-    jobs = plan.make(settings, folder, part_workdir, labels)
+    jobs = plan.make(settings, folder, part_workdir, labels, execution.budget)
     whole = jobs[-1]
+    if execution.budget is not None and (whole.is_baseline or strategies.is_multi_worker(execution.devices)):
+        received = settings["config"]["model"] if whole.is_baseline else "several workers"
+        raise UserError(
+            f"--budget is for models, on one machine: all workers must take the same steps. Received: {received}"
+        )
     if whole.is_baseline and execution.devices.num_replicas_in_sync > 1:
         name = settings["config"]["model"]
         raise UserError(f"A baseline is fitted on one device: --strategy must be none. Received: {name}")
@@ -259,19 +265,20 @@ def _train_model(
         print(f"This processor has no instructions for {settings['precision']}: float32 is faster here.")
     is_new = not checkpoints.exists(folder.model)
     with execution.devices.scope():
-        model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
+        model = building.model(settings, dataset, part) if is_new else checkpoints.load(best_epoch.newest(folder))
     if not is_new:
         model = _with_new_classes(model, settings, dataset, job, execution)
         check_schema(dataset, model, folder)
         optimisation.reschedule(model, config, dataset, training.epochs_done(model, config, dataset, folder))
     if is_chief:
         _claim(job)
+        best_epoch.reopen(folder)
         kept = dataset.raw_shape, dataset.class_names, dataset.raw_dtype, dataset.preprocessing, dataset.columns
         folder.save_data(Served(*kept, dataset.decimals))
         if dataset.schema is not None and dataset.targets is not None:
             write_text(folder.schema, to_document(dataset.schema, dataset.targets))
             print(f"The columns are kept in {folder.schema}; --config.schema takes an edited copy.")
-    training.fit(model, config, dataset, folder, execution)
+    model = training.fit(model, config, dataset, folder, execution)
     if not is_chief:
         return {}
     if model.is_distributed:
@@ -279,7 +286,7 @@ def _train_model(
     part_file: Path | None = job.part_folder.model if job.part_folder else None
     trusting.learn_known_examples(model, dataset, folder)
     results = measuring.measure(model, config, dataset) | compare(ComparedRun(model, settings, dataset, part_file))
-    results = _finish(job, results | {"training_seconds": folder.load_metrics()[-1]["seconds"]})
+    results = _finish(job, results | training.ending(config, folder, execution.budget))
     report.write(model, dataset, folder.load_config(), results, folder)
     return results
 
@@ -329,7 +336,7 @@ def _claim(job: Job) -> None:
         print(f"This run of {before} epochs goes on to {config['epochs']}{rate}.")
     if job.labels is not None:
         job.folder.keep_labels(job.labels.content)
-    job.folder.claim(job.settings)
+    job.folder.claim(job.settings, job.budget)
 
 
 def _finish(job: Job, results: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import tensorflow as tf
 from ssdgm_tf import baselines, data, rows
 from ssdgm_tf.models import GraphicalModel, zoo
 from ssdgm_tf.models.examples import examples, training_examples
-from ssdgm_tf.runs import checkpoints, optimisation, strategies
-from ssdgm_tf.runs.callbacks import Checkpoint, MetricsFile, ProgressBar
+from ssdgm_tf.runs import best_epoch, checkpoints, optimisation, strategies
+from ssdgm_tf.runs.averages import AveragedValidation
+from ssdgm_tf.runs.callbacks import Budget, Checkpoint, MetricsFile, ProgressBar
 from ssdgm_tf.runs.workdir import Workdir
 
 # Metrics beside the progress bar, and their short names.
@@ -26,11 +27,14 @@ class Execution(NamedTuple):
         checkpoint_seconds: shortest time between two checkpoints, so that fast epochs are not spent on saving.
         strategy: for several devices or workers; None for one device.
         debug_nans: whether to stop at the first term that is not finite.
+        budget: seconds of training, over all starts of the run; None for no limit. The run ends after the last epoch that
+            they allow. A run that it builds on has no budget.
     """
 
     checkpoint_seconds: float = 15.0
     strategy: tf.distribute.Strategy | None = None
     debug_nans: bool = False
+    budget: float | None = None
 
     @property
     def devices(self) -> tf.distribute.Strategy:
@@ -44,8 +48,8 @@ def fit(
     dataset: data.SemiSupervisedData,
     folder: Workdir,
     execution: Execution,
-) -> None:
-    """Trains a model to the end of the config's epochs, from the step that its counter has reached.
+) -> GraphicalModel:
+    """Trains a model to the end of the config's epochs, or of a budget, from the step that its counter has reached.
 
     Args:
         model: the model, compiled.
@@ -53,6 +57,9 @@ def fit(
         dataset: the data set.
         folder: the folder of the run.
         execution: how the run is carried out.
+
+    Returns:
+        The model that remains: with config.keep="best" another one, whose weights are those of the best epoch.
     """
     x_monitored, y_monitored, monitored = dataset.monitored
     model.debug_nans = execution.debug_nans
@@ -63,15 +70,17 @@ def fit(
     if initial_epoch:
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     is_chief = strategies.is_chief(model.distribute_strategy)
-    if initial_epoch >= config["epochs"]:
+    done = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
+    if initial_epoch >= config["epochs"] or (execution.budget and not _allows_another(execution.budget, done)):
         if is_chief:
             checkpoints.save(model, folder.model)  # it may have been loaded from the previous checkpoint
-        return
+        return _remaining(model, config, folder, execution)
     model.known_examples = None  # the run learns them anew after it
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
-    done = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
+    used = done[-1]["seconds"] if done else seconds
     writers = [
+        *([best_epoch.BestEpoch(folder, done)] if config["keep"] == "best" else []),
         MetricsFile(folder.metrics, done, seconds),
         Checkpoint(folder.model, execution.checkpoint_seconds),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
@@ -90,11 +99,50 @@ def fit(
         callbacks=[
             keras.callbacks.LambdaCallback(on_train_begin=lambda logs: print(f"{title}: {model.objective_scale}")),
             ProgressBar("training", shown, initial_epoch),
+            AveragedValidation(),
             *(writers if is_chief else ()),
+            *([Budget(execution.budget, used)] if execution.budget else []),
         ],
     )
     if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
         print(f"{skipped:g} steps had gradients that were not finite, and were skipped; --debug_nans finds the cause.")
+    return _remaining(model, config, folder, execution)
+
+
+def _allows_another(budget: float, done: list[dict[str, Any]]) -> bool:
+    """Whether a budget allows an epoch that lasts as long as the last one. The first epoch always begins."""
+    seconds = [0.0, *(row["seconds"] for row in done)]
+    return len(seconds) < 3 or 2 * seconds[-1] - seconds[-2] <= budget
+
+
+def _remaining(model: GraphicalModel, config: Mapping[str, Any], folder: Workdir, execution: Execution) -> GraphicalModel:
+    """The model that remains after training, the chief's on the disk too."""
+    if config["keep"] != "best" or not strategies.is_chief(model.distribute_strategy):
+        return model
+    best_epoch.take(folder)
+    with execution.devices.scope():
+        return checkpoints.load(folder.model)
+
+
+def ending(config: Mapping[str, Any], folder: Workdir, budget: float | None) -> dict[str, Any]:
+    """How the training of a run ended, for its results.
+
+    Args:
+        config: the fields.
+        folder: the folder of the run.
+        budget: of the run, in seconds, or None.
+
+    Returns:
+        {name: figure}: `training_seconds`; `epochs_trained` and `budget_seconds` where a budget ended it before
+        config.epochs; `epoch_kept` with config.keep="best".
+    """
+    rows = folder.load_metrics()
+    found = {"training_seconds": rows[-1]["seconds"]}
+    if budget is not None and rows[-1]["epoch"] < config["epochs"]:
+        found |= {"epochs_trained": rows[-1]["epoch"], "budget_seconds": budget}
+    if config["keep"] == "best":
+        found |= {"epoch_kept": best_epoch.best_row(rows)["epoch"]}
+    return found
 
 
 def epochs_done(model: GraphicalModel, config: Mapping[str, Any], dataset: data.SemiSupervisedData, folder: Workdir) -> int:

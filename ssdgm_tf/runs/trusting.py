@@ -11,7 +11,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import examples, of_each_class, training_examples
 from ssdgm_tf.models.novelty import MOST, describe, learn
-from ssdgm_tf.runs import building, checkpoints, optimisation, training
+from ssdgm_tf.runs import best_epoch, building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.trust.novelty import FEWEST
 
@@ -169,10 +169,10 @@ def _train(
 ) -> models.GraphicalModel:
     """The model in a folder, trained to the end."""
     is_new = not checkpoints.exists(folder.model)
-    model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
+    model = building.model(settings, dataset, part) if is_new else checkpoints.load(best_epoch.newest(folder))
     if not is_new:
         done = training.epochs_done(model, settings["config"], dataset, folder)
         optimisation.reschedule(model, settings["config"], dataset, done)
     folder.claim(settings)
-    training.fit(model, settings["config"], dataset, folder, training.Execution())
-    return model
+    best_epoch.reopen(folder)
+    return training.fit(model, settings["config"], dataset, folder, training.Execution())

@@ -6,6 +6,8 @@
     schema.json      of a table: its columns and targets, in a form that people can edit for another run
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
+    best.keras       with config.keep="best": the best epoch so far; at the end model.keras is a copy of it, and
+    last.keras       the last checkpoint
     metrics.jsonl    one line per epoch
     tensorboard/     the metrics as TensorBoard events
     PART/            the run that this one builds on, such as m1/ or digit_model/, unless --part names another folder
@@ -70,6 +72,8 @@ class Workdir:
         self.training_labels = self.path / "training_labels.jsonl"
         self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
+        self.best = self.path / "best.keras"
+        self.last = self.path / "last.keras"
         self.metrics = self.path / "metrics.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.results = self.path / "results.json"
@@ -80,19 +84,25 @@ class Workdir:
         """The file of results of the run that this one builds on, "m1" or "digit_model"."""
         return self.path / f"{kind}_results.json"
 
-    def claim(self, settings: dict) -> None:
+    def claim(self, settings: dict, budget: float | None = None) -> None:
         """Makes the folder and writes config.json, after `check`.
 
-        Of a run that gets more epochs the results and the report are removed first: whatever stops the process, the folder
-        then holds a run that is not finished, and the same settings go on with it.
+        Of a run that gets more epochs, or a larger budget, the results and the report are removed first: whatever stops the
+        process, the folder then holds a run that is not finished, and the same settings go on with it.
+
+        Args:
+            settings: see `check`.
+            budget: seconds of training, or None.
         """
         self.check(settings)
         if not self.config.exists():
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.config, settings)
-        elif self.lacks_epochs(settings):
+            return
+        if self.lacks_epochs(settings) or self.was_cut(budget):
             self.results.unlink(missing_ok=True)
             self.report.unlink(missing_ok=True)
+        if self.lacks_epochs(settings):
             found = self.load_config()
             earlier = [*found.get(EARLIER_EPOCHS, []), found["config"]["epochs"]] if self.has_begun else []
             write_json(self.config, settings | ({EARLIER_EPOCHS: earlier} if earlier else {}))
@@ -104,6 +114,15 @@ class Workdir:
             settings: see `check`, which they passed.
         """
         return self.config.exists() and self.load_config()["config"]["epochs"] < settings["config"]["epochs"]
+
+    def was_cut(self, budget: float | None) -> bool:
+        """Whether the folder holds a run that a smaller budget ended.
+
+        Args:
+            budget: seconds of training; None for no limit.
+        """
+        before = (self.load_results() or {}).get("budget_seconds")
+        return before is not None and (budget is None or budget > before)
 
     def check(self, settings: dict) -> None:
         """Checks that the folder is new, or holds a run of these settings or of fewer epochs. Writes nothing.

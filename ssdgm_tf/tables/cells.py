@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssdgm_tf import durations
 from ssdgm_tf.tables.definitions import TABLES, Row, Table
 
 
@@ -43,6 +44,7 @@ class Options:
         download: download data sets that are not prepared.
         precision: the flag of ssdgm-train.
         jit_compile: the flag of ssdgm-train.
+        budget: seconds of training of each model; None for no limit.
     """
 
     workdir: Path
@@ -51,6 +53,7 @@ class Options:
     download: bool = False
     precision: str = "float32"
     jit_compile: str = "auto"
+    budget: float | None = None
 
     def run_folder(self, cell: Cell) -> Path:
         """The folder of a cell's run."""
@@ -197,4 +200,6 @@ def command(table: Table, cell: Cell, options: Options) -> list[str]:
         words.append(f"--data_dir={options.data_dir}")
     if options.download:
         words.append("--download")
+    if options.budget is not None and not row.is_baseline:
+        words.append(f"--budget={durations.in_words(options.budget)}")
     return [*words, f"--precision={options.precision}", f"--jit_compile={options.jit_compile}"]

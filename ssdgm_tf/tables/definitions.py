@@ -38,6 +38,11 @@ class Row:
         return bool(self.preset)
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether it fits a baseline, which takes its own steps and no budget."""
+        return self.preset.startswith("baseline_")
+
+    @property
     def group(self) -> str:
         """The name in `--rows` of all rows that stand in its line."""
         return self.name.removesuffix(f"_{self.column}") if self.column else self.name

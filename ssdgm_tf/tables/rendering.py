@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssdgm_tf import durations
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.definitions import TABLES, Row, Table, published
 
@@ -125,6 +126,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     parts += ["\n".join(body) + "\n"]
     if unrun := [line for line in every if line.row.runs_here and not line.runs]:
         parts += [f"Not run: {_unrun(table, unrun)}.\n"]
+    parts += _cut_short(shown)
     if damaged:
         parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]
     if sources:
@@ -221,6 +223,22 @@ def _target(target: float | None, mean: float | None, runs: int) -> str:
     # Compared as shown, to two decimals.
     outcome = "" if mean is None or runs < 3 else ", met" if round(mean, 2) <= target else ", missed"
     return f"≤ {target}{outcome}"
+
+
+def _cut_short(shown: list[Line]) -> list[str]:
+    """The runs that a budget ended, in one sentence; nothing where there are none."""
+    runs = {
+        f"{run['row']} ({_label_count(run['labels'])} labels, draw {run['seed']})": run
+        for line in shown
+        for run in line.runs
+    }
+    cut = [
+        f"{name} after {run['results']['epochs_trained']} of {run['config']['epochs']} epochs, by one of "
+        f"{durations.in_words(run['results']['budget_seconds'])}"
+        for name, run in runs.items()
+        if "budget_seconds" in run["results"]
+    ]
+    return [f"Ended by a budget: {'; '.join(cut)}.\n"] if cut else []
 
 
 def _unrun(table: Table, unrun: list[Line]) -> str:

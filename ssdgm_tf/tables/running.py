@@ -87,11 +87,13 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
         if not (path := options.results_file(cell)).exists():
             return False
         try:
-            _check_config(table, cell, records.read(path))
+            record = records.read(path)
+            _check_config(table, cell, record)
         except ValueError as error:
             damaged[str(error)] = None
             return False
-        return True
+        cut = record["results"].get("budget_seconds")
+        return cut is None or (options.budget is not None and options.budget <= cut)
 
     for cell in asked:
         if whole(cell):

@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
+from ssdgm_tf import durations
 from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import compilation_cache
@@ -96,6 +97,7 @@ def define_training() -> None:
         "Shortest time between two checkpoints, which are saved at the end of an epoch.",
         lower_bound=0.0,
     )
+    define_budget("the run, over all its starts; then it ends as if it had fewer epochs")
     flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and name it; slower.")
     flags.DEFINE_enum(
         "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
@@ -104,6 +106,27 @@ def define_training() -> None:
     flags.DEFINE_enum(
         "precision", "float32", PRECISIONS, "Compute type; weights stay float32. tf32: a GPU rounds factors of products."
     )
+
+
+def define_budget(of: str) -> None:
+    """--budget.
+
+    Args:
+        of: what the budget is of, in words.
+    """
+    flags.DEFINE_string("budget", None, f"Time of training, such as 3h or 1h30m, of {of}. By default there is no limit.")
+
+
+def budget() -> float | None:
+    """The seconds of --budget, or None.
+
+    Raises:
+        UserError: a time of another form.
+    """
+    try:
+        return None if flags.FLAGS.budget is None else durations.parse(flags.FLAGS.budget)
+    except ValueError as error:
+        raise UserError(f"--budget: {error}") from error
 
 
 def define_page() -> None:

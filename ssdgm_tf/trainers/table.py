@@ -30,6 +30,7 @@ flags.DEFINE_string(
 flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", module_name=command.__name__)
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "As in ssdgm-train.", module_name=command.__name__)
 flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As in ssdgm-train.", module_name=command.__name__)
+command.define_budget("each run; one that a smaller budget ended goes on")
 command.define_workdir()
 flags.FLAGS["workdir"].help = "Folder of the runs, WORKDIR/TABLE/CELL."
 flags.FLAGS.set_default("workdir", "runs/tables")
@@ -48,6 +49,7 @@ def main() -> None:
         download=values.download,
         precision=values.precision,
         jit_compile=values.jit_compile,
+        budget=command.budget(),
     )
     try:
         table = cells.find_table(values.table)

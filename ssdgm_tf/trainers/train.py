@@ -3,7 +3,7 @@
     ssdgm-train --config=m2_digits --workdir=runs/m2_digits
     ssdgm-train --config=m2_mnist:labels=100,seed=0 --config.latent_dim=64 --workdir=runs/m2_mnist
 
-The same command again resumes the run, and one with more --config.epochs goes on with it.
+The same command again resumes the run, and one with more --config.epochs, or a larger --budget, goes on with it.
 """
 
 import re
@@ -38,6 +38,7 @@ def main() -> None:
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
 
+    budget = command.budget()
     if values.strategy != "none" and values.jit_compile == "on":
         raise UserError(
             "XLA compiles a step whose variables are on one device: with --strategy, --jit_compile must be off or auto. "
@@ -57,7 +58,7 @@ def main() -> None:
         values.data_dir,
         values.download,
         values.part,
-        training.Execution(values.checkpoint_seconds, strategy, values.debug_nans),
+        training.Execution(values.checkpoint_seconds, strategy, values.debug_nans, budget),
         values.labels,
     )
     if not strategies.is_chief(strategy):
