@@ -115,7 +115,7 @@ def in_words(line: rendering.Line, table) -> str:
     mean, deviation = line.spread()
     spread = f" ± {deviation:.2f}" if deviation is not None else ""
     what, _, unit = table.measures[line.measure].partition(", ")
-    return f"{what} {mean:.2f}{spread} {unit}"
+    return f"{what} {mean:.2f}{spread} {unit}{line.mark}"
 
 
 def siddharth_tables() -> str:
@@ -145,7 +145,7 @@ def presets_page() -> str:
         "",
         "`ssdgm-train --config=NAME` takes each of these names. Their files in `ssdgm_tf/configs/` have the fields.",
         "Errors are of the test set, with the standard deviation over draws of the labels. Minutes are on two CPU cores.",
-        "[results/](../results/README.md) has the tables behind them. `python results/results.py` writes this page.",
+        "† is of an earlier engine or preset. [results/](../results/README.md) has the tables. `python results/results.py` writes this page.",
         "",
         "| preset | what it trains | measured |",
         "|---|---|---|",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from ssdgm_tf.engine_version import ENGINE
+
 _PACKAGES = ("ssdgm_tf", "tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
 # The flags in which Linux lists a processor's instructions for each precision, on x86_64.
@@ -14,7 +16,7 @@ _INSTRUCTIONS = {"bfloat16": {"amx_bf16", "avx512_bf16"}, "float16": {"amx_fp16"
 
 
 def environment() -> dict:
-    """Versions of Python and the packages that numbers depend on; the processor, its cores and the accelerators."""
+    """Versions of Python, packages and the engine; the processor, its cores and the accelerators."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -24,6 +26,7 @@ def environment() -> dict:
     return {
         "python": platform.python_version(),
         **versions,
+        "engine": ENGINE,
         "machine": platform.machine(),
         "processor": _processor().get("model name", "unknown"),
         "cpu_cores": os.cpu_count(),

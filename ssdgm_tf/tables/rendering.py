@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssdgm_tf import durations
-from ssdgm_tf.tables import records
+from ssdgm_tf.tables import records, today
 from ssdgm_tf.tables.definitions import TABLES, Row, Table, published
 
 _INTRODUCTION = (
@@ -30,10 +30,13 @@ _HEADER = (
 )
 _CSV_COLUMNS = (
     "table labels row title measure published_error published_spread published_tag published_source also_published target "
-    "measured_error measured_spread runs seeds minutes labels_only_error labels_only_spread"
+    "measured_error measured_spread is_earlier runs seeds minutes labels_only_error labels_only_spread"
 ).split()
 
 
+# The mark of figures of an earlier engine or preset, and what is said of it.
+_EARLIER = " †"
+_OF_EARLIER = "† of an earlier engine or preset, and not measured again yet.\n"
 # Errors in percent that differ by less are the same.
 _SAME = 1e-9
 
@@ -47,8 +50,9 @@ class Line:
         labels: the label count; None for a row without labels.
         figures: the published figures, as in published.json.
         target: the error in percent that this project aims at, or None.
-        runs: the records of its finished cells.
+        runs: the records of its finished cells: those of today's engine and preset, or, where there are none, all.
         measure: the name of the shown result.
+        is_earlier: whether the runs are of an earlier engine or preset.
     """
 
     row: Row
@@ -57,6 +61,7 @@ class Line:
     target: float | None
     runs: list[dict]
     measure: str = "error"
+    is_earlier: bool = False
 
     def spread(self, prefix: str = "") -> tuple[float | None, float | None]:
         """Mean and standard deviation of the measure over the runs, errors in percent; None where there are too few runs.
@@ -68,6 +73,11 @@ class Line:
         values = [unit * run["results"][key] for run in self.runs if key in run["results"]]
         mean = statistics.mean(values) if values else None
         return mean, statistics.stdev(values) if len(values) > 1 else None
+
+    @property
+    def mark(self) -> str:
+        """The mark of a figure of an earlier engine or preset; "" of today's, and where there is no figure."""
+        return _EARLIER if self.is_earlier and self.spread()[0] is not None else ""
 
     @property
     def minutes(self) -> float | None:
@@ -89,11 +99,13 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     keys += [(row, labels) for labels in table.labels for row in table.rows.values() if row.labelled]
     result = []
     for row, labels in keys:
-        runs_here = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])
+        every = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])
+        runs_here = [run for run in every if today.is_today(table, run)] or every
+        is_earlier = bool(runs_here) and not today.is_today(table, runs_here[0])
         for measure in row.measures or table.measures:
             key = f"{table.published}/{row.name}/{labels}" + (f"/{measure}" if len(table.measures) > 1 else "")
             figures, target = published()["figures"].get(key, []), published()["targets"].get(key)
-            result.append(Line(row, labels, figures, target, runs_here, measure))
+            result.append(Line(row, labels, figures, target, runs_here, measure, is_earlier))
     return result
 
 
@@ -126,7 +138,8 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     parts += ["\n".join(body) + "\n"]
     if unrun := [line for line in every if line.row.runs_here and not line.runs]:
         parts += [f"Not run: {_unrun(table, unrun)}.\n"]
-    parts += _cut_short(shown)
+    parts += [_OF_EARLIER] if any(line.is_earlier for line in shown) else []
+    parts += _left_out(table, runs, shown) + _cut_short(shown)
     if damaged:
         parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]
     if sources:
@@ -145,7 +158,7 @@ def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading
     body = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for name, lines in measured.items():
         found = [mean for mean in means[name].values() if mean is not None]
-        cells = [_one_decimal(*lines[column].spread()) for column in table.columns]
+        cells = [_one_decimal(*lines[column].spread()) + lines[column].mark for column in table.columns]
         overall = f"{statistics.mean(found):.2f}" if len(found) == len(table.columns) else "–"
         best = _count(means, name, [other for other in means if other != name], ties=True)
         below = _count(means, name, ["labels_only"], ties=False) if "labels_only" in means and name != "labels_only" else "–"
@@ -160,6 +173,7 @@ def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading
         "trained on labelled rows only.\n"
     )
     parts += ["\n".join(body) + "\n"] if measured else []
+    parts += [_OF_EARLIER] if any(line.is_earlier for line in every) else []
     if unrun := [name for name in groups if name not in measured]:
         parts += [f"Not run: {', '.join(unrun)}.\n"]
     if damaged:
@@ -198,7 +212,7 @@ def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str
         "model": line.row.title.replace("|", "\\|"),
         "published": "; ".join(figures) or "–",
         "target": _target(line.target, mean, len(line.runs)),
-        "measured": _percent(mean, deviation),
+        "measured": _percent(mean, deviation) + line.mark,
         "runs": str(len(line.runs)),
         "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",
         "labels only": _percent(*line.spread("labels_only_")),
@@ -225,13 +239,22 @@ def _target(target: float | None, mean: float | None, runs: int) -> str:
     return f"≤ {target}{outcome}"
 
 
+def _left_out(table: Table, runs: list[dict], shown: list[Line]) -> list[str]:
+    """The runs of an earlier engine or preset that stand beside newer ones, in one sentence, if any."""
+    rows = {(line.row.name, line.labels) for line in shown if not line.is_earlier}
+    old = [run for run in runs if (run["row"], run["labels"]) in rows and not today.is_today(table, run)]
+    names = "; ".join(map(_in_words, old))
+    return [f"Of an earlier engine or preset, and left out: {names}.\n"] if old else []
+
+
+def _in_words(run: dict) -> str:
+    labels = "" if run["labels"] is None else f"{_label_count(run['labels'])} labels, "
+    return f"{run['row']} ({labels}draw {run['seed']})"
+
+
 def _cut_short(shown: list[Line]) -> list[str]:
     """The runs that a budget ended, in one sentence; nothing where there are none."""
-    runs = {
-        f"{run['row']} ({_label_count(run['labels'])} labels, draw {run['seed']})": run
-        for line in shown
-        for run in line.runs
-    }
+    runs = {_in_words(run): run for line in shown for run in line.runs}
     cut = [
         f"{name} after {run['results']['epochs_trained']} of {run['config']['epochs']} epochs, by one of "
         f"{durations.in_words(run['results']['budget_seconds'])}"
@@ -288,6 +311,7 @@ def comma_separated(table: Table, runs: list[dict]) -> str:
             "target": line.target,
             "measured_error": _rounded(error),
             "measured_spread": _rounded(error_spread),
+            "is_earlier": int(line.is_earlier),
             "runs": len(line.runs),
             "seeds": " ".join(str(run["seed"]) for run in line.runs),
             "minutes": _rounded(line.minutes),

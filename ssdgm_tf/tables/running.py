@@ -14,8 +14,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ssdgm_tf import data, files
-from ssdgm_tf.configs.common import EARLIER_EPOCHS, model_config
-from ssdgm_tf.tables import records
+from ssdgm_tf.configs.common import EARLIER_EPOCHS
+from ssdgm_tf.tables import records, today
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
 from ssdgm_tf.tables.definitions import Table
 
@@ -88,7 +88,7 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
             return False
         try:
             record = records.read(path)
-            _check_config(table, cell, record)
+            _check_today(table, cell, record)
         except ValueError as error:
             damaged[str(error)] = None
             return False
@@ -106,19 +106,15 @@ def plan(table: Table, asked: list[Cell], options: Options) -> tuple[list[Cell],
     return list(todo), list(damaged)
 
 
-def _check_config(table: Table, cell: Cell, record: dict) -> None:
-    """Raises ValueError where the config of a record is not the cell's present one."""
-    now = records.without_folders(json.loads(json.dumps(config(table, cell))))
-    ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
-    for fields in (now, ran):
-        fields["preprocessing"] = data.of_images(fields["preprocessing"])  # the data of the tables are images
-    if now["epochs"] == 0:  # left to the data
-        now["epochs"] = ran["epochs"]
-    if changed := [name for name in now if ran.get(name) != now[name]]:
+def _check_today(table: Table, cell: Cell, record: dict) -> None:
+    """Raises ValueError where a record is of another preset or engine than a run would be now."""
+    old = f"Received: {cell.table}/{cell.name}, which was run with another"
+    if changed := today.changed_fields(table, record):
         raise ValueError(
-            f"A cell has the config of its preset. Received: {cell.table}/{cell.name}, which was run with another "
-            f"{', '.join(changed)}; remove the folder of its old run"
+            f"A cell has the config of its preset. {old} {', '.join(changed)}; remove the folder of its old run"
         )
+    if not today.is_today(table, record):
+        raise ValueError(f"A cell is of today's engine. {old}, {today.engine_of(record)}; remove the folder of its old run")
 
 
 def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -> None:

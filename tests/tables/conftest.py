@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from ssdgm_tf.engine_version import ENGINE
 from ssdgm_tf.tables import Row, Table
 from ssdgm_tf.tables.cells import Options
 
@@ -35,6 +36,6 @@ def finish():
         }
         results = {"error": error, "labels_only_error": 2 * error, "training_seconds": 60 * minutes}
         (folder / "config.json").write_text(json.dumps(settings))
-        (folder / "results.json").write_text(json.dumps(results | {"environment": {"cpu_cores": 2}}))
+        (folder / "results.json").write_text(json.dumps(results | {"environment": {"cpu_cores": 2, "engine": ENGINE}}))
 
     return write

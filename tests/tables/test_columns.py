@@ -3,6 +3,7 @@
 import pytest
 
 from ssdgm_tf.tables import TABLES, Row, Table, cells, rendering
+from tests.tables import made
 
 METHODS = {"forest": "random forest", "labels_only": "labels only", "ours": "ours"}
 ROWS = {
@@ -13,8 +14,8 @@ ROWS = {
 TABLE = Table("several", "Several", ROWS, (30,), None, "A note.", "several")
 
 
-def record(row, error, seed=0):
-    return {"table": "several", "row": row, "labels": 30, "seed": seed, "minutes": 0.5, "results": {"error": error}}
+def record(row, error, seed=0, **options):
+    return made.record(TABLE, row, 30, seed, 0.5, error=error, **options)
 
 
 def line_of(page, title):
@@ -47,6 +48,12 @@ def test_what_is_not_there_yet():
     assert line_of(page, "random forest") == ["10.0", "–", "–", "–", "–", "–", "1", "0.50"]
     assert "Not run: labels_only, ours." in page and "- forest_b was edited" in page
     assert "| model |" not in rendering.markdown(TABLE, []).replace("| model | a", "")
+
+
+def test_figures_of_an_earlier_engine_are_marked():
+    page = rendering.markdown(TABLE, [record("forest_a", 0.1, engine=0), record("ours_b", 0.2, config={"epochs": 2})])
+    assert line_of(page, "random forest")[:3] == ["10.0 †", "–", "–"] and line_of(page, "ours")[:3] == ["–", "20.0 †", "–"]
+    assert "† of an earlier engine or preset, and not measured again yet." in page
 
 
 @pytest.mark.parametrize("name", ["tables", "tables_hidden"])

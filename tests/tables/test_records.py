@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ssdgm_tf.engine_version import ENGINE
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell
 
@@ -30,7 +31,7 @@ def test_what_is_written_is_read(written):
     assert record["config"] == {"data": "digits", "hidden_units": [3]} and record["precision"] == "float32"
     assert record["metrics"] == {"epoch": [1.0, 2.0], "loss": [1.2346, -0.5]}
     assert (record["revision"], record["minutes"]) == ("abc", 3.0)
-    assert record["results"]["environment"] == {"cpu_cores": 2}
+    assert record["results"]["environment"] == {"cpu_cores": 2, "engine": ENGINE}
     assert not list(written.parent.glob("*partial*"))
 
 

@@ -9,11 +9,12 @@ import pytest
 from ssdgm_tf.tables import TABLES, rendering
 from ssdgm_tf.tables.cells import Cell
 from ssdgm_tf.tables.records import collect, write
+from tests.tables import made
 
 
-def record(row, labels, seed, error=None, minutes=10.0, **results):
+def record(row, labels, seed, error=None, minutes=10.0, table="kingma_mnist", **results):
     figures = results if error is None else {"error": error, **results}
-    return {"table": "t", "row": row, "labels": labels, "seed": seed, "minutes": minutes, "results": figures}
+    return made.record(TABLES[table], row, labels, seed, minutes, **figures)
 
 
 def line_of(page, labels, title):
@@ -67,6 +68,7 @@ def test_a_bar_in_a_title_does_not_end_a_cell():
 def test_several_measures_have_a_line_each():
     """Errors in percent, angles in degrees; what a row does not measure has no line."""
     figures = {"identity_error": 0.02, "lighting_degrees": 4.5, "labels_only_identity_error": 0.1}
+    figures |= {"table": "siddharth_faces"}
     runs = [record("both", 646, 0, **figures, nearest_neighbour_lighting_degrees=16.0), record("identity", 0, 0, **figures)]
     page = rendering.markdown(TABLES["siddharth_faces"], runs)
     lines = {tuple(cell.strip() for cell in line.strip("|").split("|")) for line in page.splitlines() if line[:2] == "| "}
@@ -77,6 +79,33 @@ def test_several_measures_have_a_line_each():
     assert by_key["all", "identity known", "identity error, %"][2] == "2.00"
     assert ("all", "identity known", "lighting error, degrees") not in by_key
     assert "errors in percent" not in page and "lighting (190, all labels)" not in page
+
+
+def test_figures_of_another_engine_or_preset_are_marked_and_never_in_a_mean():
+    """With none of today's they stand alone, under a mark; beside today's they are named and left out."""
+    old = [record("m2", 100, 3, 0.5, engine=0), record("m2", 100, 4, 0.7, config={"latent_dim": 7})]
+    alone = rendering.markdown(TABLES["kingma_mnist"], old)
+    assert line_of(alone, 100, "M2")[4:6] == ["60.00 ± 14.14 †", "2"]
+    assert "\n† of an earlier engine or preset, and not measured again yet.\n" in alone and "left out" not in alone
+    beside = rendering.markdown(TABLES["kingma_mnist"], [*RUNS, *old])
+    assert line_of(beside, 100, "M2")[4:6] == ["6.90 ± 0.66", "3"] and "†" not in beside
+    assert "Of an earlier engine or preset, and left out: m2 (100 labels, draw 3); m2 (100 labels, draw 4).\n" in beside
+    rows = list(csv.DictReader(io.StringIO(rendering.comma_separated(TABLES["kingma_mnist"], old))))
+    assert {row["row"]: row["is_earlier"] for row in rows if row["labels"] == "100"}["m2"] == "1"
+
+
+def test_baselines_have_no_engine_but_for_those_on_m1():
+    runs = [record("linear_svm", 100, 0, 0.2, engine=0), record("m1_svm", 100, 0, 0.1, engine=0)]
+    page = rendering.markdown(TABLES["kingma_mnist"], runs)
+    assert line_of(page, 100, "linear SVM")[4] == "20.00" and line_of(page, 100, "M1 + SVM (RBF)")[4] == "10.00 †"
+
+
+def test_runs_that_a_budget_ended_are_named():
+    page = rendering.markdown(
+        TABLES["kingma_mnist"], [record("m2", 100, 0, 0.1, epochs_trained=3, budget_seconds=5400.0, config={})]
+    )
+    epochs = made.record(TABLES["kingma_mnist"], "m2", 100, 0)["config"]["epochs"]
+    assert f"Ended by a budget: m2 (100 labels, draw 0) after 3 of {epochs} epochs, by one of 1h30m.\n" in page
 
 
 def test_csv_has_every_cell():
@@ -103,8 +132,8 @@ def test_documents_hold_the_tables_that_have_runs(tmp_path, finish):
     assert {path.name for path in texts} == {"README.md"} | {f"{name}.{ext}" for name in shown for ext in ("md", "csv")}
     readme = texts[tmp_path / "README.md"]
     assert readme.count("8.00") == 3 and "`kingma_svhn`" in readme.split("Tables without a run: ")[1]
-    assert line_of(texts[tmp_path / "adgm.md"], 100, "M2")[4] == "8.00"
+    assert line_of(texts[tmp_path / "adgm.md"], 100, "M2")[4] == "8.00 †"  # its config is no preset's
 
     (tmp_path / "kingma_mnist" / "m2_labels100_seed1.json").write_text("{")
     edited = rendering.documents(tmp_path)[tmp_path / "kingma_mnist.md"]
-    assert line_of(edited, 100, "M2")[4:6] == ["8.00", "1"] and "- A results file must be as it was written." in edited
+    assert line_of(edited, 100, "M2")[4:6] == ["8.00 †", "1"] and "- A results file must be as it was written." in edited

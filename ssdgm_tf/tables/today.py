@@ -1,0 +1,64 @@
+"""Whether a record is of today's engine and of today's preset."""
+
+import json
+from typing import Any
+
+from ssdgm_tf import data
+from ssdgm_tf.configs.common import model_config
+from ssdgm_tf.engine_version import ENGINE
+from ssdgm_tf.tables import records
+from ssdgm_tf.tables.cells import Cell, config
+from ssdgm_tf.tables.definitions import Table
+
+# Versions of the package without a number of the engine that computed as engine 1 does, and a revision that did so for the
+# rows that were measured at it: the figures of `tests/golden.py` are the same there, but for the draws of random views.
+_OF_ENGINE_1 = "0.2.0", ("ef99e38",)
+
+
+def engine_of(record: dict[str, Any]) -> int:
+    """The engine that a model was trained by; 0 where none was kept.
+
+    Args:
+        record: see `records.collect`.
+    """
+    environment = record["results"].get("environment", {})
+    if "engine" in environment:
+        return environment["engine"]
+    version, revisions = _OF_ENGINE_1
+    is_first = environment.get("ssdgm_tf", "").startswith(version) or (record["revision"] or "").startswith(revisions)
+    return int(is_first)
+
+
+def changed_fields(table: Table, record: dict[str, Any]) -> list[str]:
+    """The fields of a record's config that its preset has otherwise today.
+
+    Args:
+        table: the table of its row.
+        record: see `records.collect`.
+
+    Raises:
+        ValueError: the preset is gone, or refuses the row.
+    """
+    now = records.without_folders(json.loads(json.dumps(config(table, _cell(record)))))
+    ran = json.loads(json.dumps(model_config().to_dict())) | record["config"]  # older records lack newer fields
+    for fields in (now, ran):
+        fields["preprocessing"] = data.of_images(fields["preprocessing"])  # the data of the tables are images
+    if now["epochs"] == 0:  # left to the data
+        now["epochs"] = ran["epochs"]
+    return [name for name in now if ran.get(name) != now[name]]
+
+
+def is_today(table: Table, record: dict[str, Any]) -> bool:
+    """Whether a record would be measured again just so. Baselines compute without the engine, but for those on M1.
+
+    Args:
+        table: the table of its row.
+        record: see `records.collect`.
+    """
+    row = table.rows[record["row"]]
+    is_of_engine = row.uses is not None or not row.is_baseline
+    return not changed_fields(table, record) and (not is_of_engine or engine_of(record) == ENGINE)
+
+
+def _cell(record: dict[str, Any]) -> Cell:
+    return Cell(record["table"], record["row"], record["labels"], record["seed"])
