@@ -145,7 +145,7 @@ _DENSE = [
     )
 ]
 # The recipe of the code of Kingma et al. 2014: Adam at 3e-4; M1 in batches of 1,000; on its features one hidden layer, steps
-# of one labelled and 499 other images, gamma 1, alpha 0.1, 3,000 epochs. Otherwise as the presets: pixels are not drawn anew,
+# of one labelled and 499 others, gamma 1, alpha 0.1, 3,000 epochs. Otherwise as the presets: pixels are not drawn anew,
 # weights start as Keras starts them and have no prior, and all 50 features are kept.
 _TO_THE_LETTER = {"learning_rate": 3e-4, "learning_rate_schedule": "constant"}
 _PAPERS = [
