@@ -38,6 +38,18 @@ if not _runs_a_command():
     if keras.backend.backend() != "tensorflow":
         raise ImportError(f"ssdgm_tf needs Keras on the tensorflow backend. Received: backend={keras.backend.backend()!r}")
 
-    from ssdgm_tf import baselines, consistency, data, layers, models, nodes, objectives, schema, sklearn, trust
+    from ssdgm_tf import baselines, consistency, data, generation, layers, models, nodes, objectives, schema, sklearn, trust
 
-    __all__ = ["baselines", "consistency", "data", "layers", "models", "nodes", "objectives", "schema", "sklearn", "trust"]
+    __all__ = [
+        "baselines",
+        "consistency",
+        "data",
+        "generation",
+        "layers",
+        "models",
+        "nodes",
+        "objectives",
+        "schema",
+        "sklearn",
+        "trust",
+    ]

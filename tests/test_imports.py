@@ -23,6 +23,7 @@ ALLOWED = {
     "keras_internals": set(),
     "objectives": set(),
     "trust": set(),
+    "generation": set(),
     "labelling": {"errors", "files", "rows"},
     "layers": {"rows", "checks", "keras_internals", "schema"},
     "data": {"rows", "checks", "files", "schema"},
