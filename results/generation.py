@@ -58,7 +58,9 @@ def train_judge(dataset: data.SemiSupervisedData) -> None:
     judge.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
     judge.fit(dataset.x_train, dataset.y_train, batch_size=size, epochs=epochs, verbose=2)
     error = 1 - judge.evaluate(dataset.x_test, dataset.y_test, verbose=0, return_dict=True)["accuracy"]
-    judge.save(JUDGE, include_optimizer=False)
+    bare = keras.models.clone_model(judge)  # without its optimizer
+    bare.set_weights(judge.get_weights())
+    bare.save(JUDGE)
     held = _held()
     write_json(FIGURES, held | {"judge": {"error": error, "environment": environment()}})
     print(f"The judge has an error of {100 * error:.2f} % on the test set: {JUDGE}")
@@ -69,7 +71,7 @@ class Judge:
 
     def __init__(self) -> None:
         model = keras.models.load_model(JUDGE)
-        self.model = keras.Model(model.inputs, [model.layers[-2].output, model.output])
+        self.model = keras.Model(model.inputs, [model.layers[-2].output, model.layers[-1].output])
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, logits = self.model.predict(images.reshape(-1, 28, 28, 1), batch_size=1000, verbose=0)

@@ -60,6 +60,21 @@ FEATURES = Part(
 )
 
 
+# Fields of a config about its labels.
+_LABELS = ("labels", "supervised", "target", "image_shape", "labelled_twice", "labelled_only")
+#: A model of the same examples and labels that infers one class, `y`, from x and from nothing that is drawn.
+LABELLER = Part(
+    field="labeller",
+    inherits=same_fields(*_DATA, *_LABELS, "bad_examples"),
+    requires=same_fields(*_DATA, *_LABELS, "seed"),
+    rule="A run has the data, the labels and the seed of its labeller",
+    kind="a model that infers y from x alone",
+    is_suitable=lambda model: (
+        list(model.data_format.classes) == list(model.graph.supervised) == ["y"] and model.recognition["y"].parents == ("x",)
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """How a named model is made from a config and a data set, and what a run measures and draws of it.
