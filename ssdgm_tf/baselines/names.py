@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from ssdgm_tf import consistency, layers
+from ssdgm_tf import layers
 from ssdgm_tf.baselines.adversarial import AdversarialNetwork
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.consistent_network import ConsistentNetwork
@@ -45,11 +45,10 @@ _MAKERS: dict[str, Callable[[int, int], Baseline]] = {
     "virtual_adversarial": lambda num_classes, seed: ConsistentNetwork(
         layers.MLP((1200, 1200), normalization="batch"),
         num_classes,
-        consistency.VirtualAdversarial(epsilon=0.3),
+        "virtual_adversarial,entropy,class_balance",
         learning_rate=2e-3,
-        num_steps=20_000,
+        num_steps=6_000,
         batch_size=250,
-        normalize_logits=True,
         seed=seed,
     ),
     "contractive": lambda num_classes, seed: ContractiveNetwork(num_classes, seed=seed),
@@ -77,7 +76,7 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     | "convolutional_network" | `NetworkClassifier`: two convolutions and a dense layer, for images [N, H, W, C] | no |
     | "fix_match", "mean_teacher" | `ConsistentNetwork` with the network of `fast_mnist`, of images [N, H, W, C] | yes |
     | "fix_match_colours" | `ConsistentNetwork` with the network of `colour_images`, of images [N, H, W, C] | yes |
-    | "virtual_adversarial" | `ConsistentNetwork` (VAT), dense, 20,000 steps, for examples in [0, 1] | yes |
+    | "virtual_adversarial" | `ConsistentNetwork`: 1200 and 1200 rectified units, batch normalisation, 6,000 steps | yes |
     | "contractive" | `ContractiveNetwork` (CAE, Rifai et al. 2011), for examples in [0, 1] | yes |
     | "manifold_tangent" | `ManifoldTangentNetwork` (MTC, Rifai et al. 2011), for examples in [0, 1] | yes |
     | "ladder" | `Ladder` (Rasmus et al. 2015) | yes |

@@ -89,18 +89,16 @@ def order(size: int, batch_size: int, seed: int) -> tf.data.Dataset:
     return tf.data.Dataset.range(size).shuffle(size, seed=seed).repeat().batch(min(batch_size, size))
 
 
-def on_top(network: keras.layers.Layer, num_classes: int, normalize_logits: bool = False) -> keras.Sequential:
+def on_top(network: keras.layers.Layer, num_classes: int) -> keras.Sequential:
     """A copy of a network with a linear layer on top.
 
     Args:
         network: an untrained Keras layer or model; a `layers.MLP` gets the examples flattened.
         num_classes: the number of logits.
-        normalize_logits: whether batch normalisation follows.
     """
     network = type(network).from_config(network.get_config())
     before = [keras.layers.Flatten()] if isinstance(network, layers.MLP) else []
-    after = [keras.layers.BatchNormalization()] if normalize_logits else []
-    return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(num_classes), *after])
+    return keras.Sequential([*before, network, keras.layers.Flatten(), keras.layers.Dense(num_classes)])
 
 
 class Progress(keras.callbacks.Callback):
