@@ -340,7 +340,8 @@ _ALL = (
         "published figures are of 60,000 training images; here 10,000 of these are the validation set. On draw 0 MTC and "
         "CAE predict nearly the same: as it is set here, MTC's term changes next to nothing. VAT has `class_balance` beside "
         "the published terms, without which it loses classes (`results/tries.md`, K85), and takes 6,000 of the published "
-        "50,000 steps; feature matching takes 30,000 of 180,000. MTC, VAT, the ladder network and feature matching ran beside other work.",
+        "50,000 steps; feature matching takes 30,000 of 180,000. MTC, VAT, the ladder network and feature matching "
+        "ran beside other work.",
         only=(*(row.name for row in _COMPARED), "vectors", "fast", "sdgm_conv", "sdgm_pseudo"),
         home="kingma_mnist",
     ),
