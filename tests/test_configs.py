@@ -60,7 +60,7 @@ def several_variables(config):
 
 
 # The first tier builds every preset's model, and trains a baseline, a model on an M1, and one with importance weights.
-TRAINED_FIRST = ["baseline_digits", "m1m2_digits", "siddharth_digits"]
+TRAINED_FIRST = ["baseline_digits", "m1m2_digits", "m2_pictures_digits", "siddharth_digits"]
 
 
 def built(name, digits):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from ssdgm_tf import models
-from ssdgm_tf.configs import baseline_digits, m1_digits, m1m2_digits, siddharth_multimnist_nested
+from ssdgm_tf.configs import (
+    baseline_digits,
+    m1_digits,
+    m1m2_digits,
+    m2_digits,
+    m2_pictures_digits,
+    siddharth_multimnist_nested,
+)
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, plan, run, wording
 from ssdgm_tf.runs.workdir import Workdir
@@ -42,6 +49,35 @@ def test_m1m2_builds_on_it_and_counts_its_time(m1, tmp_path, digits):
     model, first = checkpoints.load(tmp_path / "run" / "model.keras"), checkpoints.load(workdir / "model.keras")
     assert isinstance(model, models.M1M2) and not (tmp_path / "run" / "m1").exists()
     np.testing.assert_allclose(model.encode(digits.x_test)["z1"], first.encode(digits.x_test)["z"], rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def labeller(tmp_path_factory):
+    """An M2 with a noisy classifier, whose labels a second stage takes."""
+    workdir = tmp_path_factory.mktemp("labeller") / "run"
+    return workdir, run.train(settings(m2_digits, "labels=30,seed=0", classifier="noisy", prior="learned"), workdir)
+
+
+def test_a_second_stage_has_the_labels_of_its_labeller(labeller, tmp_path):
+    workdir, of_labeller = labeller
+    results = run.train(settings(m2_pictures_digits, "labels=30,seed=0"), tmp_path / "run", part_workdir=str(workdir))
+    assert results["error"] == of_labeller["error"] and results["ece"] == pytest.approx(of_labeller["ece"], abs=1e-6)
+    assert results["labels_only_error"] == of_labeller["labels_only_error"]
+    assert results["labeller_seconds"] == of_labeller["training_seconds"] < results["training_seconds"]
+    model = checkpoints.load(tmp_path / "run" / "model.keras")
+    assert isinstance(model, models.M2) and not model.recognition["y"].trainable_variables
+    assert model.options.prior == "learned" and not (tmp_path / "run" / "labeller").exists()
+
+
+@pytest.mark.parametrize("field", [{"labels": 40}, {"seed": 1}])
+def test_a_second_stage_of_other_labels_is_refused(labeller, tmp_path, field):
+    with pytest.raises(UserError, match=r"A run has the data, the labels and the seed of its labeller\. Received: config\."):
+        run.train(settings(m2_pictures_digits, "labels=30,seed=0", **field), tmp_path, part_workdir=str(labeller[0]))
+
+
+def test_a_model_that_needs_more_than_x_is_no_labeller(m1, tmp_path):
+    with pytest.raises(UserError, match=r"A run has the data|--part must be a run of a model that infers y from x alone"):
+        run.train(settings(m2_pictures_digits, "labels=0,seed=0"), tmp_path, part_workdir=str(m1[0]))
 
 
 @pytest.mark.usefixtures("bare")
