@@ -85,7 +85,7 @@ def measure(folder: Workdir, dataset: data.SemiSupervisedData, judge: Judge) -> 
     samples = _images(model.generate({"y": labels}, seed=0))
     features, logits = judge(samples)
     found = {"samples": generation.share_read_as(logits, labels)}
-    found["frechet"] = generation.frechet_distance(features, judge(dataset.x_test)[0])
+    found["frechet"] = generation.frechet_distance(features, judge(np.asarray(dataset.x_test))[0])
     sources = dataset.x_test[:SOURCES]
     varied = _images(model.analogies(_as_examples(model, sources, dataset), vary={"y": np.arange(CLASSES)}))
     of_classes = varied.reshape(SOURCES, CLASSES, 28, 28)
@@ -95,7 +95,7 @@ def measure(folder: Workdir, dataset: data.SemiSupervisedData, judge: Judge) -> 
         source = style(sources.reshape(-1, 28, 28))
         kept = [generation.rank_correlation(source, style(of_classes[:, y])) for y in range(CLASSES)]
         found[name] = float(np.mean(kept))
-    settings, results = folder.load_config(), folder.load_results() or {}
+    settings, results = json.loads(folder.config.read_text()), folder.load_results() or {}
     about = {
         "model": settings["config"]["model"],
         "labels": settings["config"]["labels"],

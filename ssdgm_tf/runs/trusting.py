@@ -11,7 +11,7 @@ from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import examples, of_each_class, training_examples
 from ssdgm_tf.models.novelty import MOST, describe, learn
-from ssdgm_tf.runs import best_epoch, building, checkpoints, optimisation, training
+from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
 from ssdgm_tf.trust.novelty import FEWEST
 
@@ -101,6 +101,7 @@ def by_folds(
         UserError: a run that builds on one elsewhere, fewer labels than parts, or a class with a single label.
     """
     labelled, seed, learns = dataset.is_labelled, settings["config"]["seed"], not has_held_out(dataset)
+    settings = _of_parts(settings, folder)
     _check_labels(dataset, model, int(labelled.sum()), number)
     parts, part = data.folds(dataset.y_train, labelled, number, seed), _part(settings, folder)
     found = []
@@ -122,6 +123,13 @@ def by_folds(
         learn(model, *known)
     except ValueError as error:
         print(f"Novelty stays as it is: {error}.")
+
+
+def _of_parts(settings: dict[str, Any], folder: Workdir) -> dict[str, Any]:
+    """The settings of the models of the parts: the epochs that the run kept, because they have no validation examples."""
+    results, config = folder.load_results() or {}, settings["config"]
+    epochs = results.get("epoch_kept", results.get("epochs_trained", config["epochs"]))
+    return settings | {"config": config | {"epochs": epochs, "keep": "last"}}
 
 
 def _check_labels(dataset: data.SemiSupervisedData, model: models.GraphicalModel, num_labels: int, number: int) -> None:
@@ -169,10 +177,10 @@ def _train(
 ) -> models.GraphicalModel:
     """The model in a folder, trained to the end."""
     is_new = not checkpoints.exists(folder.model)
-    model = building.model(settings, dataset, part) if is_new else checkpoints.load(best_epoch.newest(folder))
+    model = building.model(settings, dataset, part) if is_new else checkpoints.load(folder.model)
     if not is_new:
         done = training.epochs_done(model, settings["config"], dataset, folder)
         optimisation.reschedule(model, settings["config"], dataset, done)
     folder.claim(settings)
-    best_epoch.reopen(folder)
-    return training.fit(model, settings["config"], dataset, folder, training.Execution())
+    training.fit(model, settings["config"], dataset, folder, training.Execution())
+    return model

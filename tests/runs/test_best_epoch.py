@@ -8,7 +8,7 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import averages, best_epoch, callbacks, checkpoints, run, trusting
+from ssdgm_tf.runs import averages, best_epoch, callbacks, checkpoints, run
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
 
@@ -156,14 +156,13 @@ def test_the_averaged_weights_are_validated_and_kept(train, digits, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
-def test_folds_keep_their_best_epoch(train, digits, tmp_path):
-    train(tmp_path / "run", epochs=2)
-    folder, fold = Workdir(tmp_path / "run"), Workdir(tmp_path / "fold")
-    dataset = data.load(digits, 30, 0, num_validation=200)
-    first = trusting._train(folder.load_config(), dataset, fold, None)
-    again = trusting._train(folder.load_config(), dataset, fold, None)
-    assert_equal([w.numpy() for w in first.trainable_weights], [w.numpy() for w in again.trainable_weights])
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("budget", [None, 15.0])
+def test_models_of_parts_have_the_epochs_that_the_run_kept(train, tmp_path, clock, budget):
+    results = train(tmp_path, budget=budget, keep="last" if budget else "best")
+    run.calibrate(Workdir(tmp_path), None, False, "folds", 2, "temperature")
+    config = json.loads((tmp_path / "folds" / "1_of_2" / "config.json").read_text())["config"]
+    assert config["keep"] == "last" and config["epochs"] == (results["epoch_kept"] if budget is None else 1)
 
 
 @pytest.mark.parametrize(
