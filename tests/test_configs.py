@@ -72,8 +72,7 @@ def built(name, digits):
     config |= {"epochs": config["epochs"] or optimisation.epochs_for(config, dataset)}
     settings = {"config": config, "precision": "float32", "jit_compile": "auto"}
     part = None
-    kind = zoo.find(config["model"]).builds_on
-    if kind and config.get(kind.field):
+    if kind := zoo.find(config["model"]).part_of(config):
         part_config = importlib.import_module(f"ssdgm_tf.configs.{config[kind.field]}").get_config().to_dict()
         part_data = dataset if part_config["data"] == config["data"] else made_up(part_config, digits)
         part = building.model({**settings, "config": part_config}, part_data)

@@ -55,8 +55,8 @@ class Annotations:
     def takes_new_classes(self) -> bool:
         """Whether people may name classes that training did not know."""
         of_one = not isinstance(self.dataset.y_train, dict) and self.dataset.schema is None
-        builds_on = zoo.find(self.folder.load_config()["config"]["model"]).builds_on
-        return of_one and list(self.classes) == ["y"] and not builds_on
+        config = self.folder.load_config()["config"]
+        return of_one and list(self.classes) == ["y"] and zoo.find(config["model"]).part_of(config) is None
 
     def class_names(self) -> dict[str, list[str]]:
         """{supervised class: names}, with those that people added."""

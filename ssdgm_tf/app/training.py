@@ -125,7 +125,7 @@ def _command(session: Session) -> list[str]:
         ValueError: there are no new labels, or the run builds on one elsewhere.
     """
     folder, settings = session.folder, session.folder.load_config()
-    part = zoo.find(settings["config"]["model"]).builds_on
+    part = zoo.find(settings["config"]["model"]).part_of(settings["config"])
     if part is not None and folder.part_results(part.field).exists() and not (folder.path / part.field).exists():
         raise ValueError(
             "A run that was trained with --part goes on with ssdgm-train --part=PART --labels=labels.jsonl, and more "

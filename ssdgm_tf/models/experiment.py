@@ -101,6 +101,14 @@ class Experiment:
     shown: tuple[str, ...] = ("error",)
     figures: _Figures = figures.of_classes
 
+    def part_of(self, config: _Config) -> Part | None:
+        """The trained model that a config builds on; None where the field for it is empty.
+
+        Args:
+            config: the fields.
+        """
+        return self.builds_on if self.builds_on is not None and config.get(self.builds_on.field) else None
+
     def build(self, recipe: Recipe) -> NamedModel:
         """The model that a recipe describes.
 

@@ -184,7 +184,7 @@ def _with_epochs(
     """
     config = settings["config"]
     kind = zoo.find(config["model"]) if config["model"] in zoo.names() else None
-    if config["epochs"] != 0 or kind is None or kind.builds_on or not (kind.takes_tables or kind.takes_classifier):
+    if config["epochs"] != 0 or kind is None or kind.part_of(config) or not (kind.takes_tables or kind.takes_classifier):
         return settings, None
     plan.check_fields(config | {"epochs": 1})
     if folder.config.exists():

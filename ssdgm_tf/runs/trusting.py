@@ -160,8 +160,8 @@ def _part(settings: Mapping[str, Any], folder: Workdir) -> models.GraphicalModel
     Raises:
         UserError: it is elsewhere.
     """
-    part = zoo.find(settings["config"]["model"]).builds_on
-    if part is None or not settings["config"].get(part.field):
+    part = zoo.find(settings["config"]["model"]).part_of(settings["config"])
+    if part is None:
         return None
     path = folder.path / part.field / folder.model.name
     if not checkpoints.exists(path):
