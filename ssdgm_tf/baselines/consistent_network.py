@@ -27,7 +27,8 @@ class ConsistentNetwork(StreamNetwork):
 
     VAT was published for MNIST with epsilon 0.3, a network that normalises over the batch, its logits too, and 50,000 steps
     of 100 labelled and 250 unlabelled images. Here such a network loses classes to others from the 700th step on
-    (results/tries.md, K85). With `class_balance` none is lost.
+    (results/tries.md, K85). With `class_balance`, which compares with equal shares of the classes that have labels, none is
+    lost.
 
     Args:
         network: an untrained Keras layer or model. It is copied by its config and is not changed. As in a node, a
@@ -93,6 +94,7 @@ class ConsistentClassifier(StreamClassifier):
         self.network = network
         self.terms = consistency.get(terms)
         self.direction_seed = keras.random.SeedGenerator(0)
+        self.seen = self.add_weight(shape=(num_classes,), initializer="zeros", trainable=False, name="seen_classes")
         for term in self.terms:
             term.build({_VARIABLE: num_classes}, {_INPUT: self.example_shape}, keras_internals.sublayers(network))
         if not network.built:
@@ -109,6 +111,7 @@ class ConsistentClassifier(StreamClassifier):
 
     def players(self, x: tf.Tensor, y: tf.Tensor, unlabelled: tf.Tensor) -> list[Player]:
         loss = cross_entropy(self.logits(x, training=True), y)
+        self.seen.assign(tf.maximum(self.seen, tf.reduce_max(tf.one_hot(y, self.num_classes), axis=0)))
         passes = _NetworkPasses(self, unlabelled)
         for term in self.terms:
             loss += term.weight * tf.reduce_mean(term.loss(passes, (_VARIABLE,)))
@@ -146,4 +149,5 @@ class _NetworkPasses:
             return {_VARIABLE: log_of(tf.nn.softmax(model.logits(x[_INPUT], training=True)))}
 
     def log_prior(self, variable: str) -> tf.Tensor:
-        return -tf.math.log(tf.fill([self.model.num_classes], float(self.model.num_classes)))
+        seen = self.model.seen.value  # a class without any label has no share
+        return log_of(seen / tf.reduce_sum(seen))

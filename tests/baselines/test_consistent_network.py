@@ -32,6 +32,15 @@ def test_it_learns_from_labels_and_terms():
     assert estimator.fit(x, y).score(x[40:], y_true[40:]) > 0.9
 
 
+def test_classes_without_any_label_have_no_share_of_the_balance():
+    """With all shares equal, a third of the examples would be called a class that nobody has seen."""
+    x, y, _ = shapes()
+    settings = {"learning_rate": 1e-2, "num_steps": 100, "batch_size": 60, "ema_momentum": 0.9}
+    estimator = ConsistentNetwork(NETWORKS["sequential"](), 3, "entropy,class_balance=5", **settings).fit(x, y)
+    assert estimator._model.seen.numpy().tolist() == [1, 1, 0]
+    assert np.asarray(estimator._model.predict(x, verbose=0))[:, 2].mean() < 0.1
+
+
 def test_same_seed_same_weights_other_seed_others():
     x, y, _ = shapes()
     first, again, other = (few("entropy", seed=seed).fit(x, y)._model.predict(x, verbose=0) for seed in (1, 1, 2))
