@@ -22,7 +22,7 @@ _IMAGES = ("m1", "m2", "adgm", "sdgm", "siddharth", "conditional_vae", "hierarch
 
 
 def cases():
-    """{name: fields of a config}; each kind of bound, of estimator, of likelihood and of term is among them."""
+    """{name: fields of a config}: the named models with a class, most estimators and terms, and a table."""
     found = {name: _preset(f"{name}_digits", _SMALL) for name in _IMAGES}
     joint = model_config({"m1": None, "top_units": (16,)}, **_SMALL, data="digits", model="m1m2", likelihood="normal")
     found["m1m2_joint"] = joint.to_dict()
@@ -39,7 +39,7 @@ def _preset(name, fields):
 
 
 def figures(fields):
-    """The figures of a fit of 12 steps: its loss, the error, and the mean of |log p(x)| of 20 test images."""
+    """The figures of a short fit: its loss, and of 20 test examples the means of log p(x) and of the largest log q(y|x)."""
     is_conditional = fields["model"] == "conditional_vae"
     dataset = _table() if fields["data"] == "table" else data.load("digits", 0 if is_conditional else 100, 0)
     keras.utils.set_random_seed(0)

@@ -51,6 +51,7 @@ ALLOWED = {
     "plots": set(),
     "tables": {"files", "durations", "engine_version", "data", "configs"},
     "runs": {
+        "durations",
         "keras_internals",
         "rows",
         "engine_version",

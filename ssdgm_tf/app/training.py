@@ -13,6 +13,7 @@ from ssdgm_tf.configs.common import EARLIER_EPOCHS
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
+from ssdgm_tf.models.experiment import LABELLER
 
 # The share of the epochs of a run that it goes on for.
 _SHARE = 0.25
@@ -130,6 +131,15 @@ def _command(session: Session) -> list[str]:
         raise ValueError(
             "A run that was trained with --part goes on with ssdgm-train --part=PART --labels=labels.jsonl, and more "
             f"--config.epochs. Received: {folder.path}"
+        )
+    if part is LABELLER:
+        raise ValueError(
+            "New labels are for the labeller of a second stage: train that on, and the second stage anew by --part. "
+            f"Received: {folder.path}"
+        )
+    if "budget_seconds" in (folder.load_results() or {}):
+        raise ValueError(
+            f"A run that a budget ended goes on with ssdgm-train and a larger --budget. Received: {folder.path}"
         )
     epochs, is_finished = settings["config"]["epochs"], folder.results.exists()
     if is_finished:

@@ -70,7 +70,9 @@ LABELLER = Part(
     rule="A run has the data, the labels and the seed of its labeller",
     kind="a model that infers y from x alone",
     is_suitable=lambda model: (
-        list(model.data_format.classes) == list(model.graph.supervised) == ["y"] and model.recognition["y"].parents == ("x",)
+        model.graph.observed == ("x",)
+        and list(model.data_format.classes) == list(model.graph.supervised) == ["y"]
+        and model.recognition["y"].parents == ("x",)
     ),
 )
 

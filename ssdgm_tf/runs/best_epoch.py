@@ -1,5 +1,7 @@
 """The epoch that a run keeps: the last one, or the one with the lowest validation error."""
 
+import json
+import math
 import os
 import shutil
 import statistics
@@ -12,7 +14,7 @@ import keras
 from ssdgm_tf import data, files
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.averages import averaged
-from ssdgm_tf.runs.workdir import Workdir
+from ssdgm_tf.runs.workdir import Workdir, write_json
 
 KINDS = ("last", "best")
 
@@ -36,42 +38,47 @@ def check(config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> None:
         )
 
 
-def score(row: Mapping[str, float]) -> float:
-    """What is least at the best epoch: the mean of the validation errors of classes; without any, the validation loss.
+def score(logs: Mapping[str, float]) -> list[float]:
+    """What is least at the best epoch: the mean of the validation errors of classes, then minus the validation bound.
+
+    Without classes, or with equal errors, the bound decides. Numbers that are not finite are worst.
 
     Args:
-        row: a line of metrics.jsonl.
+        logs: those of an epoch.
     """
-    errors = [value for name, value in row.items() if name.startswith("val_") and name.endswith("error")]
-    return statistics.mean(errors) if errors else row["val_loss"]
+    errors = [value for name, value in logs.items() if name.startswith("val_") and name.endswith("error")]
+    found = [statistics.mean(errors) if errors else 0.0, -logs["val_bound_unlabelled"]]
+    return [value if math.isfinite(value) else math.inf for value in map(float, found)]
 
 
-def best_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The line of the best epoch, the first of several.
+def kept(folder: Workdir) -> dict[str, Any] | None:
+    """{"epoch", "score"} of the best epoch so far; None before any.
 
     Args:
-        rows: lines of metrics.jsonl, at least one.
+        folder: the folder of the run.
     """
-    return min(rows, key=score)
+    return json.loads(folder.best_score.read_text()) if folder.best.exists() and folder.best_score.exists() else None
 
 
 class BestEpoch(keras.callbacks.Callback):
     """Saves the model at the end of each epoch that is better than all before it, averaged weights where there are.
 
     Args:
-        folder: the folder of the run.
-        rows: the lines of metrics.jsonl of the epochs already done.
+        folder: the folder of the run. An epoch that it holds already counts, also one after the last checkpoint.
     """
 
-    def __init__(self, folder: Workdir, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: Workdir) -> None:
         super().__init__()
-        self.path = folder.best
-        self.lowest = score(best_row(rows)) if rows else float("inf")
+        self.folder = folder
+        before = kept(folder)
+        self.lowest = before["score"] if before else None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if (found := score(logs or {})) < self.lowest or not self.path.exists():
+        found = score(logs or {})
+        if self.lowest is None or found < self.lowest:
             with averaged(self.model):
-                checkpoints.replace(self.model, self.path)
+                checkpoints.replace(self.model, self.folder.best)
+            write_json(self.folder.best_score, {"epoch": epoch + 1, "score": found})
             self.lowest = found
 
 

@@ -17,7 +17,6 @@ from ssdgm_tf.models.examples import examples
 from ssdgm_tf.models.experiment import LABELLER
 from ssdgm_tf.models.recipe import classifier, dense_network
 from ssdgm_tf.runs import building, checkpoints, table_results
-from ssdgm_tf.runs.workdir import Workdir
 
 # Steps of a network on the labels. A few thousand labels are learned long before.
 _MAX_NETWORK_STEPS = 3000
@@ -66,11 +65,12 @@ def need_part(names: Iterable[str]) -> bool:
 
 
 def _network(run: ComparedRun) -> dict[str, float]:
-    """The network of q(y|...), trained on the labelled examples only; of a second stage that of its labeller."""
+    """The network of q(y|...), trained on the labelled examples only."""
     config = run.settings["config"]
-    if config.get(LABELLER.field) and run.part_file is not None:
-        config = Workdir(run.part_file.parent).load_config()["config"]
-    network = classifier(config, run.dataset.x_train.shape[1:]) or dense_network(config)
+    if config.get(LABELLER.field):  # a second stage, whose q(y|x) is that of its labeller
+        network = run.model.recognition["y"].network
+    else:
+        network = classifier(config, run.dataset.x_train.shape[1:]) or dense_network(config)
     rate, num_steps = min(config["learning_rate"], 1e-3), min(run.model.num_steps, _MAX_NETWORK_STEPS)
     made = baselines.NetworkClassifier(network, run.dataset.num_classes, rate, num_steps, seed=config["seed"])
     return {"labels_only_error": _error(made, run.dataset)}

@@ -12,7 +12,7 @@ from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.labelling import LabelFile
 from ssdgm_tf.models import zoo
-from ssdgm_tf.models.experiment import FEATURES, Part
+from ssdgm_tf.models.experiment import FEATURES, LABELLER, Part
 from ssdgm_tf.runs import checkpoints, comparisons
 from ssdgm_tf.runs.workdir import Workdir
 
@@ -35,6 +35,10 @@ _NOT_OF_BASELINES = {
     "bending": "a baseline has its own network",
     "colours": "a baseline has its own network",
 }
+
+
+# The budget of a part: one that a budget ended stays as it is.
+_AS_IT_IS = 0.0
 
 
 class Job(NamedTuple):
@@ -107,6 +111,11 @@ def make(
     """
     check_fields(settings["config"])
     jobs = [_job(settings, folder, part_folder, budget)._replace(labels=labels)]
+    if labels is not None and jobs[0].part is LABELLER:
+        raise UserError(
+            "The labels of a second stage are those of its labeller: train that with --labels, and give it by --part. "
+            f"Received: --labels={labels.path}"
+        )
     if labels is not None:
         folder.check_labels(labels.path, settings)
     if part_folder and jobs[0].part is None:
@@ -117,7 +126,7 @@ def make(
     if part_folder and jobs[0].part_folder is not None and not jobs[0].part_folder.results.exists():
         raise UserError(f"--part must be the folder of a finished run. Received: {part_folder}, without results.json")
     while (needed := jobs[0].part_folder) is not None:
-        jobs.insert(0, _job(_part_settings(jobs[0], needed), needed, None))
+        jobs.insert(0, _job(_part_settings(jobs[0], needed), needed, None, _AS_IT_IS))
     return jobs
 
 

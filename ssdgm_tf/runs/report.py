@@ -23,6 +23,10 @@ _MOST_CLASSES = 40
 _PAGE = Template(Path(__file__).with_name("report_template.html").read_text())
 
 
+# Seconds of a run that are not those of a part.
+_OF_TRAINING = ("training_seconds", "budget_seconds")
+
+
 def figures(
     model: GraphicalModel,
     dataset: SemiSupervisedData,
@@ -158,7 +162,11 @@ def _result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Negative log q(y|x) of the test labels", f"{results['classification_loss']:.3f} nats"),
         ]
     rows += _trust_rows(results)
-    for name in (name for name in results if name.endswith("_seconds") and name != "training_seconds"):
+    if "budget_seconds" in results:
+        rows.append(("Epochs, ended by a budget", f"{results['epochs_trained']}"))
+    if "epoch_kept" in results:
+        rows.append(("Epoch whose weights were kept", f"{results['epoch_kept']}"))
+    for name in (name for name in results if name.endswith("_seconds") and name not in _OF_TRAINING):
         part = name.removesuffix("_seconds").replace("_", " ")
         rows.append((f"Training time of its {part}, included in the next line", f"{results[name]:.0f} s"))
     return [

@@ -171,7 +171,7 @@ def _train(
     if whole.part_folder is not None:
         dataset = _check_before_parts(whole, whole.part_folder, source, execution)
     for part in jobs[:-1]:
-        _carry_out(part, source, execution)
+        _carry_out(part, source, execution._replace(budget=None))
     return _carry_out(whole, source, execution, dataset)
 
 
@@ -222,6 +222,9 @@ def _carry_out(
     if job.is_finished:
         print(f"The run in {job.folder.path} is finished: there is nothing to train.")
         return job.folder.load_results() or {}
+    if job.settings["config"]["epochs"] == 0:  # of a part, whose data are loaded only now
+        settings, dataset = _with_epochs(job.settings, job.folder, source, job.labels)
+        job = job._replace(settings=settings)
     dataset = load_data(job.data_config, *source, job.folder, job.labels) if dataset is None else dataset
     part = _load_part(job, dataset, execution)
     if job.is_baseline:
@@ -316,6 +319,8 @@ def _with_new_classes(
             "A new class is for a model that builds on no other; a new run with --labels learns it from the start. "
             f"Received: {job.folder.path}, of a {type(model).__name__}"
         )
+    for path in (job.folder.best, job.folder.best_score):  # of a model with fewer classes
+        path.unlink(missing_ok=True)
     with execution.devices.scope():
         grown = building.model(settings, dataset)
         try:

@@ -74,13 +74,13 @@ def fit(
     if initial_epoch >= config["epochs"] or (execution.budget and not _allows_another(execution.budget, done)):
         if is_chief:
             checkpoints.save(model, folder.model)  # it may have been loaded from the previous checkpoint
-        return _remaining(model, config, folder, execution)
+        return _remaining(model, config, folder)
     model.known_examples = None  # the run learns them anew after it
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
     used = done[-1]["seconds"] if done else seconds
     writers = [
-        *([best_epoch.BestEpoch(folder, done)] if config["keep"] == "best" else []),
+        *([best_epoch.BestEpoch(folder)] if config["keep"] == "best" else []),
         MetricsFile(folder.metrics, done, seconds),
         Checkpoint(folder.model, execution.checkpoint_seconds),
         keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
@@ -106,22 +106,23 @@ def fit(
     )
     if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
         print(f"{skipped:g} steps had gradients that were not finite, and were skipped; --debug_nans finds the cause.")
-    return _remaining(model, config, folder, execution)
+    return _remaining(model, config, folder)
 
 
 def _allows_another(budget: float, done: list[dict[str, Any]]) -> bool:
     """Whether a budget allows an epoch that lasts as long as the last one. The first epoch always begins."""
     seconds = [0.0, *(row["seconds"] for row in done)]
-    return len(seconds) < 3 or 2 * seconds[-1] - seconds[-2] <= budget
+    return len(seconds) < 2 or 2 * seconds[-1] - seconds[-2] <= budget
 
 
-def _remaining(model: GraphicalModel, config: Mapping[str, Any], folder: Workdir, execution: Execution) -> GraphicalModel:
+def _remaining(model: GraphicalModel, config: Mapping[str, Any], folder: Workdir) -> GraphicalModel:
     """The model that remains after training, the chief's on the disk too."""
     if config["keep"] != "best" or not strategies.is_chief(model.distribute_strategy):
         return model
     best_epoch.take(folder)
-    with execution.devices.scope():
-        return checkpoints.load(folder.model)
+    if model.is_distributed:  # to load it would wait for the other workers; the run does so on one device
+        return model
+    return checkpoints.load(folder.model)
 
 
 def ending(config: Mapping[str, Any], folder: Workdir, budget: float | None) -> dict[str, Any]:
@@ -140,8 +141,8 @@ def ending(config: Mapping[str, Any], folder: Workdir, budget: float | None) -> 
     found = {"training_seconds": rows[-1]["seconds"]}
     if budget is not None and rows[-1]["epoch"] < config["epochs"]:
         found |= {"epochs_trained": rows[-1]["epoch"], "budget_seconds": budget}
-    if config["keep"] == "best":
-        found |= {"epoch_kept": best_epoch.best_row(rows)["epoch"]}
+    if config["keep"] == "best" and (best := best_epoch.kept(folder)):
+        found |= {"epoch_kept": best["epoch"]}
     return found
 
 

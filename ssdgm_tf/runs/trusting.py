@@ -10,6 +10,7 @@ from ssdgm_tf import data, models
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import zoo
 from ssdgm_tf.models.examples import examples, of_each_class, training_examples
+from ssdgm_tf.models.experiment import LABELLER
 from ssdgm_tf.models.novelty import MOST, describe, learn
 from ssdgm_tf.runs import building, checkpoints, optimisation, training
 from ssdgm_tf.runs.workdir import Workdir
@@ -163,6 +164,11 @@ def _part(settings: Mapping[str, Any], folder: Workdir) -> models.GraphicalModel
     part = zoo.find(settings["config"]["model"]).part_of(settings["config"])
     if part is None:
         return None
+    if part is LABELLER:
+        raise UserError(
+            "--by=folds leaves labels out, and the q(y|x) of a second stage has learned from all: take --by=validation, or "
+            f"calibrate its labeller. Received: {folder.path}"
+        )
     path = folder.path / part.field / folder.model.name
     if not checkpoints.exists(path):
         raise UserError(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ssdgm_tf import durations
 from ssdgm_tf.models import zoo
 
 #: What a model is compared with, by the prefix of the names in its results.
@@ -96,6 +97,22 @@ def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def endings(results: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """What a budget and config.keep="best" did to a run, a line each.
+
+    Args:
+        results: the results of the run.
+        config: its fields.
+    """
+    found = []
+    if "budget_seconds" in results:
+        budget = durations.in_words(results["budget_seconds"])
+        found.append(f"  ended by its budget of {budget}: {results['epochs_trained']} of {config['epochs']} epochs")
+    if "epoch_kept" in results:
+        found.append(f"  kept the weights of epoch {results['epoch_kept']}, the best one by validation")
+    return found
+
+
 def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """The last lines that a command prints.
 
@@ -110,6 +127,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         for prefix, error in of_each.items():
             number, _, unit = with_unit(name, error).partition(" ")
             lines.append(f"  test {name.replace('_', ' '):<{width}}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
+    lines += endings(results, config)
     if "bound_unlabelled" in results:
         unit = nats(results)
         lines += [

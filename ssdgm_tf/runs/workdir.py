@@ -7,6 +7,7 @@
     data.npz         the data that serving needs: see `Served`
     model.keras      the last checkpoint: weights, optimizer, random state; previous-model.keras is the one before
     best.keras       with config.keep="best": the best epoch so far; at the end model.keras is a copy of it, and
+    best.json        its epoch and score
     last.keras       the last checkpoint
     metrics.jsonl    one line per epoch
     tensorboard/     the metrics as TensorBoard events
@@ -73,6 +74,7 @@ class Workdir:
         self.data = self.path / "data.npz"
         self.model = self.path / "model.keras"
         self.best = self.path / "best.keras"
+        self.best_score = self.path / "best.json"
         self.last = self.path / "last.keras"
         self.metrics = self.path / "metrics.jsonl"
         self.tensorboard = self.path / "tensorboard"

@@ -120,7 +120,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     """
     every = lines(table, runs)
     if table.columns:
-        return _of_columns(table, every, damaged, heading)
+        return _of_columns(table, every, runs, damaged, heading)
     several = len(table.measures) > 1
     # In a table of several measures a run may lack some of them.
     shown = [line for line in every if line.figures or (line.runs and not (several and line.spread()[0] is None))]
@@ -147,7 +147,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     return "\n".join(parts)
 
 
-def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading: str) -> str:
+def _of_columns(table: Table, every: list[Line], runs: list[dict], damaged: Sequence[str], heading: str) -> str:
     """A table of several data sets as Markdown: a line for each method, a column for each data set."""
     groups: dict[str, dict[str, Line]] = {}
     for line in every:
@@ -159,13 +159,15 @@ def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading
     for name, lines in measured.items():
         found = [mean for mean in means[name].values() if mean is not None]
         cells = [_one_decimal(*lines[column].spread()) + lines[column].mark for column in table.columns]
-        overall = f"{statistics.mean(found):.2f}" if len(found) == len(table.columns) else "–"
-        best = _count(means, name, [other for other in means if other != name], ties=True)
-        below = _count(means, name, ["labels_only"], ties=False) if "labels_only" in means and name != "labels_only" else "–"
-        runs = str(sum(len(line.runs) for line in lines.values()))
+        mixed = any(line.is_earlier for line in lines.values())  # no mean and no rank across engines
+        overall = f"{statistics.mean(found):.2f}" if len(found) == len(table.columns) and not mixed else "–"
+        best = "–" if mixed else _count(means, name, [other for other in means if other != name], ties=True)
+        has_below = "labels_only" in means and name != "labels_only" and not mixed
+        below = _count(means, name, ["labels_only"], ties=False) if has_below else "–"
+        number = str(sum(len(line.runs) for line in lines.values()))
         minutes = statistics.mean(line.minutes for line in lines.values() if line.minutes is not None)
         title = next(iter(lines.values())).row.title
-        body.append("| " + " | ".join([title, *cells, overall, best, below, runs, f"{minutes:.2f}"]) + " |")
+        body.append("| " + " | ".join([title, *cells, overall, best, below, number, f"{minutes:.2f}"]) + " |")
     parts = [f"{heading} {table.title}\n", table.note + "\n" if table.note else ""]
     parts.append(
         f"`ssdgm-table --table={table.name}`; errors in percent, minutes of training. Best in: the data sets where no "
@@ -174,6 +176,7 @@ def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading
     )
     parts += ["\n".join(body) + "\n"] if measured else []
     parts += [_OF_EARLIER] if any(line.is_earlier for line in every) else []
+    parts += _left_out(table, runs, every) + _cut_short(every)
     if unrun := [name for name in groups if name not in measured]:
         parts += [f"Not run: {', '.join(unrun)}.\n"]
     if damaged:
@@ -211,7 +214,7 @@ def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str
         "what": measures[line.measure],
         "model": line.row.title.replace("|", "\\|"),
         "published": "; ".join(figures) or "–",
-        "target": _target(line.target, mean, len(line.runs)),
+        "target": _target(line.target, mean, 0 if line.is_earlier else len(line.runs)),
         "measured": _percent(mean, deviation) + line.mark,
         "runs": str(len(line.runs)),
         "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",

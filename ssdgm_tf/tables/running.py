@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from ssdgm_tf import data, files
 from ssdgm_tf.configs.common import EARLIER_EPOCHS
+from ssdgm_tf.engine_version import ENGINE
 from ssdgm_tf.tables import records, today
 from ssdgm_tf.tables.cells import Cell, Options, command, config, needed
 from ssdgm_tf.tables.definitions import Table
@@ -152,6 +153,7 @@ def run_one(table: Table, cell: Cell, options: Options, launch: Callable[[list[s
     """
     folder = options.run_folder(cell)
     _check_epochs(folder / "config.json", config(table, cell)["epochs"])
+    _check_engine(table, cell, folder)
     folder.mkdir(parents=True, exist_ok=True)
     is_finished = (folder / "results.json").exists()
     revision, log, start = _note_revision(folder / "revision.txt", is_finished), folder / "log.txt", time.monotonic()
@@ -176,6 +178,19 @@ def _check_epochs(path: Path, epochs: int) -> None:
     if numbers != [epochs] and not (epochs == 0 and len(numbers) == 1):  # 0 leaves them to the data
         received = ", then ".join(map(str, numbers))
         raise RunFailed(f"A cell is one run of {epochs} epochs: remove {path.parent}. Received: a run of {received} epochs")
+
+
+def _check_engine(table: Table, cell: Cell, folder: Path) -> None:
+    """Refuses a finished run of an earlier engine, which the command would leave as it is."""
+    try:
+        results = json.loads((folder / "results.json").read_text())
+        revision = (folder / "revision.txt").read_text() if (folder / "revision.txt").exists() else None
+        record = {"row": cell.row, "results": results, "revision": revision}
+        number = today.engine_of(record)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return  # a new run, or one that the command itself refuses
+    if today.has_engine(table.rows[cell.row]) and number != ENGINE:
+        raise RunFailed(f"A cell is of today's engine, {ENGINE}: remove {folder}. Received: a run of engine {number}")
 
 
 def _note_revision(path: Path, is_finished: bool) -> str | None:

@@ -8,7 +8,7 @@ from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.engine_version import ENGINE
 from ssdgm_tf.tables import records
 from ssdgm_tf.tables.cells import Cell, config
-from ssdgm_tf.tables.definitions import Table
+from ssdgm_tf.tables.definitions import Row, Table
 
 # Versions of the package without a number of the engine that computed as engine 1 does, and a revision that did so for the
 # rows that were measured at it: the figures of `tests/golden.py` are the same there, but for the draws of random views.
@@ -48,15 +48,23 @@ def changed_fields(table: Table, record: dict[str, Any]) -> list[str]:
     return [name for name in now if ran.get(name) != now[name]]
 
 
+def has_engine(row: Row) -> bool:
+    """Whether a row trains a model. Baselines have recipes of their own, but for those on M1.
+
+    Args:
+        row: any row.
+    """
+    return row.uses is not None or not row.is_baseline
+
+
 def is_today(table: Table, record: dict[str, Any]) -> bool:
-    """Whether a record would be measured again just so. Baselines compute without the engine, but for those on M1.
+    """Whether a record is of today's preset and, where it has an engine, of today's.
 
     Args:
         table: the table of its row.
         record: see `records.collect`.
     """
-    row = table.rows[record["row"]]
-    is_of_engine = row.uses is not None or not row.is_baseline
+    is_of_engine = has_engine(table.rows[record["row"]])
     return not changed_fields(table, record) and (not is_of_engine or engine_of(record) == ENGINE)
 
 

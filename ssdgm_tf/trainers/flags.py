@@ -97,7 +97,7 @@ def define_training() -> None:
         "Shortest time between two checkpoints, which are saved at the end of an epoch.",
         lower_bound=0.0,
     )
-    define_budget("the run, over all its starts; then it ends as if it had fewer epochs")
+    define_budget("the run, over all its starts; it ends after the last epoch that fits")
     flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and name it; slower.")
     flags.DEFINE_enum(
         "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."

@@ -72,17 +72,58 @@ def assert_equal(one, other):
         np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-6)
 
 
-def test_the_score_is_the_mean_error_of_classes_and_else_the_loss():
-    row = {"val_loss": 3.0, "val_a_error": 0.1, "val_b_error": 0.3, "error": 0.0, "val_b_ece": 1.0}
-    assert best_epoch.score(row) == pytest.approx(0.2)
-    assert best_epoch.score({"val_loss": 3.0, "val_mae": 1.0}) == 3.0
-    assert best_epoch.best_row([{"val_loss": 3.0, "epoch": e} for e in (1, 2)])["epoch"] == 1
+def test_the_score_is_the_mean_error_of_classes_then_the_bound():
+    logs = {
+        "val_loss": 3.0,
+        "val_a_error": 0.1,
+        "val_b_error": 0.3,
+        "error": 0.0,
+        "val_b_ece": 1.0,
+        "val_bound_unlabelled": -9,
+    }
+    assert best_epoch.score(logs) == pytest.approx([0.2, 9.0])
+    assert best_epoch.score({"val_loss": 3.0, "val_mae": 1.0, "val_bound_unlabelled": -7.0}) == [0.0, 7.0]
+    assert best_epoch.score(logs | {"val_a_error": float("nan")})[0] == float("inf")
+    assert best_epoch.score(logs | {"val_bound_unlabelled": -8}) < best_epoch.score(logs)  # a tie, which the bound decides
+
+
+class Logs:
+    """Stands for a model whose epochs have planted logs: what is saved is their number."""
+
+    def __init__(self, folder, monkeypatch):
+        self.best, self.saved = best_epoch.BestEpoch(folder), []
+        self.best.set_model(self)
+        self.optimizer = keras.optimizers.SGD()
+        monkeypatch.setattr(checkpoints, "replace", lambda model, path: (self.saved.append(self.epoch), path.touch()))
+
+    def show(self, epoch, error, bound=-1.0):
+        self.epoch = epoch
+        self.best.on_epoch_end(epoch - 1, {"val_error": error, "val_bound_unlabelled": bound})
+
+
+def test_an_epoch_that_is_not_finite_is_no_best_one(tmp_path, monkeypatch):
+    logs = Logs(Workdir(tmp_path), monkeypatch)
+    for epoch, error in enumerate([float("nan"), 0.5, float("nan"), 0.4], start=1):
+        logs.show(epoch, error)
+    assert logs.saved == [1, 2, 4] and best_epoch.kept(Workdir(tmp_path))["epoch"] == 4
+
+
+def test_a_best_epoch_after_the_last_checkpoint_stays_the_best(tmp_path, monkeypatch):
+    """A run killed in epoch 8 goes on from its checkpoint of epoch 5; its best epoch was 7."""
+    before = Logs(Workdir(tmp_path), monkeypatch)
+    for epoch, error in ((5, 0.3), (7, 0.1)):
+        before.show(epoch, error)
+    again = Logs(Workdir(tmp_path), monkeypatch)
+    again.show(6, 0.2)
+    assert not again.saved and best_epoch.kept(Workdir(tmp_path))["epoch"] == 7
+    again.show(9, 0.05)
+    assert again.saved == [9]
 
 
 @pytest.mark.usefixtures("bare")
 def test_the_best_epoch_is_measured_and_served(train, tmp_path, monkeypatch):
     """Errors are planted; the weights of each epoch are noted as it ends."""
-    planted, noted = [0.4, 0.2, 0.3, 0.2], []
+    planted, noted = [0.4, 0.2, 0.3, 0.25], []
 
     class Plant(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

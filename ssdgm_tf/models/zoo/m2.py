@@ -71,8 +71,8 @@ class M2(NamedModel):
         Args:
             trained: a trained model with one class, `y`, that it infers from x alone.
             latent_dim: size of the style z.
-            **options: those of the second stage, such as `likelihood` and `hidden_units`. Its prior over y and its estimator
-                are those of the trained model, its classifier is that of q(y|x).
+            **options: those of the second stage, such as `likelihood` and `hidden_units`. By default its estimator, and
+                whether examples have gaps, are as in the trained model; p(y) is of the same kind, learned anew if at all.
 
         Raises:
             ValueError: a model without weights, or without q(y|x).
@@ -88,6 +88,7 @@ class M2(NamedModel):
         network = type(network).from_config(network.get_config())
         prior = trained.options.prior if isinstance(trained, NamedModel) else "uniform"
         options = {"prior": prior, "estimator": label.estimator, "dtype": label.dtype_policy.name} | options
+        options = {"gaps": trained.data_format.observed["x"].gaps} | options
         model = cls(trained.data_format.classes["y"], latent_dim, two_stage=True, classifier=network, **options)
         shapes = {name: (None, *(head.event_shape or ())) for name, head in trained.data_format.observed.items()}
         model.build(only_or_all(shapes))
