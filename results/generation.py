@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from ssdgm_tf import data, generation
+from ssdgm_tf.models.examples import examples
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.environment import environment
 from ssdgm_tf.runs.workdir import Workdir, write_json, write_text
@@ -58,7 +59,7 @@ def train_judge(dataset: data.SemiSupervisedData) -> None:
     judge.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
     judge.fit(dataset.x_train, dataset.y_train, batch_size=size, epochs=epochs, verbose=2)
     error = 1 - judge.evaluate(dataset.x_test, dataset.y_test, verbose=0, return_dict=True)["accuracy"]
-    bare = keras.models.clone_model(judge)  # without its optimizer
+    bare = keras.Sequential.from_config(judge.get_config())  # without its optimizer, which a clone would keep
     bare.set_weights(judge.get_weights())
     bare.save(JUDGE)
     held = _held()
@@ -67,7 +68,7 @@ def train_judge(dataset: data.SemiSupervisedData) -> None:
 
 
 class Judge:
-    """What the classifier says of images: its probabilities, and its features."""
+    """What the classifier says of images: its features, and its logits."""
 
     def __init__(self) -> None:
         model = keras.models.load_model(JUDGE)
@@ -85,9 +86,10 @@ def measure(folder: Workdir, dataset: data.SemiSupervisedData, judge: Judge) -> 
     samples = _images(model.generate({"y": labels}, seed=0))
     features, logits = judge(samples)
     found = {"samples": generation.share_read_as(logits, labels)}
-    found["frechet"] = generation.frechet_distance(features, judge(np.asarray(dataset.x_test))[0])
+    found["frechet"] = generation.frechet_distance(features, judge(dataset.x_test)[0])
     sources = dataset.x_test[:SOURCES]
-    varied = _images(model.analogies(_as_examples(model, sources, dataset), vary={"y": np.arange(CLASSES)}))
+    x, _ = examples(model, sources, dataset.y_test[:SOURCES])
+    varied = _images(model.analogies(x, vary={"y": np.arange(CLASSES)}))
     of_classes = varied.reshape(SOURCES, CLASSES, 28, 28)
     asked = np.tile(np.arange(CLASSES), SOURCES)
     found["analogies"] = generation.share_read_as(judge(varied)[1], asked)
@@ -95,22 +97,13 @@ def measure(folder: Workdir, dataset: data.SemiSupervisedData, judge: Judge) -> 
         source = style(sources.reshape(-1, 28, 28))
         kept = [generation.rank_correlation(source, style(of_classes[:, y])) for y in range(CLASSES)]
         found[name] = float(np.mean(kept))
-    settings, results = json.loads(folder.config.read_text()), folder.load_results() or {}
-    about = {
-        "model": settings["config"]["model"],
-        "labels": settings["config"]["labels"],
-        "seed": settings["config"]["seed"],
-    }
+    config, results = json.loads(folder.config.read_text())["config"], folder.load_results() or {}
+    about = {name: config[name] for name in ("model", "labels", "seed")}
     return about | {name: results[name] for name in ("error",) if name in results} | found | {"environment": environment()}
 
 
 def _images(values) -> np.ndarray:
     return np.asarray(values["x"] if isinstance(values, dict) else values).reshape(-1, 28, 28)
-
-
-def _as_examples(model, images: np.ndarray, dataset: data.SemiSupervisedData):
-    """What the model takes for images: with their labels, where it observes these."""
-    return {"x": images, "y": dataset.y_test[: len(images)]} if "y" in model.graph.observed else images
 
 
 def _held() -> dict:
@@ -159,8 +152,9 @@ if __name__ == "__main__":
         mnist = mnist._replace(x_train=np.asarray(mnist.x_train), x_test=np.asarray(mnist.x_test))
         if "judge" in arguments.runs:
             train_judge(mnist)
+        judge = Judge()
         for path in [path for path in arguments.runs if path != "judge"]:
             run = Workdir(path)
-            write_json(FIGURES, _held() | {run.path.name: measure(run, mnist, Judge())})
+            write_json(FIGURES, _held() | {run.path.name: measure(run, mnist, judge)})
             print(f"{run.path.name}: measured, in {FIGURES}")
     write_text(PAGE, page(_held()))

@@ -13,7 +13,7 @@ def share_read_as(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The share of examples whose likeliest class is the one that was asked for.
 
     Args:
-        probabilities: a classifier's, of generated examples, [N, K].
+        probabilities: a classifier's probabilities or logits, of generated examples, [N, K].
         labels: the classes that were asked for, integers [N].
     """
     return float(np.mean(np.argmax(probabilities, axis=-1) == labels))

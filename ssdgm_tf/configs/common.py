@@ -225,8 +225,8 @@ def model_config(own: Mapping[str, Any] | None = None, **fields: Any) -> ConfigD
             "learning_rate": 3e-4,
             "learning_rate_schedule": "constant",  # or "cosine"
             "weight_decay": 0.0,
-            # Of a running average of the weights, such as 0.99, which is what is validated, what remains after training, and
-            # the teacher of "mean_teacher"; none by default.
+            # Of a running average of the weights, such as 0.99; none by default. The averages are validated and remain after
+            # training, and "mean_teacher" learns from them.
             "ema_momentum": config_dict.placeholder(float),
             "global_clipnorm": config_dict.placeholder(float),  # the largest norm of all gradients together
             "batch_size": 100,

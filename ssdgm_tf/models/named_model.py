@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 
 from ssdgm_tf import nodes
+from ssdgm_tf.models.data_format import only_or_all
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import Options
 from ssdgm_tf.schema import Schema
@@ -70,6 +71,15 @@ class NamedModel(GraphicalModel):
             **sizes: the subclass's own arguments.
         """
         return cls.supervised
+
+    def build_like(self, other: GraphicalModel) -> None:
+        """Builds the model for examples of the shapes that another model was built for.
+
+        Args:
+            other: a model that is built, of the same observed variables.
+        """
+        observed = other.data_format.observed
+        self.build(only_or_all({name: (None, *(head.event_shape or ())) for name, head in observed.items()}))
 
     @property
     def labelled_bound_in_use(self) -> str:

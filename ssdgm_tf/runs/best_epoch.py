@@ -39,9 +39,9 @@ def check(config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> None:
 
 
 def score(logs: Mapping[str, float]) -> list[float]:
-    """What is least at the best epoch: the mean of the validation errors of classes, then minus the validation bound.
+    """The mean of the validation errors of classes, and minus the validation bound. The best epoch has the lowest score.
 
-    Without classes, or with equal errors, the bound decides. Numbers that are not finite are worst.
+    The bound decides where errors are equal, and where there are no classes. Numbers that are not finite are worst.
 
     Args:
         logs: those of an epoch.
@@ -92,7 +92,7 @@ def newest(folder: Workdir) -> Path:
 
 
 def take(folder: Workdir) -> None:
-    """Makes the best epoch the model of the run. The last checkpoint stays beside it, for a run that goes on.
+    """Makes model.keras a copy of the best epoch. The last checkpoint moves to last.keras; more training starts from it.
 
     Args:
         folder: the folder of the run.

@@ -87,22 +87,30 @@ class Budget(keras.callbacks.Callback):
     """Ends training after the last epoch that its time allows: the next one is taken to last as long as the one before it.
 
     Args:
-        seconds: of training, those of earlier starts of the run included.
+        seconds: of training, those of earlier starts of the run included; infinite for no limit.
         used: of earlier starts.
+        last: how long the last epoch of an earlier start took.
     """
 
-    def __init__(self, seconds: float, used: float) -> None:
+    def __init__(self, seconds: float, used: float = 0.0, last: float = 0.0) -> None:
         super().__init__()
         self.seconds = seconds
         self.used = used
+        self.last = last
+
+    @property
+    def allows_another(self) -> bool:
+        """Whether an epoch that lasts as long as the last one would end in time."""
+        return self.used + self.last <= self.seconds
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.now = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         before, self.now = self.now, time.monotonic()
-        self.used += self.now - before
-        if self.used + self.now - before > self.seconds:
+        self.last = self.now - before
+        self.used += self.last
+        if not self.allows_another:
             self.model.stop_training = True
 
 

@@ -36,7 +36,7 @@ def save(model: keras.Model, path: Path) -> None:
 
 
 def replace(model: keras.Model, path: Path) -> None:
-    """Writes a model in the place of another one, of which nothing is kept.
+    """Writes a model over the file of another one. Unlike `save`, it keeps no earlier file.
 
     Args:
         model: the model, with its optimizer and random state.

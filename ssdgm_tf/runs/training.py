@@ -1,5 +1,6 @@
 """The training of a run: first the steps on the labels only, then `fit` with checkpoints, metrics and a progress bar."""
 
+import math
 import time
 import warnings
 from collections.abc import Mapping
@@ -71,14 +72,14 @@ def fit(
         print(f"Resuming after epoch {initial_epoch} of {config['epochs']}.")
     is_chief = strategies.is_chief(model.distribute_strategy)
     done = [row for row in folder.load_metrics() if row["epoch"] <= initial_epoch]
-    if initial_epoch >= config["epochs"] or (execution.budget and not _allows_another(execution.budget, done)):
+    budget = _budget(execution, done, seconds)
+    if initial_epoch >= config["epochs"] or (done and not budget.allows_another):
         if is_chief:
             checkpoints.save(model, folder.model)  # it may have been loaded from the previous checkpoint
         return _remaining(model, config, folder)
     model.known_examples = None  # the run learns them anew after it
     title = type(model).__name__
     shown = _SHOWN | {f"val_{name}": name.replace("_", " ") for name in zoo.find(config["model"]).shown}
-    used = done[-1]["seconds"] if done else seconds
     writers = [
         *([best_epoch.BestEpoch(folder)] if config["keep"] == "best" else []),
         MetricsFile(folder.metrics, done, seconds),
@@ -101,7 +102,7 @@ def fit(
             ProgressBar("training", shown, initial_epoch),
             AveragedValidation(),
             *(writers if is_chief else ()),
-            *([Budget(execution.budget, used)] if execution.budget else []),
+            budget,
         ],
     )
     if skipped := sum(row["skipped_steps"] for row in folder.load_metrics()):
@@ -109,10 +110,11 @@ def fit(
     return _remaining(model, config, folder)
 
 
-def _allows_another(budget: float, done: list[dict[str, Any]]) -> bool:
-    """Whether a budget allows an epoch that lasts as long as the last one. The first epoch always begins."""
-    seconds = [0.0, *(row["seconds"] for row in done)]
-    return len(seconds) < 2 or 2 * seconds[-1] - seconds[-2] <= budget
+def _budget(execution: Execution, done: list[dict[str, Any]], before: float) -> Budget:
+    """What is left of the time of a run, after the epochs of its metrics; `before` the first one it took so many seconds."""
+    ends = [0.0, *(row["seconds"] for row in done)]
+    seconds = math.inf if execution.budget is None else execution.budget
+    return Budget(seconds, ends[-1], ends[-1] - ends[-2]) if done else Budget(seconds, before)
 
 
 def _remaining(model: GraphicalModel, config: Mapping[str, Any], folder: Workdir) -> GraphicalModel:

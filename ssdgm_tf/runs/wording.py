@@ -97,7 +97,7 @@ def error_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def endings(results: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+def _endings(results: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """What a budget and config.keep="best" did to a run, a line each.
 
     Args:
@@ -127,7 +127,7 @@ def summary(results: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         for prefix, error in of_each.items():
             number, _, unit = with_unit(name, error).partition(" ")
             lines.append(f"  test {name.replace('_', ' '):<{width}}{titles[prefix]:<24}{number:>7} {unit}".rstrip())
-    lines += endings(results, config)
+    lines += _endings(results, config)
     if "bound_unlabelled" in results:
         unit = nats(results)
         lines += [

@@ -464,11 +464,11 @@ _ALL = (
         _OF_CIFAR,
         (4000,),
         None,
-        "50,000 training and 10,000 test images, compressed with a quality of about 75. The errors cannot be compared "
-        "with published ones. 1,000 of the training images are the validation set. The share of images that are inverted "
-        "was chosen by errors on these test images (`results/tries.md`, K55 to K57). Both rows took about 3,000 steps "
-        "beside other work. Trained on the labels alone, the network of M2 has the same error within half a point. Data: "
-        "`cifar10_jpeg/images.npz` under `--data_dir`, with `x_train`, `y_train`, `x_test` and `y_test`.",
+        "50,000 training and 10,000 test images; 1,000 of the training images are the validation set. They are JPEG copies "
+        "with a quality of about 75, so the errors cannot be compared with published ones. The share of images that are "
+        "inverted was chosen by errors on these test images (`results/tries.md`, K55 to K57). Both rows took about 3,000 "
+        "steps beside other work. The network of M2, trained on the labels alone, has an error within half a point of M2's. "
+        "Data: `cifar10_jpeg/images.npz` under `--data_dir`, with `x_train`, `y_train`, `x_test` and `y_test`.",
     ),
     _table("tables", "Public tables, 50 labels", _of_public_tables(), (50,), None, _TABLES_NOTE),
     _table(

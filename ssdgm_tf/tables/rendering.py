@@ -34,7 +34,7 @@ _CSV_COLUMNS = (
 ).split()
 
 
-# The mark of figures of an earlier engine or preset, and what is said of it.
+# The mark of figures of an earlier engine or preset, and its footnote.
 _EARLIER = " †"
 _OF_EARLIER = "† of an earlier engine or preset, and not measured again yet.\n"
 # Errors in percent that differ by less are the same.
@@ -53,6 +53,7 @@ class Line:
         runs: the records of its finished cells: those of today's engine and preset, or, where there are none, all.
         measure: the name of the shown result.
         is_earlier: whether the runs are of an earlier engine or preset.
+        left_out: the records of an earlier engine or preset beside those of today's.
     """
 
     row: Row
@@ -62,6 +63,7 @@ class Line:
     runs: list[dict]
     measure: str = "error"
     is_earlier: bool = False
+    left_out: tuple[dict, ...] = ()
 
     def spread(self, prefix: str = "") -> tuple[float | None, float | None]:
         """Mean and standard deviation of the measure over the runs, errors in percent; None where there are too few runs.
@@ -100,12 +102,12 @@ def lines(table: Table, runs: list[dict]) -> list[Line]:
     result = []
     for row, labels in keys:
         every = sorted(found.get((row.name, labels), []), key=lambda run: run["seed"])
-        runs_here = [run for run in every if today.is_today(table, run)] or every
-        is_earlier = bool(runs_here) and not today.is_today(table, runs_here[0])
+        new = [run for run in every if today.is_today(table, run)]
+        shown, left_out = (new, tuple(run for run in every if run not in new)) if new else (every, ())
         for measure in row.measures or table.measures:
             key = f"{table.published}/{row.name}/{labels}" + (f"/{measure}" if len(table.measures) > 1 else "")
             figures, target = published()["figures"].get(key, []), published()["targets"].get(key)
-            result.append(Line(row, labels, figures, target, runs_here, measure, is_earlier))
+            result.append(Line(row, labels, figures, target, shown, measure, bool(every) and not new, left_out))
     return result
 
 
@@ -120,7 +122,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     """
     every = lines(table, runs)
     if table.columns:
-        return _of_columns(table, every, runs, damaged, heading)
+        return _of_columns(table, every, damaged, heading)
     several = len(table.measures) > 1
     # In a table of several measures a run may lack some of them.
     shown = [line for line in every if line.figures or (line.runs and not (several and line.spread()[0] is None))]
@@ -139,7 +141,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     if unrun := [line for line in every if line.row.runs_here and not line.runs]:
         parts += [f"Not run: {_unrun(table, unrun)}.\n"]
     parts += [_OF_EARLIER] if any(line.is_earlier for line in shown) else []
-    parts += _left_out(table, runs, shown) + _cut_short(shown)
+    parts += _left_out(shown) + _cut_short(shown)
     if damaged:
         parts += ["Left out:\n\n" + "\n".join(f"- {reason}" for reason in damaged) + "\n"]
     if sources:
@@ -147,7 +149,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     return "\n".join(parts)
 
 
-def _of_columns(table: Table, every: list[Line], runs: list[dict], damaged: Sequence[str], heading: str) -> str:
+def _of_columns(table: Table, every: list[Line], damaged: Sequence[str], heading: str) -> str:
     """A table of several data sets as Markdown: a line for each method, a column for each data set."""
     groups: dict[str, dict[str, Line]] = {}
     for line in every:
@@ -164,10 +166,10 @@ def _of_columns(table: Table, every: list[Line], runs: list[dict], damaged: Sequ
         best = "–" if mixed else _count(means, name, [other for other in means if other != name], ties=True)
         has_below = "labels_only" in means and name != "labels_only" and not mixed
         below = _count(means, name, ["labels_only"], ties=False) if has_below else "–"
-        number = str(sum(len(line.runs) for line in lines.values()))
+        runs = str(sum(len(line.runs) for line in lines.values()))
         minutes = statistics.mean(line.minutes for line in lines.values() if line.minutes is not None)
         title = next(iter(lines.values())).row.title
-        body.append("| " + " | ".join([title, *cells, overall, best, below, number, f"{minutes:.2f}"]) + " |")
+        body.append("| " + " | ".join([title, *cells, overall, best, below, runs, f"{minutes:.2f}"]) + " |")
     parts = [f"{heading} {table.title}\n", table.note + "\n" if table.note else ""]
     parts.append(
         f"`ssdgm-table --table={table.name}`; errors in percent, minutes of training. Best in: the data sets where no "
@@ -176,7 +178,7 @@ def _of_columns(table: Table, every: list[Line], runs: list[dict], damaged: Sequ
     )
     parts += ["\n".join(body) + "\n"] if measured else []
     parts += [_OF_EARLIER] if any(line.is_earlier for line in every) else []
-    parts += _left_out(table, runs, every) + _cut_short(every)
+    parts += _left_out(every) + _cut_short(every)
     if unrun := [name for name in groups if name not in measured]:
         parts += [f"Not run: {', '.join(unrun)}.\n"]
     if damaged:
@@ -242,12 +244,10 @@ def _target(target: float | None, mean: float | None, runs: int) -> str:
     return f"≤ {target}{outcome}"
 
 
-def _left_out(table: Table, runs: list[dict], shown: list[Line]) -> list[str]:
+def _left_out(shown: list[Line]) -> list[str]:
     """The runs of an earlier engine or preset that stand beside newer ones, in one sentence, if any."""
-    rows = {(line.row.name, line.labels) for line in shown if not line.is_earlier}
-    old = [run for run in runs if (run["row"], run["labels"]) in rows and not today.is_today(table, run)]
-    names = "; ".join(map(_in_words, old))
-    return [f"Of an earlier engine or preset, and left out: {names}.\n"] if old else []
+    names = dict.fromkeys(_in_words(run) for line in shown for run in line.left_out)
+    return [f"Of an earlier engine or preset, and left out: {'; '.join(names)}.\n"] if names else []
 
 
 def _in_words(run: dict) -> str:

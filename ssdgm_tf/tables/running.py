@@ -114,8 +114,9 @@ def _check_today(table: Table, cell: Cell, record: dict) -> None:
         raise ValueError(
             f"A cell has the config of its preset. {old} {', '.join(changed)}; remove the folder of its old run"
         )
-    if not today.is_today(table, record):
-        raise ValueError(f"A cell is of today's engine. {old}, {today.engine_of(record)}; remove the folder of its old run")
+    origin = record["results"], record["revision"]
+    if not today.is_of_engine(table.rows[cell.row], *origin):
+        raise ValueError(f"A cell is of today's engine. {old}, {today.engine_of(*origin)}; remove the folder of its old run")
 
 
 def check(table: Table, cells: list[Cell], todo: list[Cell], options: Options) -> None:
@@ -185,11 +186,10 @@ def _check_engine(table: Table, cell: Cell, folder: Path) -> None:
     try:
         results = json.loads((folder / "results.json").read_text())
         revision = (folder / "revision.txt").read_text() if (folder / "revision.txt").exists() else None
-        record = {"row": cell.row, "results": results, "revision": revision}
-        number = today.engine_of(record)
+        number = today.engine_of(results, revision)
     except (OSError, ValueError, TypeError, AttributeError):
         return  # a new run, or one that the command itself refuses
-    if today.has_engine(table.rows[cell.row]) and number != ENGINE:
+    if not today.is_of_engine(table.rows[cell.row], results, revision):
         raise RunFailed(f"A cell is of today's engine, {ENGINE}: remove {folder}. Received: a run of engine {number}")
 
 

@@ -15,17 +15,18 @@ from ssdgm_tf.tables.definitions import Row, Table
 _OF_ENGINE_1 = "0.2.0", ("ef99e38",)
 
 
-def engine_of(record: dict[str, Any]) -> int:
+def engine_of(results: dict[str, Any], revision: str | None) -> int:
     """The engine that a model was trained by; 0 where none was kept.
 
     Args:
-        record: see `records.collect`.
+        results: the results of its run.
+        revision: see `records.git_revision`.
     """
-    environment = record["results"].get("environment", {})
+    environment = results.get("environment", {})
     if "engine" in environment:
         return environment["engine"]
     version, revisions = _OF_ENGINE_1
-    is_first = environment.get("ssdgm_tf", "").startswith(version) or (record["revision"] or "").startswith(revisions)
+    is_first = environment.get("ssdgm_tf", "").startswith(version) or (revision or "").startswith(revisions)
     return int(is_first)
 
 
@@ -48,13 +49,16 @@ def changed_fields(table: Table, record: dict[str, Any]) -> list[str]:
     return [name for name in now if ran.get(name) != now[name]]
 
 
-def has_engine(row: Row) -> bool:
-    """Whether a row trains a model. Baselines have recipes of their own, but for those on M1.
+def is_of_engine(row: Row, results: dict[str, Any], revision: str | None) -> bool:
+    """Whether a run is of today's engine. Baselines have none, but for those on M1.
 
     Args:
-        row: any row.
+        row: its row.
+        results: see `engine_of`.
+        revision: see `engine_of`.
     """
-    return row.uses is not None or not row.is_baseline
+    has_none = row.is_baseline and row.uses is None
+    return has_none or engine_of(results, revision) == ENGINE
 
 
 def is_today(table: Table, record: dict[str, Any]) -> bool:
@@ -64,8 +68,8 @@ def is_today(table: Table, record: dict[str, Any]) -> bool:
         table: the table of its row.
         record: see `records.collect`.
     """
-    is_of_engine = has_engine(table.rows[record["row"]])
-    return not changed_fields(table, record) and (not is_of_engine or engine_of(record) == ENGINE)
+    row = table.rows[record["row"]]
+    return is_of_engine(row, record["results"], record["revision"]) and not changed_fields(table, record)
 
 
 def _cell(record: dict[str, Any]) -> Cell:

@@ -8,7 +8,7 @@ import pytest
 
 from ssdgm_tf import data
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import averages, best_epoch, callbacks, checkpoints, run
+from ssdgm_tf.runs import averages, best_epoch, callbacks, checkpoints, run, wording
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
 
@@ -88,7 +88,7 @@ def test_the_score_is_the_mean_error_of_classes_then_the_bound():
 
 
 class Logs:
-    """Stands for a model whose epochs have planted logs: what is saved is their number."""
+    """In the place of a model: its epochs have planted logs, and saving it notes the number of the epoch."""
 
     def __init__(self, folder, monkeypatch):
         self.best, self.saved = best_epoch.BestEpoch(folder), []
@@ -144,6 +144,9 @@ def test_a_budget_ends_a_run_before_the_epoch_that_it_does_not_allow(train, tmp_
     results = train(tmp_path, budget=35.0)
     assert [row["epoch"] for row in rows(tmp_path)] == [1, 2, 3]
     assert (results["epochs_trained"], results["budget_seconds"]) == (3, 35.0)
+    summary = wording.summary(results, settings(**FIELDS)["config"])
+    assert "\n  ended by its budget of 35s: 3 of 4 epochs\n" in f"{summary}\n"
+    assert f"\n  kept the weights of epoch {results['epoch_kept']}, the best one by validation\n" in f"{summary}\n"
     assert train(tmp_path, budget=35.0) == results and clock.now == 3 * SECONDS
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from ssdgm_tf.models.data_format import only_or_all
 from ssdgm_tf.models.experiment import FEATURES, Experiment, same_fields
 from ssdgm_tf.models.named_model import NamedModel, Specification
 from ssdgm_tf.models.options import Options
@@ -111,7 +110,7 @@ class M1M2(NamedModel):
         own = {"num_classes": num_classes, "latent_dim": latent_dim, "top_units": top_units, "two_stage": True}
         inherited = {name: value for name, value in config.items() if name not in ("latent_dim", "name")}
         model = cls.from_config({**inherited, "features_dim": config["latent_dim"], **own, **options})
-        model.build(only_or_all({name: (None, *(head.event_shape or ())) for name, head in m1.data_format.observed.items()}))
+        model.build_like(m1)
         pairs = [(model.generative["x"], m1.generative["x"]), (model.recognition["z1"], m1.recognition["z"])]
         if m1.options.exposure is not None:
             pairs.append((model.generative[m1.options.exposure], m1.generative[m1.options.exposure]))

@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 
-from ssdgm_tf.models.data_format import only_or_all
 from ssdgm_tf.models.experiment import LABELLER, Experiment
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.named_model import NamedModel, Specification
@@ -87,11 +86,11 @@ class M2(NamedModel):
         network = label.network or keras.layers.Flatten()  # of a linear q(y|x)
         network = type(network).from_config(network.get_config())
         prior = trained.options.prior if isinstance(trained, NamedModel) else "uniform"
-        options = {"prior": prior, "estimator": label.estimator, "dtype": label.dtype_policy.name} | options
-        options = {"gaps": trained.data_format.observed["x"].gaps} | options
-        model = cls(trained.data_format.classes["y"], latent_dim, two_stage=True, classifier=network, **options)
-        shapes = {name: (None, *(head.event_shape or ())) for name, head in trained.data_format.observed.items()}
-        model.build(only_or_all(shapes))
+        inherited = {"prior": prior, "estimator": label.estimator, "dtype": label.dtype_policy.name}
+        inherited |= {"gaps": trained.data_format.observed["x"].gaps}
+        classes = trained.data_format.classes["y"]
+        model = cls(classes, latent_dim, two_stage=True, classifier=network, **inherited | options)
+        model.build_like(trained)
         model.recognition["y"].set_weights(label.get_weights())
         return model
 

@@ -62,7 +62,7 @@ def test_the_first_stage_is_copied_and_stays_trainable():
         (lambda: models.SDGM(10, 2, hidden_units=(4,)), "SDGM"),
         (lambda: models.VAE(2, hidden_units=(4,)), "VAE"),
     ],
-    ids=["unbuilt", "a class given what is drawn", "no class"],
+    ids=["unbuilt", "q(y|a,x)", "no class"],
 )
 def test_other_models_are_refused(model, received):
     made = model()
