@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, FancyArrowPatch, Patch, Rectangle
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter, StrMethodFormatter
 from scipy import stats
 
 _GAP = 1
@@ -22,6 +22,8 @@ _MOST_CURVES = 4
 # Channels of time series that are shown.
 _MOST_CHANNELS = 4
 _GENERATIVE, _RECOGNITION, _KNOWN = "tab:blue", "tab:orange", "0.75"
+# Small text that ends at the right edge of a panel, above a point.
+_AT_THE_RIGHT = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "fontsize": 8}
 
 
 def learning_curves(rows: list[dict], monitored: str) -> Figure:
@@ -310,6 +312,33 @@ def supervision_rates(curves: dict[str, list[tuple[float, float, bool]]]) -> Fig
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
+    return figure
+
+
+def errors_by_minutes(
+    curves: dict[str, list[tuple[Sequence[float], Sequence[float]]]], published: dict[str, float]
+) -> Figure:
+    """Errors in percent against minutes of training, a panel for each model and a curve for each of its runs.
+
+    Args:
+        curves: {title: (minutes, errors) of each run}.
+        published: {title: the published test error}, a dashed line.
+    """
+    figure = Figure(figsize=(2.6 * len(curves), 3.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(curves), sharex=True, sharey=True))
+    for axes, (title, runs) in zip(panels, curves.items(), strict=True):
+        for minutes, errors in runs:
+            axes.plot(minutes, errors)
+        if title in published:
+            axes.axhline(published[title], color="black", linestyle="--", linewidth=1)
+            axes.annotate(f"published {published[title]:g} %", (1, published[title]), (-2, 2), **_AT_THE_RIGHT)
+        axes.set(title=title, xlabel="minutes", xscale="log", yscale="log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.set_yticks([1, 2, 5, 10, 20, 50])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("validation error, %")
     return figure
 
 

@@ -97,6 +97,17 @@ def test_supervision_rates_mark_gamma_of_one():
     np.testing.assert_allclose(mark.get_xydata(), [points[0][:2]])
 
 
+def test_errors_by_minutes_stand_beside_what_was_published():
+    curves = {"ADGM": [([1, 10], [20.0, 7.0]), ([1, 12], [21.0, 6.0])], "M2": [([2, 3], [9.0, 8.0])]}
+    first, second = plots.errors_by_minutes(curves, {"ADGM": 0.96}).axes
+    *runs, line = first.lines
+    for curve, expected in zip(runs, curves["ADGM"], strict=True):
+        np.testing.assert_allclose(curve.get_data(), expected)
+    np.testing.assert_allclose(line.get_ydata(), 0.96)
+    assert [text.get_text() for text in first.texts] == ["published 0.96 %"]
+    assert len(second.lines) == 1 and not second.texts
+
+
 def test_learning_curves_have_a_panel_for_each_error():
     rows = [{"epoch": e, "identity_error": 0.5, "val_identity_error": 0.4, "lighting_degrees": 9.0} for e in (1, 2)]
     figure = plots.learning_curves([row | {"bound_unlabelled": 1.0} for row in rows], "test")

@@ -49,7 +49,7 @@ def test_tags_and_sources_that_occur_are_explained():
 
 def test_what_was_not_run_is_said():
     page = rendering.markdown(TABLES["siddharth_mnist"], RUNS)
-    assert "Not run: siddharth, siddharth_conv, m2 (600, 1000, 3000 labels)." in page
+    assert "Not run: siddharth, siddharth_paper, siddharth_conv, m2 (600, 1000, 3000 labels)." in page
     assert "Not run: m1, nearest_neighbours, linear_svm, " in rendering.markdown(TABLES["digits"], [])
 
 
@@ -110,7 +110,11 @@ def test_runs_that_a_budget_ended_are_named():
 
 def test_csv_has_every_cell():
     rows = list(csv.DictReader(io.StringIO(rendering.comma_separated(TABLES["siddharth_mnist"], RUNS))))
-    keys = [(labels, row) for labels in ("100", "600", "1000", "3000") for row in ("m2", "siddharth", "siddharth_conv")]
+    keys = [
+        (labels, row)
+        for labels in ("100", "600", "1000", "3000")
+        for row in ("m2", "siddharth", "siddharth_paper", "siddharth_conv")
+    ]
     assert [(row["labels"], row["row"]) for row in rows] == keys
     assert float(rows[0]["measured_error"]) == pytest.approx(6.9) and rows[0]["seeds"] == "0 1 2"
     assert float(rows[0]["measured_spread"]) == pytest.approx(0.6557, abs=1e-4)
