@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ssdgm_tf import choices
 from ssdgm_tf.baselines.stream_network import Player, StreamClassifier, StreamNetwork, cross_entropy
 from ssdgm_tf.layers.types import Activation, Shape
 from ssdgm_tf.objectives import adversarial
@@ -173,8 +174,7 @@ class AdversarialClassifier(StreamClassifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(num_classes, example_shape, **kwargs)
-        if game not in GAMES:
-            raise ValueError(f"game must be one of {GAMES}. Received: game={game!r}")
+        choices.check("game", game, GAMES)
         self.game, self.units, self.noise_dim, self.seed = game, tuple(units), noise_dim, seed
         self.generator_seed = keras.random.SeedGenerator(seed)
         (size,) = self.example_shape

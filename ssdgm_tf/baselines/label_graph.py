@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 from tqdm.auto import tqdm
 
-from ssdgm_tf import checks, rows
+from ssdgm_tf import checks, choices, rows
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.checks import UNLABELLED
 
@@ -53,8 +53,7 @@ class LabelGraph(Baseline):
         self.alpha = alpha
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {METHODS}. Received: method={self.method!r}")
+        choices.check("method", self.method, METHODS)
         shown = y != UNLABELLED
         positions = np.where(shown, np.searchsorted(self.classes_, y), UNLABELLED)
         kernel = partial(neighbour_graph, num_neighbours=min(self.num_neighbours, len(x) - 1))

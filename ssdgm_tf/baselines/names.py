@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from ssdgm_tf import layers
+from ssdgm_tf import choices, layers
 from ssdgm_tf.baselines.adversarial import AdversarialNetwork
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.consistent_network import ConsistentNetwork
@@ -101,8 +101,7 @@ def make(name: str, num_classes: int, seed: int) -> Baseline:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in _MAKERS:
-        raise ValueError(f"A baseline must be one of {NAMES}. Received: name={name!r}")
+    choices.check("name", name, NAMES)
     return _MAKERS[name](num_classes, seed)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.svm import SVC
 
+from ssdgm_tf import choices
 from ssdgm_tf.baselines.baseline import Baseline, smallest_class
 from ssdgm_tf.checks import UNLABELLED
 
@@ -29,8 +30,7 @@ class SupportVectorMachine(Baseline):
         self.seed = seed
 
     def _fit(self, x: np.ndarray, y: np.ndarray) -> None:
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel must be one of {KERNELS}. Received: kernel={self.kernel!r}")
+        choices.check("kernel", self.kernel, KERNELS)
         shown = y != UNLABELLED
         x, y = x[shown], np.searchsorted(self.classes_, y[shown])
         self._centre = x.mean(axis=0)

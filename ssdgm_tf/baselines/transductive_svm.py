@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
+from ssdgm_tf import choices
 from ssdgm_tf.baselines.baseline import Baseline
 from ssdgm_tf.baselines.features import RBFFeatures, kernel_width
 from ssdgm_tf.checks import UNLABELLED
@@ -166,8 +167,7 @@ class TransductiveSVM(Baseline):
         return self._features.transform(x) if self.kernel == "rbf" else x
 
     def _check_parameters(self) -> None:
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel must be one of {KERNELS}. Received: kernel={self.kernel!r}")
+        choices.check("kernel", self.kernel, KERNELS)
         if self.penalty <= 0 or (self.width is not None and self.width <= 0):
             raise ValueError(f"penalty and width must be positive. Received: penalty={self.penalty!r}, width={self.width!r}")
         if self.unlabelled_weight < 0:

@@ -9,6 +9,7 @@ model.compile(optimizer, consistency=[ssdgm.consistency.Views(threshold=0.8)])
 import functools
 from collections.abc import Callable, Sequence
 
+from ssdgm_tf import choices
 from ssdgm_tf.consistency.marginals import ClassBalance, Entropy
 from ssdgm_tf.consistency.mean_teacher import MeanTeacher
 from ssdgm_tf.consistency.passes import Passes
@@ -51,7 +52,9 @@ def _named(text: str) -> Term:
     """The term of "NAME" or "NAME=WEIGHT"."""
     name, equals, weight = text.partition("=")
     if name not in _BY_NAME:
-        raise ValueError(f"consistency must be among {', '.join(sorted(_BY_NAME))}. Received: {name!r}")
+        raise ValueError(
+            f"consistency must be among {', '.join(sorted(_BY_NAME))}. Received: {name!r}{choices.nearest(name, _BY_NAME)}"
+        )
     if not equals:
         return _BY_NAME[name]()
     try:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import keras_internals, layers
+from ssdgm_tf import choices, keras_internals, layers
 from ssdgm_tf.consistency.passes import Passes
 from ssdgm_tf.consistency.term import Term, check_averages
 from ssdgm_tf.engine import counted
@@ -61,8 +61,7 @@ class Views(Term):
         for argument, value in (("threshold", threshold), ("decay", decay)):
             if not 0 < value < 1:
                 raise ValueError(f"{argument} must lie between 0 and 1. Received: {argument}={value!r}")
-        if selection not in SELECTIONS:
-            raise ValueError(f"selection must be one of {SELECTIONS}. Received: selection={selection!r}")
+        choices.check("selection", selection, SELECTIONS)
         self.strong, self.threshold, self.selection = strong, threshold, selection
         self.decay, self.averaged = decay, averaged
         self._view: Any = strong  # the default is made by `build`

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ssdgm_tf import rows
+from ssdgm_tf import choices, rows
 from ssdgm_tf.data import raw, table_files
 from ssdgm_tf.data.arrays import SemiSupervisedData
 from ssdgm_tf.data.canvases import known_places, make_canvases
@@ -112,8 +112,7 @@ def load(
     """
     parse_preprocessing(preprocessing)  # refused here, before anything is read
     _check_resize(name, resize)
-    if bad_examples not in BAD_EXAMPLES:
-        raise ValueError(f"bad_examples must be one of {BAD_EXAMPLES}. Received: {bad_examples!r}")
+    choices.check("bad_examples", bad_examples, BAD_EXAMPLES)
     kind, path = _source(name)
     _check_table(name, is_table, schema, preprocessing, image_shape)
     if is_table and kind != _DESCRIBED:

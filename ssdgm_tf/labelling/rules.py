@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 
+from ssdgm_tf import choices
+
 # Neighbours that say how typical an example is; the most examples that are clustered, and the most clusters.
 _NEIGHBOURS, _CLUSTERED, _MOST_CLUSTERS = 20, 20_000, 500
 # Candidates for each example that `uncertain` chooses; the labels for each class until which "mixed" chooses typical ones;
@@ -137,8 +139,7 @@ def next_examples(rule: str, number: int, known: Predicted | None, is_labelled: 
     Raises:
         ValueError: an unknown rule, or one that needs a model and has none.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}. Received: rule={rule!r}")
+    choices.check("rule", rule, RULES)
     shuffled = np.argsort(-np.random.default_rng(seed).random(len(is_labelled)))
     unlabelled = shuffled[~is_labelled[shuffled]]
     if rule == "random" or not len(unlabelled):

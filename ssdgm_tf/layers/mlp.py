@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ssdgm_tf import choices
 from ssdgm_tf.layers import kernels
 from ssdgm_tf.layers.precision import cast_weight
 from ssdgm_tf.layers.static_shape import as_shapes, with_static_shape
@@ -49,8 +50,7 @@ class MLP(keras.layers.Layer):
         super().__init__(**kwargs)
         if not hidden_units or any(int(units) < 1 for units in hidden_units):
             raise ValueError(f"hidden_units must hold at least one positive width. Received: hidden_units={hidden_units!r}")
-        if normalization not in NORMALIZATIONS:
-            raise ValueError(f"normalization must be one of {NORMALIZATIONS}. Received: normalization={normalization!r}")
+        choices.check("normalization", normalization, NORMALIZATIONS)
         self.hidden_units = tuple(int(units) for units in hidden_units)
         self.normalization = normalization
         self.activation = keras.activations.get(activation)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from ssdgm_tf import trust
+from ssdgm_tf import choices, trust
 from ssdgm_tf.models.data_format import num_examples, only_or_all
 from ssdgm_tf.models.inference import in_batches
 from ssdgm_tf.objectives.consistency import log_of
@@ -81,8 +81,7 @@ def calibrate(
             values.
     """
     model.require_built()
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}. Received: method={method!r}")
+    choices.check("method", method, METHODS)
     if (x is None) == (predictions is None):
         raise ValueError(
             "calibrate takes examples x, or predictions for them. "

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from ssdgm_tf import nodes
+from ssdgm_tf import choices, nodes
 from ssdgm_tf.models.data_format import only_or_all
 from ssdgm_tf.models.graphical_model import GraphicalModel
 from ssdgm_tf.models.options import Options
@@ -45,7 +45,10 @@ class NamedModel(GraphicalModel):
     def __init__(self, sizes: dict[str, Any], seed: int | None, **options: Any) -> None:
         names = {field.name for field in dataclasses.fields(Options)}
         if unknown := sorted(set(options) - names - _OF_KERAS):
-            raise TypeError(f"{type(self).__name__} takes the options {', '.join(sorted(names))}. Received: {unknown}")
+            raise TypeError(
+                f"{type(self).__name__} takes the options {', '.join(sorted(names))}. "
+                f"Received: {unknown}{choices.nearest(unknown[0], names)}"
+            )
         given = Options(**{name: value for name, value in options.items() if name in names})
         generative, recognition = type(self).specify(given, **sizes)
         observed = (self.observed,) if isinstance(self.observed, str) else self.observed

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ssdgm_tf import objectives
+from ssdgm_tf import choices, objectives
 from ssdgm_tf.engine import trace_bounds
 from ssdgm_tf.layers import StochasticNode
 
@@ -139,14 +139,8 @@ def check_arguments(
             "num_unlabelled and num_labelled go together. "
             f"Received: num_unlabelled={num_unlabelled!r}, num_labelled={num_labelled!r}"
         )
-    if labelled_bound not in (None, *trace_bounds.LABELLED):
-        raise ValueError(
-            f"labelled_bound must be None or one of {trace_bounds.LABELLED}. Received: labelled_bound={labelled_bound!r}"
-        )
-    if unlabelled_bound not in trace_bounds.UNLABELLED:
-        raise ValueError(
-            f"unlabelled_bound must be one of {trace_bounds.UNLABELLED}. Received: unlabelled_bound={unlabelled_bound!r}"
-        )
+    choices.check("labelled_bound", labelled_bound, (None, *trace_bounds.LABELLED))
+    choices.check("unlabelled_bound", unlabelled_bound, trace_bounds.UNLABELLED)
     if free_bits < 0:
         raise ValueError(f"free_bits must not be negative. Received: free_bits={free_bits!r}")
     if free_bits and (unlabelled_bound == "importance_weighted" or labelled_bound not in (None, "conditional")):

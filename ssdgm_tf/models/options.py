@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ssdgm_tf import checks, layers, nodes
+from ssdgm_tf import checks, choices, layers, nodes
 from ssdgm_tf.schema import Schema
 
 LIKELIHOODS = ("bernoulli", "normal", "discretized_logistic", "pixel_cnn")
@@ -66,7 +66,8 @@ class Options:
         object.__setattr__(self, "hidden_units", tuple(self.hidden_units))
         if not isinstance(self.likelihood, layers.StochasticNode) and self.likelihood not in LIKELIHOODS:
             raise ValueError(
-                f"likelihood must be one of {LIKELIHOODS}, or a stochastic layer. Received: likelihood={self.likelihood!r}"
+                f"likelihood must be one of {', '.join(LIKELIHOODS)}, or a stochastic layer. "
+                f"Received: likelihood={self.likelihood!r}{choices.nearest(self.likelihood, LIKELIHOODS)}"
             )
         if self.exposure is not None and not isinstance(self.likelihood, layers.CountNode):
             raise ValueError(
@@ -78,7 +79,10 @@ class Options:
         if not isinstance(self.prior, str):
             object.__setattr__(self, "prior", tuple(float(share) for share in self.prior))
         elif self.prior not in PRIORS:
-            raise ValueError(f"prior must be one of {PRIORS}, or probabilities. Received: prior={self.prior!r}")
+            raise ValueError(
+                f"prior must be one of {', '.join(PRIORS)}, or probabilities. "
+                f"Received: prior={self.prior!r}{choices.nearest(self.prior, PRIORS)}"
+            )
 
     def label_prior(self, num_classes: int) -> nodes.RandomVariable:
         """p(y).

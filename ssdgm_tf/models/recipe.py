@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from ssdgm_tf import layers
+from ssdgm_tf import choices, layers
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.layers.image_network import image_network
 from ssdgm_tf.models.graphical_model import GraphicalModel
@@ -158,8 +158,7 @@ def _known(field: str, config: Mapping[str, Any], known: tuple[str, ...], exampl
         ValueError: another name, or a network of other examples.
     """
     name, num_axes = config[field], len(example_shape)
-    if name not in known:
-        raise ValueError(f"config.{field} must be one of {known}. Received: config.{field}={name!r}")
+    choices.check(f"config.{field}", name, known)
     if (name in _OF_IMAGES and num_axes != 3) or (name in _OF_SERIES and num_axes != 2):
         what = "images [H, W, C]" if name in _OF_IMAGES else "series [T, C]"
         raise ValueError(f"config.{field}={name} is for {what}. Received: examples of shape {tuple(example_shape)}")

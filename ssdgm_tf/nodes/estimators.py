@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from ssdgm_tf import layers
+from ssdgm_tf import choices, layers
 from ssdgm_tf.layers.static_shape import with_static_shape
 from ssdgm_tf.layers.stochastic import draws
 
@@ -280,8 +280,7 @@ def get(identifier: str | Estimator | None) -> Estimator | None:
     """
     if identifier is None or isinstance(identifier, Estimator):
         return identifier
-    if identifier not in _BY_NAME:
-        raise ValueError(f"estimator must be one of {sorted(_BY_NAME)}. Received: estimator={identifier!r}")
+    choices.check("estimator", identifier, sorted(_BY_NAME))
     return _BY_NAME[identifier]()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from ssdgm_tf import data, files
+from ssdgm_tf import choices, data, files
 from ssdgm_tf.runs import checkpoints
 from ssdgm_tf.runs.averages import averaged
 from ssdgm_tf.runs.workdir import Workdir, write_json
@@ -29,8 +29,7 @@ def check(config: Mapping[str, Any], dataset: data.SemiSupervisedData) -> None:
     Raises:
         ValueError: an unknown `keep`, or the best epoch without validation examples: test errors must not choose it.
     """
-    if config["keep"] not in KINDS:
-        raise ValueError(f"config.keep must be one of {', '.join(KINDS)}. Received: config.keep={config['keep']!r}")
+    choices.check("config.keep", config["keep"], KINDS)
     if config["keep"] == "best" and not len(dataset.x_validation):
         raise ValueError(
             "config.keep='best' chooses by validation examples: it needs config.num_validation. "

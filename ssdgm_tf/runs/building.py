@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ssdgm_tf import baselines
+from ssdgm_tf import baselines, choices
 from ssdgm_tf.configs import common
 from ssdgm_tf.data import SemiSupervisedData
 from ssdgm_tf.errors import UserError
@@ -29,9 +29,7 @@ def model(settings: Mapping[str, Any], dataset: SemiSupervisedData, part: Graphi
         UserError: the model or its optimizer refuses a field.
     """
     config = settings["config"]
-    if config["model"] not in zoo.names():
-        known = sorted({*zoo.names(), *baselines.names.NAMES})
-        raise UserError(f"config.model must be one of {', '.join(known)}. Received: config.model={config['model']!r}")
+    choices.check("config.model", config["model"], sorted({*zoo.names(), *baselines.names.NAMES}), UserError)
     keras.utils.set_random_seed(config["seed"])
     if dataset.preprocessing is not None and config["likelihood"] != "normal":
         raise UserError(

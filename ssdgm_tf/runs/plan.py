@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ssdgm_tf import baselines, data
+from ssdgm_tf import baselines, choices, data
 from ssdgm_tf.configs import presets
 from ssdgm_tf.configs.common import model_config
 from ssdgm_tf.errors import UserError
@@ -202,8 +202,7 @@ def _part(config: Mapping[str, Any]) -> Part | None:
     part = _builds_on(config)
     if part is None or not (name := config.get(part.field)):
         return None
-    if name not in presets():
-        raise UserError(f"config.{part.field} must be one of {', '.join(presets())}. Received: config.{part.field}={name!r}")
+    choices.check(f"config.{part.field}", name, presets(), UserError)
     return part
 
 

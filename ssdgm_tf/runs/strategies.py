@@ -5,6 +5,7 @@ import os
 
 import tensorflow as tf
 
+from ssdgm_tf import choices
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.names import STRATEGIES
 
@@ -22,8 +23,7 @@ def make(name: str) -> tf.distribute.Strategy:
     Raises:
         UserError: another name, or "multi_worker" without a TF_CONFIG that names this worker.
     """
-    if name not in STRATEGIES:
-        raise UserError(f"--strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}")
+    choices.check("--strategy", name, STRATEGIES, UserError)
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "mirrored":

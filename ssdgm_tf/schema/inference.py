@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ssdgm_tf import choices
 from ssdgm_tf.schema import cells
 from ssdgm_tf.schema.column import DAYS, DAYS_AND_TIMES, DAYS_AND_TIMES_UTC, Column, scored
 from ssdgm_tf.schema.schema import Schema
@@ -179,7 +180,10 @@ def _check_kinds(kinds: Mapping[str, str], given: Mapping[str, Any]) -> None:
     """Refuses kinds of columns that are not there, and other kinds than `_KINDS`."""
     for name, kind in kinds.items():
         if name not in given:
-            raise ValueError(f"kinds must name columns of the table, which are {', '.join(given)}. Received: {name!r}")
+            listed = ", ".join(given)
+            raise ValueError(
+                f"kinds must name columns of the table, which are {listed}. Received: {name!r}{choices.nearest(name, given)}"
+            )
         if kind not in _KINDS:
             raise ValueError(f"A kind in kinds must be one of {', '.join(_KINDS)}. Received: {kind!r} of column {name!r}")
 

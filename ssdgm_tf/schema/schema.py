@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ssdgm_tf import choices
 from ssdgm_tf.schema import cells
 from ssdgm_tf.schema.column import DISCRETE, KINDS, Column
 
@@ -63,7 +64,8 @@ class Schema:
     def __getitem__(self, name: str) -> Column:
         found = next((column for column in self.columns if column.name == name), None)
         if found is None:
-            raise KeyError(f"A column must be one of {', '.join(map(repr, self.names))}. Received: {name!r}")
+            listed = ", ".join(map(repr, self.names))
+            raise KeyError(f"A column must be one of {listed}. Received: {name!r}{choices.nearest(name, self.names)}")
         return found
 
     def encode(self, table: Any, *, unknown: str = "gap") -> np.ndarray:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssdgm_tf import durations
+from ssdgm_tf import choices, durations
 from ssdgm_tf.tables.definitions import TABLES, Row, Table
 
 
@@ -73,9 +73,8 @@ def find_table(name: str | None) -> Table:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in TABLES:
-        raise ValueError(f"--table must be one of {', '.join(TABLES)}. Received: {name!r}")
-    return TABLES[name]
+    choices.check("--table", name, TABLES)
+    return TABLES[str(name)]
 
 
 def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list[Cell]:
@@ -110,7 +109,10 @@ def _rows(table: Table, name: str) -> list[str]:
     if not found:
         groups = dict.fromkeys(row.group for row in table.rows.values())
         more = f", each with a column of {', '.join(table.columns)}" if table.columns else ""
-        raise ValueError(f"--rows must be rows of {table.name}: {', '.join(groups)}{more}. Received: {name!r}")
+        raise ValueError(
+            f"--rows must be rows of {table.name}: {', '.join(groups)}{more}. "
+            f"Received: {name!r}{choices.nearest(name, groups)}"
+        )
     return found
 
 

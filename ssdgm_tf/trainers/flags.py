@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from ssdgm_tf import durations
+from ssdgm_tf import choices, durations
 from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import compilation_cache
@@ -211,7 +211,10 @@ def _config_path(value: str) -> str:
         return f"{CONFIGS / 'from_json.py'}:{name}"
     if name.endswith(".py") and Path(name).is_file():
         return value
-    raise UserError(f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}")
+    raise UserError(
+        f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}"
+        f"{choices.nearest(name, presets())}"
+    )
 
 
 def run(main: Callable[[], None], description: str) -> None:

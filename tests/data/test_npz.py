@@ -236,7 +236,7 @@ def test_bad_examples_stop_with_their_index_or_are_dropped_and_counted(load, tmp
     with pytest.raises(ValueError, match=r"x_train must be finite in float32\. Received: NaN or .* first at \(7, 4\)"):
         load(x_train=vectors, x_test=vectors[:6])
     assert len(data.load_npz(file, 0, 0, bad_examples="drop").x_train) == 28  # 1.5 is allowed in a vector
-    with pytest.raises(ValueError, match=r"bad_examples must be one of .* Received: 'keep'"):
+    with pytest.raises(ValueError, match=r"bad_examples must be one of .* Received: bad_examples='keep'"):
         data.load(f"npz:{file}", 0, 0, bad_examples="keep")
 
 

@@ -207,7 +207,7 @@ class TestObjectives:
     @pytest.mark.parametrize(
         ("kwargs", "message"),
         [
-            ({"labelled_bound": "iwae"}, "labelled_bound must be None or one of .* Received: labelled_bound='iwae'"),
+            ({"labelled_bound": "iwae"}, "labelled_bound must be one of None, .* Received: labelled_bound='iwae'"),
             ({"unlabelled_bound": "importance"}, "unlabelled_bound must be one of"),
             ({"free_bits": -1.0}, "free_bits must not be negative"),
             ({"free_bits": 1.0, "labelled_bound": "importance"}, "free_bits belong to the evidence lower bound"),

@@ -109,7 +109,9 @@ def test_a_cluster_must_be_described(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", value)
         with pytest.raises(UserError, match="multi_worker needs TF_CONFIG, such as"):
             strategies.make("multi_worker")
-    with pytest.raises(UserError, match=r"--strategy must be one of none, mirrored, multi_worker\. Received: 'tpu'"):
+    with pytest.raises(
+        UserError, match=r"--strategy must be one of none, mirrored, multi_worker\. Received: --strategy='tpu'"
+    ):
         strategies.make("tpu")
 
 

@@ -19,7 +19,7 @@ def run(*arguments, cwd):
     ("arguments", "message"),
     [
         ([], "--table must be one of kingma_mnist, "),
-        (["--table=kingma"], "Received: 'kingma'"),
+        (["--table=kingma_mnst"], "Received: --table='kingma_mnst'. Did you mean 'kingma_mnist'?"),
         (["--table=adgm", "--rows=m2,m3"], f"of adgm: {', '.join(TABLES['adgm'].rows)}. Received: 'm3'"),
         (["--table=adgm", "--labels=100,600"], "--labels must be label counts of adgm: 100. Received: '600'"),
         (["--table=adgm", "--seeds=2-0"], "Received: '2-0'"),

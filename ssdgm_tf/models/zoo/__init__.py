@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+from ssdgm_tf import choices
 from ssdgm_tf.models.experiment import Experiment
 
 # Importing a file registers its class with Keras.
@@ -25,6 +26,5 @@ def find(name: str) -> Experiment:
     Raises:
         ValueError: an unknown name.
     """
-    if name not in names():
-        raise ValueError(f"config.model must be one of {', '.join(names())}. Received: config.model={name!r}")
+    choices.check("config.model", name, names())
     return _EXPERIMENTS[name]
