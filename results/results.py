@@ -6,21 +6,19 @@
 hand: a test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
 """
 
-import ast
 import importlib.util
 import itertools
 import json
+import re
 import statistics
 from pathlib import Path
 
-from ssdgm_tf import objectives, plots
-from ssdgm_tf.configs import presets
+from ssdgm_tf import configs, objectives, plots
 from ssdgm_tf.tables import records, rendering
 from ssdgm_tf.tables.definitions import TABLES
 
 RESULTS = Path(__file__).parent
 ROOT = RESULTS.parent
-CONFIGS = ROOT / "ssdgm_tf" / "configs"
 # Training images of MNIST in the papers' split.
 NUM_TRAINING = 50_000
 START, END = "<!-- results: written by `python results/results.py` -->\n", "<!-- end of results -->"
@@ -73,8 +71,8 @@ def mnist(*labels: int) -> dict[str, list[dict]]:
     return {title: runs for title, runs in every.items() if runs}
 
 
-def measured() -> dict[str, str]:
-    """The measured errors and minutes of each preset, in words; "" where nothing was measured."""
+def measured() -> dict[str, list[str]]:
+    """The measured errors and minutes of each preset, in words; [] where nothing was measured."""
     found = {row.preset: [] for table in TABLES.values() for row in table.rows.values()}
     for table in TABLES.values():
         if table.home != table.name or table.name == "siddharth_rho":  # whose runs are cut short
@@ -90,7 +88,17 @@ def measured() -> dict[str, str]:
             lines = list(lines)
             if lines[0].runs and row.name != "digit_model":  # which has a row of its own in its own table
                 found[row.preset].append(expected(lines, table, several=presets.count(row.preset) > 1))
-    return {preset: "<br>".join(texts) for preset, texts in found.items()}
+    return found
+
+
+def measured_file() -> str:
+    """What `ssdgm-train --list` shows, as JSON: the same without Markdown."""
+    plain = {
+        name: [re.sub(r"\[(.*?)\]\(\.\./(.*?)\)", r"\1: \2", text).replace("`", "") for text in texts]
+        for name, texts in sorted(measured().items())
+        if name and texts
+    }
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
 # Of tables whose data are not the presets' own.
@@ -176,10 +184,8 @@ def presets_page() -> str:
         "| preset | what it trains | measured |",
         "|---|---|---|",
     ]
-    for name in sorted(presets(), key=lambda name: (name.split("_")[-1], name)):
-        docstring = ast.get_docstring(ast.parse((CONFIGS / f"{name}.py").read_text()))
-        first = " ".join(docstring.split("\n\n")[0].split())
-        cells = (f"`{name}`", first, found.get(name) or "not yet")
+    for name in sorted(configs.presets(), key=lambda name: (name.split("_")[-1], name)):
+        cells = (f"`{name}`", configs.about(name), "<br>".join(found.get(name, [])) or "not yet")
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -249,6 +255,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "trust.md": trust_tables(),
     }
     texts |= {ROOT / "docs" / "presets.md": presets_page(), RESULTS / "imputation.md": imputation_page()}
+    texts |= {ROOT / "ssdgm_tf" / "configs" / "measured.json": measured_file()}
     return texts | {path: between(path, table) for path, table in pages.items()}
 
 

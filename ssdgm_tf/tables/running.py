@@ -45,28 +45,36 @@ def run(
         {cell: reason} of the failures.
     """
     failed: dict[Cell, str] = {}
+    if not cells:
+        return failed
     minutes = Minutes(records.read_all(options.results / table.home)[0])
     bar_format = "{desc} {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
-    with tqdm(total=len(cells), desc=table.name, bar_format=bar_format, disable=not cells) as bar:
+    with tqdm(total=len(cells), desc=table.name, bar_format=bar_format) as bar:
         for number, cell in enumerate(cells):
             bar.set_postfix_str(f"{cell.name}, {minutes.left(cells[number:])}")
             below = needed(table, cell)
             if below in failed:
                 failed[cell] = f"needs {below.name}, which failed"
             else:
-                bar.write(f"{number + 1} of {len(cells)}: {cell.name}, {minutes.left(cells[number:])}", file=sys.stderr)
+                _say(bar, f"{number + 1} of {len(cells)}: {cell.name}, {minutes.left(cells[number:])}")
                 bar.clear()
                 try:
                     record = run_one(table, cell, options, launch or launch_process)
                     minutes.add(record)
-                    bar.write(f"{cell.name}: {_outcome(record)}", file=sys.stderr)
+                    _say(bar, f"{cell.name}: {_outcome(record)}")
                 except RunFailed as error:
                     failed[cell] = str(error)
             if cell in failed:
-                bar.write(f"{cell.name} FAILED: {failed[cell]}", file=sys.stderr)
+                _say(bar, f"{cell.name} FAILED: {failed[cell]}")
             bar.update()
             after()
     return failed
+
+
+def _say(bar: tqdm, text: str) -> None:
+    """Writes a line above the bar, unless there is none because of --quiet."""
+    if not bar.disable:
+        bar.write(text, file=sys.stderr)
 
 
 class RunFailed(Exception):

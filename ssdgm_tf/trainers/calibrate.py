@@ -11,7 +11,7 @@ used, --by=validation takes these, and trains nothing.
 The model, results.json and report.html of the run are written anew; its weights stay as they are.
 """
 
-import sys
+from typing import Any
 
 from absl import flags
 
@@ -20,18 +20,18 @@ from ssdgm_tf.runs.names import CALIBRATIONS, LABEL_SOURCES
 from ssdgm_tf.trainers import flags as command
 
 command.define_workdir()
-flags.DEFINE_enum("by", "folds", LABEL_SOURCES, "Where the labels come from.", module_name=command.__name__)
-flags.DEFINE_integer("folds", 5, "Parts of the training examples, with --by=folds.", module_name=command.__name__)
+flags.DEFINE_enum("by", "folds", LABEL_SOURCES, "Where the labels come from.", module_name=command.WHAT)
+flags.DEFINE_integer("folds", 5, "Parts of the training examples, with --by=folds.", module_name=command.WHAT)
 flags.DEFINE_enum(
     "method",
     "temperature",
     CALIBRATIONS,
     "One temperature for all classes, or a slope and an offset for each, which take more labels.",
-    module_name=command.__name__,
+    module_name=command.WHAT,
 )
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-calibrate`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -53,7 +53,8 @@ def main() -> None:
                 of = name.removesuffix(end).strip("_")
                 was = f"{before[name]:.4f}" if name in before else "none"
                 print(f"  {f'{of} ' if of else ''}{title:<34}{was:>8} -> {after[name]:.4f}")
-    print(f"Measured on test examples. The run in {folder.path} is calibrated; report: {folder.report}", file=sys.stdout)
+    print(f"Measured on test examples. The run in {folder.path} is calibrated; report: {folder.report}")
+    return {"workdir": str(folder.path), "report": str(folder.report), "before": before, "after": after}
 
 
 def cli() -> None:

@@ -5,6 +5,8 @@
 It neither trains nor writes.
 """
 
+from typing import Any
+
 from absl import flags
 
 from ssdgm_tf.trainers import flags as command
@@ -12,7 +14,7 @@ from ssdgm_tf.trainers import flags as command
 command.define_workdir()
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-evaluate`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -26,8 +28,10 @@ def main() -> None:
     model = checkpoints.load(folder.model)
     dataset = load_data(config, values.data_dir, values.download, folder)
     check_schema(dataset, model, folder)
-    print(wording.summary(measuring.measure(model, config, dataset), config))
+    found = measuring.measure(model, config, dataset)
+    print(wording.summary(found, config))
     print(f"Measured: {folder.model}")
+    return {"model": str(folder.model), "results": found}
 
 
 def cli() -> None:

@@ -7,20 +7,21 @@ vectors. Probabilities and images come out. MODEL_CARD.md says which. Serving ne
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
 
-flags.DEFINE_string("workdir", None, "Folder of the run.", module_name=command.__name__)
+flags.DEFINE_string("workdir", None, "Folder of the run.", module_name=command.FILES)
 flags.DEFINE_string(
-    "output", None, "Folder of the SavedModel; an existing SavedModel is replaced.", module_name=command.__name__
+    "output", None, "Folder of the SavedModel; an existing SavedModel is replaced.", module_name=command.FILES
 )
-flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", module_name=command.__name__)
+flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", module_name=command.WHAT)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-export`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -31,8 +32,10 @@ def main() -> None:
     from ssdgm_tf.runs import saved_run
 
     signatures = saved_run.export(folder, output)
-    for file in saved_run.write_litert(output, signatures) if values.litert else []:
+    written = saved_run.write_litert(output, signatures) if values.litert else []
+    for file in written:
         print(f"LiteRT in {file}: {file.stat().st_size / 1e6:.1f} MB")
+    return {"output": str(output), "signatures": sorted(signatures), "litert": [str(file) for file in written]}
 
 
 def cli() -> None:

@@ -5,6 +5,8 @@
 It trains nothing: it uses the saved model.
 """
 
+from typing import Any
+
 from absl import flags
 
 from ssdgm_tf.errors import UserError
@@ -13,7 +15,7 @@ from ssdgm_tf.trainers import flags as command
 command.define_workdir()
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-figures`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -30,6 +32,7 @@ def main() -> None:
     check_schema(dataset, model, folder)
     report.write(model, dataset, settings, results, folder)
     print(f"Figures in {folder.figures}: open {folder.report}")
+    return {"figures": str(folder.figures), "report": str(folder.report)}
 
 
 def cli() -> None:

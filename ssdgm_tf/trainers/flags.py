@@ -1,39 +1,61 @@
 """The flags of the commands, and how `--config=NAME:ARGS` finds its file. Imports no TensorFlow."""
 
+import contextlib
+import functools
 import getpass
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
+from tqdm.std import tqdm
 
 from ssdgm_tf import choices, durations
 from ssdgm_tf.configs import presets
 from ssdgm_tf.errors import UserError
+from ssdgm_tf.files import json_text
 from ssdgm_tf.runs import compilation_cache
 from ssdgm_tf.runs.names import PRECISIONS, STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
+from ssdgm_tf.trainers import completion, help_text
 
 # The errors of ml_collections for an unknown field, a wrong type, or a config file that fails.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
+
+# The groups of flags, in the order of --help.
+WHAT, FILES, TRAINING, MACHINE, OUTPUT = "What it does", "Files", "How it trains", "On which machine", "What it prints"
+GROUPS = [WHAT, FILES, TRAINING, MACHINE, OUTPUT]
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT_CONFIG = "m2_digits"
 
 
+flags.DEFINE_bool("quiet", False, "Print errors and warnings only, and no progress.", module_name=OUTPUT)
+flags.DEFINE_bool(
+    "json", False, "Print one JSON object when it is done; everything else goes to the error output.", module_name=OUTPUT
+)
+flags.DEFINE_bool(
+    "completion", False, 'Print the completion for bash and zsh: eval "$(COMMAND --completion)".', module_name=OUTPUT
+)
+
+
 def define_workdir() -> None:
     """--workdir, --data_dir and --download."""
-    flags.DEFINE_string("workdir", None, "Folder of the run: its config, checkpoints, metrics and report.")
+    flags.DEFINE_string(
+        "workdir", None, "Folder of the run: its config, checkpoints, metrics and report.", module_name=FILES
+    )
     flags.DEFINE_string(
         "data_dir",
         None,
         "Folder of prepared TensorFlow Datasets, and of files and folders that --config.data names; by default that of TFDS "
         "and the current folder.",
+        module_name=FILES,
     )
-    flags.DEFINE_bool("download", False, "Download and prepare the data set if it is not prepared.")
+    flags.DEFINE_bool("download", False, "Download and prepare the data set if it is not prepared.", module_name=FILES)
 
 
 def trained_run() -> Workdir:
@@ -78,33 +100,56 @@ def define_training() -> None:
     config_flags.DEFINE_config_file(
         "config",
         None,
-        f"Experiment: one of {', '.join(presets())}, with arguments, NAME:labels=100,seed=0; your own FILE.py; or the "
+        "Experiment: a preset (--list shows them), with arguments, NAME:labels=100,seed=0; your own FILE.py; or the "
         "config.json of a run. --config.FIELD=VALUE overrides a field. "
         f"(default: {DEFAULT_CONFIG})",
     )
+    flags.FLAGS.register_key_flag_for_module(WHAT, flags.FLAGS["config"])
+    flags.DEFINE_bool("list", False, "Show the presets, and what was measured with each.", module_name=WHAT)
     flags.DEFINE_string(
-        "part", None, "Folder of a finished run that this one builds on. By default that run is trained inside WORKDIR."
+        "part",
+        None,
+        "Folder of a finished run that this one builds on. By default that run is trained inside WORKDIR.",
+        module_name=FILES,
     )
     flags.DEFINE_string(
         "labels",
         None,
         "File of labels that people gave with ssdgm-label, which come beside those of the config. A run that goes on for "
         "more --config.epochs may take new ones.",
+        module_name=FILES,
     )
     flags.DEFINE_float(
         "checkpoint_seconds",
         15.0,
         "Shortest time between two checkpoints, which are saved at the end of an epoch.",
         lower_bound=0.0,
+        module_name=TRAINING,
     )
     define_budget("the run, over all its starts; it ends after the last epoch that fits")
-    flags.DEFINE_bool("debug_nans", False, "Stop at the first term that is not finite, and name it; slower.")
-    flags.DEFINE_enum(
-        "strategy", "none", STRATEGIES, "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG."
+    flags.DEFINE_bool(
+        "debug_nans", False, "Stop at the first term that is not finite, and name it; slower.", module_name=TRAINING
     )
-    flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "XLA; auto is Keras' choice: on with a GPU.")
     flags.DEFINE_enum(
-        "precision", "float32", PRECISIONS, "Compute type; weights stay float32. tf32: a GPU rounds factors of products."
+        "strategy",
+        "none",
+        STRATEGIES,
+        "Devices: mirrored, all of this machine; multi_worker, the cluster of TF_CONFIG.",
+        module_name=MACHINE,
+    )
+    flags.DEFINE_enum(
+        "jit_compile",
+        "auto",
+        ["auto", "on", "off"],
+        "XLA; auto is Keras' choice: on with a GPU.",
+        module_name=MACHINE,
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        PRECISIONS,
+        "Compute type; weights stay float32. tf32: a GPU rounds factors of products.",
+        module_name=MACHINE,
     )
 
 
@@ -114,7 +159,8 @@ def define_budget(of: str) -> None:
     Args:
         of: what the budget is of, in words.
     """
-    flags.DEFINE_string("budget", None, f"Time of training, such as 3h or 1h30m, of {of}. By default there is no limit.")
+    text = f"Time of training, such as 3h or 1h30m, of {of}. By default there is no limit."
+    flags.DEFINE_string("budget", None, text, module_name=TRAINING)
 
 
 def budget() -> float | None:
@@ -132,13 +178,23 @@ def budget() -> float | None:
 def define_page() -> None:
     """The flags of the commands that serve the page."""
     define_workdir()
-    flags.DEFINE_integer("port", 0, "Port of the page; 0 for a free one.", lower_bound=0, upper_bound=65535)
-    flags.DEFINE_bool("open", True, "Open a browser.")
-    flags.DEFINE_string("annotator", "", "Who labels; it is kept with every label. By default the user of this machine.")
+    flags.DEFINE_integer(
+        "port", 0, "Port of the page; 0 for a free one.", lower_bound=0, upper_bound=65535, module_name=WHAT
+    )
+    flags.DEFINE_bool("open", True, "Open a browser.", module_name=WHAT)
+    flags.DEFINE_string(
+        "annotator",
+        "",
+        "Who labels; it is kept with every label. By default the user of this machine.",
+        module_name=WHAT,
+    )
 
 
-def serve_page(tab: str) -> None:
+def serve_page(tab: str) -> dict[str, Any]:
     """Serves the page of the run that --workdir names, until it is interrupted.
+
+    Returns:
+        What --json prints.
 
     Args:
         tab: the tab that it opens; "" for the first.
@@ -160,7 +216,9 @@ def serve_page(tab: str) -> None:
     with server.alone(folder.path) as lock:
         session = Session(folder, values.data_dir, values.download, values.annotator or _user())
         server.serve(session, values.port, tab, values.open, lock)
-    print(f"The page is closed. Labels are in {folder.labels}" if folder.labels.exists() else "The page is closed.")
+    labels = str(folder.labels) if folder.labels.exists() else None
+    print(f"The page is closed. Labels are in {labels}" if labels else "The page is closed.")
+    return {"labels": labels}
 
 
 def _user() -> str:
@@ -217,24 +275,34 @@ def _config_path(value: str) -> str:
     )
 
 
-def run(main: Callable[[], None], description: str) -> None:
+def run(main: Callable[[], dict[str, Any] | None], description: str) -> None:
     """Parses the flags and calls `main()`; a user's mistake ends in one message, without a traceback.
 
     `main` imports TensorFlow itself, so that --help does not wait for it.
 
     Args:
-        main: a function without arguments.
+        main: a function without arguments, which returns what --json prints.
         description: the text that --help prints above the flags.
     """
     command = Path(sys.argv[0]).name
-    if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
-        print(f"{description.strip()}\n{flags.FLAGS.module_help(__name__)}".replace("\n    (default: 'None')", ""))
-        return
     try:
+        if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
+            print(help_text.of_flags(description, GROUPS))
+            return
         rest = flags.FLAGS(resolve_config(sys.argv) if "config" in flags.FLAGS else sys.argv)[1:]
         if rest:
             raise UserError(f"{command} takes flags only. Received: {rest}")
-        main()
+        if flags.FLAGS.completion:
+            print(completion.script(command, GROUPS))
+            return
+        with _printing(flags.FLAGS.quiet, flags.FLAGS.json):
+            found = main()
+        if flags.FLAGS.json and found is not None:
+            print(json_text(found, indent=1))
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\nInterrupted. The saved files are undamaged; the same command resumes the run.", file=sys.stderr)
         sys.exit(130)
@@ -244,6 +312,18 @@ def run(main: Callable[[], None], description: str) -> None:
         if flags.FLAGS.is_parsed():
             raise
         sys.exit(f"{command}: {_explain(error)}")
+
+
+@contextlib.contextmanager
+def _printing(quiet: bool, is_json: bool) -> Iterator[None]:
+    """Where what is printed goes: with --quiet nowhere, with --json to the error output."""
+    if quiet:
+        tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # of every bar of this process
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+            yield
+    else:
+        with contextlib.redirect_stdout(sys.stderr) if is_json else contextlib.nullcontext():
+            yield
 
 
 def _explain(error: Exception) -> str:

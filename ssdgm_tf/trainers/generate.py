@@ -9,19 +9,21 @@ within the range of the training table, and have as many digits after the point.
 "other". The same seed writes the same rows.
 """
 
+from typing import Any
+
 from absl import flags
 
 from ssdgm_tf.runs.prediction_files import check_written
 from ssdgm_tf.trainers import flags as command
 
-flags.DEFINE_string("workdir", None, "Folder of a run of a table.", module_name=command.__name__)
-flags.DEFINE_integer("rows", 1000, "Number of rows.", lower_bound=1, module_name=command.__name__)
-flags.DEFINE_multi_string("where", [], "TARGET=VALUE, once for each target that is held", module_name=command.__name__)
-flags.DEFINE_string("output", None, "The table to write, .csv, .tsv or .parquet.", module_name=command.__name__)
-flags.DEFINE_integer("seed", 0, "Seed of the draws.", module_name=command.__name__)
+flags.DEFINE_string("workdir", None, "Folder of a run of a table.", module_name=command.FILES)
+flags.DEFINE_integer("rows", 1000, "Number of rows.", lower_bound=1, module_name=command.WHAT)
+flags.DEFINE_multi_string("where", [], "TARGET=VALUE, once for each target that is held", module_name=command.WHAT)
+flags.DEFINE_string("output", None, "The table to write, .csv, .tsv or .parquet.", module_name=command.FILES)
+flags.DEFINE_integer("seed", 0, "Seed of the draws.", module_name=command.WHAT)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-generate`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -35,6 +37,7 @@ def main() -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     table_filling.make(folder, output, values.rows, values.where, values.seed)
     print(f"{values.rows} rows in {output}")
+    return {"rows": values.rows, "output": str(output)}
 
 
 def cli() -> None:

@@ -14,29 +14,31 @@ counts as not known. Numbers stay within the range of the training table, and ha
 a cell that its column does not take, such as text for a number, stops the command, and nothing is written.
 """
 
+from typing import Any
+
 from absl import flags
 
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs.prediction_files import check_written
 from ssdgm_tf.trainers import flags as command
 
-flags.DEFINE_string("workdir", None, "Folder of a run of a table.", module_name=command.__name__)
-flags.DEFINE_string("input", None, "The table, a .csv, .tsv or .parquet file.", module_name=command.__name__)
-flags.DEFINE_string("output", None, "The table to write, .csv, .tsv or .parquet.", module_name=command.__name__)
+flags.DEFINE_string("workdir", None, "Folder of a run of a table.", module_name=command.FILES)
+flags.DEFINE_string("input", None, "The table, a .csv, .tsv or .parquet file.", module_name=command.FILES)
+flags.DEFINE_string("output", None, "The table to write, .csv, .tsv or .parquet.", module_name=command.FILES)
 flags.DEFINE_integer(
     "draws",
     0,
     "Number of draws of the gaps, one file each: OUTPUT_1, OUTPUT_2, ...; 0 for one file of means.",
     lower_bound=0,
-    module_name=command.__name__,
+    module_name=command.WHAT,
 )
 flags.DEFINE_integer(
-    "num_samples", 100, "Importance samples of what is not known of a row.", lower_bound=1, module_name=command.__name__
+    "num_samples", 100, "Importance samples of what is not known of a row.", lower_bound=1, module_name=command.WHAT
 )
-flags.DEFINE_integer("seed", 0, "Seed of the samples and draws.", module_name=command.__name__)
+flags.DEFINE_integer("seed", 0, "Seed of the samples and draws.", module_name=command.WHAT)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-impute`, after its flags are parsed."""
     values = flags.FLAGS
     folder = command.trained_run()
@@ -52,9 +54,11 @@ def main() -> None:
 
     precision.choose_products(settings["precision"])
     output.parent.mkdir(parents=True, exist_ok=True)
-    for note in table_filling.fill(folder, source, outputs, values.draws > 0, values.num_samples, values.seed):
+    notes = table_filling.fill(folder, source, outputs, values.draws > 0, values.num_samples, values.seed)
+    for note in notes:
         print(note)
     print(f"Filled in: {outputs[0]}" + (f" to {outputs[-1].name}" if len(outputs) > 1 else ""))
+    return {"outputs": [str(path) for path in outputs], "notes": list(notes)}
 
 
 def cli() -> None:

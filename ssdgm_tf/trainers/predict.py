@@ -30,6 +30,7 @@ target's name.
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -38,30 +39,30 @@ from ssdgm_tf.runs.prediction_files import PredictionFiles
 from ssdgm_tf.trainers import flags as command
 
 flags.DEFINE_string(
-    "model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", module_name=command.__name__
+    "model", None, "Folder of a finished run, or a SavedModel that ssdgm-export wrote.", module_name=command.FILES
 )
 flags.DEFINE_string(
     "input",
     None,
     "Folder of images, or an .npz, .npy, .mat, .csv, .tsv or .parquet file of examples.",
-    module_name=command.__name__,
+    module_name=command.FILES,
 )
 flags.DEFINE_string(
     "output",
     "predictions.csv",
     "The table of predictions; its errors go to predictions_errors.csv beside it.",
-    module_name=command.__name__,
+    module_name=command.FILES,
 )
 flags.DEFINE_integer(
     "top_uncertain",
     0,
     "Also write this many examples, those with the largest entropy, to predictions_top_uncertain.csv.",
     lower_bound=0,
-    module_name=command.__name__,
+    module_name=command.WHAT,
 )
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-predict`, after its flags are parsed."""
     values = flags.FLAGS
     for name in ("model", "input"):
@@ -107,6 +108,8 @@ def main() -> None:
             raise UserError(f"--output must be where files can be written. Received: {values.output} ({error})") from error
     bad = f", {num_bad} bad examples in {tables.errors}" if num_bad else ""
     print(f"{number} predictions in {tables.predictions}{bad}")
+    errors = str(tables.errors) if num_bad else None
+    return {"predictions": str(tables.predictions), "examples": number, "bad_examples": num_bad, "errors": errors}
 
 
 def cli() -> None:

@@ -10,6 +10,7 @@ same command again skips finished cells and resumes interrupted ones.
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,28 +21,29 @@ from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
 
 # --help prints the flags of `command`.
-flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", module_name=command.__name__)
-flags.DEFINE_list("rows", [], "Rows of the table, such as m2,adgm; by default all.", module_name=command.__name__)
-flags.DEFINE_list("labels", [], "Label counts of the table, such as 100,1000; by default all.", module_name=command.__name__)
-flags.DEFINE_string("seeds", "0", "Seeds of the label draws, such as 0-2 or 0,3.", module_name=command.__name__)
+flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", module_name=command.WHAT)
+flags.DEFINE_list("rows", [], "Rows of the table, such as m2,adgm; by default all.", module_name=command.WHAT)
+flags.DEFINE_list("labels", [], "Label counts of the table, such as 100,1000; by default all.", module_name=command.WHAT)
+flags.DEFINE_string("seeds", "0", "Seeds of the label draws, such as 0-2 or 0,3.", module_name=command.WHAT)
 flags.DEFINE_string(
-    "results", "results", "Folder of the results files and of the rendered tables.", module_name=command.__name__
+    "results", "results", "Folder of the results files and of the rendered tables.", module_name=command.FILES
 )
-flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", module_name=command.__name__)
-flags.DEFINE_enum("precision", "float32", PRECISIONS, "As in ssdgm-train.", module_name=command.__name__)
-flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As in ssdgm-train.", module_name=command.__name__)
+flags.DEFINE_bool("render", False, "Only write the tables of --results, and its README.md.", module_name=command.WHAT)
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "As in ssdgm-train.", module_name=command.MACHINE)
+flags.DEFINE_enum("jit_compile", "auto", ["auto", "on", "off"], "As in ssdgm-train.", module_name=command.MACHINE)
 command.define_budget("each run; one that a smaller budget ended goes on")
 command.define_workdir()
 flags.FLAGS["workdir"].help = "Folder of the runs, WORKDIR/TABLE/CELL."
 flags.FLAGS.set_default("workdir", "runs/tables")
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
     """`ssdgm-table`, after its flags are parsed."""
     values = flags.FLAGS
     if values.render:
-        _write(rendering.documents(Path(values.results)))
-        return
+        texts = rendering.documents(Path(values.results))
+        _write(texts)
+        return {"written": [str(path) for path in texts]}
     options = cells.Options(
         workdir=Path(values.workdir),
         results=Path(values.results),
@@ -60,7 +62,8 @@ def main() -> None:
         raise UserError(str(error)) from error
     for reason in damaged:
         print(f"{reason}. It is run again.", file=sys.stderr)
-    print(f"{table.name}: {len(asked)} cells asked for, {len(todo)} to run", file=sys.stderr)
+    if not values.quiet:
+        print(f"{table.name}: {len(asked)} cells asked for, {len(todo)} to run", file=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)
     failed = running.run(table, todo, options, after=lambda: _write(rendering.table_documents(table, options.results)))
     texts = rendering.table_documents(table, options.results)
@@ -71,6 +74,7 @@ def main() -> None:
         names = ", ".join(cell.name for cell in failed)
         logs = options.workdir / table.home
         raise UserError(f"{len(failed)} of {len(todo)} cells failed: {names}. See log.txt in their folders in {logs}")
+    return {"cells": [cell.name for cell in asked], "run": [cell.name for cell in todo], "written": [str(page), str(sheet)]}
 
 
 def _write(texts: dict[Path, str]) -> None:

@@ -8,18 +8,23 @@ The same command again resumes the run, and one with more --config.epochs, or a 
 
 import re
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
+from ssdgm_tf.trainers import help_text
 
 command.define_training()
 
 
-def main() -> None:
+def main() -> dict[str, Any] | None:
     """`ssdgm-train`, after its flags are parsed."""
     values = flags.FLAGS
+    if values.list:
+        print(help_text.of_presets())
+        return help_text.presets()
     config = values.config.to_dict()
     data_name = re.sub(r"\W+", "-", config["data"])
     workdir = values.workdir or f"runs/{config['model']}_{data_name}_{config['labels']}_{config['seed']}"
@@ -63,10 +68,11 @@ def main() -> None:
     )
     if not strategies.is_chief(strategy):
         print(f"This worker is done; the chief writes the results in {workdir}")
-        return
+        return None
     print(wording.summary(results, config))
     page = Path(workdir) / "report.html"
     print(f"Results in {workdir}: open {page}" if page.exists() else f"Results in {workdir}/results.json")
+    return {"workdir": str(workdir), "report": str(page) if page.exists() else None, "results": results}
 
 
 def cli() -> None:
