@@ -266,8 +266,12 @@ _OF_LETTERS = [
 ]
 
 # a = 0.1 (N + M) / M for 30 labels of 1,297.
+_PLAIN = {"consistency": "", "labels_first_steps": 0, "labels_spread": False}
 _KINGMA_WEIGHTS = Row(
-    "m2_kingma", "M2, Kingma's weights (gamma = 1)", "m2_digits", {"gamma": 1.0, "classification_weight": 4.32333}
+    "m2_kingma",
+    "M2, Kingma's weights (gamma = 1), no other term",
+    "m2_digits",
+    _PLAIN | {"gamma": 1.0, "classification_weight": 4.32333},
 )
 
 _LIGHTING, _IDENTITY = ("lighting_degrees",), ("identity_error",)

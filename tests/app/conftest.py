@@ -9,10 +9,12 @@ from ssdgm_tf.app.session import Session
 from ssdgm_tf.configs import m2_digits, table
 from ssdgm_tf.runs import run
 from ssdgm_tf.runs.workdir import Workdir
+from tests.plain import PLAIN
 
 
 def settings(**fields):
-    config = m2_digits.get_config("labels=30,seed=0").to_dict() | {
+    config = m2_digits.get_config("labels=30,seed=0").to_dict() | PLAIN
+    config |= {
         "hidden_units": (100,),
         "latent_dim": 10,
         "epochs": 40,

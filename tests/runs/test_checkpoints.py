@@ -18,6 +18,7 @@ import pytest
 from ssdgm_tf.configs import m2_digits
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, run
+from tests.plain import PLAIN
 from tests.runs.test_run import settings
 
 # Seconds to the latest kill, of the start or of the first epoch that the run trains.
@@ -27,6 +28,7 @@ _LONGEST = 4.0
 FORKS_RUNS = """
 import json, os, sys
 from ssdgm_tf.runs import run
+
 for line in sys.stdin:
     asked = json.loads(line)
     child = os.fork()
@@ -229,7 +231,7 @@ def test_a_disk_that_is_full(tmp_path):
     probe = [*alone, "sh", "-c", f"mount -t tmpfs tmpfs {tmp_path}"]
     if not shutil.which("unshare") or subprocess.run(probe, capture_output=True).returncode:
         pytest.skip("needs unshare, and leave to mount a disk in a namespace of its own")
-    fields = {"latent_dim": 3, "hidden_units": "(16,)", "epochs": 500}
+    fields = PLAIN | {"latent_dim": 3, "hidden_units": "(16,)", "epochs": 500}
     flags = ["--config=m2_digits:labels=30,seed=0", *(f"--config.{name}={value}" for name, value in fields.items())]
     script = [*alone, "sh", "-c", FULL_DISK, "sh"]
     words = [*script, str(tmp_path), sys.executable, " ".join([*flags, "--checkpoint_seconds=0"])]
@@ -242,7 +244,7 @@ def test_a_disk_that_is_full(tmp_path):
 def test_what_remains_after_training_is_the_running_average(tmp_path, unmeasured):
     """The mean teacher has it, and the last checkpoint holds it; a run without it is another one."""
     made, weights = m2_digits.get_config("labels=30,seed=0").to_dict(), {}
-    made |= {"epochs": 2, "hidden_units": (8,), "consistency": "mean_teacher"}
+    made |= PLAIN | {"epochs": 2, "hidden_units": (8,), "consistency": "mean_teacher"}
     for momentum in (0.9, 0.5):
         settings = {"config": made | {"ema_momentum": momentum}, "precision": "float32", "jit_compile": "auto"}
         run.train(settings, tmp_path / f"run_{momentum}")

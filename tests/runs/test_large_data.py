@@ -17,9 +17,10 @@ _PROGRAM = """
     from ssdgm_tf.data import room
     from ssdgm_tf.runs import run
     from tests.memory import peak
+    from tests.plain import PLAIN
 
     def train(data, epochs, workdir):
-        config = m2_digits.get_config().to_dict() | {
+        config = m2_digits.get_config().to_dict() | PLAIN | {
             "data": data, "labels": 20, "epochs": epochs, "batch_size": 50, "hidden_units": (8,),
             "num_importance_samples": 1,
         }

@@ -20,6 +20,7 @@ from ssdgm_tf.models.figures import style_grid
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 from ssdgm_tf.runs.workdir import Workdir
+from tests.plain import PLAIN
 
 #: Those of the predicted classes, and all.
 OF_CLASSES = {"confusion", "reliability", "surest_errors", "least_certain"}
@@ -27,7 +28,7 @@ FIGURES = OF_CLASSES | {"learning_curves", "reconstructions", "samples", "analog
 
 
 def settings(**fields):
-    config = m2_digits.get_config("labels=30,seed=0").to_dict()
+    config = m2_digits.get_config("labels=30,seed=0").to_dict() | PLAIN
     config |= {"hidden_units": (16,), "latent_dim": 3, "epochs": 4, "num_importance_samples": 5} | fields
     return {"config": config, "precision": "float32", "jit_compile": "auto"}
 

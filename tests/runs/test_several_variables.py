@@ -11,6 +11,7 @@ from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, s
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import building, checkpoints, run, wording
 from ssdgm_tf.runs.loading import load_data
+from tests.plain import PLAIN
 from tests.runs.test_run import OF_CLASSES
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}
@@ -108,7 +109,9 @@ def test_a_run_where_the_count_alone_is_known(canvases, tmp_path):
 
 @pytest.mark.slow
 def test_a_model_of_digits_is_trained_first_and_nested(canvases, tmp_path, monkeypatch):
-    fields = m2_digits.get_config().to_dict() | {name: SMALL[name] for name in ("epochs", "hidden_units", "latent_dim")}
+    fields = (
+        m2_digits.get_config().to_dict() | PLAIN | {name: SMALL[name] for name in ("epochs", "hidden_units", "latent_dim")}
+    )
     digits = {"config": fields | {"num_importance_samples": 2}, "precision": "float32", "jit_compile": "auto"}
     run.train(digits, tmp_path / "digits")
     asked = settings(siddharth_multimnist_nested, "labels=40", **canvases | {"digit_model": "m2_digits"})

@@ -53,9 +53,9 @@ def test_what_the_table_does_not_have_is_refused_with_what_it_has(table, rows, l
 
 
 def test_an_unknown_table_lists_the_known():
-    with pytest.raises(ValueError, match=rf"one of {', '.join(TABLES)}\. Received: 'kingma'"):
+    with pytest.raises(ValueError, match=rf"one of {', '.join(TABLES)}\. Received: --table='kingma'"):
         cells.find_table("kingma")
-    with pytest.raises(ValueError, match=r"Received: None"):
+    with pytest.raises(ValueError, match=r"Received: --table=None"):
         cells.find_table(None)
 
 
