@@ -269,9 +269,10 @@ def between(path: Path, table: str) -> str:
 def main() -> None:
     """The command."""
     for path, text in documents().items():
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         print(path.relative_to(ROOT))
-    for name, figure in {"supervision_rates_mnist": rates_figure, "dense_errors_mnist": dense_figure}.items():
+    runs = {"siddharth_rho": ("supervision_rates_mnist", rates_figure), "kingma_mnist": ("dense_errors_mnist", dense_figure)}
+    for name, figure in [made for table, made in runs.items() if records.read_all(RESULTS / table)[0]]:
         path = ROOT / "docs" / "images" / f"{name}.png"
         figure().savefig(path, dpi=130)
         print(path.relative_to(ROOT))

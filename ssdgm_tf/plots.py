@@ -335,7 +335,7 @@ def errors_by_minutes(
         axes.set(title=title, xlabel="minutes", xscale="log", yscale="log")
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.set_yticks([1, 2, 5, 10, 20, 50])
+        axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("validation error, %")

@@ -21,10 +21,10 @@ def about(preset: str) -> str:
     Args:
         preset: its name.
     """
-    docstring = ast.get_docstring(ast.parse((_FOLDER / f"{preset}.py").read_text())) or ""
+    docstring = ast.get_docstring(ast.parse((_FOLDER / f"{preset}.py").read_text("utf-8"))) or ""
     return " ".join(docstring.split("\n\n")[0].split())
 
 
 def measured() -> dict[str, list[str]]:
     """What was measured with each preset, {name: lines}; a preset without results is left out."""
-    return json.loads((_FOLDER / "measured.json").read_text())
+    return json.loads((_FOLDER / "measured.json").read_text("utf-8"))

@@ -183,7 +183,8 @@ _OF_MAALOE = _TO_THE_LETTER | {
     "keep": "best",
 }
 # The recipe of the notebooks that the authors of Siddharth et al. 2017 published: 256 units, a style of 50, 8 draws,
-# batches of 128, Adam at 1e-3, a temperature of 0.66, 200 epochs. They have labels for a tenth of the batches.
+# batches of 128, Adam at 1e-3, a temperature of 0.66, 200 epochs. They have labels for a tenth of the batches; here the
+# labels are those of the table.
 _OF_SIDDHARTH = {
     "latent_dim": 50,
     "hidden_units": (256,),
@@ -265,8 +266,9 @@ _OF_LETTERS = [
     Row("sdgm", "SDGM, convolutional q(y|a,x), moved images, pseudo-labels", "grey_images", _LETTERS),
 ]
 
-# a = 0.1 (N + M) / M for 30 labels of 1,297.
+# `m2_digits` without its terms and first steps.
 _PLAIN = {"consistency": "", "labels_first_steps": 0, "labels_spread": False}
+# a = 0.1 (N + M) / M for 30 labels of 1,297.
 _KINGMA_WEIGHTS = Row(
     "m2_kingma",
     "M2, Kingma's weights (gamma = 1), no other term",

@@ -65,7 +65,7 @@ def run(
                 except RunFailed as error:
                     failed[cell] = str(error)
             if cell in failed:
-                _say(bar, f"{cell.name} FAILED: {failed[cell]}")
+                bar.write(f"{cell.name} FAILED: {failed[cell]}", file=sys.stderr)
             bar.update()
             after()
     return failed
@@ -270,9 +270,9 @@ def launch_process(words: list[str], log: Path) -> int:
     Returns:
         The exit status.
     """
+    if not (sys.stderr.isatty() and os.name == "posix"):
+        return launch_unseen(words, log)
     with log.open("ab", buffering=0) as file:
-        if not (sys.stderr.isatty() and os.name == "posix"):
-            return _wait(words, file.fileno())
         # With its own terminal the run draws its progress bar as usual. The output is copied from there into the log.
         import pty
         import termios
@@ -286,6 +286,20 @@ def launch_process(words: list[str], log: Path) -> int:
         finally:
             os.close(output)
             copying.join(timeout=5)
+
+
+def launch_unseen(words: list[str], log: Path) -> int:
+    """Runs a command with its output in a file only.
+
+    Args:
+        words: the command line.
+        log: the file that the output is appended to.
+
+    Returns:
+        The exit status.
+    """
+    with log.open("ab", buffering=0) as file:
+        return _wait(words, file.fileno())
 
 
 def _wait(words: list[str], output: int) -> int:

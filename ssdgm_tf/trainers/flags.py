@@ -4,6 +4,7 @@ import contextlib
 import functools
 import getpass
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 DEFAULT_CONFIG = "m2_digits"
 
 
-flags.DEFINE_bool("quiet", False, "Print errors and warnings only, and no progress.", module_name=OUTPUT)
+flags.DEFINE_bool("quiet", False, "Print nothing but errors, and no progress.", module_name=OUTPUT)
 flags.DEFINE_bool(
     "json", False, "Print one JSON object when it is done; everything else goes to the error output.", module_name=OUTPUT
 )
@@ -191,10 +192,7 @@ def define_page() -> None:
 
 
 def serve_page(tab: str) -> dict[str, Any]:
-    """Serves the page of the run that --workdir names, until it is interrupted.
-
-    Returns:
-        What --json prints.
+    """Serves the page of the run that --workdir names, until it is interrupted, and returns what --json prints.
 
     Args:
         tab: the tab that it opens; "" for the first.
@@ -203,6 +201,8 @@ def serve_page(tab: str) -> dict[str, Any]:
         UserError: no run of a model that infers a class, a run that is open already, a port in use, or no extra "app".
     """
     values, folder = flags.FLAGS, trained_run()
+    if values.quiet and not values.open:
+        raise UserError("--quiet hides the address of the page, so that it needs --open. Received: --quiet --noopen")
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
         raise UserError("The page needs the extra \"app\": pip install 'ssdgm_tf[app]'. Received: an install without it")
     import_tensorflow_quietly()
@@ -287,22 +287,21 @@ def run(main: Callable[[], dict[str, Any] | None], description: str) -> None:
     command = Path(sys.argv[0]).name
     try:
         if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
-            print(help_text.of_flags(description, GROUPS))
+            _print(help_text.of_flags(description, GROUPS))
             return
         rest = flags.FLAGS(resolve_config(sys.argv) if "config" in flags.FLAGS else sys.argv)[1:]
         if rest:
             raise UserError(f"{command} takes flags only. Received: {rest}")
         if flags.FLAGS.completion:
-            print(completion.script(command, GROUPS))
+            _print(completion.script(command, GROUPS))
+            return
+        if "list" in flags.FLAGS and flags.FLAGS.list:
+            _print(json_text(help_text.presets(), indent=1) if flags.FLAGS.json else help_text.of_presets())
             return
         with _printing(flags.FLAGS.quiet, flags.FLAGS.json):
             found = main()
         if flags.FLAGS.json and found is not None:
-            print(json_text(found, indent=1))
-        sys.stdout.flush()
-    except BrokenPipeError:  # such as of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+            _print(json_text(_finite(found), indent=1))
     except KeyboardInterrupt:
         print("\nInterrupted. The saved files are undamaged; the same command resumes the run.", file=sys.stderr)
         sys.exit(130)
@@ -314,12 +313,30 @@ def run(main: Callable[[], dict[str, Any] | None], description: str) -> None:
         sys.exit(f"{command}: {_explain(error)}")
 
 
+def _print(text: str) -> None:
+    """Prints a text whole; a reader that ends before, such as `| head`, is no error."""
+    try:
+        print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _finite(value: Any) -> Any:
+    """A value of JSON with null in place of numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @contextlib.contextmanager
 def _printing(quiet: bool, is_json: bool) -> Iterator[None]:
     """Where what is printed goes: with --quiet nowhere, with --json to the error output."""
     if quiet:
         tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # of every bar of this process
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
             yield
     else:
         with contextlib.redirect_stdout(sys.stderr) if is_json else contextlib.nullcontext():

@@ -37,6 +37,8 @@ def of_presets() -> str:
         lines += [name, *_wrapped(found["trains"], "")]
         for text in found["measured"][:_MOST_FIGURES]:
             lines += _wrapped(text, "- ")
+        if more := found["measured"][_MOST_FIGURES:]:
+            lines.append(f"    - and {len(more)} more")
     return "\n".join(lines)
 
 

@@ -20,7 +20,6 @@ from ssdgm_tf.runs.names import PRECISIONS
 from ssdgm_tf.tables import TABLES, cells, rendering, running
 from ssdgm_tf.trainers import flags as command
 
-# --help prints the flags of `command`.
 flags.DEFINE_string("table", None, f"One of {', '.join(TABLES)}.", module_name=command.WHAT)
 flags.DEFINE_list("rows", [], "Rows of the table, such as m2,adgm; by default all.", module_name=command.WHAT)
 flags.DEFINE_list("labels", [], "Label counts of the table, such as 100,1000; by default all.", module_name=command.WHAT)
@@ -65,7 +64,10 @@ def main() -> dict[str, Any]:
     if not values.quiet:
         print(f"{table.name}: {len(asked)} cells asked for, {len(todo)} to run", file=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)
-    failed = running.run(table, todo, options, after=lambda: _write(rendering.table_documents(table, options.results)))
+    launch = running.launch_unseen if values.quiet else running.launch_process
+    failed = running.run(
+        table, todo, options, launch, after=lambda: _write(rendering.table_documents(table, options.results))
+    )
     texts = rendering.table_documents(table, options.results)
     _write(texts)
     page, sheet = texts

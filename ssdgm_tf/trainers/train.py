@@ -14,7 +14,6 @@ from absl import flags
 
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.trainers import flags as command
-from ssdgm_tf.trainers import help_text
 
 command.define_training()
 
@@ -22,9 +21,6 @@ command.define_training()
 def main() -> dict[str, Any] | None:
     """`ssdgm-train`, after its flags are parsed."""
     values = flags.FLAGS
-    if values.list:
-        print(help_text.of_presets())
-        return help_text.presets()
     config = values.config.to_dict()
     data_name = re.sub(r"\W+", "-", config["data"])
     workdir = values.workdir or f"runs/{config['model']}_{data_name}_{config['labels']}_{config['seed']}"

@@ -1,6 +1,7 @@
 """What every command prints: help by groups, presets, completion, one JSON object, or nothing."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -15,10 +16,12 @@ _EVERY_FLAG = """
 import importlib, sys
 sys.argv = ["ssdgm-NAME"]  # else the package would import TensorFlow, and its flags
 from absl import flags
+import absl.logging  # has flags of its own
+before = set(flags.FLAGS)
 from ssdgm_tf.trainers import flags as command
 importlib.import_module("ssdgm_tf.trainers.NAME")
 shown = {flag.name for group in command.GROUPS for flag in flags.FLAGS.get_key_flags_for_module(group)}
-ours = {name for name in flags.FLAGS if flags.FLAGS.find_module_defining_flag(name).startswith("ssdgm_tf")}
+ours = set(flags.FLAGS) - before
 print(sorted(shown), sorted(ours - shown))
 """
 
@@ -46,9 +49,13 @@ def test_list_shows_every_preset_and_its_first_figures(tmp_path):
 
 
 def test_a_list_that_is_cut_off_says_nothing(tmp_path):
-    command = f"{sys.executable} -m ssdgm_tf.trainers.train --list | head -2"
-    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
-    assert len(found.stdout.splitlines()) == 2 and found.stderr == ""
+    reader, writer = os.pipe()
+    os.close(reader)  # as of `| head`, which has ended
+    for word in ("--list", "--help", "--completion"):
+        command = [sys.executable, "-m", "ssdgm_tf.trainers.train", word]
+        found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        assert found.stderr == ""
+    os.close(writer)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,8 @@ def test_a_list_that_is_cut_off_says_nothing(tmp_path):
     [
         (["--config", "=", "m2_dig"], "m2_digits"),
         (["--precision", "="], "float32 tf32 bfloat16 float16"),
+        (["--config=m2_dig"], "--config=m2_digits"),
+        (["--workdir", "="], ""),
         (["--ji"], "--jit_compile="),
         (["--qu"], "--quiet"),
     ],
@@ -82,6 +91,16 @@ def test_json_is_all_of_the_output(folder):
     assert "test error" in found.stderr
     again = run("evaluate", "--workdir=run", "--json", cwd=folder)
     assert json.loads(again.stdout)["results"]["error"] == pytest.approx(printed["results"]["error"])
+
+
+def test_json_has_null_for_numbers_that_it_lacks():
+    found = flags._finite({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": "nan"}, "e": (1, None)})
+    assert found == {"a": None, "b": [1.5, None], "c": {"d": "nan"}, "e": [1, None]}
+
+
+def test_quiet_needs_a_browser(folder):
+    found = run("explore", "--workdir=run", "--quiet", "--noopen", cwd=folder)
+    assert found.returncode == 1 and "--quiet hides the address of the page" in found.stderr
 
 
 def test_quiet_prints_nothing_but_errors(folder):
