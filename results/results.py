@@ -3,7 +3,7 @@
     python results/results.py
 
 `ssdgm-table` adds the runs. docs/presets.md lists the measured results of every preset. No figure in a document is typed by
-hand: a test runs this command and compares. The picture of errors against supervision rates is drawn anew too.
+hand: a test runs this command and compares. Two figures are drawn anew too.
 """
 
 import importlib.util

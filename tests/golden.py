@@ -12,10 +12,9 @@ import keras
 import numpy as np
 
 from ssdgm_tf import data
-from ssdgm_tf.configs.common import model_config
+from ssdgm_tf.configs.common import PLAIN, model_config
 from ssdgm_tf.engine_version import ENGINE
 from ssdgm_tf.runs import building, loading
-from tests.plain import PLAIN
 
 PATH = Path(__file__).with_suffix(".json")
 _SMALL = {"hidden_units": (16,), "latent_dim": 3}

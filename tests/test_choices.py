@@ -6,8 +6,8 @@ from ssdgm_tf import choices
 
 
 def test_a_name_of_the_list_passes():
-    choices.check("method", "vector", ("temperature", "vector"))
-    choices.check("bound", None, (None, "importance"))
+    assert choices.check("method", "vector", ("temperature", "vector")) is None
+    assert choices.check("bound", None, (None, "importance")) is None
 
 
 @pytest.mark.parametrize(

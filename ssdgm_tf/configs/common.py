@@ -43,6 +43,8 @@ _NUM_TRAINING = {"mnist": 50_000}
 SMALL_DENSE = {"hidden_units": (300,), "activation": "relu", "likelihood": "normal", "likelihood_scale": 0.25}
 #: Digits with 30 labels, with large weights of the labels.
 FEW_DIGITS = DIGITS | SMALL_DENSE | {"gamma": 10.0, "classification_weight": 30.0, "learning_rate": 1e-3, "epochs": 200}
+#: `m2_digits` without its terms of consistency and its first steps.
+PLAIN = {"consistency": "", "labels_first_steps": 0, "labels_spread": False}
 #: A convolutional classifier of moved images and a wide likelihood: see docs/choosing_a_model.md.
 CONVOLUTIONAL = {
     "hidden_units": (500,),

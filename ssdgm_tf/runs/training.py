@@ -111,7 +111,13 @@ def fit(
 
 
 def _budget(execution: Execution, done: list[dict[str, Any]], before: float) -> Budget:
-    """What is left of the time of a run, after the epochs of its metrics; `before` the first one it took so many seconds."""
+    """The budget of a run, with the time that it has used.
+
+    Args:
+        execution: has the limit, if there is one.
+        done: the metrics of the epochs that are done.
+        before: seconds that the run took before its first epoch.
+    """
     ends = [0.0, *(row["seconds"] for row in done)]
     seconds = math.inf if execution.budget is None else execution.budget
     return Budget(seconds, ends[-1], ends[-1] - ends[-2]) if done else Budget(seconds, before)

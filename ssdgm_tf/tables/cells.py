@@ -64,7 +64,7 @@ class Options:
         return self.results / cell.table / f"{cell.name}.json"
 
 
-def find_table(name: str | None) -> Table:
+def find_table(name: str) -> Table:
     """The table of a name.
 
     Args:
@@ -74,7 +74,7 @@ def find_table(name: str | None) -> Table:
         ValueError: an unknown name.
     """
     choices.check("--table", name, TABLES)
-    return TABLES[str(name)]
+    return TABLES[name]
 
 
 def select(table: Table, rows: list[str], labels: list[str], seeds: str) -> list[Cell]:

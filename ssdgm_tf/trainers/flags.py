@@ -1,19 +1,15 @@
 """The flags of the commands, and how `--config=NAME:ARGS` finds its file. Imports no TensorFlow."""
 
-import contextlib
-import functools
 import getpass
 import importlib.util
-import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
-from tqdm.std import tqdm
 
 from ssdgm_tf import choices, durations
 from ssdgm_tf.configs import presets
@@ -22,13 +18,18 @@ from ssdgm_tf.files import json_text
 from ssdgm_tf.runs import compilation_cache
 from ssdgm_tf.runs.names import PRECISIONS, STRATEGIES
 from ssdgm_tf.runs.workdir import Workdir
-from ssdgm_tf.trainers import completion, help_text
+from ssdgm_tf.trainers import completion, help_text, printing
 
 # The errors of ml_collections for an unknown field, a wrong type, or a config file that fails.
 _CONFIG_ERRORS = (AttributeError, KeyError, TypeError, ValueError)
 
-# The groups of flags, in the order of --help.
-WHAT, FILES, TRAINING, MACHINE, OUTPUT = "What it does", "Files", "How it trains", "On which machine", "What it prints"
+# The groups of flags.
+WHAT = "What it does"
+FILES = "Files"
+TRAINING = "How it trains"
+MACHINE = "On which machine"
+OUTPUT = "What it prints"
+#: In the order of --help.
 GROUPS = [WHAT, FILES, TRAINING, MACHINE, OUTPUT]
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -263,15 +264,16 @@ def resolve_config(argv: list[str]) -> list[str]:
 
 def _config_path(value: str) -> str:
     name, colon, arguments = value.partition(":")
-    if name in presets():
+    known = presets()
+    if name in known:
         return f"{CONFIGS / name}.py{colon}{arguments}"
     if name.endswith(".json") and Path(name).is_file():
         return f"{CONFIGS / 'from_json.py'}:{name}"
     if name.endswith(".py") and Path(name).is_file():
         return value
     raise UserError(
-        f"--config must be one of {', '.join(presets())}, or an existing .py or .json file. Received: {name!r}"
-        f"{choices.nearest(name, presets())}"
+        f"--config must be one of {', '.join(known)}, or an existing .py or .json file. Received: {name!r}"
+        f"{choices.nearest(name, known)}"
     )
 
 
@@ -287,21 +289,21 @@ def run(main: Callable[[], dict[str, Any] | None], description: str) -> None:
     command = Path(sys.argv[0]).name
     try:
         if {"--help", "-help", "-h", "--helpfull"} & set(sys.argv[1:]):
-            _print(help_text.of_flags(description, GROUPS))
+            printing.whole(help_text.of_flags(description, GROUPS))
             return
         rest = flags.FLAGS(resolve_config(sys.argv) if "config" in flags.FLAGS else sys.argv)[1:]
         if rest:
             raise UserError(f"{command} takes flags only. Received: {rest}")
         if flags.FLAGS.completion:
-            _print(completion.script(command, GROUPS))
+            printing.whole(completion.script(command, GROUPS))
             return
         if "list" in flags.FLAGS and flags.FLAGS.list:
-            _print(json_text(help_text.presets(), indent=1) if flags.FLAGS.json else help_text.of_presets())
+            printing.whole(json_text(help_text.presets(), indent=1) if flags.FLAGS.json else help_text.of_presets())
             return
-        with _printing(flags.FLAGS.quiet, flags.FLAGS.json):
+        with printing.directed(flags.FLAGS.quiet, flags.FLAGS.json):
             found = main()
         if flags.FLAGS.json and found is not None:
-            _print(json_text(_finite(found), indent=1))
+            printing.whole(json_text(printing.finite(found), indent=1))
     except KeyboardInterrupt:
         print("\nInterrupted. The saved files are undamaged; the same command resumes the run.", file=sys.stderr)
         sys.exit(130)
@@ -311,36 +313,6 @@ def run(main: Callable[[], dict[str, Any] | None], description: str) -> None:
         if flags.FLAGS.is_parsed():
             raise
         sys.exit(f"{command}: {_explain(error)}")
-
-
-def _print(text: str) -> None:
-    """Prints a text whole; a reader that ends before, such as `| head`, is no error."""
-    try:
-        print(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _finite(value: Any) -> Any:
-    """A value of JSON with null in place of numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextlib.contextmanager
-def _printing(quiet: bool, is_json: bool) -> Iterator[None]:
-    """Where what is printed goes: with --quiet nowhere, with --json to the error output."""
-    if quiet:
-        tqdm.__init__ = functools.partialmethod(tqdm.__init__, disable=True)  # of every bar of this process
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
-            yield
-    else:
-        with contextlib.redirect_stdout(sys.stderr) if is_json else contextlib.nullcontext():
-            yield
 
 
 def _explain(error: Exception) -> str:

@@ -30,7 +30,7 @@ def presets() -> dict[str, dict]:
 
 
 def of_presets() -> str:
-    """Every preset: what it trains, and the first figures that were measured with it."""
+    """The text of `--list`: what each preset trains, and its first measured figures."""
     lines = ["Presets of ssdgm-train --config=NAME; the demo and the recommended ones first. Errors are of test examples,"]
     lines += ["minutes are on two CPU cores, † is of an earlier engine or preset. --json shows all figures.", ""]
     for name, found in presets().items():

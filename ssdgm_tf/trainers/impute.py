@@ -33,7 +33,7 @@ flags.DEFINE_integer(
     module_name=command.WHAT,
 )
 flags.DEFINE_integer(
-    "num_samples", 100, "Importance samples of what is not known of a row.", lower_bound=1, module_name=command.WHAT
+    "num_samples", 100, "Importance samples of the unknown variables of a row.", lower_bound=1, module_name=command.WHAT
 )
 flags.DEFINE_integer("seed", 0, "Seed of the samples and draws.", module_name=command.WHAT)
 

@@ -7,9 +7,9 @@ import pytest
 
 from ssdgm_tf.app.session import Session
 from ssdgm_tf.configs import m2_digits, table
+from ssdgm_tf.configs.common import PLAIN
 from ssdgm_tf.runs import run
 from ssdgm_tf.runs.workdir import Workdir
-from tests.plain import PLAIN
 
 
 def settings(**fields):

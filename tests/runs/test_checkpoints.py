@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from ssdgm_tf.configs import m2_digits
+from ssdgm_tf.configs.common import PLAIN
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import checkpoints, run
-from tests.plain import PLAIN
 from tests.runs.test_run import settings
 
 # Seconds to the latest kill, of the start or of the first epoch that the run trains.

@@ -17,7 +17,7 @@ _PROGRAM = """
     from ssdgm_tf.data import room
     from ssdgm_tf.runs import run
     from tests.memory import peak
-    from tests.plain import PLAIN
+    from ssdgm_tf.configs.common import PLAIN
 
     def train(data, epochs, workdir):
         config = m2_digits.get_config().to_dict() | PLAIN | {

@@ -15,12 +15,12 @@ import pytest
 
 from ssdgm_tf import data, models, nodes
 from ssdgm_tf.configs import m2_digits
+from ssdgm_tf.configs.common import PLAIN
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models.figures import style_grid
 from ssdgm_tf.runs import building, checkpoints, measuring, optimisation, plan, run, wording
 from ssdgm_tf.runs.callbacks import Checkpoint
 from ssdgm_tf.runs.workdir import Workdir
-from tests.plain import PLAIN
 
 #: Those of the predicted classes, and all.
 OF_CLASSES = {"confusion", "reliability", "surest_errors", "least_certain"}

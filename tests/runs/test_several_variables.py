@@ -8,10 +8,10 @@ import pytest
 
 from ssdgm_tf import data, models
 from ssdgm_tf.configs import m2_digits, siddharth_faces, siddharth_multimnist, siddharth_multimnist_nested
+from ssdgm_tf.configs.common import PLAIN
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.runs import building, checkpoints, run, wording
 from ssdgm_tf.runs.loading import load_data
-from tests.plain import PLAIN
 from tests.runs.test_run import OF_CLASSES
 
 SMALL = {"epochs": 1, "hidden_units": (16,), "latent_dim": 3, "num_importance_samples": 2, "labels_first_steps": 2}

@@ -9,7 +9,7 @@ import pytest
 
 import ssdgm_tf
 from ssdgm_tf import configs
-from ssdgm_tf.trainers import flags
+from ssdgm_tf.trainers import flags, printing
 from tests.trainers.test_flags import run
 
 _EVERY_FLAG = """
@@ -50,7 +50,7 @@ def test_list_shows_every_preset_and_its_first_figures(tmp_path):
 
 def test_a_list_that_is_cut_off_says_nothing(tmp_path):
     reader, writer = os.pipe()
-    os.close(reader)  # as of `| head`, which has ended
+    os.close(reader)  # the reader has stopped, as `| head` does
     for word in ("--list", "--help", "--completion"):
         command = [sys.executable, "-m", "ssdgm_tf.trainers.train", word]
         found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -94,7 +94,7 @@ def test_json_is_all_of_the_output(folder):
 
 
 def test_json_has_null_for_numbers_that_it_lacks():
-    found = flags._finite({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": "nan"}, "e": (1, None)})
+    found = printing.finite({"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": "nan"}, "e": (1, None)})
     assert found == {"a": None, "b": [1.5, None], "c": {"d": "nan"}, "e": [1, None]}
 
 
