@@ -8,6 +8,8 @@ say whether an analogy keeps the style of its source.
 import numpy as np
 from scipy import stats
 
+__all__ = ["STYLES", "frechet_distance", "rank_correlation", "share_read_as", "size", "slant", "stroke_width"]
+
 
 def share_read_as(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The share of examples whose likeliest class is the one that was asked for.
@@ -84,8 +86,8 @@ def size(images: np.ndarray) -> np.ndarray:
     return np.sqrt(_divided(np.sum(ink * (x * x + y * y), axis=(1, 2)), ink.sum(axis=(1, 2))))
 
 
-#: The measures of style, by name.
 STYLES = {"slant": slant, "stroke width": stroke_width, "size": size}
+"""The measures of style, by name."""
 
 
 def rank_correlation(values: np.ndarray, other: np.ndarray) -> float:

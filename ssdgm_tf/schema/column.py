@@ -11,7 +11,6 @@ import numpy as np
 
 from ssdgm_tf.schema import cells
 
-#: The distributions of each kind of column; the first is the default.
 DISTRIBUTIONS = {
     "numeric": ("normal", "student_t", "histogram"),
     "positive": ("log_normal", "histogram"),
@@ -20,13 +19,17 @@ DISTRIBUTIONS = {
     "categorical": ("categorical",),
     "ordinal": ("ordinal",),
 }
-#: The kinds of columns.
+"""The distributions of each kind of column; the first is the default."""
 KINDS = tuple(DISTRIBUTIONS)
-#: Units of a numeric column whose cells are dates: without a time of day, with one, and with one that has a zone.
-DAYS = "days since 1970-01-01"
-DAYS_AND_TIMES, DAYS_AND_TIMES_UTC = f"{DAYS}, with the time of day", f"{DAYS}, with the time of day in UTC"
-#: The kinds whose cells are categories.
+"""The kinds of columns."""
 DISCRETE = ("binary", "categorical", "ordinal")
+"""The kinds whose cells are categories."""
+DAYS = "days since 1970-01-01"
+"""The unit of a numeric column whose cells are dates."""
+DAYS_AND_TIMES = f"{DAYS}, with the time of day"
+"""The unit of dates with a time of day."""
+DAYS_AND_TIMES_UTC = f"{DAYS}, with the time of day in UTC"
+"""The unit of dates with a time of day in a zone."""
 _ORIGIN = datetime(1970, 1, 1)
 # Whole numbers from it on are no int64.
 _TOO_LARGE = 2.0**63

@@ -12,8 +12,8 @@ from ssdgm_tf.schema import cells
 from ssdgm_tf.schema.column import Column
 from ssdgm_tf.schema.schema import Schema
 
-#: The number of a class that stands for "no label".
 NO_LABEL = -1
+"""The number of a class that stands for "no label"."""
 # Whole numbers of more distinct values than these are a number to predict, not classes.
 _MOST_CLASSES = 20
 # Names that a model of a table has for other variables.

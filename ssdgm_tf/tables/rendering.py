@@ -135,7 +135,7 @@ def markdown(table: Table, runs: list[dict], damaged: Sequence[str] = (), headin
     body = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     body += [
         "| " + " | ".join(cells[name] for name in columns) + " |"
-        for cells in (_cells(line, sources, table.measures) for line in shown)
+        for cells in (texts(line, sources, table.measures) for line in shown)
     ]
     parts += ["\n".join(body) + "\n"]
     if unrun := [line for line in every if line.row.runs_here and not line.runs]:
@@ -204,12 +204,18 @@ def _one_decimal(mean: float | None, deviation: float | None) -> str:
     return f"{mean:.1f}" + ("" if deviation is None else f" ± {deviation:.1f}")
 
 
-def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str, str]:
-    """The texts of one line, {column: text}."""
+def texts(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str, str]:
+    """The texts of one line, {column: text}.
+
+    Args:
+        line: the line.
+        sources: the sources of published figures, in the order of their numbers.
+        measures: the measures of its table.
+    """
     mean, deviation = line.spread()
     figures = [
-        f"{_percent(figure['error'], figure.get('spread'))} [{figure['tag']}, {sources.index(figure['source']) + 1}]"
-        for figure in line.figures
+        f"{figure(each['error'], each.get('spread'))} [{each['tag']}, {sources.index(each['source']) + 1}]"
+        for each in line.figures
     ]
     return {
         "labels": _label_count(line.labels),
@@ -217,11 +223,11 @@ def _cells(line: Line, sources: list[str], measures: dict[str, str]) -> dict[str
         "model": line.row.title.replace("|", "\\|"),
         "published": "; ".join(figures) or "–",
         "target": _target(line.target, mean, 0 if line.is_earlier else len(line.runs)),
-        "measured": _percent(mean, deviation) + line.mark,
+        "measured": figure(mean, deviation) + line.mark,
         "runs": str(len(line.runs)),
         "minutes per run": "–" if line.minutes is None else f"{line.minutes:.1f}",
-        "labels only": _percent(*line.spread("labels_only_")),
-        "nearest neighbour": _percent(*line.spread("nearest_neighbour_")),
+        "labels only": figure(*line.spread("labels_only_")),
+        "nearest neighbour": figure(*line.spread("nearest_neighbour_")),
     }
 
 
@@ -229,7 +235,8 @@ def _label_count(labels: int | None) -> str:
     return "none" if labels is None else str(labels or "all")
 
 
-def _percent(mean: float | None, deviation: float | None) -> str:
+def figure(mean: float | None, deviation: float | None) -> str:
+    """A mean and a standard deviation to two decimals; "–" where there is none."""
     if mean is None:
         return "–"
     return f"{mean:.2f}" + ("" if deviation is None else f" ± {deviation:.2f}")
