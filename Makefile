@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all mutants coverage lint format clean
+.PHONY: demo test test-all mutants coverage docs lint format clean
 
 demo: .venv/installed
 	$(BIN)/ssdgm-train --config=m2_digits --workdir=runs/demo
@@ -21,6 +21,10 @@ mutants: .venv/installed
 # The first tier's; the floor is in pyproject.toml.
 coverage: .venv/installed
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+# The site, in build/site; warnings are errors.
+docs: .venv/installed
+	$(BIN)/python -m website.build
 
 lint: .venv/installed
 	$(BIN)/ruff check .
