@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all mutants coverage docs lint format clean
+.PHONY: demo test test-all mutants coverage docs dist lint format clean
 
 demo: .venv/installed
 	$(BIN)/ssdgm-train --config=m2_digits --workdir=runs/demo
@@ -26,10 +26,18 @@ coverage: .venv/installed
 docs: .venv/installed
 	$(BIN)/python -m website.build
 
+# Wheel and source distribution, in dist/.
+dist: .venv/installed
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -18,7 +18,8 @@ from website import model_pages
 from website.reference import ROOT, Reference
 
 # What the site shows of the repository; other files only where a page links to them.
-_DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md", "results/*.md", "benchmarks/*.md")
+_PROJECT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+_DOCUMENTS = (*_PROJECT, "docs/**/*.md", "docs/notebooks/*.ipynb", "results/*.md", "benchmarks/*.md")
 # Pages that have others below them in the navigation.
 _PARENTS = {"results/README.md": "results/*.md"}
 _LISTED = {"results/generation.md", "results/imputation.md", "results/tries.md"}  # in index.md itself

@@ -7,7 +7,7 @@ author = "the authors of ssdgm_tf"
 release = importlib.metadata.version("ssdgm_tf")
 version = release
 
-extensions = ["myst_parser", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx_copybutton"]
 exclude_patterns = []
 # Equations are ASCII, so that they read the same in an editor: blocks without a language are text.
 highlight_language = "text"
@@ -17,6 +17,9 @@ toc_object_entries_show_parents = "hide"
 
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
+
+# Notebooks keep their outputs; `python -m website.notebooks` runs them.
+nb_execution_mode = "off"
 
 html_theme = "furo"
 html_title = f"ssdgm_tf {release}"
