@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
 
 CARD = "MODEL_CARD.md"
-# What the folder of a SavedModel holds, beside the files of LiteRT.
+# The least probability that has a logarithm in float32.
+_TINY = 1e-37
+# What the folder of a SavedModel holds, beside the files of LiteRT and ONNX.
 _CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD)
 # What a card says of examples of no class.
 _ON_NOVELTY = (
@@ -140,7 +142,7 @@ def check_target(target: Path) -> None:
     names = sorted(os.listdir(target)) if target.is_dir() else []
     if not target.is_dir() or (names and "saved_model.pb" not in names):
         raise ValueError(f"{rule} Received: {target}")
-    if other := [name for name in names if name not in _CONTENTS and not name.endswith(".tflite")]:
+    if other := [name for name in names if name not in _CONTENTS and not name.endswith((".tflite", ".onnx"))]:
         raise ValueError(f"{rule} Received: {target}, which holds {other[0]} too")
 
 
@@ -254,7 +256,8 @@ class _Served:
             return {
                 "probabilities": probabilities,
                 "class": tf.argmax(probabilities, axis=-1),
-                "entropy": -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1),
+                # Not xlogy, which ONNX lacks; 0 log 0 is 0 all the same.
+                "entropy": -tf.reduce_sum(probabilities * tf.math.log(tf.maximum(probabilities, _TINY)), axis=-1),
             }
 
         return classify

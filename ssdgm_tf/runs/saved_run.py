@@ -2,12 +2,11 @@
 
 import json
 import math
-import re
 from pathlib import Path
 
 import tensorflow as tf
 
-from ssdgm_tf import data, files, models
+from ssdgm_tf import data, models
 from ssdgm_tf.data.names import shown as shown_name
 from ssdgm_tf.errors import UserError
 from ssdgm_tf.models import saved_model
@@ -107,37 +106,6 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         verbose=verbose,
     )
     return list(model.signatures({"x": pixels}))
-
-
-def write_litert(folder: Path, signatures: list[str]) -> list[Path]:
-    """Writes NAME.tflite into the SavedModel's folder for each signature that classifies.
-
-    Args:
-        folder: that of the SavedModel.
-        signatures: names of all its signatures.
-
-    Returns:
-        The files.
-
-    Raises:
-        UserError: LiteRT lacks an operation, such as the random draws that some predictions are averaged over.
-    """
-    written = []
-    for name in (name for name in signatures if name.startswith("classify")):
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[name])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        try:
-            content = converter.convert()
-        except Exception as error:  # the converter raises many kinds of errors
-            reason = re.search(r"tf\.\w+", str(error))
-            raise UserError(
-                f"A .tflite file holds only operations of LiteRT, and no random draws. Received: {name}, with "
-                f"{reason[0] if reason else str(error).splitlines()[0]}"
-            ) from error
-        written.append(folder / f"{name}.tflite")
-        with files.whole(written[-1]) as partial:
-            partial.write_bytes(content)
-    return written
 
 
 def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tuple[str, ...]) -> str:

@@ -19,6 +19,9 @@ flags.DEFINE_string(
     "output", None, "Folder of the SavedModel; an existing SavedModel is replaced.", module_name=command.FILES
 )
 flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", module_name=command.WHAT)
+flags.DEFINE_bool(
+    "onnx", False, "Also write classify.onnx. Needs the extra: pip install 'ssdgm_tf[onnx]'.", module_name=command.WHAT
+)
 
 
 def main() -> dict[str, Any]:
@@ -29,13 +32,15 @@ def main() -> dict[str, Any]:
         raise UserError("--output must name a folder. Received: none")
     output = Path(values.output)
     command.import_tensorflow_quietly()
-    from ssdgm_tf.runs import saved_run
+    from ssdgm_tf.runs import other_formats, saved_run
 
     signatures = saved_run.export(folder, output)
-    written = saved_run.write_litert(output, signatures) if values.litert else []
-    for file in written:
-        print(f"LiteRT in {file}: {file.stat().st_size / 1e6:.1f} MB")
-    return {"output": str(output), "signatures": sorted(signatures), "litert": [str(file) for file in written]}
+    writers = {"litert": other_formats.write_litert, "onnx": other_formats.write_onnx}
+    written = {name: write(output, signatures) if values[name].value else [] for name, write in writers.items()}
+    for file in (file for group in written.values() for file in group):
+        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+    result: dict[str, Any] = {"output": str(output), "signatures": sorted(signatures)}
+    return result | {name: [str(file) for file in group] for name, group in written.items()}
 
 
 def cli() -> None:

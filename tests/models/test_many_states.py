@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from ssdgm_tf import layers, nodes
 from ssdgm_tf.models import GraphicalModel
-from ssdgm_tf.runs.saved_run import write_litert
+from ssdgm_tf.runs.other_formats import write_litert
 
 SIZES = {"a": 2, "b": 3, "c": 2, "d": 2}
 STATES = [dict(zip(SIZES, state, strict=True)) for state in itertools.product(*map(range, SIZES.values()))]

@@ -6,13 +6,15 @@ import sys
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 
 from ssdgm_tf import layers, models, nodes
+from ssdgm_tf.errors import UserError
 from ssdgm_tf.layers.supports import Classes
 from ssdgm_tf.models import saved_model
-from ssdgm_tf.runs.saved_run import write_litert
+from ssdgm_tf.runs.other_formats import write_litert, write_onnx
 from tests.conformance.descriptors import DESCRIPTORS
 from tests.conformance.test_conformance import inputs
 from tests.tiers import tiers
@@ -93,6 +95,26 @@ def test_litert_classifies_as_keras_does_where_draws_are_averaged_too(every):
         predicted, variable = model.predict(x, verbose=0), file.stem.removeprefix("classify").removeprefix("_")
         answer = tf.lite.Interpreter(model_path=str(file)).get_signature_runner(file.stem)(x=x)
         close(answer["probabilities"], predicted[variable] if variable else predicted)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_onnx_classifies_as_keras_does(every):
+    """But for canvases: before the first digit there is an empty array, and in a shape of ONNX 0 stands for "as before"."""
+    model, x, served, folder = every
+    if isinstance(model, models.MultiDigit):
+        with pytest.raises(UserError, match=r"only operations of ONNX\. Received: classify_count, with Reshape"):
+            write_onnx(folder, list(model.signatures()))
+        return
+    files = write_onnx(folder, list(model.signatures()))
+    assert [file.stem for file in files] == [name for name in model.signatures() if name.startswith("classify")]
+    for file in files:
+        session = onnxruntime.InferenceSession(file)
+        (given,) = [value.name for value in session.get_inputs()]
+        names = [value.name for value in session.get_outputs()]
+        assert (given, sorted(names)) == ("x", ["class", "entropy", "probabilities"])
+        expected = served[file.stem](x=tf.constant(x))
+        for name, value in zip(names, session.run(None, {given: np.asarray(x)}), strict=True):
+            np.testing.assert_allclose(value, expected[name], atol=1e-5)
 
 
 def test_generate_and_decode(every):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -16,7 +17,7 @@ from PIL import Image
 from ssdgm_tf import data, models, nodes
 from ssdgm_tf.configs import adgm_digits
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import measuring, prediction_table, run, saved_run
+from ssdgm_tf.runs import measuring, other_formats, prediction_table, run, saved_run
 from ssdgm_tf.runs.prediction_files import PredictionFiles
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
@@ -109,7 +110,7 @@ def test_a_run_of_whitened_images_is_served_without_its_data(tmp_path, raw):
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
 def test_a_litert_file_classifies(exported, raw):
-    (file,) = saved_run.write_litert(*exported)
+    (file,) = other_formats.write_litert(*exported)
     assert file.name == "classify.tflite"
     classify = tf.lite.Interpreter(model_path=str(file)).get_signature_runner("classify")
     expected = tf.saved_model.load(exported[0]).signatures["classify"](x=raw)
@@ -313,7 +314,7 @@ def test_litert_refuses_draws(tmp_path):
     recognition = {"z": nodes.Laplace(2, parents="x"), "y": nodes.OneHotCategorical(3, parents=("x", "z"))}
     models.GraphicalModel(generative, recognition, "x", "y", seed=0).export(tmp_path / "served", verbose=False)
     with pytest.raises(UserError, match=r"only operations of LiteRT, and no random draws. Received: classify, with tf\.\w+"):
-        saved_run.write_litert(tmp_path / "served", ["classify", "encode"])
+        other_formats.write_litert(tmp_path / "served", ["classify", "encode"])
     assert not list((tmp_path / "served").glob("*.tflite"))
 
 
@@ -338,3 +339,33 @@ def test_a_table_from_its_config_to_its_predictions(tmp_path, monkeypatch):
     expected = model.predict(pixels[:10].reshape(-1, 8, 8, 1) / np.float32(255), verbose=0)
     found = [[float(row["p_dark"]), float(row["p_light"])] for row in table(tables.predictions)]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_onnx_file_classifies_raw_images(exported, raw):
+    (file,) = other_formats.write_onnx(*exported)
+    assert file.name == "classify.onnx"
+    expected = tf.saved_model.load(exported[0]).signatures["classify"](x=raw)
+    session = onnxruntime.InferenceSession(file)
+    answer = dict(zip([value.name for value in session.get_outputs()], session.run(None, {"x": raw}), strict=True))
+    assert set(answer) == set(expected)
+    np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-5)
+    np.testing.assert_array_equal(answer["class"], expected["class"])
+
+
+def test_onnx_says_which_extra_is_missing(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UserError, match=r"ONNX needs tf2onnx: pip install 'ssdgm_tf\[onnx\]'"):
+        other_formats.write_onnx(*exported)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_onnx_names_the_operation_that_it_lacks(tmp_path):
+    """And leaves no half of a file."""
+    archive = keras.export.ExportArchive()
+    spec = tf.TensorSpec((None, 2), tf.float32, "x")
+    archive.add_endpoint("classify", lambda x: {"probabilities": tf.math.xlogy(x, x)}, input_signature=[spec])
+    archive.write_out(tmp_path / "served", verbose=False)
+    with pytest.raises(UserError, match=r"only operations of ONNX\. Received: classify, with Xlogy"):
+        other_formats.write_onnx(tmp_path / "served", ["classify"])
+    assert not list((tmp_path / "served").glob("*onnx*"))
