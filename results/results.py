@@ -152,6 +152,8 @@ DENSE = {
     "sdgm": "SDGM",
     "siddharth": "Siddharth et al.",
     "vectors": "M2, vectors",
+    "sdgm_balanced": "SDGM, terms first",
+    "disentangled_vae_balanced": "Siddharth et al., terms first",
 }
 
 
