@@ -152,6 +152,7 @@ DENSE = {
     "sdgm": "SDGM",
     "siddharth": "Siddharth et al.",
     "vectors": "M2, vectors",
+    "adgm_balanced": "ADGM, terms first",
     "sdgm_balanced": "SDGM, terms first",
     "disentangled_vae_balanced": "Siddharth et al., terms first",
 }
