@@ -51,7 +51,10 @@ def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
             found[-1].text += output.text
         else:
             found.append(output)
-    return found
+    for output in found:
+        if output.output_type == "stream":  # what TensorFlow says of its files
+            output.text = "".join(line for line in output.text.splitlines(keepends=True) if not line.startswith("INFO:"))
+    return [output for output in found if output.get("text") != ""]
 
 
 def main() -> None:

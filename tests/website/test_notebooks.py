@@ -21,6 +21,7 @@ def test_a_notebook_was_run_from_top_to_bottom(path):
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not any("/tmp/" in output.get("text", "") for output in outputs)
     assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs)
 
 
