@@ -38,6 +38,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	$(BIN)/hadolint examples/cluster/Dockerfile
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -162,10 +162,10 @@ def is_loader(data: Any) -> bool:
 
 
 def is_endless(loader: Any) -> bool:
-    """Whether the end of what `is_loader` takes is not known."""
+    """Whether what `is_loader` takes says that it never ends. One without a length is read to its end, as Keras does."""
     if isinstance(loader, keras.utils.PyDataset):
         return loader.num_batches is None
-    return not hasattr(loader, "__len__") or len(loader) == sys.maxsize  # of Grain, repeated
+    return hasattr(loader, "__len__") and len(loader) == sys.maxsize  # of Grain, repeated
 
 
 class Loader:

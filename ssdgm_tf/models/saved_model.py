@@ -1,10 +1,11 @@
 """A trained model as a TensorFlow SavedModel with named signatures. The functions are methods of `GraphicalModel`."""
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -20,11 +21,14 @@ from ssdgm_tf.models.novelty import described, known_examples
 if TYPE_CHECKING:
     from ssdgm_tf.models.graphical_model import GraphicalModel
 
-CARD = "MODEL_CARD.md"
+#: The model card. Hubs show the README of a repository.
+CARD = "README.md"
 # The least probability that has a logarithm in float32.
 _TINY = 1e-37
+#: What Keras writes of a model that it saves as a folder, `model.save(folder, zipped=False)`.
+KERAS_FILES = ("config.json", "metadata.json", "model.weights.h5")
 # What the folder of a SavedModel holds, beside the files of LiteRT and ONNX.
-_CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD)
+_CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD, *KERAS_FILES)
 # What a card says of examples of no class.
 _ON_NOVELTY = (
     "`novelty` tells such an image: call it one of no class where its p_value is at most the rate of false alarms that you "
@@ -69,10 +73,11 @@ def export(
     *,
     preprocessing: Mapping[str, Preprocessing] | None = None,
     about: str = "",
+    metadata: Mapping[str, Any] | None = None,
     extra: Mapping[str, str] | None = None,
     verbose: bool = True,
 ) -> None:
-    """Writes a SavedModel that answers with TensorFlow only, and MODEL_CARD.md in it.
+    """Writes a SavedModel that answers with TensorFlow only, and a model card in it, README.md.
 
     Its signatures take any number of examples and give float32 (classes int64):
 
@@ -94,6 +99,7 @@ def export(
         preprocessing: {name of an observed variable: what turns raw values into it}; it becomes part of the SavedModel.
             Without it values come in as in `fit`.
         about: Markdown that the card has beside the signatures.
+        metadata: {key: value} of the header of the card, which model hubs read, beside its library and tags; JSON.
         extra: {name: text} of files that travel with it, in assets.extra.
         verbose: print what was written.
 
@@ -114,7 +120,7 @@ def export(
     with tempfile.TemporaryDirectory(prefix=f"partial-{target.name}-", dir=target.absolute().parent) as folder:
         partial, before = Path(folder) / "new", Path(folder) / "previous"
         archive.write_out(str(partial), verbose=False)
-        (partial / CARD).write_text(_card(model, partial, made, about))
+        (partial / CARD).write_text(_header(metadata or {}) + _card(model, partial, made, about))
         for name, text in (extra or {}).items():
             (partial / "assets.extra").mkdir(exist_ok=True)
             (partial / "assets.extra" / name).write_text(text)
@@ -317,8 +323,14 @@ def _key(seed):
     return tf.stack([tf.cast(seed, tf.int32), 0])
 
 
+def _header(metadata) -> str:
+    """The header of a card, YAML of which each value is JSON."""
+    entries = {"library_name": "ssdgm_tf", "tags": ["keras", "tensorflow", "semi-supervised"]} | dict(metadata)
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in entries.items()), "---", "", ""])
+
+
 def _card(model, folder, signatures, about) -> str:
-    """The text of MODEL_CARD.md, of the SavedModel in `folder`."""
+    """The text of the card, of the SavedModel in `folder`."""
     served = tf.saved_model.load(str(folder)).signatures
     lines = []
     for name, signature in signatures.items():

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import tensorflow as tf
@@ -102,10 +104,45 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         output,
         preprocessing={"x": pixels},
         about=_about(settings, results, pixels, served.columns),
+        metadata=_metadata(settings, results),
         extra=extra,
         verbose=verbose,
     )
     return list(model.signatures({"x": pixels}))
+
+
+def write_keras_files(folder: Workdir, output: Path) -> list[Path]:
+    """Writes the model of a run beside its SavedModel, as Keras saves a model in a folder.
+
+    `keras.saving.load_model` opens the folder then, and `hf://USER/NAME` once it is a repository of the Hugging Face Hub.
+    This model takes preprocessed values, as in `fit`, and has its optimizer with it, to be trained on.
+
+    Args:
+        folder: the run.
+        output: the SavedModel's folder.
+
+    Returns:
+        The files.
+    """
+    model = checkpoints.load(folder.model)
+    with tempfile.TemporaryDirectory(prefix="partial-", dir=output) as partial:
+        model.save(partial, zipped=False)
+        for name in saved_model.KERAS_FILES:
+            os.replace(Path(partial) / name, output / name)
+    return [output / name for name in saved_model.KERAS_FILES]
+
+
+def _metadata(settings: dict, results: dict) -> dict:
+    """The header of the model card: the task and the test errors, as model hubs have them."""
+    config = settings["config"]
+    task = {"images": "image-classification", "rows": "tabular-classification"}.get(wording.examples(results), "other")
+    metrics = [
+        {"type": name, "name": f"Test {name.replace('_', ' ')}", "value": of_each[""]}
+        for name, of_each in wording.errors(results).items()
+    ]
+    result = {"task": {"type": task}, "dataset": {"type": config["data"], "name": config["data"]}, "metrics": metrics}
+    tag = {} if task == "other" else {"pipeline_tag": task}
+    return tag | {"model-index": [{"name": wording.title(config), "results": [result]}]} if metrics else {}
 
 
 def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tuple[str, ...]) -> str:

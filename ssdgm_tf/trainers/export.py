@@ -3,7 +3,8 @@
     ssdgm-export --workdir=runs/m2_digits --output=served/m2_digits
 
 Raw examples go in, as the run's files hold them: images of bytes (uint8, 0 to 255) or of numbers in [0, 1] (float32), or
-vectors. Probabilities and images come out. MODEL_CARD.md says which. Serving needs TensorFlow only, not this package.
+vectors. Probabilities and images come out. The model card, README.md, says which. Serving needs TensorFlow only, not this
+package.
 """
 
 from pathlib import Path
@@ -22,6 +23,12 @@ flags.DEFINE_bool("litert", False, "Also write classify.tflite, for LiteRT.", mo
 flags.DEFINE_bool(
     "onnx", False, "Also write classify.onnx. Needs the extra: pip install 'ssdgm_tf[onnx]'.", module_name=command.WHAT
 )
+flags.DEFINE_bool(
+    "keras",
+    False,
+    "Also write Keras' own files, with which keras.saving.load_model opens the folder, also as a repository of a hub.",
+    module_name=command.WHAT,
+)
 
 
 def main() -> dict[str, Any]:
@@ -35,8 +42,12 @@ def main() -> dict[str, Any]:
     from ssdgm_tf.runs import other_formats, saved_run
 
     signatures = saved_run.export(folder, output)
-    writers = {"litert": other_formats.write_litert, "onnx": other_formats.write_onnx}
-    written = {name: write(output, signatures) if values[name].value else [] for name, write in writers.items()}
+    writers = {
+        "litert": lambda: other_formats.write_litert(output, signatures),
+        "onnx": lambda: other_formats.write_onnx(output, signatures),
+        "keras": lambda: saved_run.write_keras_files(folder, output),
+    }
+    written = {name: write() if values[name].value else [] for name, write in writers.items()}
     for file in (file for group in written.values() for file in group):
         print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
     result: dict[str, Any] = {"output": str(output), "signatures": sorted(signatures)}

@@ -1,5 +1,6 @@
 """One table of where batches come from: each trains, evaluates and predicts as arrays do, or is refused as they are."""
 
+import grain
 import keras
 import numpy as np
 import pytest
@@ -413,11 +414,34 @@ def test_a_loader_is_read_again_for_every_epoch(tiny, monkeypatch):
     x, y = labelled_in_every_batch(tiny)
     streams = [{"labelled": [x[y >= 0], y[y >= 0]], "unlabelled": x[y < 0]}]
     for parts in (streams, [list(part) for part in cut(x, y)], cut(x)):
-        model = make()
-        model.fit(Sized(parts), epochs=2, verbose=0)
-        assert model.num_steps == 2 * len(parts)
-    with pytest.raises(ValueError, match=r"steps must be given where the end of the data is not known.* a Loader"):
-        make().evaluate(Loader(cut(x, y)), verbose=0)
+        for kind in (Loader, Sized):
+            model = make()
+            model.fit(kind(parts), epochs=2, verbose=0)
+            assert model.num_steps == 2 * len(parts)
+
+
+def grain_loaders(x, y):
+    """What Grain has for the batches of (x, y), by its name."""
+    rows = list(zip(x, y, strict=True))
+    batches = grain.MapDataset.source(rows).seed(0).shuffle().batch(20)
+    sampler = grain.samplers.IndexSampler(len(rows), shuffle=True, seed=0, num_epochs=1)
+    loader = grain.DataLoader(data_source=rows, sampler=sampler, operations=[grain.transforms.Batch(20)])
+    return {"MapDataset": batches, "IterDataset": batches.to_iter_dataset(), "DataLoader": loader}
+
+
+@pytest.mark.parametrize("kind", tiers(["MapDataset", "IterDataset", "DataLoader"], first=["IterDataset"]))
+def test_grain(kind, tiny):
+    x, y = labelled_in_every_batch(tiny)
+    model, loader = make(), grain_loaders(x, y)[kind]
+    model.fit(loader, epochs=2, validation_data=loader, verbose=0)
+    assert model.num_steps == 2 * -(-len(x) // 20)
+    of_loader, of_arrays = (model.evaluate(*data, return_dict=True, verbose=0)["error"] for data in ((loader,), (x, y)))
+    assert of_loader == pytest.approx(of_arrays)
+    predicted = model.predict(loader, verbose=0)
+    np.testing.assert_allclose(predicted.sum(axis=0), model.predict(x, verbose=0).sum(axis=0), rtol=1e-4)
+    if kind == "MapDataset":
+        with pytest.raises(ValueError, match=r"steps_per_epoch must be given .* a RepeatMapDataset"):
+            model.fit(loader.repeat(), verbose=0)
 
 
 BAD_COUNTS = [("batch_size", 0), ("batch_size", 2.5), ("steps_per_epoch", -1), ("steps_per_epoch", 2.5)]

@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import keras
 import numpy as np
 import onnxruntime
@@ -60,12 +62,43 @@ def test_raw_images_go_in(folder, exported, raw):
 
 
 def test_the_card_says_how_it_was_trained_and_what_it_answers(folder, exported):
-    card = (exported[0] / "MODEL_CARD.md").read_text()
+    card = (exported[0] / "README.md").read_text()
     error = json.loads(folder.results.read_text())["error"]
     assert f"| Test error | {100 * error:.2f} % |" in card and "| Test balanced error | " in card
     assert "6 labels shown, drawn with seed 0" in card and "x uint8 [B, 8, 8, 1]" in card
     assert all(f"| `{name}` |" in card for name in exported[1])
     assert "resized to 8x8 before they come in" in card
+
+
+def test_the_header_of_the_card_is_what_hubs_read(folder, exported):
+    card = huggingface_hub.ModelCard.load(exported[0] / "README.md")
+    assert card.data.pipeline_tag == "image-classification" and "semi-supervised" in card.data.tags
+    results = json.loads(folder.results.read_text())
+    measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert measured == {name: results[name] for name in ("error", "balanced_error")}
+    assert card.text.lstrip().startswith("# M2")
+
+
+def test_the_files_of_keras_make_the_folder_a_repository_of_a_hub(folder, tmp_path, raw, monkeypatch):
+    output = tmp_path / "served"
+    saved_run.export(folder, output, verbose=False)
+    files = saved_run.write_keras_files(folder, output)
+    assert [file.name for file in files] == ["config.json", "metadata.json", "model.weights.h5"]
+    assert not list(output.glob("partial-*"))
+    # What a hub gives back has no empty folders.
+    repository = tmp_path / "repository"
+    shutil.copytree(output, repository)
+    (repository / "assets").rmdir()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repo_id, **_: str({"me/shades": repository}[repo_id]))
+    model = keras.saving.load_model("hf://me/shades")
+    x = raw / np.float32(255)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), keras.models.load_model(folder.model).predict(x, verbose=0))
+    probabilities = tf.saved_model.load(repository).signatures["classify"](x=raw)["probabilities"]
+    np.testing.assert_allclose(probabilities, model.predict(x, verbose=0), rtol=1e-5)
+    with pytest.warns(UserWarning, match="Training changes what is novel"):
+        model.fit(x, np.array([0, 1, -1, -1, -1]), verbose=0)
+    saved_run.export(folder, output, verbose=False)  # replaces all of it
+    assert not (output / "config.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +137,7 @@ def test_a_run_of_whitened_images_is_served_without_its_data(tmp_path, raw):
     x = raw / np.float32(255)  # the digits are sixteenths, so their model takes numbers
     answer = tf.saved_model.load(tmp_path / "out").signatures["classify"](x=x)["probabilities"]
     np.testing.assert_allclose(answer, model.predict(whitening.transform(x), verbose=0), rtol=1e-4, atol=1e-5)
-    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
     assert "x float32 [B, 8, 8, 1]" in card and "whitened; pixels are numbers in [0, 1]" in card
 
 
@@ -253,7 +286,7 @@ def test_a_table_is_predicted_by_the_names_of_its_columns(tmp_path):
     }
     run.train(settings(**fields), tmp_path / "run")
     saved_run.export(Workdir(tmp_path / "run"), tmp_path / "served", verbose=False)
-    assert "a, b, c; `ssdgm-predict` takes them" in (tmp_path / "served" / "MODEL_CARD.md").read_text()
+    assert "a, b, c; `ssdgm-predict` takes them" in (tmp_path / "served" / "README.md").read_text()
     predictor = prediction_table.Predictor(tmp_path / "served")
     assert predictor.input_columns == ("a", "b", "c")
     made = []
