@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from website import model_pages
+from website import first_page, model_pages
 from website.reference import ROOT, Reference
 
 # What the site shows of the repository; other files only where a page links to them.
@@ -23,8 +23,16 @@ _DOCUMENTS = (*_PROJECT, "docs/**/*.md", "docs/notebooks/*.ipynb", "results/*.md
 # Pages that have others below them in the navigation.
 _PARENTS = {"results/README.md": "results/*.md"}
 _LISTED = {"results/generation.md", "results/imputation.md", "results/tries.md"}  # in index.md itself
+_LARGEST_FIRST_PAGE = 300_000  # bytes
 _ANCHOR = re.compile(r'<a id="(\w+)"></a>')
-_FILES = ("LICENSE", "examples/*.py", "docs/**/*.png", "benchmarks/results/*.png")
+_FILES = (
+    "LICENSE",
+    "examples/*.py",
+    "examples/cluster/*.*",
+    "examples/cluster/Dockerfile",
+    "docs/**/*.png",
+    "benchmarks/results/*.png",
+)
 
 
 def gather(source: Path) -> None:
@@ -81,7 +89,10 @@ def main() -> None:
     gather(source)
     if status := build(source, output):
         raise SystemExit(status)
-    print(f"The site is in {output}; its first page is {output / 'index.html'}")
+    page = output / "index.html"
+    if (size := first_page.size(page)) > _LARGEST_FIRST_PAGE:
+        raise SystemExit(f"The first page must be at most {_LARGEST_FIRST_PAGE} bytes with what it loads. Received: {size}")
+    print(f"The site is in {output}; its first page is {page}, {size / 1000:.0f} KB with what it loads")
 
 
 if __name__ == "__main__":
