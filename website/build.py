@@ -1,13 +1,12 @@
 """Builds the site.
 
-    python -m website.build [--output=build/site]
+    python -m website.build
 
 The sources are gathered in one folder with the layout of the repository, so that every link between documents is the same on
 the site and in the repository. Pages of the API and sections of the pages of models are written there from docstrings and
 results. A warning of Sphinx, such as a link that leads nowhere, fails the build.
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -82,10 +81,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description="Builds the documentation site.")
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "site", help="folder of the HTML")
-    output = parser.parse_args().output
-    source = output.parent / "site-source"
+    output, source = ROOT / "build" / "site", ROOT / "build" / "site-source"
     gather(source)
     if status := build(source, output):
         raise SystemExit(status)

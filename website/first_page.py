@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 # Attributes that name a file which a browser loads with a page, by tag.
 _LOADED = {"link": "href", "script": "src", "img": "src"}
@@ -16,13 +16,13 @@ class _Loaded(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         address = urlsplit(given.get(_LOADED.get(tag, "")) or "")
-        is_loaded = tag != "link" or "stylesheet" in (given.get("rel") or "").split()
-        if is_loaded and address.path and not address.netloc:
-            self.files.add(address.path)
+        is_loaded = tag != "link" or {"stylesheet", "icon"} & set((given.get("rel") or "").split())
+        if is_loaded and address.path and not address.scheme and not address.netloc:
+            self.files.add(unquote(address.path))
 
 
 def size(page: Path) -> int:
-    """Bytes of a page with the scripts, styles and images that it names, as they lie on disk.
+    """Bytes of a page with the scripts, styles and images that it names itself, as they lie on disk.
 
     Args:
         page: a file of HTML.

@@ -17,7 +17,7 @@ import nbformat
 from website.reference import ROOT
 
 FOLDER = ROOT / "docs" / "notebooks"
-# Seconds of one cell; the bar is 300 for the whole notebook on two cores.
+# Seconds of one cell, far beyond what any takes on a loaded machine; a notebook takes less than 300 on two idle cores.
 TIMEOUT = 1200
 
 

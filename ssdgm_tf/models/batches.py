@@ -35,7 +35,7 @@ class Source:
         first: the first batch, of NumPy arrays.
 
     Raises:
-        ValueError: no batch; or a generator, or what never ends, without a number of steps.
+        ValueError: no batch; or a generator, or what says that it never ends, without a number of steps.
     """
 
     def __init__(self, data: Any, name: str, steps: int | None, only_x: bool = False) -> None:

@@ -29,6 +29,8 @@ _TINY = 1e-37
 KERAS_FILES = ("config.json", "metadata.json", "model.weights.h5")
 # What the folder of a SavedModel holds, beside the files of LiteRT and ONNX.
 _CONTENTS = ("saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", CARD, *KERAS_FILES)
+# How every card begins.
+_FIRST_LINES = '---\nlibrary_name: "ssdgm_tf"\n'
 # What a card says of examples of no class.
 _ON_NOVELTY = (
     "`novelty` tells such an image: call it one of no class where its p_value is at most the rate of false alarms that you "
@@ -150,6 +152,8 @@ def check_target(target: Path) -> None:
         raise ValueError(f"{rule} Received: {target}")
     if other := [name for name in names if name not in _CONTENTS and not name.endswith((".tflite", ".onnx"))]:
         raise ValueError(f"{rule} Received: {target}, which holds {other[0]} too")
+    if CARD in names and not (target / CARD).read_text(errors="replace").startswith(_FIRST_LINES):
+        raise ValueError(f"{rule} Received: {target}, which holds a {CARD} that is no model card of this package")
 
 
 def signatures(model: "GraphicalModel", preprocessing: Mapping[str, Preprocessing] | None = None) -> dict[str, Signature]:
@@ -325,8 +329,8 @@ def _key(seed):
 
 def _header(metadata) -> str:
     """The header of a card, YAML of which each value is JSON."""
-    entries = {"library_name": "ssdgm_tf", "tags": ["keras", "tensorflow", "semi-supervised"]} | dict(metadata)
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in entries.items()), "---", "", ""])
+    entries = {"tags": ["keras", "tensorflow", "semi-supervised"]} | dict(metadata)
+    return _FIRST_LINES + "\n".join([*(f"{key}: {json.dumps(value)}" for key, value in entries.items()), "---", "", ""])
 
 
 def _card(model, folder, signatures, about) -> str:

@@ -104,7 +104,7 @@ def export(folder: Workdir, output: Path, verbose: bool = True) -> list[str]:
         output,
         preprocessing={"x": pixels},
         about=_about(settings, results, pixels, served.columns),
-        metadata=_metadata(settings, results),
+        metadata=_metadata(settings, results, served.shape),
         extra=extra,
         verbose=verbose,
     )
@@ -125,24 +125,25 @@ def write_keras_files(folder: Workdir, output: Path) -> list[Path]:
         The files.
     """
     model = checkpoints.load(folder.model)
-    with tempfile.TemporaryDirectory(prefix="partial-", dir=output) as partial:
+    with tempfile.TemporaryDirectory(prefix=f"partial-{output.name}-", dir=output.parent) as partial:
         model.save(partial, zipped=False)
         for name in saved_model.KERAS_FILES:
             os.replace(Path(partial) / name, output / name)
     return [output / name for name in saved_model.KERAS_FILES]
 
 
-def _metadata(settings: dict, results: dict) -> dict:
-    """The header of the model card: the task and the test errors, as model hubs have them."""
-    config = settings["config"]
-    task = {"images": "image-classification", "rows": "tabular-classification"}.get(wording.examples(results), "other")
+def _metadata(settings: dict, results: dict, shape: tuple[int, ...]) -> dict:
+    """The header of the model card: the task and the test errors, as model hubs have them; {} without test errors."""
+    config, errors = settings["config"], wording.errors(results)
+    if not errors:
+        return {}
     metrics = [
-        {"type": name, "name": f"Test {name.replace('_', ' ')}", "value": of_each[""]}
-        for name, of_each in wording.errors(results).items()
+        {"type": name, "name": f"Test {name.replace('_', ' ')}", "value": of_each[""]} for name, of_each in errors.items()
     ]
+    task = wording.task(list(errors), shape)
     result = {"task": {"type": task}, "dataset": {"type": config["data"], "name": config["data"]}, "metrics": metrics}
     tag = {} if task == "other" else {"pipeline_tag": task}
-    return tag | {"model-index": [{"name": wording.title(config), "results": [result]}]} if metrics else {}
+    return tag | {"model-index": [{"name": wording.title(config), "results": [result]}]}
 
 
 def _about(settings: dict, results: dict, preprocessing: "Pixels", columns: tuple[str, ...]) -> str:

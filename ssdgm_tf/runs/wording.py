@@ -52,6 +52,18 @@ def errors(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
+def task(errors: list[str], shape: tuple[int, ...]) -> str:
+    """What a model predicts, in the words of model hubs.
+
+    Args:
+        errors: the names of its test errors.
+        shape: the shape of an example.
+    """
+    if not any(name.endswith("error") for name in errors):
+        return "tabular-regression" if len(shape) == 1 else "other"
+    return {1: "tabular-classification", 3: "image-classification"}.get(len(shape), "other")
+
+
 def with_unit(name: str, error: float) -> str:
     """An error with its unit: a share of wrong labels in percent, an angle in degrees.
 

@@ -202,6 +202,11 @@ def test_what_is_beside_a_target_or_in_it_is_not_lost(tiny_m2, tmp_path):
     with pytest.raises(ValueError, match=r"or replace a SavedModel\. Received: .*served, which holds predictions\.csv too"):
         tiny_m2.export(tmp_path / "served", verbose=False)
     assert (tmp_path / "served" / "predictions.csv").exists()
+    (tmp_path / "served" / "predictions.csv").unlink()
+    (tmp_path / "served" / "README.md").write_text("# My own words")
+    with pytest.raises(ValueError, match=r"which holds a README\.md that is no model card of this package"):
+        tiny_m2.export(tmp_path / "served", verbose=False)
+    assert (tmp_path / "served" / "README.md").read_text() == "# My own words"
 
 
 def test_every_weight_is_there_once(tiny_m2, tmp_path):

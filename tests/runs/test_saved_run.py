@@ -19,7 +19,7 @@ from PIL import Image
 from ssdgm_tf import data, models, nodes
 from ssdgm_tf.configs import adgm_digits
 from ssdgm_tf.errors import UserError
-from ssdgm_tf.runs import measuring, other_formats, prediction_table, run, saved_run
+from ssdgm_tf.runs import measuring, other_formats, prediction_table, run, saved_run, wording
 from ssdgm_tf.runs.prediction_files import PredictionFiles
 from ssdgm_tf.runs.workdir import Workdir
 from tests.runs.test_run import settings
@@ -77,6 +77,21 @@ def test_the_header_of_the_card_is_what_hubs_read(folder, exported):
     measured = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert measured == {name: results[name] for name in ("error", "balanced_error")}
     assert card.text.lstrip().startswith("# M2")
+
+
+@pytest.mark.parametrize(
+    ("errors", "shape", "task"),
+    [
+        (["error", "balanced_error"], (8, 8, 1), "image-classification"),
+        (["error"], (12,), "tabular-classification"),
+        (["age_mae", "age_rmse", "city_error"], (5,), "tabular-classification"),
+        (["age_mae", "age_rmse"], (5,), "tabular-regression"),
+        (["error"], (24, 1), "other"),
+        (["azimuth_degrees"], (8, 8, 1), "other"),
+    ],
+)
+def test_the_task_is_one_of_the_hub(errors, shape, task):
+    assert wording.task(errors, shape) == task
 
 
 def test_the_files_of_keras_make_the_folder_a_repository_of_a_hub(folder, tmp_path, raw, monkeypatch):

@@ -7,7 +7,7 @@ from website import first_page
 PAGE = """<html><head>
 <link rel="stylesheet" href="a.css?v=1"><link rel="next" href="other.html"><script src="sub/b.js"></script><script>1</script>
 <script src="https://elsewhere.org/c.js"></script></head>
-<body><img src="d.png"><img src="d.png"><a href="e.pdf">e</a></body></html>
+<body><img src="data:image/png;base64,AAAA"><img src="d.png"><img src="d.png"><a href="e.pdf">e</a></body></html>
 """
 
 
