@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmarks import interleave
 from benchmarks.served_worker import WAYS
 from ssdgm_tf import layers, models
-from ssdgm_tf.runs import saved_run
+from ssdgm_tf.runs import other_formats
 from ssdgm_tf.runs.environment import environment
 
 SIZES = (1, 1000)
@@ -53,7 +53,7 @@ def write_models(model: models.NamedModel, folder: Path) -> dict[str, Path]:
     paths = {"SavedModel": folder / "served", AGAINST: folder / "model.keras"}
     model.save(paths[AGAINST])
     model.export(paths["SavedModel"], verbose=False)
-    (litert,) = saved_run.write_litert(paths["SavedModel"], ["classify"])
+    (litert,) = other_formats.write_litert(paths["SavedModel"], ["classify"])
     return paths | {"LiteRT": litert.rename(folder / litert.name)}
 
 

@@ -219,7 +219,7 @@ def _directive(kind: str, path: str, thing: griffe.Object, body: str, depth: int
     if kind in ("py:class", "py:function", "py:method"):
         signature += _signature(thing)
         options += [f":{label}:" for label in sorted(thing.labels & {"classmethod", "staticmethod", "abstractmethod"})]
-    elif thing.annotation is not None:
+    elif isinstance(thing, griffe.Attribute) and thing.annotation is not None:
         options.append(f":type: {thing.annotation}")
     head = "\n".join([f"{fence}{{{kind}}} {signature}", *options])
     return f"{head}\n\n{body}\n{fence}"
