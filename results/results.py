@@ -147,11 +147,13 @@ def rates_figure():
 
 # The dense rows at 100 labels, in the order of their panels.
 DENSE = {
+    "m2": "M2",
     "m1m2": "M1 + M2",
     "adgm": "ADGM",
     "sdgm": "SDGM",
     "siddharth": "Siddharth et al.",
     "vectors": "M2, vectors",
+    "m2_balanced": "M2, terms first",
     "adgm_balanced": "ADGM, terms first",
     "sdgm_balanced": "SDGM, terms first",
     "disentangled_vae_balanced": "Siddharth et al., terms first",

@@ -318,27 +318,32 @@ def supervision_rates(curves: dict[str, list[tuple[float, float, bool]]]) -> Fig
 def errors_by_minutes(
     curves: dict[str, list[tuple[Sequence[float], Sequence[float]]]], published: dict[str, float]
 ) -> Figure:
-    """Errors in percent against minutes of training, a panel for each model and a curve for each of its runs.
+    """Errors in percent against minutes of training, a panel for each model, five in a row, and a curve for each of its runs.
 
     Args:
         curves: {title: (minutes, errors) of each run}.
         published: {title: the published test error}, a dashed line.
     """
-    figure = Figure(figsize=(2.6 * len(curves), 3.2), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(curves), sharex=True, sharey=True))
-    for axes, (title, runs) in zip(panels, curves.items(), strict=True):
+    num_columns = min(5, len(curves))
+    num_rows = -(-len(curves) // num_columns)
+    figure = Figure(figsize=(2.6 * num_columns, 3.0 * num_rows), layout="constrained")
+    panels = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    for axes in panels.flat[len(curves) :]:
+        axes.remove()
+    for axes, (title, runs) in zip(panels.flat, curves.items(), strict=False):
         for minutes, errors in runs:
             axes.plot(minutes, errors)
         if title in published:
             axes.axhline(published[title], color="black", linestyle="--", linewidth=1)
             axes.annotate(f"published {published[title]:g} %", (1, published[title]), (-2, 2), **_AT_THE_RIGHT)
-        axes.set(title=title, xlabel="minutes", xscale="log", yscale="log")
+        axes.set(title=title, xscale="log", yscale="log")
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.set_yticks([0.5, 1, 2, 5, 10, 20, 50])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("validation error, %")
+    figure.supxlabel("minutes")
+    figure.supylabel("validation error, %")
     return figure
 
 

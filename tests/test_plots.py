@@ -106,6 +106,9 @@ def test_errors_by_minutes_stand_beside_what_was_published():
     np.testing.assert_allclose(line.get_ydata(), 0.96)
     assert [text.get_text() for text in first.texts] == ["published 0.96 %"]
     assert len(second.lines) == 1 and not second.texts
+    many = plots.errors_by_minutes({f"M{k}": curves["M2"] for k in range(7)}, {})
+    assert [axes.get_title() for axes in many.axes] == [f"M{k}" for k in range(7)]
+    assert many.axes[5].get_subplotspec().rowspan.start == 1
 
 
 def test_learning_curves_have_a_panel_for_each_error():
