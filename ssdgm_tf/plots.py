@@ -318,7 +318,7 @@ def supervision_rates(curves: dict[str, list[tuple[float, float, bool]]]) -> Fig
 def errors_by_minutes(
     curves: dict[str, list[tuple[Sequence[float], Sequence[float]]]], published: dict[str, float]
 ) -> Figure:
-    """Errors in percent against minutes of training, a panel for each model, five in a row, and a curve for each of its runs.
+    """Errors in percent against minutes of training: a panel for each model, five in a row, and a curve for each run.
 
     Args:
         curves: {title: (minutes, errors) of each run}.
