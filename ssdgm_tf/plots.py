@@ -210,7 +210,7 @@ def graph(roles: dict[str, str], generative: list[tuple[str, str]], recognition:
             bend = -0.12 if edges is recognition and (parent, child) in generative else 0.12
             if y0 == y1 and abs(x1 - x0) > 1.5:  # over the variables between them
                 bend = 0.35 * np.sign(x0 - x1)
-                top = max(top, 0.175 * step * abs(x1 - x0))
+                top = max(top, 0.175 * step * abs(x1 - x0) + 0.1)  # and its line is whole
             arrow = FancyArrowPatch(
                 centres[parent],
                 centres[child],
