@@ -11,8 +11,10 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --durations=20
 
+# The programs that TensorFlow compiled stay in memory, up to 12 GB a process: the notebooks, processes of their own, come after.
 test-all: .venv/installed
-	$(BIN)/python -m pytest -n auto --durations=20 -m ''
+	$(BIN)/python -m pytest -n auto --durations=20 -m '' --ignore=tests/website
+	$(BIN)/python -m pytest -n auto --durations=20 -m '' tests/website
 
 # Faults that the first tier must catch.
 mutants: .venv/installed

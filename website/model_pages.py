@@ -3,6 +3,7 @@
 import importlib
 import re
 
+from ssdgm_tf.models import zoo
 from ssdgm_tf.tables import records, rendering
 from ssdgm_tf.tables.definitions import TABLES, Row, Table
 from website.reference import PACKAGE, ROOT, Reference
@@ -36,15 +37,15 @@ def measured(model: str) -> str:
     """
     lines = [text for table in TABLES.values() if table.home == table.name for text in _of_table(table, model)]
     if not lines:
-        return "No table has it yet."
+        return "No table has an error of it yet."
     marked = (
         "\n\n† of an earlier engine or preset, and not measured again yet." if any("†" in line for line in lines) else ""
     )
-    return "\n".join([_HEADER, *lines]) + marked
+    return "\n".join([_HEADER, *lines]) + marked + "\n\nSources of published figures: below each table."
 
 
 def _of_table(table: Table, model: str) -> list[str]:
-    rows = {name: row for name, row in table.rows.items() if row.runs_here and _model(row) == model}
+    rows = {name: row for name, row in table.rows.items() if row.runs_here and model in (_model(row), _below(row))}
     if not rows or not (ROOT / "results" / f"{table.name}.md").exists():  # one of a data set that is not at hand
         return []
     if table.columns:
@@ -57,6 +58,11 @@ def _model(row: Row) -> str:
     """The name of the model in the config of a row."""
     config = importlib.import_module(f"ssdgm_tf.configs.{row.preset}").get_config()
     return row.overrides.get("model", config.model)
+
+
+def _below(row: Row) -> str | None:
+    """The model whose features a baseline takes: M1."""
+    return "vae" if row.uses == "m1" and _model(row) not in zoo.names() else None
 
 
 def _line(table: Table, line: rendering.Line) -> str:

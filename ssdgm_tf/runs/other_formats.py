@@ -108,15 +108,22 @@ def _broadcast_args(graph: Any, node: Any, name: str, _: Any) -> None:
     _replace(graph, node, name, "Cast", shape.output, {"to": node.output_dtypes[0]})
 
 
+def _dtype(graph: Any, node: Any) -> Any:
+    """The dtype of the values of an operation, of NumPy."""
+    from tf2onnx import utils
+
+    return utils.map_onnx_to_numpy_type(graph.get_dtype(node.output[0]))
+
+
 def _expm1(graph: Any, node: Any, name: str, _: Any) -> None:
     """exp(x) - 1."""
-    one = graph.make_const(f"{name}/one", np.ones((), np.float32))
+    one = graph.make_const(f"{name}/one", np.ones((), _dtype(graph, node)))
     _replace(graph, node, name, "Sub", [graph.make_node("Exp", node.input).output[0], one.output[0]])
 
 
 def _log1p(graph: Any, node: Any, name: str, _: Any) -> None:
     """log(1 + x)."""
-    one = graph.make_const(f"{name}/one", np.ones((), np.float32))
+    one = graph.make_const(f"{name}/one", np.ones((), _dtype(graph, node)))
     _replace(graph, node, name, "Log", graph.make_node("Add", [node.input[0], one.output[0]]).output)
 
 

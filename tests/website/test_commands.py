@@ -1,5 +1,6 @@
 """The commands that documents show: their flags, presets and fields exist."""
 
+import ast
 import re
 import shlex
 
@@ -14,17 +15,41 @@ PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "do
 FIELDS = set(model_config(model="m2", data="digits"))
 
 
+def _called(tree):
+    """The calls below a node of syntax: {name of the function: its calls}."""
+    calls = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            calls.setdefault(getattr(node.func, "attr", getattr(node.func, "id", "")), []).append(node)
+    return calls
+
+
+def _defined(tree):
+    return {
+        call.args[0].value
+        for name, calls in _called(tree).items()
+        if name.startswith("DEFINE_")
+        for call in calls
+        if call.args
+    }
+
+
 def flags_of(command):
-    """The flags of a command, as its file, those that it shares and absl define them."""
-    texts = [(TRAINERS / f"{name}.py").read_text() for name in (command, "flags")]
-    names = set(re.findall(r"DEFINE_\w+\(\s*\"(\w+)\"", "\n".join(texts)))
-    return names | {"help"}
+    """The flags of a command: those that its file defines, that all commands have, and of the functions that it calls."""
+    own, shared = (ast.parse((TRAINERS / f"{name}.py").read_text()) for name in (command, "flags"))
+    functions = {node.name: node for node in shared.body if isinstance(node, ast.FunctionDef)}
+    waiting, used = set(_called(own)) & set(functions), set()
+    while waiting:
+        used |= waiting
+        waiting = {name for of in waiting for name in _called(functions[of]) if name in functions} - used
+    parts = [own, *(node for node in shared.body if node not in functions.values()), *(functions[name] for name in used)]
+    return set().union({"help"}, *map(_defined, parts))
 
 
 def commands(text):
     """[words] of the lines in fenced blocks, and in backticks, that call a command."""
-    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    blocks = re.findall(r"^```([a-z]*)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    lines = "\n".join(block for tag, block in blocks if tag in ("", "bash")).replace("\\\n", " ").splitlines()
     lines += re.findall(r"`(ssdgm-[a-z]+ --[^`\n]*)`", text)
     return [shlex.split(line, comments=True) for line in lines if line.startswith("ssdgm-")]
 
@@ -33,7 +58,12 @@ SHOWN = [(path.relative_to(ROOT).as_posix(), words) for path in PAGES for words 
 
 
 def test_there_are_commands():
-    assert len(SHOWN) > 40
+    assert len(SHOWN) > 55 and {"README.md", "docs/tour.md"} <= {page for page, _ in SHOWN}
+
+
+def test_a_flag_of_another_command_is_none_of_this_one():
+    assert {"workdir", "strategy", "quiet", "config"} <= flags_of("train")
+    assert not {"workdir", "strategy", "config"} & flags_of("predict") and "strategy" not in flags_of("export")
 
 
 @pytest.mark.parametrize(("page", "words"), SHOWN, ids=[f"{page}-{k}" for k, (page, _) in enumerate(SHOWN)])

@@ -124,4 +124,5 @@ def test_figures_of_a_model_are_those_of_the_rows_that_train_it():
     assert "| 100 | M2 |" in model_pages.measured("m2")
     assert "ADGM" not in model_pages.measured("m2")
     assert "Public tables, 50 labels" in model_pages.measured("table")
-    assert model_pages.measured("hierarchical_vae") == "No table has it yet."
+    assert "M1 + transductive SVM" in model_pages.measured("vae") and "M1 + M2" not in model_pages.measured("vae")
+    assert model_pages.measured("hierarchical_vae") == "No table has an error of it yet."
